@@ -1,0 +1,210 @@
+"""`config.yml`: found, read, validated. A mistake is one line with the key's path and what was expected.
+
+The structs below are the whole list of keys. Values are checked here, files and the network are not touched.
+"""
+
+import os
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from crypto_lake.errors import ConfigError
+from crypto_lake.layout import Layout
+
+ENVIRONMENT_VARIABLE = "CRYPTO_LAKE_CONFIG"
+DEFAULT_FILE = "config.yml"
+
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}$")]
+Seconds = Annotated[int, Meta(ge=1, le=3600)]
+
+
+class General(Struct, forbid_unknown_fields=True, frozen=True):
+    """`timezone` is for people's eyes only; nothing is stored or partitioned by it."""
+
+    timezone: str = "UTC"
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    base_path: str = "./data"
+
+
+class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
+    """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}$")]
+    symbols: Annotated[list[Symbol], Meta(min_length=1)]
+    rest_url: Annotated[str, Meta(pattern=r"^https?://[^/\s]+")]
+    wss_url: Annotated[str, Meta(pattern=r"^wss?://[^/\s]+")]
+
+
+class Collector(Struct, forbid_unknown_fields=True, frozen=True):
+    """The daemon's settings.
+
+    `write_interval_sec` is how long a segment stays open; `flush_interval_sec` how long a line may wait in
+    memory; `reconnect_backoff` the largest wait between attempts, in seconds; a connection without any frame
+    for `idle_timeout_sec` is dead; below `min_free_disk_gb` (10⁹ bytes) the daemon stops cleanly.
+    """
+
+    write_interval_sec: Seconds = 60
+    reconnect_backoff: Annotated[float, Meta(gt=0, le=3600)] = 10
+    output_format: Literal["jsonl"] = "jsonl"
+    flush_interval_sec: Annotated[float, Meta(gt=0, le=60)] = 1
+    idle_timeout_sec: Annotated[float, Meta(gt=0, le=3600)] = 30
+    min_free_disk_gb: Annotated[float, Meta(ge=0)] = 1
+
+
+class Transformer(Struct, forbid_unknown_fields=True, frozen=True):
+    """How bars are made. `resample_interval_sec` divides an hour."""
+
+    resample_interval_sec: Seconds = 1
+    parquet_compression: Literal["snappy", "zstd", "gzip", "lz4", "uncompressed"] = "snappy"
+
+
+class Checks(Struct, forbid_unknown_fields=True, frozen=True):
+    """From which share of unobserved seconds a day's recording is worth a warning."""
+
+    max_unobserved_share: Annotated[float, Meta(ge=0, le=1)] = 0.01
+
+
+class Config(Struct, forbid_unknown_fields=True, frozen=True):
+    """A validated `config.yml`. `general.base_path` is absolute, with `${VAR}` and `~` expanded."""
+
+    exchanges: Annotated[list[Exchange], Meta(min_length=1)]
+    general: General = General()
+    collector: Collector = Collector()
+    transformer: Transformer = Transformer()
+    checks: Checks = Checks()
+
+    @property
+    def layout(self) -> Layout:
+        """The paths of the lake that this configuration describes."""
+        return Layout(Path(self.general.base_path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as is, but a key given twice is an error and not the last one's silent win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def find(explicit: str | Path | None = None) -> Path:
+    """The configuration file: `explicit`, else `$CRYPTO_LAKE_CONFIG`, else `./config.yml`.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    path = Path(explicit or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FILE).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: no such configuration file; expected one there, or name one with --config or "
+            f"${ENVIRONMENT_VARIABLE}"
+        )
+    return path
+
+
+def load(path: Path) -> Config:
+    """Read and validate a configuration file.
+
+    Raises:
+        ConfigError: unreadable, not YAML, an unknown key, a wrong type or an impossible value.
+    """
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {_yaml_mistake(error)}") from None
+    try:
+        config = msgspec.convert(tree if tree is not None else {}, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_mistake(str(error))}") from None
+    return _checked(config, path)
+
+
+def _yaml_mistake(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark else ""
+    return f"{where}not valid YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+
+
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>.*)`)?$")
+_MISSING = re.compile(r"^Object missing required field `(?P<key>[^`]*)`(?: - at `\$(?P<path>.*)`)?$")
+_WRONG = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$")
+
+
+def _mistake(text: str) -> str:
+    """A sentence of msgspec's, turned around: first the key's path, then what was expected."""
+    if match := _UNKNOWN.match(text):
+        path = f"{match['path'] or ''}.{match['key']}".strip(".")
+        return f"{path}: unknown key; expected {_known(match['path'] or '')}"
+    if match := _MISSING.match(text):
+        return f"{match['path'] or ''}.{match['key']}".strip(".") + ": missing"
+    match = _WRONG.match(text)
+    path, what = (match["path"] or "", match["what"]) if match else ("", text)
+    return f"{path.strip('.') or 'the file'}: {what[:1].lower()}{what[1:]}"
+
+
+def _known(path: str) -> str:
+    """The keys that may stand at a path, for the line about one that may not."""
+    section = path.strip(".").partition("[")[0]
+    sections: dict[str, type[Struct]] = {
+        "": Config,
+        "general": General,
+        "exchanges": Exchange,
+        "collector": Collector,
+        "transformer": Transformer,
+        "checks": Checks,
+    }
+    return "one of " + ", ".join(sections[section].__struct_fields__)
+
+
+def _checked(config: Config, path: Path) -> Config:
+    """The rules that a type cannot say, and `base_path` made absolute."""
+    try:
+        ZoneInfo(config.general.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"{path}: general.timezone: {config.general.timezone!r} is not known; expected a name such as "
+            "UTC or Europe/Berlin"
+        ) from None
+    step = config.transformer.resample_interval_sec
+    if 3600 % step:
+        raise ConfigError(
+            f"{path}: transformer.resample_interval_sec: {step} does not divide an hour (3600 s); expected "
+            "1, 5, 60, …"
+        )
+    _no_twins([exchange.name for exchange in config.exchanges], f"{path}: exchanges")
+    for number, exchange in enumerate(config.exchanges):
+        _no_twins(exchange.symbols, f"{path}: exchanges[{number}].symbols")
+    general = msgspec.structs.replace(config.general, base_path=str(_expand(config.general.base_path, path)))
+    return msgspec.structs.replace(config, general=general)
+
+
+def _no_twins(names: list[str], where: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{where}: {name} is given twice; expected each once")
+
+
+def _expand(base_path: str, config_file: Path) -> Path:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in os.environ:
+            raise ConfigError(f"{config_file}: general.base_path: the variable ${{{name}}} is not set")
+        return os.environ[name]
+
+    if not base_path.strip():
+        raise ConfigError(f"{config_file}: general.base_path: empty; expected a folder")
+    expanded = Path(re.sub(r"\$\{(\w+)\}", value, base_path)).expanduser()
+    return Path(os.path.abspath(config_file.parent / expanded))  # noqa: PTH100 - resolve() would follow links

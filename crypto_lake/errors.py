@@ -1,0 +1,37 @@
+"""What can go wrong, as one clear line each.
+
+Every error that a person may meet derives from `LakeError`; its text is that line. The commands print it without
+a traceback and leave with its `exit_code`: 1 for work that failed, 2 for wrong usage or configuration.
+"""
+
+
+class LakeError(Exception):
+    """The work could not be done; the text says what, where, and what was expected."""
+
+    exit_code = 1
+
+
+class ConfigError(LakeError):
+    """The configuration, or what was typed, is wrong; nothing has been touched."""
+
+    exit_code = 2
+
+
+class LakeBusyError(LakeError):
+    """Another process holds this lake (or this part of it)."""
+
+
+class RawDataError(LakeError):
+    """A sealed raw file holds something that is not a raw line."""
+
+
+class ExchangeError(LakeError):
+    """The exchange could not be reached, or answered with something that cannot be used."""
+
+
+class UnknownSymbolError(ConfigError):
+    """The exchange does not list (or does not trade) a configured symbol."""
+
+
+class DiskFullError(LakeError):
+    """Less free disk is left than `collector.min_free_disk_gb` asks for."""

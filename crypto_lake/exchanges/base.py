@@ -1,0 +1,81 @@
+"""What an exchange must answer for the lake to record it. One module beside this one for each exchange.
+
+To add an exchange: a wire module with `WIRE` (a `WireFormat`) and a REST module with `client` (a `RestClient`), both
+entered in `known.py`; then replay one of its real captures through the tests of this package. Whatever
+cannot be said in these few terms belongs in the exchange's own module and nowhere else.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from crypto_lake.segments import RawLine
+
+
+class Reply(Struct, frozen=True):
+    """The exchange's answer to a request of ours. `error` is None where it agreed."""
+
+    request_id: int | None
+    error: str | None
+
+
+class Notice(Struct, frozen=True):
+    """A frame about the connection itself. `closing`: the exchange is about to end it."""
+
+    text: str
+    closing: bool
+
+
+class Rejected(Struct, frozen=True):
+    """A frame that cannot be a raw line, and why. `reason` is short and the same for the same kind of fault."""
+
+    reason: str
+
+
+class WireFormat(Protocol):
+    """The exchange's stream interface, without any I/O."""
+
+    def url(self, base: str) -> str:
+        """The address to connect to, made from the configured `wss_url`."""
+
+    def streams(self, symbol: str) -> list[str]:
+        """The names of the streams that carry a symbol's trades and quotes."""
+
+    def subscribe(self, streams: Sequence[str], request_id: int) -> str:
+        """The frame that asks for streams."""
+
+    def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
+        """What a frame received at `ts_recv` (µs, local clock) says. Never raises."""
+
+
+class Candle(NamedTuple):
+    """One candle as the exchange made it; times in µs UTC, numbers as its own decimal strings.
+
+    `close_time` is the last microsecond that belongs to it: earlier than the interval's end where a halt cut it short.
+    """
+
+    open_time: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume_base: str
+    close_time: int
+    volume_quote: str
+    trade_count: int
+    taker_buy_base: str
+    taker_buy_quote: str
+
+
+class RestClient(Protocol):
+    """The exchange's request interface. Every method raises `ExchangeError` where no usable answer came."""
+
+    async def tradable_symbols(self) -> frozenset[str]:
+        """The symbols that the exchange lists, whether they trade at this moment or not."""
+
+    async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        """The 1-minute candles whose open time is in [start, end), in order; fewer where it has none."""
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""

@@ -1,0 +1,31 @@
+"""The exchanges there are, by the name that `config.yml` uses."""
+
+from crypto_lake.errors import ConfigError
+from crypto_lake.exchanges.base import RestClient, WireFormat
+from crypto_lake.exchanges.binance import WIRE
+
+_WIRES: dict[str, WireFormat] = {"binance": WIRE}
+
+
+def wire(name: str) -> WireFormat:
+    """The stream interface of an exchange.
+
+    Raises:
+        ConfigError: there is no such exchange.
+    """
+    if name not in _WIRES:
+        raise ConfigError(f"exchanges: {name!r} is not known; expected one of {', '.join(_WIRES)}")
+    return _WIRES[name]
+
+
+def rest_client(name: str, rest_url: str) -> RestClient:
+    """A client of the exchange's request interface; close it with `aclose`.
+
+    Raises:
+        ConfigError: there is no such exchange.
+    """
+    wire(name)
+    # Imported late: httpx costs a tenth of a second and 10 MB, and a running collector does not need it.
+    from crypto_lake.exchanges.binance_rest import BinanceRest  # noqa: PLC0415
+
+    return BinanceRest(rest_url)

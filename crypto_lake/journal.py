@@ -1,0 +1,215 @@
+"""The collector's journal: what it lived through, a record a line, flushed one by one. `docs/FORMAT.md` lists all.
+
+It answers what market data cannot: when was somebody listening, why not, how far off was the clock. All times
+are the collector's own clock, microseconds UTC, unless a field's name says `event`. Light, for the collector.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import Layout, day_of
+from crypto_lake.segments import truncate_torn_tail
+
+
+class Record(Struct, tag_field="kind", frozen=True, kw_only=True):
+    """What every record has: `kind`, and `at`, when it was written."""
+
+    at: int
+
+
+class Started(Record, tag="started", frozen=True, kw_only=True):
+    """A collector began to work."""
+
+    version: str
+    pid: int
+    symbols: list[str]
+
+
+class Stopped(Record, tag="stopped", frozen=True, kw_only=True):
+    """A collector ended in good order, with everything sealed."""
+
+    reason: str
+
+
+class Connected(Record, tag="connected", frozen=True, kw_only=True):
+    """A connection was opened. Its number counts from 1 since the start."""
+
+    connection: int
+    url: str
+
+
+class Subscribed(Record, tag="subscribed", frozen=True, kw_only=True):
+    """The exchange confirmed the streams: from here on somebody is listening."""
+
+    connection: int
+    streams: list[str]
+
+
+class Disconnected(Record, tag="disconnected", frozen=True, kw_only=True):
+    """A connection ended, or an attempt at one failed; nobody has listened on it since `last_frame`.
+
+    `last_frame` is None where it never got as far as a frame.
+    """
+
+    connection: int
+    reason: str
+    last_frame: int | None
+
+
+class Notice(Record, tag="notice", frozen=True, kw_only=True):
+    """A frame without market data other than the answers to our own requests, verbatim."""
+
+    connection: int
+    frame: str
+
+
+class Silent(Record, tag="silent", frozen=True, kw_only=True):
+    """A subscribed stream has not sent anything for `seconds` since it was subscribed, or since it last did."""
+
+    stream: str
+    seconds: int
+
+
+class Gap(Record, tag="gap", frozen=True, kw_only=True):
+    """Trade ids that did not come: `first_id` to `last_id`, both missing, between two events of the exchange."""
+
+    symbol: str
+    first_id: int
+    last_id: int
+    event_from: int
+    event_to: int
+
+
+class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
+    """The smallest `ts_recv - ts_event` among all trades that were received in a minute.
+
+    `minute` is its start on the collector's clock.
+    """
+
+    minute: int
+    offset_us: int
+    trades: int
+
+
+class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
+    """A stretch of one symbol's listening was closed, and with it its segment.
+
+    `segment` is the file's name (`part_0001.jsonl`) in the folder of the journal's own day, or None where
+    nothing was received and so no file was made. `recv_*` are the first and last `ts_recv` in it, `event_*` the
+    smallest and largest `ts_event`, `offset_us` the smallest difference of the two; None without such lines.
+    `listened` are the [from, to) stretches in which the symbol's streams were subscribed and alive.
+    """
+
+    symbol: str
+    segment: str | None
+    lines: int
+    size: int
+    recv_from: int | None
+    recv_to: int | None
+    event_from: int | None
+    event_to: int | None
+    offset_us: int | None
+    listened: list[tuple[int, int]]
+
+
+class Displaced(Record, tag="displaced", frozen=True, kw_only=True):
+    """In the journal of a day: trades of that day were received on a quite different one, `landed`.
+
+    So written when the local clock is off by days, or history is replayed.
+    """
+
+    symbol: str
+    landed: str
+
+
+class Recovered(Record, tag="recovered", frozen=True, kw_only=True):
+    """An open segment of a collector that had died was sealed; `torn_bytes` were cut from its end."""
+
+    symbol: str
+    segment: str | None
+    torn_bytes: int
+
+
+AnyRecord = (
+    Started
+    | Stopped
+    | Connected
+    | Subscribed
+    | Disconnected
+    | Notice
+    | Silent
+    | Gap
+    | ClockOffset
+    | Sealed
+    | Displaced
+    | Recovered
+)
+KINDS: tuple[type[Record], ...] = AnyRecord.__args__
+
+_encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(AnyRecord)
+_R = TypeVar("_R", bound=Record)
+
+
+class Journal:
+    """Appends records to the files of their days."""
+
+    def __init__(self, layout: Layout, exchange: str) -> None:
+        self._layout = layout
+        self._exchange = exchange
+        self._mended: set[Path] = set()
+
+    def write(self, record: AnyRecord, day: date | None = None) -> None:
+        """Append one record, and hand it to the system before returning.
+
+        It goes to the journal of `day`, or of the day of its `at`.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        path = self._layout.journal(self._exchange, day or day_of(record.at))
+        if path not in self._mended:
+            self._mend(path)
+        with path.open("ab", buffering=0) as file:
+            file.write(_encode(record) + b"\n")
+
+    def _mend(self, path: Path) -> None:
+        """Before the first append of this process: a predecessor's death may have torn the last record."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size:
+            truncate_torn_tail(path)
+        self._mended.add(path)
+
+
+def read(path: Path) -> Iterator[AnyRecord]:
+    """The records of one journal file, in order; none where there is no file. A torn last line is left out.
+
+    Raises:
+        RawDataError: a whole line is not a record.
+    """
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            yield _decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise RawDataError(f"{path}: line {number}: not a journal record: {error}") from None
+
+
+def of_kind(records: Iterable[AnyRecord], kind: type[_R]) -> Iterator[_R]:
+    """Those records that are of one kind."""
+    return (record for record in records if isinstance(record, kind))
+
+
+def file_name(path: Path | None) -> str | None:
+    """The name under which `Sealed` and `Recovered` know a segment; None stays None."""
+    return os.fspath(path.name) if path else None

@@ -1,0 +1,183 @@
+"""Where everything lies under `base_path`. Only this module builds a path of the lake; it opens none.
+
+A day is a UTC day. Symbols and exchanges are used as folder names as they are spelled in `config.yml`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+OPEN_SUFFIX = ".open"
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 3_600 * SECOND_US
+DAY_US = 24 * HOUR_US
+HOURS_OF_A_DAY = 24
+_EPOCH = date(1970, 1, 1)
+
+
+def day_of(us: int) -> date:
+    """The UTC day of an instant in microseconds since the epoch."""
+    return _EPOCH + timedelta(days=us // DAY_US)
+
+
+def day_start_us(day: date) -> int:
+    """The first microsecond of a UTC day, in microseconds since the epoch."""
+    return (day - _EPOCH).days * DAY_US
+
+
+def iso(us: int) -> str:
+    """An instant in microseconds since the epoch as people read it: `2025-10-20T00:00:00.098195Z`."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
+def _days(names: Iterator[str]) -> list[date]:
+    found = []
+    for name in names:
+        try:
+            found.append(date.fromisoformat(name))
+        except ValueError:
+            continue
+    return sorted(found)
+
+
+def _names(folder: Path, *, folders: bool) -> Iterator[str]:
+    if folder.is_dir():
+        yield from (entry.name for entry in folder.iterdir() if entry.is_dir() == folders)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one lake. Nothing here needs to exist."""
+
+    base: Path
+
+    # raw: the collector's side
+
+    def raw_symbol(self, exchange: str, symbol: str) -> Path:
+        """The folder of all raw days of a symbol."""
+        return self.base / "raw" / exchange / symbol
+
+    def raw_day(self, exchange: str, symbol: str, day: date) -> Path:
+        """The folder of the segments that were received on a day."""
+        return self.raw_symbol(exchange, symbol) / day.isoformat()
+
+    def segment(self, exchange: str, symbol: str, day: date, number: int, kind: str = "part") -> Path:
+        """A sealed segment (`kind` part, as received, or heal, as fetched later); numbers start at 1."""
+        return self.raw_day(exchange, symbol, day) / f"{kind}_{number:04d}.jsonl"
+
+    def journal(self, exchange: str, day: date) -> Path:
+        """What the collector lived through on a day."""
+        return self.base / "raw" / exchange / "_journal" / f"{day.isoformat()}.jsonl"
+
+    def rejected(self, exchange: str, day: date) -> Path:
+        """Frames of a day that could not be understood, verbatim."""
+        return self.base / "raw" / exchange / "_rejected" / f"{day.isoformat()}.jsonl"
+
+    def raw_symbols(self, exchange: str) -> list[str]:
+        """The symbols that have raw folders, sorted."""
+        names = _names(self.base / "raw" / exchange, folders=True)
+        return sorted(name for name in names if not name.startswith(("_", ".")))
+
+    def raw_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have raw folders, oldest first."""
+        return _days(_names(self.raw_symbol(exchange, symbol), folders=True))
+
+    # parquet: the transformer's side
+
+    def bars_symbol(self, exchange: str, symbol: str) -> Path:
+        """The folder of all bars of a symbol."""
+        return self.base / "parquet" / exchange / symbol
+
+    def bars_symbols(self, exchange: str) -> list[str]:
+        """The symbols that have bars, sorted."""
+        names = _names(self.base / "parquet" / exchange, folders=True)
+        return sorted(name for name in names if not name.startswith("."))
+
+    def parts_day(self, exchange: str, symbol: str, day: date) -> Path:
+        """The folder of the parts of a day that is not compacted (or whose late parts are not yet)."""
+        return (
+            self.bars_symbol(exchange, symbol)
+            / f"year={day.year:04d}"
+            / f"month={day.month:02d}"
+            / f"day={day.day:02d}"
+        )
+
+    def part(self, exchange: str, symbol: str, day: date, hour: int) -> Path:
+        """The bars of one UTC hour (0 to 23)."""
+        return self.parts_day(exchange, symbol, day) / f"part-{hour:04d}.parquet"
+
+    def parts(self, exchange: str, symbol: str, day: date) -> list[Path]:
+        """The parts of a day that exist, in order of time."""
+        return sorted(self.parts_day(exchange, symbol, day).glob("part-*.parquet"))
+
+    def daily(self, exchange: str, symbol: str, day: date) -> Path:
+        """The bars of a finished day."""
+        return self.bars_symbol(exchange, symbol) / f"{day.isoformat()}.parquet"
+
+    def checksum(self, daily: Path) -> Path:
+        """Beside a daily file: the line that `sha256sum -c` reads."""
+        return daily.with_name(daily.name + ".sha256")
+
+    def manifest(self, daily: Path) -> Path:
+        """Beside a daily file: what it was made from."""
+        return daily.with_suffix(".json")
+
+    def daily_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have a daily file, oldest first."""
+        names = _names(self.bars_symbol(exchange, symbol), folders=False)
+        return _days(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+
+    def part_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have at least one part, oldest first."""
+        folders = self.bars_symbol(exchange, symbol).glob("year=*/month=*/day=*")
+        names = ("-".join(part.partition("=")[2] for part in folder.parts[-3:]) for folder in folders)
+        return [day for day in _days(names) if self.parts(exchange, symbol, day)]
+
+    def bar_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have bars in either form, oldest first."""
+        return sorted({*self.daily_days(exchange, symbol), *self.part_days(exchange, symbol)})
+
+    def candles(self, exchange: str, symbol: str, day: date) -> Path:
+        """The exchange's own 1-minute candles of a day."""
+        return self.base / "backfill" / exchange / symbol / f"{day.isoformat()}.parquet"
+
+    def candle_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days whose candles were backfilled, oldest first."""
+        names = _names(self.base / "backfill" / exchange / symbol, folders=False)
+        return _days(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+
+    def candle_symbols(self, exchange: str) -> list[str]:
+        """The symbols that have backfilled candles, sorted."""
+        return sorted(_names(self.base / "backfill" / exchange, folders=True))
+
+    # the rest
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs."""
+        return self.base / "logs"
+
+    def validation(self, day: date) -> Path:
+        """The verdicts of a day's checks."""
+        return self.logs / "validation" / f"{day.isoformat()}.json"
+
+    @property
+    def collector_status(self) -> Path:
+        """How the collector is, replaced each second or so."""
+        return self.base / "state" / "collector.json"
+
+    @property
+    def collector_lock(self) -> Path:
+        """Keeps two collectors off one lake."""
+        return self.base / ".collector.lock"
+
+    def bars_lock(self, exchange: str, symbol: str) -> Path:
+        """Keeps two runs off the bars of one symbol."""
+        return self.base / "state" / "locks" / f"{exchange}-{symbol}.lock"
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file of views; made anew from the files at will."""
+        return self.base / "lake.duckdb"

@@ -1,0 +1,68 @@
+"""The columns of the lake, as tables: what a raw line and a bar consist of. `docs/FORMAT.md` says the same.
+
+Types are DuckDB's names; `parquet.py` turns the bar's into an Arrow schema.
+"""
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """One column: its name, its DuckDB type, and what it means (with its unit, and what null says)."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+# Prices reach 10 integer digits, quantities of the cheapest coins 12; a product then fills DECIMAL(38,16).
+PRICE = "DECIMAL(18,8)"
+QUANTITY = "DECIMAL(20,8)"
+
+RAW_LINE: tuple[Column, ...] = (
+    Column("stream", "VARCHAR", "`trade` or `bookTicker`"),
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("ts_event", "BIGINT", "trade time of the exchange, µs UTC; null for quotes"),
+    Column("ts_recv", "BIGINT", "receipt by the local clock, µs UTC"),
+    Column("id", "BIGINT", "trade id (no holes) or the quote's update id (rising, with holes)"),
+    Column("price", PRICE, "trade price; null for quotes"),
+    Column("qty", QUANTITY, "trade quantity, base asset; null for quotes"),
+    Column("side", "VARCHAR", "the taker's: `buy` or `sell`; null for quotes"),
+    Column("bid", PRICE, "best bid; null for trades"),
+    Column("bid_qty", QUANTITY, "quantity at the best bid; null for trades"),
+    Column("ask", PRICE, "best ask; null for trades"),
+    Column("ask_qty", QUANTITY, "quantity at the best ask; null for trades"),
+)
+
+BAR: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("window_start", "TIMESTAMP WITH TIME ZONE", "start of the interval, exchange clock, UTC"),
+    Column("open", "DOUBLE", "first price by trade id; null before the first trade ever seen"),
+    Column("high", "DOUBLE", "highest price; the previous close without trades"),
+    Column("low", "DOUBLE", "lowest price; the previous close without trades"),
+    Column("close", "DOUBLE", "last price by trade id; the previous close without trades"),
+    Column("volume_base", "DOUBLE", "traded quantity, base asset; 0 without trades"),
+    Column("volume_quote", "DOUBLE", "traded value, quote asset; 0 without trades"),
+    Column("taker_buy_base", "DOUBLE", "the part of volume_base that takers bought"),
+    Column("taker_buy_quote", "DOUBLE", "the part of volume_quote that takers bought"),
+    Column("vwap", "DOUBLE", "volume_quote / volume_base; null without trades"),
+    Column("trade_count", "INTEGER", "trades in the interval"),
+    Column("quote_count", "INTEGER", "quotes in the interval"),
+    Column("bid", "DOUBLE", "best bid at the end of the interval; null before the first quote"),
+    Column("bid_qty", "DOUBLE", "quantity at the best bid"),
+    Column("ask", "DOUBLE", "best ask at the end of the interval; null before the first quote"),
+    Column("ask_qty", "DOUBLE", "quantity at the best ask"),
+    Column("spread", "DOUBLE", "ask − bid; null before the first quote"),
+    Column("observed", "BOOLEAN", "false where nobody was listening for a part of it and nothing healed it"),
+    Column("first_trade_id", "BIGINT", "null without trades"),
+    Column("last_trade_id", "BIGINT", "null without trades"),
+)
+
+
+def names(columns: tuple[Column, ...]) -> list[str]:
+    """The names of the columns, in order."""
+    return [column.name for column in columns]
+
+
+def typed(columns: tuple[Column, ...]) -> str:
+    """The columns as DuckDB's `read_json` wants them: `{'stream': 'VARCHAR', …}`."""
+    return "{" + ", ".join(f"'{column.name}': '{column.type}'" for column in columns) + "}"

@@ -1,0 +1,181 @@
+"""Raw files: append, seal, recover, list. Where the bytes of a raw line meet the disk; light, for the collector.
+
+A segment is open (`part_0001.jsonl.open`, the only file of the lake that grows) or sealed (the same name
+without `.open`, never changed again). Only the tail of an open one can be torn, so recovery looks at open
+ones alone: it truncates to the last whole line and seals. Numbers start at 1 each UTC day of receipt and are
+never reused: the next one is one above the highest that is there, sealed or open.
+"""
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from crypto_lake import publish
+from crypto_lake.layout import OPEN_SUFFIX, Layout
+
+_NAME = re.compile(r"^(part|heal)_(\d{4,})\.jsonl(\.open)?$")
+_TAIL = 1 << 16
+
+
+class RawLine(Struct):
+    """One raw line; the order of the fields is the order of the keys. See `schema.RAW_LINE`."""
+
+    stream: str
+    symbol: str
+    ts_event: int | None
+    ts_recv: int
+    id: int
+    price: str | None
+    qty: str | None
+    side: str | None
+    bid: str | None
+    bid_qty: str | None
+    ask: str | None
+    ask_qty: str | None
+
+
+def sealed(folder: Path) -> list[Path]:
+    """The sealed segments of a day's folder, in order of kind and number; empty where there is no folder."""
+    return _matching(folder, open_ones=False)
+
+
+def _matching(folder: Path, *, open_ones: bool) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = []
+    for entry in folder.iterdir():
+        match = _NAME.match(entry.name)
+        if match and bool(match[3]) == open_ones:
+            found.append((match[1], int(match[2]), entry))
+    return [entry for _, _, entry in sorted(found)]
+
+
+def next_number(folder: Path, kind: str = "part") -> int:
+    """The number for the next segment of a folder: one above the highest there, open ones counted."""
+    entries = _matching(folder, open_ones=False) + _matching(folder, open_ones=True)
+    matches = (_NAME.match(entry.name) for entry in entries)
+    return 1 + max((int(match[2]) for match in matches if match and match[1] == kind), default=0)
+
+
+@dataclass
+class OpenSegment:
+    """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash)."""
+
+    path: Path
+    day: date
+    size: int = 0
+    _file: BinaryIO = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Unbuffered: what `append` was given has left the process when it returns.
+        self._file = self.path.open("xb", buffering=0)
+
+    @classmethod
+    def create(cls, layout: Layout, exchange: str, symbol: str, day: date) -> "OpenSegment":
+        """Open the next segment of a symbol's day.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        folder = layout.raw_day(exchange, symbol, day)
+        folder.mkdir(parents=True, exist_ok=True)
+        final = layout.segment(exchange, symbol, day, next_number(folder))
+        return cls(final.with_name(final.name + OPEN_SUFFIX), day)
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines, each ending in a newline.
+
+        A disk that takes only a part of them leaves the file as it was before, or (if it refuses that as well)
+        with a torn tail that `recover` removes.
+
+        Raises:
+            OSError: the disk refused; nothing of `lines` counts as written.
+        """
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(self.size)
+            self._file.seek(self.size)
+            raise
+        self.size += len(lines)
+
+    def seal(self) -> Path:
+        """Close the segment for good and give it its final name; that path is returned.
+
+        Raises:
+            OSError: the disk refused; the segment stays open on disk, for `recover`.
+        """
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return _rename_sealed(self.path)
+
+    def abandon(self) -> None:
+        """Close the file and leave it to `recover`, after an error."""
+        self._file.close()
+
+
+def _rename_sealed(path: Path) -> Path:
+    final = path.with_name(path.name.removesuffix(OPEN_SUFFIX))
+    publish.replace(path, final)
+    return final
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What recovery found in one open segment. `path` is None where no whole line was left (file removed)."""
+
+    symbol: str
+    day: date
+    path: Path | None
+    torn_bytes: int
+
+
+def recover(layout: Layout, exchange: str) -> list[Recovered]:
+    """Seal what a crash left open: truncate each open segment to its last whole line, then rename it.
+
+    Call it with the lake's lock held, before the first segment is created.
+    """
+    return [
+        _recover(path, symbol, day)
+        for symbol in layout.raw_symbols(exchange)
+        for day in layout.raw_days(exchange, symbol)
+        for path in _matching(layout.raw_day(exchange, symbol, day), open_ones=True)
+    ]
+
+
+def _recover(path: Path, symbol: str, day: date) -> Recovered:
+    torn = truncate_torn_tail(path)
+    if path.stat().st_size == 0:
+        path.unlink()
+        return Recovered(symbol, day, None, torn)
+    return Recovered(symbol, day, _rename_sealed(path), torn)
+
+
+def truncate_torn_tail(path: Path) -> int:
+    """Cut a file back to its last newline; how many bytes went is returned."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        keep = _end_of_last_line(file, size)
+        if keep < size:
+            file.truncate(keep)
+        os.fsync(file.fileno())
+    return size - keep
+
+
+def _end_of_last_line(file: BinaryIO, size: int) -> int:
+    end = size
+    while end:
+        start = max(0, end - _TAIL)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
