@@ -103,7 +103,8 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
 
     `segment` is the file's name (`part_0001.jsonl`) in the folder of the journal's own day, or None where
     nothing was received and so no file was made. `recv_*` are the first and last `ts_recv` in it, `event_*` the
-    smallest and largest `ts_event`, `offset_us` the smallest difference of the two; None without such lines.
+    smallest and largest `ts_event`, `offset_us` the smallest difference of the two, `*_trade_id` the smallest and
+    largest trade id; None without such lines.
     `listened` are the [from, to) stretches in which the symbol's streams were subscribed and alive.
     """
 
@@ -117,6 +118,8 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
     event_to: int | None
     offset_us: int | None
     listened: list[tuple[int, int]]
+    first_trade_id: int | None = None
+    last_trade_id: int | None = None
 
 
 class Displaced(Record, tag="displaced", frozen=True, kw_only=True):

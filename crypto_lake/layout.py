@@ -139,6 +139,11 @@ class Layout:
         """The days that have bars in either form, oldest first."""
         return sorted({*self.daily_days(exchange, symbol), *self.part_days(exchange, symbol)})
 
+    def bar_files(self, exchange: str, symbol: str, day: date) -> list[Path]:
+        """What a day's bars are read from: the daily file where there is one, else the parts. Never both."""
+        daily = self.daily(exchange, symbol, day)
+        return [daily] if daily.exists() else self.parts(exchange, symbol, day)
+
     def candles(self, exchange: str, symbol: str, day: date) -> Path:
         """The exchange's own 1-minute candles of a day."""
         return self.base / "backfill" / exchange / symbol / f"{day.isoformat()}.parquet"

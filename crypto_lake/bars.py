@@ -1,0 +1,279 @@
+"""Raw segments to bars: one Parquet part an hour, made by `sql/bars.sql`, and only where something changed.
+
+A part's footer remembers a fingerprint of all that went into it (segments, what was listened to, clock offsets,
+values carried in, settings, the transform's version) and the values it hands on. A run walks the hours of a day
+in order and rebuilds those whose fingerprint is no longer what it would be now; of a compacted day, the
+manifest remembers the same. No other state is kept.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from typing import Any, Self
+
+import duckdb
+from filelock import FileLock, Timeout
+from msgspec import Struct, convert, json, to_builtins
+
+from crypto_lake import catalog, parquet
+from crypto_lake.catalog import Catalog, Interval, Source
+from crypto_lake.config import Config
+from crypto_lake.errors import LakeBusyError, RawDataError
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
+
+# Goes up when the same raw lines would give other bars: every part is then rebuilt.
+TRANSFORM_VERSION = 1
+_LOCK_TIMEOUT_SEC = 300
+
+
+class Carry(Struct, frozen=True):
+    """The last values of a part, which the next one starts from; None before the first trade, or quote."""
+
+    close: float | None = None
+    bid: float | None = None
+    bid_qty: float | None = None
+    ask: float | None = None
+    ask_qty: float | None = None
+    spread: float | None = None
+
+
+class PartRecord(Struct, frozen=True):
+    """What is remembered of a part: what it was made from, and what it hands on."""
+
+    fingerprint: dict[str, Any]
+    carry: Carry
+
+
+@dataclass(frozen=True)
+class Series:
+    """One symbol's bars in one lake: what is worked on, and with which settings."""
+
+    config: Config
+    exchange: str
+    symbol: str
+
+    @property
+    def layout(self) -> Layout:
+        """The lake's paths."""
+        return self.config.layout
+
+    @classmethod
+    def recorded(cls, config: Config) -> list[Self]:
+        """Every symbol that has raw files, whether it is still configured or not."""
+        return [
+            cls(config, exchange.name, symbol)
+            for exchange in config.exchanges
+            for symbol in config.layout.raw_symbols(exchange.name)
+        ]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run did to one symbol's day: the hours rebuilt, and those that were right already."""
+
+    symbol: str
+    day: date
+    rebuilt: list[int]
+    unchanged: int
+
+
+def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Built:
+    """Bring the parts of a symbol's day in line with its raw segments.
+
+    A day that is over (by `now_us`) has all its intervals; one in progress those up to the last sealed instant. A day
+    without any event has none, and whatever was made of it before stays.
+
+    Raises:
+        RawDataError: a segment holds something other than raw lines; the parts before it are done.
+        LakeBusyError: another run has been at this symbol for minutes.
+    """
+    with locked(series):
+        known = remembered(series.layout, series.exchange, series.symbol, day)
+        rebuilt: list[int] = []
+        hours = 0
+        carry = carry_before(series, day)
+        plan = _Plan(
+            catalog.read(connection, series.layout, series.exchange, series.symbol, day), series, day, now_us
+        )
+        for hour in plan.hours():
+            hours += 1
+            wanted = plan.fingerprint(hour, carry)
+            record = known.get(hour)
+            if record is None or record.fingerprint != wanted:
+                record = _build_part(connection, plan, hour, wanted)
+                rebuilt.append(hour)
+            carry = record.carry
+        return Built(series.symbol, day, rebuilt, hours - len(rebuilt))
+
+
+def is_stale(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> bool:
+    """Whether `build_day` would rebuild anything."""
+    known = remembered(series.layout, series.exchange, series.symbol, day)
+    plan = _Plan(
+        catalog.read(connection, series.layout, series.exchange, series.symbol, day), series, day, now_us
+    )
+    carry = carry_before(series, day)
+    for hour in plan.hours():
+        record = known.get(hour)
+        if record is None or record.fingerprint != plan.fingerprint(hour, carry):
+            return True
+        carry = record.carry
+    return False
+
+
+def stale_days(
+    connection: duckdb.DuckDBPyConnection, series: Series, received: list[date], now_us: int
+) -> list[date]:
+    """The days, oldest first, whose bars are not in line with what was received on the days given."""
+    candidates = {
+        day
+        for folder in received
+        for day in catalog.event_days(connection, series.layout, series.exchange, series.symbol, folder)
+    }
+    return [day for day in sorted(candidates) if is_stale(connection, series, day, now_us)]
+
+
+def remembered(layout: Layout, exchange: str, symbol: str, day: date) -> dict[int, PartRecord]:
+    """What parts and manifest remember of a day, by hour; a part, being younger, wins."""
+    found: dict[int, PartRecord] = {}
+    manifest = layout.manifest(layout.daily(exchange, symbol, day))
+    if manifest.exists():
+        made_from = json.decode(manifest.read_bytes(), type=dict[str, Any])["made_from"]
+        found = {int(hour): convert(record, PartRecord) for hour, record in made_from.items()}
+    for hour in range(HOURS_OF_A_DAY):
+        path = layout.part(exchange, symbol, day, hour)
+        if path.exists() and (footer := parquet.footer(path)) is not None:
+            found[hour] = convert(footer, PartRecord)
+    return found
+
+
+def carry_before(series: Series, day: date) -> Carry:
+    """The values that a day starts from: the last ones of the latest earlier day that has bars."""
+    earlier = [d for d in series.layout.bar_days(series.exchange, series.symbol) if d < day]
+    if not earlier:
+        return Carry()
+    records = remembered(series.layout, series.exchange, series.symbol, earlier[-1])
+    return records[max(records)].carry if records else Carry()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which hours a day should have, and what each would be made from."""
+
+    catalog: Catalog
+    series: Series
+    day: date
+    now_us: int
+
+    def hours(self) -> Iterator[int]:
+        if self.catalog.touches(self.day):
+            for hour in range(HOURS_OF_A_DAY):
+                if self._until(hour) > self._start(hour):
+                    yield hour
+
+    def _start(self, hour: int) -> int:
+        return day_start_us(self.day) + hour * HOUR_US
+
+    def _until(self, hour: int) -> int:
+        """The end of the hour, or of the last interval of a day in progress that is wholly sealed."""
+        end = self._start(hour) + HOUR_US
+        if self.now_us >= day_start_us(self.day) + DAY_US:
+            return end
+        step = self.series.config.transformer.resample_interval_sec * SECOND_US
+        return min(end, self.catalog.end - self.catalog.end % step)
+
+    def fingerprint(self, hour: int, carry: Carry) -> dict[str, Any]:
+        start = self._start(hour)
+        end = start + HOUR_US
+        sources = self.catalog.between(start, end)
+        first = min((source.start for source in sources), default=start)
+        transformer = self.series.config.transformer
+        return {
+            "version": TRANSFORM_VERSION,
+            "step": transformer.resample_interval_sec * SECOND_US,
+            "compression": transformer.parquet_compression,
+            "hour_start": start,
+            "until": self._until(hour),
+            "segments": [[source.name, source.size] for source in sources],
+            "offsets": self._offsets(sources),
+            "offset_before": self.catalog.offset_before(first),
+            "listened": clipped(self.catalog.listened, start, end),
+            "carry": to_builtins(carry),
+        }
+
+    def _offsets(self, sources: list[Source]) -> list[list[int]]:
+        """The journal's offsets for the minutes in which these sources were received."""
+        start = min((source.start for source in sources), default=0) - MINUTE_US
+        end = max((source.end for source in sources), default=0)
+        return [[m, us] for m, us in sorted(self.catalog.offsets.items()) if start <= m - us <= end]
+
+
+def clipped(intervals: list[Interval], start: int, end: int) -> list[list[int]]:
+    """The parts of intervals that lie in [start, end)."""
+    return [[max(a, start), min(b, end)] for a, b in intervals if a < end and b > start]
+
+
+@contextlib.contextmanager
+def locked(series: Series) -> Iterator[None]:
+    """Nobody else writes this symbol's bars meanwhile.
+
+    Raises:
+        LakeBusyError: somebody else has been at it for minutes.
+    """
+    path = series.layout.bars_lock(series.exchange, series.symbol)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=_LOCK_TIMEOUT_SEC):
+            yield
+    except Timeout:
+        raise LakeBusyError(
+            f"{path}: held by another run for {_LOCK_TIMEOUT_SEC} s; expected it free"
+        ) from None
+
+
+def _build_part(
+    connection: duckdb.DuckDBPyConnection, plan: _Plan, hour: int, fingerprint: dict[str, Any]
+) -> PartRecord:
+    series = plan.series
+    wanted = {name for name, _ in fingerprint["segments"]}
+    catalog.create_raw(connection, [source.path for source in plan.catalog.sources if source.name in wanted])
+    _set_variables(connection, series, fingerprint)
+    query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
+    try:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
+    except duckdb.Error as error:
+        raise RawDataError(f"{series.symbol} {plan.day} hour {hour:02d}: {error}") from None
+    record = PartRecord(fingerprint, _last_values(connection))
+    path = series.layout.part(series.exchange, series.symbol, plan.day, hour)
+    compression = series.config.transformer.parquet_compression
+    parquet.write(
+        connection, "FROM part ORDER BY window_start", path, compression, footer=to_builtins(record)
+    )
+    connection.execute("DROP TABLE part")
+    return record
+
+
+def _set_variables(
+    connection: duckdb.DuckDBPyConnection, series: Series, fingerprint: dict[str, Any]
+) -> None:
+    values = {
+        "symbol": series.symbol,
+        "hour_start": fingerprint["hour_start"],
+        "hour_end": fingerprint["hour_start"] + HOUR_US,
+        "until": fingerprint["until"],
+        "step": fingerprint["step"],
+        "offsets": [{"minute": minute, "offset_us": offset} for minute, offset in fingerprint["offsets"]],
+        "offset_before": fingerprint["offset_before"],
+        "listened": [{"start": start, "stop": stop} for start, stop in fingerprint["listened"]],
+        "carry": fingerprint["carry"],
+    }
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+
+
+def _last_values(connection: duckdb.DuckDBPyConnection) -> Carry:
+    columns = ", ".join(Carry.__struct_fields__)
+    row = connection.execute(f"SELECT {columns} FROM part ORDER BY window_start DESC LIMIT 1").fetchone()
+    return Carry(*row) if row else Carry()

@@ -1,0 +1,155 @@
+"""Compaction: the parts of a finished day become one daily file, its checksum and its manifest.
+
+The steps, each of which a crash may follow (`docs/FORMAT.md` lists what is then on disk, and why no reader is
+misled and the next run mends it):
+
+1. write the daily file under a temporary name, from the parts and, for hours that have none, the daily file before it
+2. verify it: every interval of the day once and in order, columns and rows equal to those it was made from
+3. rename it into place    4. its checksum    5. its manifest    6. remove the parts
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+from msgspec import to_builtins
+
+from crypto_lake import bars, parquet, publish
+from crypto_lake.bars import PartRecord, Series
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
+from crypto_lake.schema import BAR
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a run did to one symbol's day. `rewritten` is False where the daily file was right already."""
+
+    symbol: str
+    day: date
+    path: Path
+    rows: int
+    sha256: str
+    rewritten: bool
+
+
+def compact(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int
+) -> Compacted | None:
+    """Make (or make anew, where there are parts younger than it) the daily file of a day.
+
+    None where the day has no bars at all.
+
+    Raises:
+        LakeError: the day is not over, or what would be the daily file is not a whole day; all stays as it was.
+    """
+    if now_us < day_start_us(day) + DAY_US:
+        raise LakeError(f"{day} is not over (UTC): a day in progress stays in parts; expected an earlier day")
+    layout = series.layout
+    with bars.locked(series):
+        path = layout.daily(series.exchange, series.symbol, day)
+        parts = layout.parts(series.exchange, series.symbol, day)
+        if parts:
+            records = bars.remembered(layout, series.exchange, series.symbol, day)
+            _write(connection, series, day, records)
+            for part in parts:
+                part.unlink()
+            _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
+        elif not path.exists():
+            return None
+        rows = whole_day(series)
+        return Compacted(series.symbol, day, path, rows, _checksum(series, path), rewritten=bool(parts))
+
+
+def whole_day(series: Series) -> int:
+    """How many bars a finished day has."""
+    return DAY_US // (series.config.transformer.resample_interval_sec * SECOND_US)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, records: dict[int, PartRecord]
+) -> None:
+    layout = series.layout
+    path = layout.daily(series.exchange, series.symbol, day)
+    rows = _rows(series, day)
+
+    def verify(written: Path) -> None:
+        _verify(connection, series, day, rows, written)
+
+    parquet.write(
+        connection,
+        f"{rows} ORDER BY window_start",
+        path,
+        series.config.transformer.parquet_compression,
+        footer={"version": bars.TRANSFORM_VERSION},
+        verify=verify,
+    )
+    checksum = parquet.sha256(path)
+    publish.write(layout.checksum(path), f"{checksum}  {path.name}\n".encode())
+    manifest = {
+        "exchange": series.exchange,
+        "symbol": series.symbol,
+        "day": day.isoformat(),
+        "rows": whole_day(series),
+        "sha256": checksum,
+        "schema": {column.name: column.type for column in BAR},
+        "version": bars.TRANSFORM_VERSION,
+        "made_from": {f"{hour:02d}": to_builtins(record) for hour, record in sorted(records.items())},
+    }
+    publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")
+
+
+def _rows(series: Series, day: date) -> str:
+    """The query for all rows of a day: its parts, and the hours that only the daily file has."""
+    layout = series.layout
+    daily = layout.daily(series.exchange, series.symbol, day)
+    parts = {hour: layout.part(series.exchange, series.symbol, day, hour) for hour in range(HOURS_OF_A_DAY)}
+    present = {hour: path for hour, path in parts.items() if path.exists()}
+    columns = ", ".join(column.name for column in BAR)
+    query = f"SELECT {columns} FROM read_parquet({parquet.path_list(list(present.values()))})"
+    if daily.exists():
+        start = day_start_us(day)
+        hours = ", ".join(str(start + hour * HOUR_US) for hour in present)
+        query += (
+            f" UNION ALL SELECT {columns} FROM read_parquet({parquet.path_list([daily])})"
+            f" WHERE epoch_us(window_start) // {HOUR_US} * {HOUR_US} NOT IN ({hours})"
+        )
+    return f"FROM ({query})"
+
+
+def _verify(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, rows: str, written: Path
+) -> None:
+    where = f"{series.symbol} {day}: not compacted"
+    if differences := parquet.schema_differences(written):
+        raise LakeError(f"{where}: {differences[0]}")
+    file = f"read_parquet({parquet.path_list([written])})"
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    (misplaced, count) = connection.execute(
+        f"""SELECT count(*) FILTER (epoch_us(window_start) <> {day_start_us(day)} + row * {step}), count(*)
+            FROM (SELECT window_start, row_number() OVER () - 1 AS row FROM {file})"""
+    ).fetchall()[0]
+    if count != whole_day(series) or misplaced:
+        raise LakeError(
+            f"{where}: {count} bars, {misplaced} of them not where they belong; expected {whole_day(series)}, one "
+            "after the other; make the bars of the whole day first (crypto-lake transformer)"
+        )
+    differing = f"(FROM {file} EXCEPT ALL {rows}) UNION ALL ({rows} EXCEPT ALL FROM {file})"
+    (different,) = connection.execute(f"SELECT count(*) FROM ({differing})").fetchall()[0]
+    if different:
+        raise LakeError(f"{where}: {different} bars differ from those of the parts; expected the same")
+
+
+def _checksum(series: Series, path: Path) -> str:
+    """The recorded checksum of a daily file; computed and recorded where a crash came before that."""
+    recorded = series.layout.checksum(path)
+    if not recorded.exists():
+        publish.write(recorded, f"{parquet.sha256(path)}  {path.name}\n".encode())
+    return recorded.read_text(encoding="ascii").split()[0]
+
+
+def _remove_empty_folders(folder: Path, top: Path) -> None:
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

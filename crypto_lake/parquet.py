@@ -1,0 +1,126 @@
+"""Parquet files: the declared schema, writing with DuckDB, footers, checksums. Where tables meet the disk.
+
+What a file was made from is kept in its footer as JSON under the key `crypto_lake`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from crypto_lake import publish
+from crypto_lake.errors import LakeError
+from crypto_lake.schema import BAR, Column
+
+FOOTER_KEY = "crypto_lake"
+
+_ARROW: dict[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
+    "DOUBLE": pa.float64(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+}
+
+
+def arrow_schema(columns: tuple[Column, ...] = BAR) -> pa.Schema:
+    """The columns as Arrow sees them in a file."""
+    return pa.schema([pa.field(column.name, _ARROW[column.type]) for column in columns])
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB of one's own, in memory, made `ready`."""
+    return ready(duckdb.connect())
+
+
+def ready(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Set what every query of the lake relies on: times are UTC, and nothing but ours is printed."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def literal(text: str | Path) -> str:
+    """Text as an SQL string."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def path_list(paths: list[Path]) -> str:
+    """Paths as an SQL list, with the glob characters of a folder's name taken literally."""
+    return "[" + ", ".join(literal(_no_glob(path)) for path in paths) + "]"
+
+
+def _no_glob(path: Path) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.as_posix())
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    path: Path,
+    compression: str,
+    *,
+    footer: dict[str, Any],
+    verify: Callable[[Path], None] | None = None,
+) -> None:
+    """Publish the rows of a query as a Parquet file. The same rows and footer give the same bytes.
+
+    `verify` is given the written file before it appears, and keeps it from appearing by raising.
+
+    Raises:
+        LakeError: the disk refused; nothing has appeared under `path`.
+    """
+    text = literal(canonical(footer))
+    try:
+        with publish.publishing(path) as temporary:
+            connection.execute(
+                f"COPY ({query}) TO {literal(temporary)} "
+                f"(FORMAT parquet, COMPRESSION {compression}, KV_METADATA {{{FOOTER_KEY}: {text}}})"
+            )
+            if verify:
+                verify(temporary)
+    except (OSError, duckdb.IOException) as error:
+        raise LakeError(f"{path}: cannot be written: {error}") from None
+
+
+def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
+    """JSON in one spelling, so that equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def footer(path: Path) -> dict[str, Any] | None:
+    """What a file was made from; None where it says nothing, or is no Parquet file."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (pa.ArrowInvalid, OSError):
+        return None
+    text = metadata.get(FOOTER_KEY.encode())
+    return json.loads(text) if text else None
+
+
+def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[str]:
+    """How a file's columns differ from the declared ones, a line each; empty where they do not."""
+    try:
+        found = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        return [f"not a readable Parquet file: {error}"]
+    wanted = arrow_schema(columns)
+    if found.names != wanted.names:
+        return [f"columns are {', '.join(found.names)}; expected {', '.join(wanted.names)}"]
+    return [
+        f"{name} is {found.field(name).type}; expected {wanted.field(name).type}"
+        for name in wanted.names
+        if found.field(name).type != wanted.field(name).type
+    ]
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,73 @@
+"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; `candles_1m`.
+
+Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+
+from crypto_lake import parquet, publish
+from crypto_lake.config import Config
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import SECOND_US
+from crypto_lake.schema import BAR
+
+NAMES = ("bars_1s", "bars_1m", "bars_5m", "bars_1h", "bars_1d", "candles_1m")
+
+
+def create(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Make all views (`NAMES`) in a database, over the files that there are now."""
+    for name, paths in {"bars_1s": bar_files(config), "candles_1m": candle_files(config)}.items():
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(paths)}")
+    template = (files("crypto_lake") / "sql" / "views.sql").read_text(encoding="utf-8")
+    step = config.transformer.resample_interval_sec * SECOND_US
+    connection.execute(template.replace("{step}", str(step)))
+
+
+def save(config: Config) -> Path:
+    """Write `lake.duckdb` anew: the same views, for any DuckDB client.
+
+    Raises:
+        LakeError: it cannot be written, e.g. because a client on Windows holds it open.
+    """
+    path = config.layout.database
+    try:
+        with publish.publishing(path) as temporary, duckdb.connect(str(temporary)) as connection:
+            create(parquet.ready(connection), config)
+            connection.close()
+    except (OSError, duckdb.IOException) as error:
+        raise LakeError(f"{path}: cannot be written: {error}") from None
+    return path
+
+
+def bar_files(config: Config) -> list[Path]:
+    """The files of all bars, by exchange, symbol and day."""
+    layout = config.layout
+    return [
+        path
+        for exchange in config.exchanges
+        for symbol in layout.bars_symbols(exchange.name)
+        for day in layout.bar_days(exchange.name, symbol)
+        for path in layout.bar_files(exchange.name, symbol, day)
+    ]
+
+
+def candle_files(config: Config) -> list[Path]:
+    """The files of all backfilled candles, by exchange, symbol and day."""
+    layout = config.layout
+    return [
+        layout.candles(exchange.name, symbol, day)
+        for exchange in config.exchanges
+        for symbol in layout.candle_symbols(exchange.name)
+        for day in layout.candle_days(exchange.name, symbol)
+    ]
+
+
+def _select(paths: list[Path]) -> str:
+    columns = ", ".join(column.name for column in BAR)
+    if paths:
+        return f"SELECT {columns} FROM read_parquet({parquet.path_list(paths)})"
+    nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in BAR)
+    return f"SELECT {nothing} WHERE false"
