@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import duckdb
 from filelock import FileLock, Timeout
+from loguru import logger
 from msgspec import Struct, convert, json, to_builtins
 
 from crypto_lake import catalog, parquet
@@ -105,7 +106,13 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
                 record = _build_part(connection, plan, hour, wanted)
                 rebuilt.append(hour)
             carry = record.carry
+        logger.info("{} {}: {} of {} hours made anew", series.symbol, day, len(rebuilt), hours)
         return Built(series.symbol, day, rebuilt, hours - len(rebuilt))
+
+
+def build_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Built]:
+    """`build_day` for every recorded symbol."""
+    return [build_day(connection, series, day, now_us) for series in Series.recorded(config)]
 
 
 def is_stale(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> bool:

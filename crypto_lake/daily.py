@@ -13,10 +13,12 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+from loguru import logger
 from msgspec import to_builtins
 
 from crypto_lake import bars, parquet, publish
 from crypto_lake.bars import PartRecord, Series
+from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.schema import BAR
@@ -58,8 +60,21 @@ def compact(
             _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
         elif not path.exists():
             return None
-        rows = whole_day(series)
-        return Compacted(series.symbol, day, path, rows, _checksum(series, path), rewritten=bool(parts))
+        done = Compacted(
+            series.symbol, day, path, whole_day(series), _checksum(series, path), rewritten=bool(parts)
+        )
+        logger.info(
+            "{} {}: {} bars of {} columns, sha256 {}", done.symbol, day, done.rows, len(BAR), done.sha256
+        )
+        return done
+
+
+def compact_all(
+    connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int
+) -> list[Compacted]:
+    """`compact` for every recorded symbol; those without bars of the day are left out."""
+    done = (compact(connection, series, day, now_us) for series in Series.recorded(config))
+    return [one for one in done if one]
 
 
 def whole_day(series: Series) -> int:

@@ -3,8 +3,11 @@
 Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice.
 """
 
+from collections.abc import Iterator
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -40,6 +43,28 @@ def save(config: Config) -> Path:
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{path}: cannot be written: {error}") from None
     return path
+
+
+def day_in_numbers(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> list[dict[str, Any]]:
+    """A day's bars in a few numbers, a dict for each symbol that has any."""
+    found = []
+    for exchange, symbol, paths in _bar_files_by_symbol(config, day):
+        row = connection.execute(
+            f"""SELECT count(*), sum(trade_count), sum(quote_count), count(*) FILTER (NOT observed)
+                FROM read_parquet({parquet.path_list(paths)})"""
+        ).fetchall()[0]
+        numbers = dict(zip(("rows", "trades", "quotes", "unobserved"), map(int, row), strict=True))
+        size = sum(path.stat().st_size for path in paths)
+        found.append({"exchange": exchange, "symbol": symbol, **numbers, "bytes": size})
+    return found
+
+
+def _bar_files_by_symbol(config: Config, day: date) -> Iterator[tuple[str, str, list[Path]]]:
+    layout = config.layout
+    for exchange in config.exchanges:
+        for symbol in layout.bars_symbols(exchange.name):
+            if paths := layout.bar_files(exchange.name, symbol, day):
+                yield exchange.name, symbol, paths
 
 
 def bar_files(config: Config) -> list[Path]:

@@ -1,0 +1,195 @@
+"""The commands: what is typed, turned into calls, and what came of them, printed. No logic of the lake's own.
+
+Heavy libraries are imported by the command that needs them: `collector` runs for months and has to stay light.
+"""
+
+# ruff: noqa: PLC0415 - see above
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from crypto_lake import config as configuration
+from crypto_lake import logs
+from crypto_lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from crypto_lake.config import Config
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Day(click.ParamType[date]):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ANN401
+        from crypto_lake.defs.partitions import FIRST_DAY
+
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day; expected e.g. 2025-10-20", param, ctx)
+        if not date.fromisoformat(FIRST_DAY) <= day <= _today():
+            self.fail(f"{day} is out of range; expected {FIRST_DAY} to {_today()} (today, UTC)", param, ctx)
+        return day
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _config_option(command: _F) -> _F:
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help=f"The configuration; else ${configuration.ENVIRONMENT_VARIABLE}, else ./{configuration.DEFAULT_FILE}.",
+    )(command)
+
+
+def _days_options(command: _F) -> _F:
+    command = click.option("--to", "last", type=_Day(), help="The last day of a range.")(command)
+    command = click.option(
+        "--from", "first", type=_Day(), help="The first day of a range (to --to, or today)."
+    )(command)
+    return click.option("--date", "day", type=_Day(), help="One day, UTC.")(command)
+
+
+def _days(day: date | None, first: date | None, last: date | None) -> list[date] | None:
+    """The days that were asked for; None where none were."""
+    if day and (first or last):
+        raise click.UsageError("--date is one day, --from and --to are a range; expected one or the other")
+    if day:
+        return [day]
+    if last and not first:
+        raise click.UsageError("--to without --from")
+    if not first:
+        return None
+    last = last or _today()
+    if last < first:
+        raise click.UsageError(f"--from {first} is after --to {last}")
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _loaded(config_file: str | None, purpose: logs.Purpose) -> "Config":
+    """The configuration, which the runs of this command then find as well."""
+    import os
+
+    path = configuration.find(config_file)
+    loaded = configuration.load(path)
+    os.environ[configuration.ENVIRONMENT_VARIABLE] = str(path)
+    logs.start(loaded, purpose, console=True)
+    return loaded
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="crypto-lake")
+def cli() -> None:
+    """Every trade and best bid/ask of a few symbols, kept for good on one machine, and proved complete."""
+
+
+@cli.command()
+@_config_option
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after so long."
+)
+@click.pass_context
+def collector(context: click.Context, config_file: str | None, duration: float | None) -> None:
+    """Listen to the exchange and land what it says, until Ctrl-C."""
+    from collector_daemon.__main__ import collect
+
+    context.exit(collect(config_file, duration))
+
+
+@cli.command()
+@_config_option
+@_days_options
+def transformer(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Make the bars of a day or a range; of today and of every day that changed, if none is given."""
+    loaded = _loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    runs.report_days(loaded, runs.transform(loaded, _days(day, first, last)))
+
+
+@cli.command()
+@_config_option
+@_days_options
+def compact(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Make the daily files of finished days; of all that still lie in parts, if none is given."""
+    loaded = _loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    runs.report_days(loaded, runs.compact(loaded, _days(day, first, last)))
+
+
+@cli.command()
+@_config_option
+@_days_options
+def validate(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Check the bars of a day or a range; of yesterday and today, if none is given."""
+    loaded = _loaded(config_file, "validation")
+    from crypto_lake import runs
+
+    asked = _days(day, first, last) or [_today() - timedelta(days=1), _today()]
+    if failed := runs.report_verdicts(loaded, runs.validate(loaded, asked)):
+        raise LakeError(f"{failed} checks failed")
+
+
+@cli.command()
+@_config_option
+@_days_options
+@click.option(
+    "--days",
+    "count",
+    type=click.IntRange(1, 3650),
+    default=90,
+    show_default=True,
+    help="So many, to yesterday.",
+)
+def backfill(
+    config_file: str | None, day: date | None, first: date | None, last: date | None, count: int
+) -> None:
+    """Fetch the exchange's own 1-minute candles; finished days that are there already are not fetched again."""
+    loaded = _loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    days = _days(day, first, last) or [_today() - timedelta(days=n) for n in range(count, 0, -1)]
+    runs.backfill(loaded, days)
+
+
+@cli.command()
+@_config_option
+def status(config_file: str | None) -> None:
+    """Show how the collector is, what there is of each symbol, and how much disk is left."""
+    from crypto_lake import status as page
+
+    page.show(configuration.load(configuration.find(config_file)))
+
+
+@cli.command()
+@_config_option
+@click.argument("sql", required=False)
+def query(config_file: str | None, sql: str | None) -> None:
+    """Answer one SQL question over the views, or, without one, open a shell."""
+    from crypto_lake import query as questions
+
+    loaded = configuration.load(configuration.find(config_file))
+    if sql is None:
+        questions.shell(loaded)
+    else:
+        questions.show(questions.connect(loaded), loaded, sql)
+
+
+@cli.command()
+@click.option(
+    "--minutes", type=click.IntRange(1, 60), default=6, show_default=True, help="Market minutes to record."
+)
+@click.option("--serve", is_flag=True, help="Leave Dagster's UI open on what was made, until Ctrl-C.")
+def demo(minutes: int, *, serve: bool) -> None:
+    """Show the whole pipeline on this machine, without the internet, in a folder of its own."""
+    from crypto_lake import demo as story
+
+    story.tell(minutes, serve=serve)

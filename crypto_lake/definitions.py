@@ -1,0 +1,21 @@
+"""The code location that `workspace.yaml` names: all that Dagster is to know."""
+
+import warnings
+
+import dagster as dg
+
+with warnings.catch_warnings():
+    # Partitioned checks are in preview, backfill policies in beta; this project is built on both and tested with them.
+    warnings.simplefilter("ignore", dg.PreviewWarning)
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    from crypto_lake.defs import asset_checks, assets, automation, resources
+
+defs = dg.Definitions(
+    assets=[assets.raw_segments, assets.bars_1s, assets.daily_bars, assets.candles_1m],
+    asset_checks=asset_checks.ALL,
+    jobs=[automation.make_bars, automation.compact, automation.validate, automation.backfill_candles],
+    schedules=[automation.bars_every_5_minutes, automation.compaction_nightly],
+    sensors=[automation.new_segments],
+    resources=resources.RESOURCES,
+    executor=dg.in_process_executor,
+)

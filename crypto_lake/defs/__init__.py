@@ -1,0 +1,4 @@
+"""The only Dagster code: partitions, resources, assets, asset checks and automation around the core.
+
+An asset resolves its partitions, calls the core, reports metadata. What it knows it asks the files.
+"""

@@ -1,0 +1,83 @@
+"""Runs started by a command: in this process, recorded in the same Dagster instance that the UI shows."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
+
+import crypto_lake
+from crypto_lake.errors import ConfigError, LakeError
+
+_PARTITION = "dagster/partition"
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
+# Our own log lines go to the console; Dagster's are in its event log.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def project_root() -> Path:
+    """The folder of `dagster.yaml`: the checkout that this package was installed from.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    root = Path(crypto_lake.__file__).resolve().parent.parent
+    if not (root / "dagster.yaml").is_file():
+        raise ConfigError(
+            f"{root}: no dagster.yaml; expected the project's checkout there, or set $DAGSTER_HOME"
+        )
+    return root
+
+
+@contextlib.contextmanager
+def instance() -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance: `$DAGSTER_HOME` if set, else the one that the root's `dagster.yaml` describes.
+
+    Its paths are relative to the root, as they are for a `dagster dev` started there: hence the change of folder.
+    """
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as found:
+            yield found
+        return
+    root = project_root()
+    with contextlib.chdir(root), dg.DagsterInstance.from_config(str(root)) as found:
+        yield found
+
+
+def execute(job_name: str, days: list[date]) -> list[dg.AssetCheckEvaluation]:
+    """Run a job over days, one run for each stretch of days that follow each other; its checks' verdicts, day by day.
+
+    Raises:
+        LakeError: the first that a step raised, or that a blocking check failed. What was done before stays done.
+    """
+    from crypto_lake.definitions import defs  # noqa: PLC0415 - it imports this package
+
+    job = defs.resolve_job_def(job_name)
+    with instance() as where:
+        return [verdict for stretch in _stretches(days) for verdict in _run(job, where, stretch)]
+
+
+def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> list[dg.AssetCheckEvaluation]:
+    first, last = days[0].isoformat(), days[-1].isoformat()
+    # Tags, and not `partition_key=`, which a job of checks alone refuses.
+    tags = {_PARTITION: first} if first == last else {_RANGE_START: first, _RANGE_END: last}
+    try:
+        result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags)
+    except DagsterAssetCheckFailedError as error:
+        raise LakeError(f"{first} to {last}: {str(error).splitlines()[0]}") from None
+    return [verdict for verdict in result.get_asset_check_evaluations() if verdict.partition]
+
+
+def _stretches(days: list[date]) -> Iterator[list[date]]:
+    stretch: list[date] = []
+    for day in sorted(set(days)):
+        if stretch and (day - stretch[-1]).days > 1:
+            yield stretch
+            stretch = []
+        stretch.append(day)
+    if stretch:
+        yield stretch

@@ -1,0 +1,99 @@
+"""What assets and checks tell the UI, and how a run over many days tells it day by day."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from loguru import logger
+
+from crypto_lake.backfill import Backfilled
+from crypto_lake.bars import Built
+from crypto_lake.checks import Verdict
+from crypto_lake.daily import Compacted
+from crypto_lake.schema import BAR
+
+Metadata = dict[str, Any]
+Rows = list[dict[str, Any]]
+Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]
+COLUMNS = dg.TableSchema(columns=[dg.TableColumn(column.name, column.type, column.meaning) for column in BAR])
+
+
+def reported(context: dg.AssetExecutionContext, done: Iterable[tuple[date, Metadata]]) -> Events:
+    """Report each day as soon as it is done, so that a run killed half-way keeps what it did."""
+    if context.has_partition_key:
+        for _, metadata in done:
+            yield dg.MaterializeResult(metadata=metadata)
+        return
+    for day, metadata in done:
+        logger.bind(day_done=day).info("{} {} done", context.asset_key.to_user_string(), day)
+        yield dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
+        # The result at the end counts as one more materialization of every day, so it needs the same metadata.
+        context.add_asset_metadata(metadata, partition_key=day.isoformat())
+    yield dg.MaterializeResult()
+
+
+def of_bars(built: list[Built], numbers: Rows) -> Metadata:
+    """What a run of the transform did, and the day as it is now."""
+    rebuilt = sum(len(one.rebuilt) for one in built)
+    return {
+        "parts_rebuilt": rebuilt,
+        "parts_unchanged": sum(one.unchanged for one in built),
+        **_totals(numbers),
+    }
+
+
+def of_daily(compacted: list[Compacted], numbers: Rows) -> Metadata:
+    """What a compaction did, and the day as it is now."""
+    files = [
+        {
+            "symbol": one.symbol,
+            "rows": one.rows,
+            "rewritten": one.rewritten,
+            "sha256": one.sha256,
+            "file": one.path,
+        }
+        for one in compacted
+    ]
+    return {"files": _table(files), **_totals(numbers)}
+
+
+def of_candles(backfilled: list[Backfilled]) -> Metadata:
+    """What a backfill brought."""
+    return {
+        "dagster/partition_row_count": sum(one.rows for one in backfilled),
+        "fetched": sum(one.fetched for one in backfilled),
+        "minutes_missing": sum(one.missing for one in backfilled),
+        "files": _table([{"symbol": one.symbol, "rows": one.rows, "file": one.path} for one in backfilled]),
+    }
+
+
+def of_verdict(verdict: Verdict) -> Metadata:
+    """How many rows offend, by symbol, and the first of them."""
+    return {
+        "offending_rows": sum(verdict.counts.values()),
+        **{f"offending_rows_{symbol}": count for symbol, count in verdict.counts.items()},
+        "first_rows": _table(
+            [{"symbol": symbol} | row for symbol, rows in verdict.rows.items() for row in rows]
+        ),
+    }
+
+
+def _totals(numbers: Rows) -> Metadata:
+    return {
+        "dagster/partition_row_count": sum(row["rows"] for row in numbers),
+        "trades": sum(row["trades"] for row in numbers),
+        "quotes": sum(row["quotes"] for row in numbers),
+        "unobserved_seconds": sum(row["unobserved"] for row in numbers),
+        "bytes": sum(row["bytes"] for row in numbers),
+        "symbols": _table(numbers),
+    }
+
+
+def _table(rows: Rows) -> dg.MarkdownMetadataValue:
+    """Rows as a Markdown table; the keys of the first are the columns."""
+    if not rows:
+        return dg.MetadataValue.md("none")
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([str(row.get(name, "")) for name in names] for row in rows)]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))

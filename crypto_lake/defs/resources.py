@@ -1,0 +1,45 @@
+"""What assets are given: the lake, as the configuration describes it, and a DuckDB to work with."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+
+from crypto_lake import config, logs, parquet
+from crypto_lake.errors import LakeError
+
+
+class Lake(dg.ConfigurableResource[None]):
+    """The lake. `config_file` empty: `$CRYPTO_LAKE_CONFIG`, else `./config.yml`."""
+
+    config_file: str = ""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature
+        """Runs log where the commands do. What is wrong with the configuration, the step itself says."""
+        with contextlib.suppress(LakeError):
+            logs.start(self.config(), "transformer")
+
+    def config(self) -> config.Config:
+        """The configuration as it stands in the file now.
+
+        Raises:
+            ConfigError: there is none, or it is wrong.
+        """
+        return config.load(config.find(self.config_file or None))
+
+    def now_us(self) -> int:
+        """The wall clock, which tells whether a day is over; microseconds UTC."""
+        return time.time_ns() // 1000
+
+
+@contextlib.contextmanager
+def connected(database: DuckDBResource) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection that is closed on errors too, which the resource's own context does not do."""
+    with database.get_connection() as connection, contextlib.closing(connection):
+        yield parquet.ready(connection)
+
+
+RESOURCES = {"lake": Lake(), "duckdb": DuckDBResource(database=":memory:")}

@@ -1,0 +1,47 @@
+"""The logs under `logs/`: one loguru file a purpose, a new one each day, kept for 14 days.
+
+Who imports the package as a library hears nothing; the commands, the collector and Dagster's runs `start` the logs.
+Times are shown in the configured time zone; data never is. Light, for the collector.
+"""
+
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+from loguru import logger
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+    from crypto_lake.config import Config
+
+Purpose = Literal["collector", "transformer", "validation"]
+_FORMAT = "{extra[when]} {level: <7} {message}\n"
+_KEPT = timedelta(days=14)
+_started: set[Purpose] = set()
+
+
+def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
+    """Log to `logs/<purpose>.log`, and to standard error where `console` is asked for.
+
+    Once a process: a run that is part of a command logs where the command does.
+    """
+    if _started:
+        return
+    _started.add(purpose)
+    zone = ZoneInfo(config.general.timezone)
+
+    def line(record: "Record") -> str:
+        record["extra"]["when"] = record["time"].astimezone(zone).isoformat(sep=" ", timespec="milliseconds")
+        return _FORMAT
+
+    level = config.general.log_level
+    logger.remove()
+    logger.enable("crypto_lake")
+    path = config.layout.logs / f"{purpose}.log"
+    logger.add(
+        path, level=level, format=line, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
+    )
+    if console:
+        logger.add(sys.stderr, level=level, format=line)
