@@ -1,6 +1,7 @@
-"""What the commands start: which days a run is about, the run itself (by Dagster, in this process), and what to say of it."""
+"""What the commands start: which days a run is about, the run itself (by Dagster, in this process), what came of it."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +20,11 @@ from crypto_lake.config import Config
 from crypto_lake.defs import launch
 from crypto_lake.errors import UnknownSymbolError
 from crypto_lake.exchanges import known
-from crypto_lake.layout import DAY_US, day_of, day_start_us
+from crypto_lake.layout import DAY_US, day_start_us
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
+_WIDE = 140
 
 
 def now_us() -> int:
@@ -114,11 +116,11 @@ async def _ask_for_symbols(config: Config) -> None:
 @contextmanager
 def _progress(what: str, days: int) -> Iterator[None]:
     """A bar on a terminal, advanced by what runs log of each day; elsewhere the log lines speak for themselves."""
-    console = Console(stderr=True)
-    if not console.is_terminal or days == 1:
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal or days == 1:
         yield
         return
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=terminal, transient=True) as progress:
         task = progress.add_task(what, total=days)
         sink = logger.add(
             lambda _: progress.advance(task), filter=lambda record: "day_done" in record["extra"]
@@ -140,11 +142,16 @@ def _as_json(verdict: dg.AssetCheckEvaluation) -> dict[str, Any]:
     }
 
 
+def console() -> Console:
+    """Standard output; where that is no terminal, wide enough for whole rows."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
 def report_days(config: Config, days: list[date]) -> None:
     """Print what the days hold now."""
-    console = Console()
+    page = console()
     if not days:
-        console.print("Nothing to do: everything is in line with the segments there are.")
+        page.print("Nothing to do: everything is in line with the segments there are.")
         return
     table = Table("day", "symbol", *(["bars", "trades", "quotes", "unobserved s", "bytes"]), title="Bars")
     with parquet.connect() as connection:
@@ -153,14 +160,14 @@ def report_days(config: Config, days: list[date]) -> None:
                 numbers = [row[name] for name in ("rows", "trades", "quotes", "unobserved", "bytes")]
                 table.add_row(str(day), row["symbol"], *(f"{number:,}" for number in numbers))
     if table.row_count:
-        console.print(table)
+        page.print(table)
     else:
-        console.print(f"Nothing was recorded on {days[0]}" + (f" to {days[-1]}." if len(days) > 1 else "."))
+        page.print(f"Nothing was recorded on {days[0]}" + (f" to {days[-1]}." if len(days) > 1 else "."))
 
 
 def report_verdicts(config: Config, verdicts: list[dg.AssetCheckEvaluation]) -> int:
     """Print the verdicts; how many of severity ERROR did not pass is returned."""
-    console = Console()
+    page = console()
     table = Table("day", "asset", "check", "verdict", "offending rows", title="Checks")
     outcomes = Counter(verdict_word(verdict) for verdict in verdicts)
     for verdict in sorted(
@@ -175,10 +182,12 @@ def report_verdicts(config: Config, verdicts: list[dg.AssetCheckEvaluation]) -> 
             str(offending),
         )
     if verdicts:
-        console.print(table)
-        console.print(f"The first offending rows: {config.layout.validation(day_of(0)).parent}")
+        page.print(table)
+        page.print(
+            f"The first offending rows: {config.layout.logs / 'validation'}", highlight=False, soft_wrap=True
+        )
     else:
-        console.print("No bars on these days: nothing to check.")
+        page.print("No bars on these days: nothing to check.")
     return outcomes["failed"]
 
 
