@@ -14,6 +14,7 @@ import duckdb
 
 from crypto_lake import catalog, parquet
 from crypto_lake.bars import Series
+from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
 
 Severity = Literal["ERROR", "WARN"]
@@ -63,12 +64,19 @@ class Verdict:
 def run(
     check: Check, connection: duckdb.DuckDBPyConnection, all_series: list[Series], day: date, now_us: int
 ) -> Verdict:
-    """Apply a check to a day of all symbols that have bars of it."""
+    """Apply a check to a day of all symbols that have bars of it.
+
+    Raises:
+        LakeError: a file cannot be read.
+    """
     counts: dict[str, int] = {}
     rows: dict[str, Rows] = {}
     for series in all_series:
         if series.layout.bar_files(series.exchange, series.symbol, day):
-            offending = check.offending(Subject(connection, series, day, now_us))
+            try:
+                offending = check.offending(Subject(connection, series, day, now_us))
+            except duckdb.Error as error:
+                raise LakeError(f"{series.symbol} {day}: {check.name} cannot be told: {error}") from None
             counts[series.symbol] = len(offending)
             if offending:
                 rows[series.symbol] = offending[:_SHOWN]
@@ -79,7 +87,7 @@ def _query(subject: Subject, name: str, variables: dict[str, Any]) -> Rows:
     series = subject.series
     paths = series.layout.bar_files(series.exchange, series.symbol, subject.day)
     connection = subject.connection
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS FROM read_parquet({parquet.path_list(paths)})")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS FROM {parquet.scan(paths)}")
     for variable, value in variables.items():
         connection.execute(f"SET VARIABLE {variable} = $value", {"value": value})
     text = (files("crypto_lake") / "sql" / "checks" / f"{name}.sql").read_text(encoding="utf-8")
@@ -127,8 +135,8 @@ def _last_id_before(subject: Subject) -> int | None:
     """The last trade id of the latest earlier day that has trades; None where there is none."""
     series = subject.series
     for day in reversed(_earlier_days(subject)):
-        paths = parquet.path_list(series.layout.bar_files(series.exchange, series.symbol, day))
-        row = subject.connection.execute(f"SELECT max(last_trade_id) FROM read_parquet({paths})").fetchone()
+        scan = parquet.scan(series.layout.bar_files(series.exchange, series.symbol, day))
+        row = subject.connection.execute(f"SELECT max(last_trade_id) FROM {scan}").fetchone()
         if row and row[0] is not None:
             return int(row[0])
     return None

@@ -7,6 +7,7 @@ Heavy libraries are imported by the command that needs them: `collector` runs fo
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -100,7 +101,7 @@ def collector(context: click.Context, config_file: str | None, duration: float |
     """Listen to the exchange and land what it says, until Ctrl-C."""
     from collector_daemon.__main__ import collect
 
-    context.exit(collect(config_file, duration))
+    context.exit(collect(Path(config_file) if config_file else None, duration))
 
 
 @cli.command()

@@ -122,12 +122,12 @@ def _rows(series: Series, day: date) -> str:
     parts = {hour: layout.part(series.exchange, series.symbol, day, hour) for hour in range(HOURS_OF_A_DAY)}
     present = {hour: path for hour, path in parts.items() if path.exists()}
     columns = ", ".join(column.name for column in BAR)
-    query = f"SELECT {columns} FROM read_parquet({parquet.path_list(list(present.values()))})"
+    query = f"SELECT {columns} FROM {parquet.scan(list(present.values()))}"
     if daily.exists():
         start = day_start_us(day)
         hours = ", ".join(str(start + hour * HOUR_US) for hour in present)
         query += (
-            f" UNION ALL SELECT {columns} FROM read_parquet({parquet.path_list([daily])})"
+            f" UNION ALL SELECT {columns} FROM {parquet.scan([daily])}"
             f" WHERE epoch_us(window_start) // {HOUR_US} * {HOUR_US} NOT IN ({hours})"
         )
     return f"FROM ({query})"
@@ -139,7 +139,7 @@ def _verify(
     where = f"{series.symbol} {day}: not compacted"
     if differences := parquet.schema_differences(written):
         raise LakeError(f"{where}: {differences[0]}")
-    file = f"read_parquet({parquet.path_list([written])})"
+    file = parquet.scan([written])
     step = series.config.transformer.resample_interval_sec * SECOND_US
     (misplaced, count) = connection.execute(
         f"""SELECT count(*) FILTER (epoch_us(window_start) <> {day_start_us(day)} + row * {step}), count(*)

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
@@ -24,7 +23,7 @@ from collector_daemon.daemon import run
 from crypto_lake import config as configuration
 from crypto_lake import logs, query, runs
 from crypto_lake.config import Config
-from crypto_lake.defs.launch import project_root
+from crypto_lake.defs.launch import Verdict, project_root
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock
@@ -138,7 +137,7 @@ def _record(console: Console, config: Config, market: MarketClock, minutes: int)
         raise errors[0]
 
 
-def _process(console: Console, config: Config, midnight: date) -> list[dg.AssetCheckEvaluation]:
+def _process(console: Console, config: Config, midnight: date) -> list[Verdict]:
     """Everything that Dagster does with a recording; each step is a run in the demo's own instance."""
     yesterday = midnight - timedelta(days=1)
     candle_days = [midnight - timedelta(days=n) for n in range(_CANDLE_DAYS, 0, -1)]
@@ -152,7 +151,7 @@ def _process(console: Console, config: Config, midnight: date) -> list[dg.AssetC
         return runs.validate(config, [yesterday, midnight])
 
 
-def _summary(console: Console, config: Config, folder: Path, verdicts: list[dg.AssetCheckEvaluation]) -> int:
+def _summary(console: Console, config: Config, folder: Path, verdicts: list[Verdict]) -> int:
     """What was made, what the checks say, a sample, where to look next; how many checks failed."""
     console.print(_made(config, folder))
     failed = runs.report_verdicts(config, verdicts)
@@ -163,7 +162,7 @@ def _summary(console: Console, config: Config, folder: Path, verdicts: list[dg.A
     console.print(
         f"{equal} of {compared} whole minutes before midnight equal the exchange's own candles in nine columns."
     )
-    passed = sum(verdict.passed for verdict in verdicts)
+    passed = sum(verdict.outcome == "passed" for verdict in verdicts)
     console.print(
         f"{passed} of {len(verdicts)} checks passed.",
         style="bold green" if passed == len(verdicts) else "bold red",

@@ -56,6 +56,11 @@ def path_list(paths: list[Path]) -> str:
     return "[" + ", ".join(literal(_no_glob(path)) for path in paths) + "]"
 
 
+def scan(paths: list[Path]) -> str:
+    """Files as an SQL table: the columns that are in them, and none made from the names of their folders."""
+    return f"read_parquet({path_list(paths)}, hive_partitioning = false)"
+
+
 def _no_glob(path: Path) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.as_posix())
 

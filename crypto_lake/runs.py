@@ -2,13 +2,11 @@
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-import dagster as dg
 from loguru import logger
 from rich.console import Console
 from rich.progress import Progress
@@ -17,7 +15,9 @@ from rich.table import Table
 from crypto_lake import bars, parquet, publish, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
+from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
+from crypto_lake.defs.launch import Verdict
 from crypto_lake.errors import UnknownSymbolError
 from crypto_lake.exchanges import known
 from crypto_lake.layout import DAY_US, day_start_us
@@ -36,7 +36,7 @@ def transform(config: Config, days: list[date] | None) -> list[date]:
     """Make the bars of some days; None: of every day that is not in line with its segments. Those worked on."""
     if days is not None:
         with _progress("bars", len(days)):
-            launch.execute("make_bars", days)
+            launch.execute(defs, "make_bars", days)
         return days
     done: list[date] = []
     for _ in range(_MOST_ROUNDS):
@@ -44,7 +44,7 @@ def transform(config: Config, days: list[date] | None) -> list[date]:
         if not stale:
             break
         with _progress("bars", len(stale)):
-            launch.execute("make_bars", stale)
+            launch.execute(defs, "make_bars", stale)
         done += stale
     return sorted(done)
 
@@ -74,22 +74,22 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
         days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us())
     if days:
         with _progress("daily files", len(days)):
-            launch.execute("compact", days)
+            launch.execute(defs, "compact", days)
     return days
 
 
-def validate(config: Config, days: list[date]) -> list[dg.AssetCheckEvaluation]:
+def validate(config: Config, days: list[date]) -> list[Verdict]:
     """Check those of the days that have bars, and leave the verdicts in `logs/validation/`."""
     recorded = {
         day
         for series in Series.recorded(config)
         for day in series.layout.bar_days(series.exchange, series.symbol)
     }
-    verdicts = launch.execute("validate", [day for day in days if day in recorded])
-    for day in sorted({verdict.partition for verdict in verdicts if verdict.partition}):
-        report = [_as_json(verdict) for verdict in verdicts if verdict.partition == day]
-        path = config.layout.validation(date.fromisoformat(day))
-        publish.write(path, (parquet.canonical({"day": day, "checks": report}) + "\n").encode())
+    verdicts = launch.execute(defs, "validate", [day for day in days if day in recorded])
+    for day in sorted({verdict.day for verdict in verdicts}):
+        report = [_as_json(verdict) for verdict in verdicts if verdict.day == day]
+        text = parquet.canonical({"day": str(day), "checks": report}) + "\n"
+        publish.write(config.layout.validation(day), text.encode())
     return verdicts
 
 
@@ -97,7 +97,7 @@ def backfill(config: Config, days: list[date]) -> None:
     """Fetch the candles of some days, once it is clear that the exchange is there and knows the symbols."""
     asyncio.run(_ask_for_symbols(config))
     with _progress("candles", len(days)):
-        launch.execute("backfill_candles", days)
+        launch.execute(defs, "backfill_candles", days)
 
 
 async def _ask_for_symbols(config: Config) -> None:
@@ -131,14 +131,12 @@ def _progress(what: str, days: int) -> Iterator[None]:
             logger.remove(sink)
 
 
-def _as_json(verdict: dg.AssetCheckEvaluation) -> dict[str, Any]:
-    metadata = {name: value.value for name, value in verdict.metadata.items()}
+def _as_json(verdict: Verdict) -> dict[str, Any]:
     return {
-        "asset": verdict.asset_key.to_user_string(),
-        "check": verdict.check_name,
-        "passed": verdict.passed,
-        "severity": verdict.severity.value,
-        "metadata": metadata,
+        "asset": verdict.asset,
+        "check": verdict.check,
+        "outcome": verdict.outcome,
+        "metadata": verdict.metadata,
     }
 
 
@@ -165,34 +163,17 @@ def report_days(config: Config, days: list[date]) -> None:
         page.print(f"Nothing was recorded on {days[0]}" + (f" to {days[-1]}." if len(days) > 1 else "."))
 
 
-def report_verdicts(config: Config, verdicts: list[dg.AssetCheckEvaluation]) -> int:
+def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
     """Print the verdicts; how many of severity ERROR did not pass is returned."""
     page = console()
-    table = Table("day", "asset", "check", "verdict", "offending rows", title="Checks")
-    outcomes = Counter(verdict_word(verdict) for verdict in verdicts)
-    for verdict in sorted(
-        verdicts, key=lambda v: (v.partition or "", v.asset_key.to_user_string(), v.check_name)
-    ):
-        offending = verdict.metadata["offending_rows"].value
-        table.add_row(
-            verdict.partition,
-            verdict.asset_key.to_user_string(),
-            verdict.check_name,
-            verdict_word(verdict),
-            str(offending),
-        )
-    if verdicts:
-        page.print(table)
-        page.print(
-            f"The first offending rows: {config.layout.logs / 'validation'}", highlight=False, soft_wrap=True
-        )
-    else:
+    if not verdicts:
         page.print("No bars on these days: nothing to check.")
-    return outcomes["failed"]
-
-
-def verdict_word(verdict: dg.AssetCheckEvaluation) -> str:
-    """passed, warning or failed."""
-    if verdict.passed:
-        return "passed"
-    return "warning" if verdict.severity == dg.AssetCheckSeverity.WARN else "failed"
+        return 0
+    table = Table("day", "asset", "check", "verdict", "offending rows", title="Checks")
+    for one in sorted(verdicts, key=lambda v: (v.day, v.asset, v.check)):
+        table.add_row(str(one.day), one.asset, one.check, one.outcome, f"{one.metadata['offending_rows']:,}")
+    page.print(table)
+    page.print(
+        f"The first offending rows: {config.layout.logs / 'validation'}", highlight=False, soft_wrap=True
+    )
+    return sum(one.outcome == "failed" for one in verdicts)

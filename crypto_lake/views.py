@@ -51,7 +51,7 @@ def day_in_numbers(connection: duckdb.DuckDBPyConnection, config: Config, day: d
     for exchange, symbol, paths in _bar_files_by_symbol(config, day):
         row = connection.execute(
             f"""SELECT count(*), sum(trade_count), sum(quote_count), count(*) FILTER (NOT observed)
-                FROM read_parquet({parquet.path_list(paths)})"""
+                FROM {parquet.scan(paths)}"""
         ).fetchall()[0]
         numbers = dict(zip(("rows", "trades", "quotes", "unobserved"), map(int, row), strict=True))
         size = sum(path.stat().st_size for path in paths)
@@ -93,6 +93,6 @@ def candle_files(config: Config) -> list[Path]:
 def _select(paths: list[Path]) -> str:
     columns = ", ".join(column.name for column in BAR)
     if paths:
-        return f"SELECT {columns} FROM read_parquet({parquet.path_list(paths)})"
+        return f"SELECT {columns} FROM {parquet.scan(paths)}"
     nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in BAR)
     return f"SELECT {nothing} WHERE false"

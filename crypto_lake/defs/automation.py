@@ -15,7 +15,6 @@ from crypto_lake import bars, segments
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments
-from crypto_lake.defs.partitions import DAILY
 from crypto_lake.defs.resources import Lake, connected
 
 _RECENT_FOLDERS = 3
@@ -23,12 +22,10 @@ _DAYS_A_TICK = 3
 _NIGHTS_TO_CATCH_UP = 7
 _CADENCE_SEC = 300
 
-make_bars = dg.define_asset_job("make_bars", selection=[bars_1s], partitions_def=DAILY)
-compact = dg.define_asset_job("compact", selection=[bars_1s, daily_bars], partitions_def=DAILY)
-validate = dg.define_asset_job(
-    "validate", selection=dg.AssetSelection.checks_for_assets(bars_1s, daily_bars), partitions_def=DAILY
-)
-backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m], partitions_def=DAILY)
+make_bars = dg.define_asset_job("make_bars", selection=[bars_1s])
+compact = dg.define_asset_job("compact", selection=[bars_1s, daily_bars])
+validate = dg.define_asset_job("validate", selection=dg.AssetSelection.checks_for_assets(bars_1s, daily_bars))
+backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m])
 
 
 @dg.schedule(

@@ -3,8 +3,10 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any, Literal
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
@@ -48,20 +50,29 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def execute(job_name: str, days: list[date]) -> list[dg.AssetCheckEvaluation]:
+@dataclass(frozen=True)
+class Verdict:
+    """What an asset check said of a day. `outcome`: passed, warning or failed (by the check's severity)."""
+
+    day: date
+    asset: str
+    check: str
+    outcome: Literal["passed", "warning", "failed"]
+    metadata: dict[str, Any]
+
+
+def execute(defs: dg.Definitions, job_name: str, days: list[date]) -> list[Verdict]:
     """Run a job over days, one run for each stretch of days that follow each other; its checks' verdicts, day by day.
 
     Raises:
         LakeError: the first that a step raised, or that a blocking check failed. What was done before stays done.
     """
-    from crypto_lake.definitions import defs  # noqa: PLC0415 - it imports this package
-
     job = defs.resolve_job_def(job_name)
     with instance() as where:
         return [verdict for stretch in _stretches(days) for verdict in _run(job, where, stretch)]
 
 
-def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> list[dg.AssetCheckEvaluation]:
+def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> list[Verdict]:
     first, last = days[0].isoformat(), days[-1].isoformat()
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
     tags = {_PARTITION: first} if first == last else {_RANGE_START: first, _RANGE_END: last}
@@ -69,7 +80,19 @@ def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> 
         result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags)
     except DagsterAssetCheckFailedError as error:
         raise LakeError(f"{first} to {last}: {str(error).splitlines()[0]}") from None
-    return [verdict for verdict in result.get_asset_check_evaluations() if verdict.partition]
+    return [
+        _verdict(found, found.partition) for found in result.get_asset_check_evaluations() if found.partition
+    ]
+
+
+def _verdict(found: dg.AssetCheckEvaluation, day: str) -> Verdict:
+    outcome: Literal["passed", "warning", "failed"] = "passed"
+    if not found.passed:
+        outcome = "warning" if found.severity == dg.AssetCheckSeverity.WARN else "failed"
+    metadata = {name: value.value for name, value in found.metadata.items()}
+    return Verdict(
+        date.fromisoformat(day), found.asset_key.to_user_string(), found.check_name, outcome, metadata
+    )
 
 
 def _stretches(days: list[date]) -> Iterator[list[date]]:

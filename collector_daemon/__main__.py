@@ -1,0 +1,56 @@
+"""The daemon's command line: `python -m collector_daemon`, and `collect` for the `crypto-lake collector` command."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from collector_daemon import logs
+from collector_daemon.daemon import run
+from collector_daemon.signals import stop_on_signals
+from crypto_lake import config as configuration
+from crypto_lake.config import Config
+from crypto_lake.errors import LakeError
+
+
+def collect(config_path: Path | None = None, duration: float | None = None) -> int:
+    """Record until asked to stop, or for `duration` seconds; the exit code is returned.
+
+    0 after a clean end, else that of the error, whose one line went to stderr.
+    """
+    try:
+        config = configuration.load(configuration.find(config_path))
+        logs.begin(config)
+        asyncio.run(_until_asked(config, duration))
+    except LakeError as error:
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        return error.exit_code
+    finally:
+        logs.end()
+    return 0
+
+
+async def _until_asked(config: Config, duration: float | None) -> None:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    await run(config, duration=duration, stop=stop)
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="The configuration file; else $CRYPTO_LAKE_CONFIG, else ./config.yml.",
+)
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after so long."
+)
+def main(config_path: Path | None, duration: float | None) -> None:
+    """Record every trade and best bid/ask of the configured symbols, until Ctrl-C."""
+    sys.exit(collect(config_path, duration))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m collector_daemon")

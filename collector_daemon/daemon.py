@@ -1,0 +1,170 @@
+"""The daemon as a function: from a configuration to a lake that grows, until told to stop.
+
+Order of the end, whatever its cause: stop reading, let what was received land, seal, say so in the journal and the
+status, let go of the lake. One `LakeError` comes out where the work could not be done; never a group of errors.
+"""
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from loguru import logger
+
+from collector_daemon import recovery, startup
+from collector_daemon.clock import Clock, SystemClock
+from collector_daemon.health import StatusFile
+from collector_daemon.recorder import Edges, Recorder
+from collector_daemon.report import Reporter
+from collector_daemon.version import VERSION
+from collector_daemon.waiting import unless
+from crypto_lake import journal
+from crypto_lake.config import Config
+from crypto_lake.errors import DiskFullError, LakeError
+
+_STATUS_SEC = 1.0
+_MINUTE_SEC = 60.0
+_DISK_CHECK_SEC = 5.0
+
+
+async def run(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    duration: float | None = None,
+    stop: asyncio.Event | None = None,
+    edges: Edges | None = None,
+) -> None:
+    """Record until `stop` is set, or for `duration` seconds (of the monotonic clock).
+
+    Installs no signal handlers and no log sinks, so it runs in any thread's event loop.
+
+    Raises:
+        LakeError: it could not start, or had to stop; everything received until then is sealed, or named in the log.
+    """
+    daemon = _Daemon(config, clock or SystemClock(), stop or asyncio.Event(), edges or Edges())
+    with startup.holding(config.layout):
+        try:
+            await daemon.run(duration)
+        except LakeError as error:
+            logger.bind(told=True).error("{}", error)
+            raise
+
+
+class _Daemon:
+    def __init__(self, config: Config, clock: Clock, stop: asyncio.Event, edges: Edges) -> None:
+        self._config = config
+        self._clock = clock
+        self._stop = stop
+        self._edges = edges
+        self._failure: LakeError | None = None
+        self._status = StatusFile(config.layout.collector_status)
+        self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
+        self._reporter = Reporter([], 0)
+
+    async def run(self, duration: float | None) -> None:
+        """See the module's `run`; the lake is held."""
+        try:
+            await self._start()
+            if self._stop.is_set():
+                return
+            recorders = self._recorders()
+            try:
+                await self._record(recorders, duration)
+            finally:
+                await self._end(recorders)
+        finally:
+            self._status_thread.shutdown()
+        if self._failure:
+            raise self._failure
+
+    async def _start(self) -> None:
+        """Look before the first frame, and seal what a collector before left open."""
+        try:
+            startup.check_disk(self._config, self._edges.free_bytes)
+            for exchange in self._config.exchanges:
+                await unless(self._stop, startup.check_symbols(exchange))
+            for exchange in self._config.exchanges:
+                now = self._clock.now_us()
+                await asyncio.to_thread(recovery.recover, self._config.layout, exchange.name, now)
+        except OSError as error:
+            raise LakeError(f"{self._config.layout.base}: {error}") from None
+
+    def _recorders(self) -> list[Recorder]:
+        now = self._clock.now_us()
+        recorders = [
+            Recorder(self._config, exchange, self._clock, self._edges) for exchange in self._config.exchanges
+        ]
+        for recorder in recorders:
+            recorder.landing.note(
+                journal.Started(at=now, version=VERSION, pid=os.getpid(), symbols=recorder.exchange.symbols)
+            )
+        self._reporter = Reporter(recorders, now)
+        return recorders
+
+    async def _record(self, recorders: list[Recorder], duration: float | None) -> None:
+        """Everything that runs side by side; ends when all feeds have ended."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                feeds = [group.create_task(recorder.feed.run(self._stop)) for recorder in recorders]
+                others = [group.create_task(self._mind_disk()), group.create_task(self._tell())]
+                others += [group.create_task(recorder.tick()) for recorder in recorders]
+                others += [group.create_task(recorder.writer.run()) for recorder in recorders]
+                if duration is not None:
+                    others.append(group.create_task(self._stop_after(duration)))
+                await asyncio.wait(feeds)
+                for task in others:
+                    task.cancel()
+        except* LakeError as errors:
+            self._failure = self._failure or _first(errors)
+
+    async def _end(self, recorders: list[Recorder]) -> None:
+        reason = str(self._failure) if self._failure else "asked to stop"
+        for recorder in recorders:
+            try:
+                await recorder.finish(reason)
+            except LakeError as error:
+                self._failure = self._failure or error
+            finally:
+                await recorder.writer.close()
+        await self._write_status(str(self._failure) if self._failure else reason)
+        if not self._failure:
+            logger.info("stopped in good order")
+
+    async def _stop_after(self, duration: float) -> None:
+        await self._clock.sleep(duration)
+        self._stop.set()
+
+    async def _mind_disk(self) -> None:
+        while True:
+            await self._clock.sleep(_DISK_CHECK_SEC)
+            try:
+                startup.check_disk(self._config, self._edges.free_bytes)
+            except DiskFullError as error:
+                self._failure = error
+                self._stop.set()
+                return
+            except OSError as error:
+                logger.warning("free disk could not be measured: {}", error)
+
+    async def _tell(self) -> None:
+        next_minute = self._clock.monotonic() + _MINUTE_SEC
+        while True:
+            await self._write_status(None)
+            await self._clock.sleep(_STATUS_SEC)
+            if self._clock.monotonic() >= next_minute:
+                next_minute += _MINUTE_SEC
+                self._reporter.minute()
+
+    async def _write_status(self, reason: str | None) -> None:
+        status = self._reporter.status(self._clock.now_us(), reason)
+        await asyncio.get_running_loop().run_in_executor(self._status_thread, self._status.write, status)
+
+
+def _first(errors: BaseExceptionGroup[LakeError]) -> LakeError:
+    """The first of a group's errors, however deep it lies."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, LakeError):
+        raise TypeError(f"expected a LakeError, got {error!r}")
+    return error

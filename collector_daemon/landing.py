@@ -1,0 +1,190 @@
+"""Lines in memory on their way to disk: gathered by symbol, cut into windows, handed over as jobs in order. No I/O.
+
+A window lasts `write_interval_sec` from a whole multiple of it since midnight UTC, and ends at midnight at the
+latest. All symbols are cut at once, by the receipt time of a line beyond the window or by a tick of the clock; a
+clock that is set back opens an earlier window again, and its lines go to segments with numbers of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+from loguru import logger
+
+from collector_daemon.clock import Clock, StepDetector
+from collector_daemon.listening import Listening, Stretch
+from collector_daemon.session import Refused
+from collector_daemon.tally import Tally
+from crypto_lake import journal
+from crypto_lake.layout import DAY_US, SECOND_US, day_of
+from crypto_lake.segments import RawLine
+
+_RECORD_SIZE = 256
+_NEWLINE = 10
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Append:
+    """Whole lines for a symbol's open segment of a day."""
+
+    symbol: str
+    day: date
+    lines: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that this job holds, roughly."""
+        return len(self.lines)
+
+
+@dataclass(slots=True)
+class Seal:
+    """A symbol's window is over. `segment` and `file_size` are filled in once the file is sealed."""
+
+    symbol: str
+    at: int
+    tally: Tally
+    listened: list[Stretch]
+    segment: str | None = None
+    file_size: int = 0
+    size: int = _RECORD_SIZE
+
+
+@dataclass(slots=True)
+class Note:
+    """A record for the journal of a day."""
+
+    record: journal.AnyRecord
+    day: date
+    size: int = _RECORD_SIZE
+
+
+@dataclass(slots=True)
+class Refusal:
+    """A frame for the file of refused ones."""
+
+    refused: Refused
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that this job holds, roughly."""
+        return _RECORD_SIZE + len(self.refused.frame)
+
+
+Job = Append | Seal | Note | Refusal
+
+
+class _Pending:
+    """One symbol's lines of the running window: those not handed over yet, and the tally of all."""
+
+    __slots__ = ("buffer", "tally")
+
+    def __init__(self, day: date) -> None:
+        self.buffer = bytearray()
+        self.tally = Tally(day)
+
+
+def window_of(us: int, interval_us: int) -> tuple[int, int]:
+    """The window [start, end) of an instant: multiples of the interval since midnight UTC, cut at the next one."""
+    midnight = us - us % DAY_US
+    start = midnight + (us - midnight) // interval_us * interval_us
+    return start, min(start + interval_us, midnight + DAY_US)
+
+
+class Landing:
+    """One exchange's lines in memory. `held` is how many bytes wait here or with the writer."""
+
+    def __init__(self, symbols: Sequence[str], interval_sec: int, listening: Listening, clock: Clock) -> None:
+        self._interval_us = interval_sec * SECOND_US
+        self._listening = listening
+        self._clock = clock
+        self._steps = StepDetector()
+        self._jobs: list[Job] = []
+        self._start, self._end = window_of(clock.now_us(), self._interval_us)
+        self._pending = {symbol: _Pending(day_of(self._start)) for symbol in symbols}
+        self.held = 0
+
+    def add(self, line: RawLine) -> None:
+        """Keep a line; the first one beyond the window ends it."""
+        if not self._start <= line.ts_recv < self._end:
+            self._turn(line.ts_recv, heard=True)
+        pending = self._pending[line.symbol]
+        encoded = _encode(line)
+        buffer = pending.buffer
+        buffer += encoded
+        buffer.append(_NEWLINE)
+        self.held += len(encoded) + 1
+        pending.tally.add(line)
+
+    def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
+        """Keep a record for the journal of `day`, or of the day of its `at`."""
+        self._queue(Note(record, day or day_of(record.at)))
+
+    def refuse(self, refused: Refused) -> None:
+        """Keep a refused frame."""
+        self._queue(Refusal(refused))
+
+    def tick(self) -> None:
+        """Time passes: a window ends although its symbols are silent; a clock that was set is noticed."""
+        now = self._clock.now_us()
+        if not self._start <= now < self._end:
+            self._turn(now, heard=False)
+        else:
+            self._mind_steps(now)
+
+    def take(self) -> list[Job]:
+        """All that waits, in order; `held` goes on counting it until `landed` says otherwise."""
+        for symbol, pending in self._pending.items():
+            self._hand_over(symbol, pending)
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def landed(self, size: int) -> None:
+        """So many bytes of the jobs that were taken are on disk."""
+        self.held -= size
+
+    def pending(self, symbol: str) -> int:
+        """How many bytes of a symbol's lines are in memory and not yet with the writer."""
+        return len(self._pending[symbol].buffer)
+
+    def close(self) -> None:
+        """The end: cut everything, the listening included, wherever the window stands."""
+        self._listening.end()
+        now = self._clock.now_us()
+        self._cut(now, max(now, self._listening.last))
+
+    def _queue(self, job: Job) -> None:
+        self._jobs.append(job)
+        self.held += job.size
+
+    def _turn(self, now: int, *, heard: bool) -> None:
+        """Leave the window for the one that `now` lies in. `heard`: a frame came just now, at `now`."""
+        if not self._mind_steps(now) and heard:
+            self._listening.last = max(now, self._listening.last)
+        self._cut(now, self._end)
+        self._start, self._end = window_of(now, self._interval_us)
+        day = day_of(self._start)
+        for symbol in self._pending:
+            self._pending[symbol] = _Pending(day)
+
+    def _mind_steps(self, now: int) -> bool:
+        step = self._steps.step_us(now, self._clock.monotonic())
+        if step:
+            logger.warning("the local clock stepped by {:.3f} s", step / SECOND_US)
+            self._listening.step(now)
+        return bool(step)
+
+    def _cut(self, now: int, border: int) -> None:
+        listened = self._listening.take(border)
+        for symbol, pending in self._pending.items():
+            self._hand_over(symbol, pending)
+            if pending.tally.lines or listened:
+                self._queue(Seal(symbol, now, pending.tally, listened))
+
+    def _hand_over(self, symbol: str, pending: _Pending) -> None:
+        if pending.buffer:
+            self._jobs.append(Append(symbol, pending.tally.day, bytes(pending.buffer)))
+            pending.buffer.clear()

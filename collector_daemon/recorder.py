@@ -1,0 +1,86 @@
+"""One exchange's recorder: session, landing, writer and feed put together, and ended in order."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import random as system_random
+
+from collector_daemon.clock import Clock
+from collector_daemon.disk import CreateSegment, Disk
+from collector_daemon.feed import Feed
+from collector_daemon.landing import Landing
+from collector_daemon.listening import Listening
+from collector_daemon.session import Session
+from collector_daemon.writer import BUDGET_BYTES, Writer
+from crypto_lake import journal
+from crypto_lake.config import Config, Exchange
+from crypto_lake.exchanges import known
+from crypto_lake.segments import OpenSegment
+
+_TICK_SEC = 0.2
+
+
+def free_bytes(folder: Path) -> int:
+    """How much free disk there is for a folder."""
+    return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where the daemon touches the world, besides clock and network: what a test may replace.
+
+    `create_segment` opens a segment; `free_bytes` measures a disk; `random` gives numbers in [0, 1); `budget` is how
+    many bytes may wait for the disk.
+    """
+
+    create_segment: CreateSegment = OpenSegment.create
+    free_bytes: Callable[[Path], int] = free_bytes
+    random: Callable[[], float] = system_random
+    budget: int = BUDGET_BYTES
+
+
+class Recorder:
+    """See the module. `exchange` is its section of the configuration; the parts are public for the status."""
+
+    def __init__(self, config: Config, exchange: Exchange, clock: Clock, edges: Edges) -> None:
+        settings = config.collector
+        wire = known.wire(exchange.name)
+        self.exchange = exchange
+        self._clock = clock
+        self.session = Session(wire, exchange.symbols)
+        self.listening = Listening()
+        self.landing = Landing(exchange.symbols, settings.write_interval_sec, self.listening, clock)
+        self.disk = Disk(config.layout, exchange.name, edges.create_segment)
+        self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
+        self.feed = Feed(
+            exchange,
+            settings,
+            wire=wire,
+            session=self.session,
+            landing=self.landing,
+            listening=self.listening,
+            writer=self.writer,
+            clock=clock,
+            random=edges.random,
+        )
+
+    async def tick(self) -> None:
+        """Let time pass, until cancelled: windows end and silence is noticed although no frame comes."""
+        while True:
+            await self._clock.sleep(_TICK_SEC)
+            self.landing.tick()
+            self.session.tick(self._clock.now_us(), self._clock.monotonic())
+            self.feed.pass_on()
+
+    async def finish(self, reason: str) -> None:
+        """After the last frame: seal everything, and say so in the journal.
+
+        Raises:
+            LakeError: the disk refused for good; what did not land is in the log.
+        """
+        self.session.finish(self._clock.now_us())
+        self.feed.pass_on()
+        self.landing.close()
+        self.landing.note(journal.Stopped(at=self._clock.now_us(), reason=reason))
+        await self.writer.flush()

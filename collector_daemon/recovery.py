@@ -1,0 +1,76 @@
+"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their day."""
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from collector_daemon.tally import Tally
+from crypto_lake import journal, segments
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import Layout
+from crypto_lake.segments import RawLine
+
+_decode = msgspec.json.Decoder(RawLine).decode
+
+
+def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]:
+    """Seal what is open, and enter what the journal lacks: the death may have come between the two.
+
+    Call it with the lake's lock held. `now` is µs UTC.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    found = segments.recover(layout, exchange)
+    diary = journal.Journal(layout, exchange)
+    for one in found:
+        name = journal.file_name(one.path)
+        logger.warning("{} {}: recovered {}, {} torn bytes cut", one.symbol, one.day, name, one.torn_bytes)
+        record = journal.Recovered(at=now, symbol=one.symbol, segment=name, torn_bytes=one.torn_bytes)
+        diary.write(record, one.day)
+    for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
+        for path in _not_entered(layout, exchange, symbol, day):
+            _enter(diary, symbol, day, path, now)
+    return found
+
+
+def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
+    """The only folders in which the dead one can have been at work."""
+    days = {symbol: layout.raw_days(exchange, symbol) for symbol in layout.raw_symbols(exchange)}
+    return {(symbol, found[-1]) for symbol, found in days.items() if found}
+
+
+def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[Path]:
+    """The received segments of a day that its journal does not describe."""
+    try:
+        written = list(journal.read(layout.journal(exchange, day)))
+    except RawDataError as error:
+        logger.error("{}", error)
+        return []
+    described = {one.segment for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol}
+    found = segments.sealed(layout.raw_day(exchange, symbol, day))
+    return [path for path in found if path.name.startswith("part_") and path.name not in described]
+
+
+def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int) -> None:
+    """Describe a segment from its lines: somebody was listening from the first to the last."""
+    tally = tally_of(path, Tally(day))
+    if not tally.lines:
+        return
+    for event_day in sorted(tally.displaced):
+        diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
+    listened = [(tally.recv_from, tally.recv_to)]
+    diary.write(tally.sealed(now, symbol, path.name, path.stat().st_size, listened), day)
+
+
+def tally_of(path: Path, tally: Tally) -> Tally:
+    """Add up a segment from its file. What is no raw line (a power loss can leave such) is told and left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                tally.add(_decode(line))
+            except msgspec.DecodeError as error:
+                logger.error("{}: line {}: not a raw line: {}", path, number, error)
+    return tally

@@ -1,0 +1,72 @@
+"""What has to be true before the first frame: the lake is ours, the disk has room, the symbols exist."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crypto_lake.config import Config, Exchange
+from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError, UnknownSymbolError
+from crypto_lake.exchanges import known
+from crypto_lake.layout import Layout
+
+_REST_TIMEOUT_SEC = 20.0
+_GIGABYTE = 1_000_000_000
+
+
+@contextlib.contextmanager
+def holding(layout: Layout) -> Iterator[None]:
+    """Hold the lake for this collector.
+
+    Raises:
+        LakeBusyError: another collector holds it.
+        LakeError: its folder cannot be written.
+    """
+    lock = FileLock(layout.collector_lock)
+    try:
+        layout.base.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise LakeBusyError(f"{layout.base}: another collector is recording into this lake") from None
+    except (OSError, NotImplementedError) as error:
+        raise LakeError(f"{layout.base}: cannot be written: {error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_disk(config: Config, free_bytes: Callable[[Path], int]) -> None:
+    """Look for room.
+
+    Raises:
+        DiskFullError: less is free than `collector.min_free_disk_gb`.
+    """
+    wanted, base = config.collector.min_free_disk_gb, config.layout.base
+    free = free_bytes(base) / _GIGABYTE
+    if free < wanted:
+        raise DiskFullError(
+            f"{base}: {free:.2f} GB free, less than the {wanted:g} GB of collector.min_free_disk_gb"
+        )
+
+
+async def check_symbols(exchange: Exchange) -> None:
+    """Ask the exchange whether it lists the symbols: a wrong stream name would be confirmed, and silent.
+
+    Raises:
+        UnknownSymbolError: it does not.
+        ExchangeError: no answer.
+    """
+    client = known.rest_client(exchange.name, exchange.rest_url)
+    try:
+        async with asyncio.timeout(_REST_TIMEOUT_SEC):
+            listed = await client.tradable_symbols()
+    except TimeoutError:
+        raise ExchangeError(f"{exchange.rest_url}: no answer within {_REST_TIMEOUT_SEC:g} s") from None
+    finally:
+        await client.aclose()
+    unknown = [symbol for symbol in exchange.symbols if symbol not in listed]
+    if unknown:
+        raise UnknownSymbolError(f"{exchange.name} does not list {', '.join(unknown)}; see exchanges.symbols")

@@ -1,0 +1,13 @@
+"""Which version of the lake this is, as the journal and the status name it."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def _version() -> str:
+    try:
+        return version("crypto-lake")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+VERSION = _version()

@@ -1,0 +1,205 @@
+"""Fakes at the edges: an exchange that follows a script, clocks that obey, disks that refuse."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date
+from pathlib import Path
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from crypto_lake import journal, segments
+from crypto_lake.config import Collector, Config, General
+from crypto_lake.config import Exchange as ExchangeSection
+from crypto_lake.layout import Layout
+from crypto_lake.segments import OpenSegment, RawLine
+
+T0 = 1_760_918_400_000_000  # 2025-10-20T00:00:00Z
+SYMBOLS = ["SOLUSDT", "ADAUSDT"]
+
+
+def trade(number: int, event: int = T0, symbol: str = "SOLUSDT") -> bytes:
+    frame = {
+        "e": "trade",
+        "E": event,
+        "s": symbol,
+        "t": number,
+        "p": "190.12",
+        "q": "1.5",
+        "T": event,
+        "m": True,
+    }
+    return json.dumps(frame).encode()
+
+
+def quote(number: int, symbol: str = "SOLUSDT") -> bytes:
+    return json.dumps({"u": number, "s": symbol, "b": "1.0", "B": "2.0", "a": "1.1", "A": "3.0"}).encode()
+
+
+class FakeClock:
+    """Stands still until told; `sleep` moves it and lets others run."""
+
+    def __init__(self, wall: int = T0, pace: float = 1.0) -> None:
+        self.wall, self.mono, self.pace = wall, 0.0, pace
+
+    def now_us(self) -> int:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.mono
+
+    async def sleep(self, seconds: float) -> None:
+        self.pass_by(seconds)
+        await asyncio.sleep(0)
+
+    def pass_by(self, seconds: float) -> None:
+        self.mono += seconds
+        self.wall += int(seconds * self.pace * 1_000_000)
+
+
+class MarketClock:
+    """Runs in real time, but its wall starts at `start` and runs `pace` times as fast."""
+
+    def __init__(self, start: int = T0, pace: float = 1.0) -> None:
+        self.shift, self.pace = start, pace
+        self._loop_start: float | None = None
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def now_us(self) -> int:
+        if self._loop_start is None:
+            self._loop_start = self.monotonic()
+        return self.shift + int((self.monotonic() - self._loop_start) * self.pace * 1_000_000)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+Script = Callable[[ServerConnection], Awaitable[None]]
+
+
+async def silence(connection: ServerConnection) -> None:
+    """Say nothing until the collector leaves."""
+    await connection.wait_closed()
+
+
+class Exchange:
+    """Follows `script` on each connection once its SUBSCRIBE is answered; `scripts` takes precedence, in order."""
+
+    def __init__(self, script: Script = silence, *, scripts: list[Script] | None = None) -> None:
+        self.script, self.scripts = script, list(scripts or [])
+        self.answer = '{"result":null,"id":%d}'
+        self.listed = [*SYMBOLS, "SUIUSDT"]
+        self.connections = 0
+        self.subscribed: list[list[str]] = []
+        self.server: Server | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Exchange"]:
+        async with serve(
+            self._talk, "127.0.0.1", 0, process_request=self._rest, ping_interval=None, close_timeout=1
+        ) as self.server:
+            yield self
+
+    @property
+    def port(self) -> int:
+        assert self.server is not None
+        port: int = next(iter(self.server.sockets)).getsockname()[1]
+        return port
+
+    def _rest(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.path.startswith("/api"):
+            return connection.respond(
+                200, json.dumps({"symbols": [{"symbol": name} for name in self.listed]})
+            )
+        return None
+
+    async def _talk(self, connection: ServerConnection) -> None:
+        self.connections += 1
+        script = self.scripts.pop(0) if self.scripts else self.script
+        with contextlib.suppress(ConnectionClosed):
+            request = json.loads(await connection.recv())
+            self.subscribed.append(request["params"])
+            if self.answer:
+                await connection.send(self.answer % request["id"] if "%d" in self.answer else self.answer)
+            await script(connection)
+
+
+def says(*frames: bytes, then: Script = silence) -> Script:
+    async def script(connection: ServerConnection) -> None:
+        for frame in frames:
+            await connection.send(frame.decode(errors="replace"))
+        await then(connection)
+
+    return script
+
+
+async def hang_up(connection: ServerConnection) -> None:
+    connection.transport.abort()
+
+
+def configured(base: Path, port: int, **collector: float) -> Config:
+    settings: dict[str, float] = {
+        "flush_interval_sec": 0.05,
+        "min_free_disk_gb": 0,
+        "reconnect_backoff": 0.05,
+    }
+    return Config(
+        exchanges=[
+            ExchangeSection(
+                name="binance",
+                symbols=SYMBOLS,
+                rest_url=f"http://127.0.0.1:{port}/api/v3",
+                wss_url=f"ws://127.0.0.1:{port}/ws",
+            )
+        ],
+        general=General(base_path=str(base)),
+        collector=msgspec.convert({**settings, **collector}, Collector),
+    )
+
+
+_read_line = msgspec.json.Decoder(RawLine).decode
+
+
+def lines_of(layout: Layout, symbol: str, day: date) -> list[RawLine]:
+    """All sealed lines of a day, in order of segments; every one must be whole."""
+    found = []
+    for path in segments.sealed(layout.raw_day("binance", symbol, day)):
+        content = path.read_bytes()
+        assert content.endswith(b"\n")
+        found += [_read_line(line) for line in content.splitlines()]
+    return found
+
+
+def open_files(layout: Layout) -> list[Path]:
+    return sorted(layout.base.rglob("*.open"))
+
+
+def records(layout: Layout, day: date, kind: type[journal.Record] | None = None) -> list[journal.AnyRecord]:
+    found = list(journal.read(layout.journal("binance", day)))
+    return [record for record in found if kind is None or isinstance(record, kind)]
+
+
+async def until(condition: Callable[[], bool], what: str = "it") -> None:
+    """Wait for a condition, for a bounded time."""
+    for _ in range(1500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+class Refusing(OpenSegment):
+    """An open segment whose disk refuses while `refuse` says so."""
+
+    refuse: Callable[[], bool]
+
+    def append(self, lines: bytes) -> None:
+        if type(self).refuse():
+            raise OSError(28, "No space left on device")
+        super().append(lines)

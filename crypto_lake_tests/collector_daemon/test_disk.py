@@ -1,0 +1,99 @@
+"""Jobs on a disk that fails: tried again, nothing is written twice."""
+
+from datetime import date
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from collector_daemon.disk import Disk, TornError
+from collector_daemon.landing import Append, Refusal, Seal
+from collector_daemon.session import Refused
+from collector_daemon.tally import Tally
+from crypto_lake import journal
+from crypto_lake.layout import Layout
+from crypto_lake.segments import OpenSegment
+from crypto_lake_tests.collector_daemon.fakes import T0, open_files, records
+
+DAY = date(2025, 10, 20)
+
+
+def seal() -> Seal:
+    return Seal("SOLUSDT", T0, Tally(DAY), [(T0, T0 + 1)])
+
+
+class RenameFails(OpenSegment):
+    failures: ClassVar[list[int]] = []
+
+    def seal(self) -> Path:
+        if self.failures:
+            self.failures.pop()
+            self.abandon()
+            raise PermissionError(13, "held by a reader")
+        return super().seal()
+
+
+def test_a_rename_that_failed_is_made_up_for(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    RenameFails.failures.append(1)
+    disk = Disk(layout, "binance", RenameFails.create)
+    disk.do(Append("SOLUSDT", DAY, b"line\n"))
+    job = seal()
+    with pytest.raises(PermissionError):
+        disk.do(job)
+    disk.do(job)
+    assert layout.segment("binance", "SOLUSDT", DAY, 1).read_bytes() == b"line\n"
+    assert not open_files(layout)
+
+
+def test_a_journal_that_refuses_once_gets_one_record_and_the_segment_is_sealed_once(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance")
+    disk.do(Append("SOLUSDT", DAY, b"line\n"))
+    job = seal()
+    in_the_way = layout.journal("binance", DAY)
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(OSError, match=r"journal|directory|denied"):
+        disk.do(job)
+    in_the_way.rmdir()
+    disk.do(job)
+    (sealed,) = [one for one in records(layout, DAY) if isinstance(one, journal.Sealed)]
+    assert (sealed.segment, sealed.size) == ("part_0001.jsonl", 5)
+
+
+def test_a_journal_record_that_a_full_disk_tore_is_mended_before_the_next(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance")
+    disk.do(seal())
+    path = layout.journal("binance", DAY)
+    torn = path.read_bytes() + b'{"kind":"sea'
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match=r"directory|denied"):
+        disk.do(seal())
+    path.rmdir()
+    path.write_bytes(torn)
+    disk.do(seal())
+    assert len(records(layout, DAY)) == 2
+
+
+class TearsItself(OpenSegment):
+    def append(self, lines: bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(lines[: len(lines) // 2])
+        raise OSError(5, "Input/output error")
+
+
+def test_a_write_that_cannot_be_undone_is_never_tried_again(tmp_path: Path) -> None:
+    disk = Disk(Layout(tmp_path), "binance", TearsItself.create)
+    with pytest.raises(TornError, match="half way"):
+        disk.do(Append("SOLUSDT", DAY, b"a line\n"))
+    disk.abandon()
+
+
+def test_refused_frames_are_kept_up_to_a_size_a_day(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance", refused_bytes_a_day=300)
+    for _ in range(100):
+        disk.do(Refusal(Refused(T0, "not JSON", b"\xff{")))
+    assert 300 < layout.rejected("binance", DAY).stat().st_size < 500

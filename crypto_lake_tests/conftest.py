@@ -1,0 +1,52 @@
+"""What most tests start from: a lake in a temporary folder, and a DuckDB."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from crypto_lake import config, parquet
+from crypto_lake.bars import Series
+from crypto_lake.config import Config
+
+_CONFIG = {
+    "general": {"base_path": "./lake"},
+    "exchanges": [
+        {
+            "name": "binance",
+            "symbols": ["SOLUSDT"],
+            "rest_url": "http://127.0.0.1:1/api/v3",
+            "wss_url": "ws://127.0.0.1:1/ws",
+        }
+    ],
+}
+
+
+@pytest.fixture
+def write_config(tmp_path: Path) -> Callable[..., Path]:
+    """Write a config.yml of a lake beside it; sections given replace the default ones."""
+
+    def write(**sections: object) -> Path:
+        path = tmp_path / "config.yml"
+        path.write_bytes(msgspec.yaml.encode(_CONFIG | sections))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def lake(write_config: Callable[..., Path]) -> Config:
+    return config.load(write_config())
+
+
+@pytest.fixture
+def series(lake: Config) -> Series:
+    return Series(lake, "binance", "SOLUSDT")
+
+
+@pytest.fixture
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    with parquet.connect() as connection:
+        yield connection

@@ -1,0 +1,70 @@
+"""Raw lines, as tests write them by hand: trades and quotes of one symbol, landed as segments."""
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from crypto_lake import journal
+from crypto_lake.config import Config
+from crypto_lake.layout import day_start_us
+from crypto_lake.segments import RawLine, next_number
+
+DAY = date(2025, 10, 20)
+START = day_start_us(DAY)
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+# Far after DAY: it is over.
+LATER = START + 400 * 24 * HOUR
+SYMBOL = "SOLUSDT"
+
+
+def trade(
+    number: int,
+    ts: int,
+    price: str = "190.12000000",
+    qty: str = "1.00000000",
+    side: str = "buy",
+    recv: int | None = None,
+) -> RawLine:
+    """A trade at `ts` µs, received at `recv` (80 ms later, if not given)."""
+    return RawLine(
+        "trade", SYMBOL, ts, ts + 80_000 if recv is None else recv, number, price, qty, side, *[None] * 4
+    )
+
+
+def quote(number: int, recv: int, bid: str = "190.11000000", ask: str = "190.12000000") -> RawLine:
+    """A quote received at `recv` µs."""
+    nothing = (None, None, None)
+    return RawLine("bookTicker", SYMBOL, None, recv, number, *nothing, bid, "5.00000000", ask, "7.00000000")
+
+
+def land(
+    config: Config, lines: Iterable[RawLine], day: date = DAY, kind: str = "part", number: int | None = None
+) -> Path:
+    """Write lines as a day's next sealed segment."""
+    folder = config.layout.raw_day("binance", SYMBOL, day)
+    path = config.layout.segment("binance", SYMBOL, day, number or next_number(folder, kind), kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    return path
+
+
+def sealed(path: Path, lines: list[RawLine], listened: list[tuple[int, int]]) -> journal.Sealed:
+    """The collector's record of a segment that it received."""
+    events = [line.ts_event for line in lines if line.ts_event is not None]
+    offsets = [line.ts_recv - line.ts_event for line in lines if line.ts_event is not None]
+    return journal.Sealed(
+        at=max(line.ts_recv for line in lines),
+        symbol=SYMBOL,
+        segment=path.name,
+        lines=len(lines),
+        size=path.stat().st_size,
+        recv_from=min(line.ts_recv for line in lines),
+        recv_to=max(line.ts_recv for line in lines),
+        event_from=min(events, default=None),
+        event_to=max(events, default=None),
+        offset_us=min(offsets, default=None),
+        listened=listened,
+    )

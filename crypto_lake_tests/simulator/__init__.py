@@ -1,0 +1,1 @@
+"""Tests of the bundled exchange, over real sockets on loopback."""

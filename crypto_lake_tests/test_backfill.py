@@ -1,0 +1,144 @@
+"""The exchange's own candles, fetched from the bundled exchange or a stand-in that lies."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet as pq
+
+from crypto_lake import backfill, config, parquet
+from crypto_lake.config import Config
+from crypto_lake.errors import ExchangeError
+from crypto_lake.exchanges.base import Candle
+from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
+from crypto_lake.simulator.clock import MarketClock
+from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
+from crypto_lake.simulator.faults import Faults
+from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.tape import Trade
+
+DAY = date(2025, 10, 20)
+START = day_start_us(DAY)
+OVER = START + 3 * DAY_US
+
+
+class Scripted:
+    """A client that answers what it was given, and counts."""
+
+    def __init__(self, candles: list[Candle]) -> None:
+        self.candles = candles
+        self.asked = 0
+
+    async def tradable_symbols(self) -> frozenset[str]:
+        return frozenset({"SOLUSDT"})
+
+    async def candles_1m(self, _symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        self.asked += 1
+        return [candle for candle in self.candles if start_us <= candle.open_time < end_us]
+
+    async def aclose(self) -> None:
+        pass
+
+
+def candle(minute: int, **changes: Any) -> Candle:  # noqa: ANN401 - of any field
+    opened = START + minute * MINUTE_US
+    close = opened + MINUTE_US - 1
+    return Candle(opened, "2", "4", "1", "3", "10", close, "25", 7, "4", "10")._replace(**changes)
+
+
+def fetch(lake: Config, client: Scripted, now_us: int = OVER) -> backfill.Backfilled:
+    return asyncio.run(backfill.backfill_day(client, lake, "binance", "SOLUSDT", DAY, now_us))
+
+
+WHOLE = [candle(minute) for minute in range(1440)]
+
+
+def test_a_candle_becomes_a_bar_that_was_observed_without_quotes(lake: Config) -> None:
+    done = fetch(lake, Scripted(WHOLE))
+    bar = pq.read_table(done.path).to_pylist()[1]
+    assert bar.pop("window_start").timestamp() * 1e6 == START + MINUTE_US
+    assert bar.pop("symbol") == "SOLUSDT"
+    assert list(bar.values()) == [2, 4, 1, 3, 10, 25, 4, 10, 2.5, 7, 0, *[None] * 5, True, None, None]
+    assert parquet.schema_differences(done.path) == []
+
+
+def test_a_finished_day_is_fetched_once(lake: Config) -> None:
+    client = Scripted(WHOLE)
+    assert [fetch(lake, client).fetched, fetch(lake, client).fetched] == [True, False]
+    assert client.asked == 1
+
+
+def test_a_day_that_still_runs_is_fetched_again_and_without_its_open_candle(lake: Config) -> None:
+    client = Scripted(WHOLE)
+    assert fetch(lake, client, START + 90 * MINUTE_US + 5).rows == 90
+    assert fetch(lake, client).rows == 1440
+
+
+def test_minutes_that_the_exchange_lacks_stay_missing_and_are_counted(lake: Config) -> None:
+    halted = [*WHOLE[:700], WHOLE[700]._replace(close_time=WHOLE[700].open_time + 41_646_000), *WHOLE[790:]]
+    done = fetch(lake, Scripted(halted))
+    assert (done.rows, done.missing) == (1351, 89)
+
+
+@pytest.mark.parametrize("changes", [{"open": "x"}, {"low": "2.5"}, {"high": "2.9"}, {"close": "5"}])
+def test_a_candle_that_contradicts_itself_is_not_written(lake: Config, changes: dict[str, str]) -> None:
+    with pytest.raises(ExchangeError, match="candle of SOLUSDT"):
+        fetch(lake, Scripted([*WHOLE[:5], candle(5, **changes)]))
+    assert not lake.layout.candles("binance", "SOLUSDT", DAY).exists()
+
+
+@pytest.fixture
+def market() -> Iterator[tuple[SimulatedExchange, Address]]:
+    exchange = SimulatedExchange(SyntheticMarket(3, ["SOLUSDT"]), MarketClock(OVER))
+    with running(exchange) as address:
+        yield exchange, address
+
+
+def simulated(write_config: Callable[..., Path], address: Address) -> Config:
+    exchange = {
+        "name": "binance",
+        "symbols": ["SOLUSDT"],
+        "rest_url": address.rest_url,
+        "wss_url": address.ws_url,
+    }
+    return config.load(write_config(exchanges=[exchange]))
+
+
+def test_days_come_from_the_exchange_one_after_the_other(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1])
+    days = [DAY - timedelta(days=1), DAY]
+    found = [
+        (day, [one.rows for one in done]) for day, done in backfill.backfill_days(lake, days, lambda: OVER)
+    ]
+    assert found == [(day, [1440]) for day in days]
+    assert lake.layout.candle_days("binance", "SOLUSDT") == days
+
+
+def test_candles_equal_those_made_of_the_exchanges_own_trades(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1])
+    ((_, (done,)),) = backfill.backfill_days(lake, [DAY], lambda: OVER)
+    bar = pq.read_table(done.path).to_pylist()[600]
+    start = START + 600 * MINUTE_US
+    events = market[0].tape.events("SOLUSDT", start, start + MINUTE_US)
+    inside = [e for e in events if isinstance(e, Trade) and start <= e.ts_us < start + MINUTE_US]
+    assert bar["volume_base"] == float(sum((Decimal(trade.qty) / 10**8 for trade in inside), Decimal(0)))
+
+
+def test_a_day_yielded_before_a_failure_stays_done(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1])
+    days = backfill.backfill_days(lake, [DAY - timedelta(days=1), DAY], lambda: OVER)
+    next(days)
+    market[0].faults = Faults(halted=((0, 1),), refuse_connections=503, rest_error_every=1)
+    with pytest.raises(ExchangeError, match="after 5 attempts"):
+        next(days)
+    assert lake.layout.candle_days("binance", "SOLUSDT") == [DAY - timedelta(days=1)]

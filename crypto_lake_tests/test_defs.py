@@ -1,0 +1,286 @@
+"""Dagster's side on a real instance: assets, checks, ranges, what starts runs and what does not."""
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from crypto_lake import config, definitions
+from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
+from crypto_lake.defs import automation, launch
+from crypto_lake.defs.resources import RESOURCES, Lake
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import DAY_US, day_of, day_start_us
+from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, START, SYMBOL, land, trade
+
+TODAY = datetime.now(UTC).date()
+TOMORROW = DAY + timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def configured(write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(write_config()))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def run(
+    instance: dg.DagsterInstance, job: str, first: date, last: date | None = None
+) -> dg.ExecuteInProcessResult:
+    over_days = {
+        "dagster/asset_partition_range_start": str(first),
+        "dagster/asset_partition_range_end": str(last),
+    }
+    tags = over_days if last else {"dagster/partition": str(first)}
+    definition = definitions.defs.resolve_job_def(job)
+    return definition.execute_in_process(
+        instance=instance, tags=tags, run_config=launch._QUIET, raise_on_error=False
+    )
+
+
+def verdicts(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], bool]:
+    return {(v.check_name, v.partition): v.passed for v in result.get_asset_check_evaluations()}
+
+
+def test_the_code_location_loads_without_a_warning() -> None:
+    dg.Definitions.validate_loadable(definitions.defs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        __import__("importlib").reload(definitions)
+
+
+def test_a_partition_is_materialized_and_its_checks_are_stored_for_it(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    result = run(instance, "make_bars", DAY)
+    assert result.success
+    assert verdicts(result)["no_missing_seconds", str(DAY)]
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.materialization.metadata
+    assert (metadata["trades"].value, metadata["parts_rebuilt"].value, event.partition) == (1, 24, str(DAY))
+
+
+def test_a_range_is_one_run_that_records_each_day_and_its_checks(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR), trade(2, START + 25 * HOUR)])
+    result = run(instance, "make_bars", DAY, TOMORROW)
+    assert result.success
+    latest = {
+        str(day): instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey("bars_1s"), asset_partitions=[str(day)]), limit=1
+        ).records[0]
+        for day in (DAY, TOMORROW)
+    }
+    assert [
+        r.asset_materialization.metadata["trades"].value for r in latest.values() if r.asset_materialization
+    ] == [1, 1]
+    found = verdicts(result)
+    assert {partition for name, partition in found if name == "schema_matches"} >= {str(DAY), str(TOMORROW)}
+
+
+def test_the_days_before_a_failure_stay_recorded(instance: dg.DagsterInstance, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    path = land(lake, [trade(2, START + 49 * HOUR)], DAY + timedelta(days=2))
+    path.write_bytes(b"not json\n")
+    assert not run(instance, "make_bars", DAY - timedelta(days=1), DAY + timedelta(days=2)).success
+    key = dg.AssetKey("bars_1s")
+    assert str(DAY - timedelta(days=1)) in instance.get_materialized_partitions(key)
+    assert str(DAY + timedelta(days=2)) not in instance.get_materialized_partitions(key)
+
+
+def test_a_blocking_check_that_fails_keeps_the_day_from_being_compacted(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    assert run(instance, "make_bars", DAY).success
+    layout = lake.layout
+    layout.part("binance", SYMBOL, DAY, 5).write_bytes(layout.part("binance", SYMBOL, DAY, 4).read_bytes())
+    fingerprints = layout.part("binance", SYMBOL, DAY, 5)
+    assert fingerprints.exists()
+    result = run(instance, "validate", DAY)
+    assert verdicts(result)["no_duplicate_seconds", str(DAY)] is False
+    assert not layout.daily("binance", SYMBOL, DAY).exists()
+
+
+def test_compaction_makes_the_bars_first(instance: dg.DagsterInstance, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    assert run(instance, "compact", DAY).success
+    assert lake.layout.daily("binance", SYMBOL, DAY).exists()
+
+
+def test_a_configuration_that_is_wrong_fails_the_run_with_its_line(
+    write_config: Callable[..., Path], instance: dg.DagsterInstance
+) -> None:
+    write_config(collector={"no_such_key": 1})
+    result = run(instance, "make_bars", DAY)
+    failure = result.get_step_failure_events()[0].step_failure_data.error
+    assert failure
+    assert "collector.no_such_key: unknown key" in failure.to_string()
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=RESOURCES) as context:
+        result = automation.new_segments(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def requested(result: dg.SensorResult) -> list[str | None]:
+    return [request.partition_key for request in result.run_requests or []]
+
+
+def test_newly_sealed_segments_of_an_old_day_request_a_run_of_it(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    assert requested(tick(instance)) == [str(DAY)]
+
+
+def test_segments_that_were_dealt_with_request_nothing(instance: dg.DagsterInstance, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    first = tick(instance)
+    assert requested(tick(instance, first.cursor)) == []
+
+
+def test_one_more_segment_requests_the_day_again(instance: dg.DagsterInstance, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    first = tick(instance)
+    land(lake, [trade(2, START + 2 * HOUR)])
+    assert requested(tick(instance, first.cursor)) == [str(DAY)]
+
+
+def test_segments_whose_bars_are_made_request_nothing_whatever_the_cursor(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    run(instance, "make_bars", DAY)
+    assert requested(tick(instance)) == []
+
+
+def test_a_day_is_not_made_again_within_five_minutes_but_not_forgotten(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    run(instance, "make_bars", DAY)
+    seen = tick(instance)
+    land(lake, [trade(2, START + 2 * HOUR)])
+    soon = tick(instance, seen.cursor)
+    assert requested(soon) == []
+    assert json.loads(soon.cursor or "") == json.loads(seen.cursor or "")
+
+
+def test_a_trade_on_the_other_side_of_midnight_requests_the_day_it_happened_on(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START - 1, recv=START + 10), trade(2, START + HOUR)])
+    assert requested(tick(instance)) == [str(DAY - timedelta(days=1)), str(DAY)]
+
+
+def test_todays_landings_are_reported_as_materializations_of_raw(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    now = time.time_ns() // 1000
+    land(lake, [trade(1, now - SECOND)], day_of(now))
+    (event,) = tick(instance).asset_events
+    assert isinstance(event, dg.AssetMaterialization)
+    assert (event.asset_key.to_user_string(), event.metadata["segments"].value) == ("raw_segments", 1)
+
+
+def evaluate(schedule: dg.ScheduleDefinition, at: datetime) -> list[str | None]:
+    with dg.build_schedule_context(scheduled_execution_time=at, resources=RESOURCES) as context:
+        found = schedule(context)
+    requests = found if isinstance(found, list) else [found]
+    return [request.partition_key for request in requests if isinstance(request, dg.RunRequest)]
+
+
+def test_every_five_minutes_today_is_requested_if_anything_was_sealed(lake: Config) -> None:
+    now = datetime.now(UTC)
+    assert evaluate(automation.bars_every_5_minutes, now) == []
+    microseconds = int(now.timestamp() * 1e6)
+    land(lake, [trade(1, microseconds - 3 * SECOND), trade(2, microseconds - SECOND)], now.date())
+    assert evaluate(automation.bars_every_5_minutes, now) == [str(now.date())]
+
+
+def test_at_night_every_finished_day_in_parts_is_requested_and_never_today(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    today = TODAY
+    start = day_start_us(today)
+    land(lake, [trade(1, START + HOUR)])
+    land(lake, [trade(2, start - HOUR), trade(3, start + 1), trade(4, start + 3 * SECOND)], today)
+    for day in (DAY, today - timedelta(days=1), today):
+        run(instance, "make_bars", day)
+    night = datetime.combine(today, datetime.min.time(), UTC) + timedelta(minutes=20)
+    assert evaluate(automation.compaction_nightly, night) == [str(DAY), str(today - timedelta(days=1))]
+
+
+def test_at_night_nothing_is_requested_where_everything_is_compacted(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    run(instance, "compact", DAY)
+    assert evaluate(automation.compaction_nightly, datetime(2025, 10, 22, 0, 20, tzinfo=UTC)) == []
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "dagster home"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    return folder
+
+
+def test_a_run_of_a_command_is_in_the_instance_that_the_ui_shows(home: Path, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    launch.execute(definitions.defs, "make_bars", [DAY])
+    with dg.DagsterInstance.get() as found:
+        assert [record.job_name for record in found.get_runs()] == ["make_bars"]
+
+
+def test_days_that_do_not_follow_each_other_are_runs_of_their_own(home: Path, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    days = [DAY, TOMORROW, DAY + timedelta(days=5)]
+    assert {str(v.day) for v in launch.execute(definitions.defs, "make_bars", days)} == {
+        str(day) for day in days
+    }
+    with dg.DagsterInstance.get() as found:
+        assert len(found.get_runs()) == 2
+
+
+def test_what_a_step_raises_reaches_the_command_as_it_is(home: Path, lake: Config) -> None:
+    land(lake, [trade(1, int(time.time() * 1e6))], TODAY)
+    with pytest.raises(LakeError, match="is not over"):
+        launch.execute(definitions.defs, "compact", [TODAY])
+
+
+def test_the_projects_own_instance_keeps_its_history_under_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    before = Path.cwd()
+    with launch.instance() as found:
+        storage = found.get_ref().run_storage_data
+    assert storage
+    assert storage.config_dict["base_dir"].startswith(".dagster/storage")
+    assert Path.cwd() == before
+    assert (launch.project_root() / "workspace.yaml").is_file()
+
+
+def test_the_lake_resource_reads_the_configuration_each_time(write_config: Callable[..., Path]) -> None:
+    found = Lake()
+    write_config(transformer={"parquet_compression": "zstd"})
+    assert found.config().transformer.parquet_compression == "zstd"
+    assert config.find() == Path(os.environ[ENVIRONMENT_VARIABLE])
+    assert abs(found.now_us() - time.time_ns() // 1000) < DAY_US
