@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from collector_daemon import logs
 from collector_daemon.daemon import run
 from collector_daemon.signals import stop_on_signals
 from crypto_lake import config as configuration
+from crypto_lake import logs
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 
@@ -21,13 +21,13 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
     """
     try:
         config = configuration.load(configuration.find(config_path))
-        logs.begin(config)
+        logs.start(config, "collector", console=True)
         asyncio.run(_until_asked(config, duration))
     except LakeError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
     finally:
-        logs.end()
+        logs.stop()
     return 0
 
 

@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -19,8 +20,9 @@ from crypto_lake.layout import Layout
 
 ENVIRONMENT_VARIABLE = "CRYPTO_LAKE_CONFIG"
 DEFAULT_FILE = "config.yml"
+_MERGE = "tag:yaml.org,2002:merge"
 
-Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}$")]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}\Z")]
 Seconds = Annotated[int, Meta(ge=1, le=3600)]
 
 
@@ -35,10 +37,10 @@ class General(Struct, forbid_unknown_fields=True, frozen=True):
 class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
     """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}\Z")]
     symbols: Annotated[list[Symbol], Meta(min_length=1)]
-    rest_url: Annotated[str, Meta(pattern=r"^https?://[^/\s]+")]
-    wss_url: Annotated[str, Meta(pattern=r"^wss?://[^/\s]+")]
+    rest_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
+    wss_url: Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
 
 
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
@@ -54,7 +56,7 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     output_format: Literal["jsonl"] = "jsonl"
     flush_interval_sec: Annotated[float, Meta(gt=0, le=60)] = 1
     idle_timeout_sec: Annotated[float, Meta(gt=0, le=3600)] = 30
-    min_free_disk_gb: Annotated[float, Meta(ge=0)] = 1
+    min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
 
 
 class Transformer(Struct, forbid_unknown_fields=True, frozen=True):
@@ -85,16 +87,30 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
         return Layout(Path(self.general.base_path))
 
 
+# The structs by the path at which they stand, without the indices of lists.
+_SECTIONS: dict[str, type[Struct]] = {
+    "": Config,
+    "general": General,
+    "exchanges": Exchange,
+    "collector": Collector,
+    "transformer": Transformer,
+    "checks": Checks,
+}
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as is, but a key given twice is an error and not the last one's silent win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen: list[Any] = []
+        for key_node, _ in node.value:
+            # `<<` stands for other keys, and those beside it may say otherwise.
+            key = None if key_node.tag == _MERGE else self.construct_object(key_node, deep=True)
+            if key is not None and key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", node.start_mark
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
                 )
+            seen.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -102,10 +118,15 @@ def find(explicit: str | Path | None = None) -> Path:
     """The configuration file: `explicit`, else `$CRYPTO_LAKE_CONFIG`, else `./config.yml`.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or none that may be looked at.
     """
-    path = Path(explicit or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FILE).expanduser().absolute()
-    if not path.is_file():
+    path = Path(explicit or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FILE)
+    try:
+        path = path.expanduser().absolute()
+        found = path.is_file()
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    if not found:
         raise ConfigError(
             f"{path}: no such configuration file; expected one there, or name one with --config or "
             f"${ENVIRONMENT_VARIABLE}"
@@ -123,7 +144,7 @@ def load(path: Path) -> Config:
         tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {_yaml_mistake(error)}") from None
     try:
         config = msgspec.convert(tree if tree is not None else {}, Config)
@@ -132,7 +153,7 @@ def load(path: Path) -> Config:
     return _checked(config, path)
 
 
-def _yaml_mistake(error: yaml.YAMLError) -> str:
+def _yaml_mistake(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark else ""
     return f"{where}not valid YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
@@ -140,6 +161,7 @@ def _yaml_mistake(error: yaml.YAMLError) -> str:
 
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>.*)`)?$")
 _MISSING = re.compile(r"^Object missing required field `(?P<key>[^`]*)`(?: - at `\$(?P<path>.*)`)?$")
+_CHOICE = re.compile(r"^Invalid enum value (?P<value>.*) - at `\$\.(?P<section>\w+)\.(?P<key>\w+)`$")
 _WRONG = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$")
 
 
@@ -147,26 +169,16 @@ def _mistake(text: str) -> str:
     """A sentence of msgspec's, turned around: first the key's path, then what was expected."""
     if match := _UNKNOWN.match(text):
         path = f"{match['path'] or ''}.{match['key']}".strip(".")
-        return f"{path}: unknown key; expected {_known(match['path'] or '')}"
+        section = _SECTIONS[(match["path"] or "").strip(".").partition("[")[0]]
+        return f"{path}: unknown key; expected one of {', '.join(section.__struct_fields__)}"
     if match := _MISSING.match(text):
         return f"{match['path'] or ''}.{match['key']}".strip(".") + ": missing"
+    if match := _CHOICE.match(text):
+        choices = get_args(get_type_hints(_SECTIONS[match["section"]])[match["key"]])
+        return f"{match['section']}.{match['key']}: {match['value']}; expected one of {', '.join(choices)}"
     match = _WRONG.match(text)
     path, what = (match["path"] or "", match["what"]) if match else ("", text)
     return f"{path.strip('.') or 'the file'}: {what[:1].lower()}{what[1:]}"
-
-
-def _known(path: str) -> str:
-    """The keys that may stand at a path, for the line about one that may not."""
-    section = path.strip(".").partition("[")[0]
-    sections: dict[str, type[Struct]] = {
-        "": Config,
-        "general": General,
-        "exchanges": Exchange,
-        "collector": Collector,
-        "transformer": Transformer,
-        "checks": Checks,
-    }
-    return "one of " + ", ".join(sections[section].__struct_fields__)
 
 
 def _checked(config: Config, path: Path) -> Config:
@@ -186,7 +198,10 @@ def _checked(config: Config, path: Path) -> Config:
         )
     _no_twins([exchange.name for exchange in config.exchanges], f"{path}: exchanges")
     for number, exchange in enumerate(config.exchanges):
-        _no_twins(exchange.symbols, f"{path}: exchanges[{number}].symbols")
+        where = f"{path}: exchanges[{number}]"
+        _no_twins(exchange.symbols, f"{where}.symbols")
+        _address(exchange.rest_url, f"{where}.rest_url")
+        _address(exchange.wss_url, f"{where}.wss_url")
     general = msgspec.structs.replace(config.general, base_path=str(_expand(config.general.base_path, path)))
     return msgspec.structs.replace(config, general=general)
 
@@ -197,6 +212,16 @@ def _no_twins(names: list[str], where: str) -> None:
             raise ConfigError(f"{where}: {name} is given twice; expected each once")
 
 
+def _address(url: str, where: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{where}: {url!r} is not an address; expected scheme://host:port/path")
+
+
 def _expand(base_path: str, config_file: Path) -> Path:
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -204,7 +229,11 @@ def _expand(base_path: str, config_file: Path) -> Path:
             raise ConfigError(f"{config_file}: general.base_path: the variable ${{{name}}} is not set")
         return os.environ[name]
 
-    if not base_path.strip():
+    expanded = re.sub(r"\$\{(.*?)\}", value, base_path)
+    if not expanded.strip():
         raise ConfigError(f"{config_file}: general.base_path: empty; expected a folder")
-    expanded = Path(re.sub(r"\$\{(\w+)\}", value, base_path)).expanduser()
-    return Path(os.path.abspath(config_file.parent / expanded))  # noqa: PTH100 - resolve() would follow links
+    try:
+        folder = config_file.parent / Path(expanded).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{config_file}: general.base_path: {expanded!r}: there is no such home") from None
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links

@@ -4,7 +4,6 @@ It answers what market data cannot: when was somebody listening, why not, how fa
 are the collector's own clock, microseconds UTC, unless a field's name says `event`. Light, for the collector.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import Layout, day_of
-from crypto_lake.segments import truncate_torn_tail
+from crypto_lake.segments import truncate_torn_tail, write_whole
 
 
 class Record(Struct, tag_field="kind", frozen=True, kw_only=True):
@@ -180,11 +179,15 @@ class Journal:
         path = self._layout.journal(self._exchange, day or day_of(record.at))
         if path not in self._mended:
             self._mend(path)
-        with path.open("ab", buffering=0) as file:
-            file.write(_encode(record) + b"\n")
+        try:
+            with path.open("ab", buffering=0) as file:
+                write_whole(file, _encode(record) + b"\n")
+        except OSError:
+            self._mended.discard(path)
+            raise
 
     def _mend(self, path: Path) -> None:
-        """Before the first append of this process: a predecessor's death may have torn the last record."""
+        """Before the first append, and after a failed one: a death or a full disk may have torn the last record."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size:
             truncate_torn_tail(path)
@@ -215,4 +218,4 @@ def of_kind(records: Iterable[AnyRecord], kind: type[_R]) -> Iterator[_R]:
 
 def file_name(path: Path | None) -> str | None:
     """The name under which `Sealed` and `Recovered` know a segment; None stays None."""
-    return os.fspath(path.name) if path else None
+    return path.name if path else None

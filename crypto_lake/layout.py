@@ -3,7 +3,7 @@
 A day is a UTC day. Symbols and exchanges are used as folder names as they are spelled in `config.yml`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -32,19 +32,33 @@ def iso(us: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
-def _days(names: Iterator[str]) -> list[date]:
+def _days(names: Iterable[str]) -> list[date]:
+    """Those names that are days as this module spells them, oldest first."""
     found = []
     for name in names:
         try:
-            found.append(date.fromisoformat(name))
+            day = date.fromisoformat(name)
         except ValueError:
             continue
+        # To Python, 20251020 and 2025-W43-1 are days as well; a path made from them would lead elsewhere.
+        if day.isoformat() == name:
+            found.append(day)
     return sorted(found)
 
 
 def _names(folder: Path, *, folders: bool) -> Iterator[str]:
     if folder.is_dir():
         yield from (entry.name for entry in folder.iterdir() if entry.is_dir() == folders)
+
+
+def _symbols(folder: Path) -> list[str]:
+    return sorted(name for name in _names(folder, folders=True) if not name.startswith(("_", ".")))
+
+
+def _file_days(folder: Path) -> list[date]:
+    """The days that have a Parquet file of their own in a folder, oldest first."""
+    names = _names(folder, folders=False)
+    return _days(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
 
 
 @dataclass(frozen=True)
@@ -77,8 +91,7 @@ class Layout:
 
     def raw_symbols(self, exchange: str) -> list[str]:
         """The symbols that have raw folders, sorted."""
-        names = _names(self.base / "raw" / exchange, folders=True)
-        return sorted(name for name in names if not name.startswith(("_", ".")))
+        return _symbols(self.base / "raw" / exchange)
 
     def raw_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have raw folders, oldest first."""
@@ -92,8 +105,7 @@ class Layout:
 
     def bars_symbols(self, exchange: str) -> list[str]:
         """The symbols that have bars, sorted."""
-        names = _names(self.base / "parquet" / exchange, folders=True)
-        return sorted(name for name in names if not name.startswith("."))
+        return _symbols(self.base / "parquet" / exchange)
 
     def parts_day(self, exchange: str, symbol: str, day: date) -> Path:
         """The folder of the parts of a day that is not compacted (or whose late parts are not yet)."""
@@ -110,7 +122,7 @@ class Layout:
 
     def parts(self, exchange: str, symbol: str, day: date) -> list[Path]:
         """The parts of a day that exist, in order of time."""
-        return sorted(self.parts_day(exchange, symbol, day).glob("part-*.parquet"))
+        return sorted(self.parts_day(exchange, symbol, day).glob("part-[0-9][0-9][0-9][0-9].parquet"))
 
     def daily(self, exchange: str, symbol: str, day: date) -> Path:
         """The bars of a finished day."""
@@ -126,8 +138,7 @@ class Layout:
 
     def daily_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have a daily file, oldest first."""
-        names = _names(self.bars_symbol(exchange, symbol), folders=False)
-        return _days(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+        return _file_days(self.bars_symbol(exchange, symbol))
 
     def part_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have at least one part, oldest first."""
@@ -150,12 +161,11 @@ class Layout:
 
     def candle_days(self, exchange: str, symbol: str) -> list[date]:
         """The days whose candles were backfilled, oldest first."""
-        names = _names(self.base / "backfill" / exchange / symbol, folders=False)
-        return _days(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+        return _file_days(self.base / "backfill" / exchange / symbol)
 
     def candle_symbols(self, exchange: str) -> list[str]:
         """The symbols that have backfilled candles, sorted."""
-        return sorted(_names(self.base / "backfill" / exchange, folders=True))
+        return _symbols(self.base / "backfill" / exchange)
 
     # the rest
 

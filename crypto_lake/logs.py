@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from crypto_lake.config import Config
 
 Purpose = Literal["collector", "transformer", "validation"]
-_FORMAT = "{extra[when]} {level: <7} {message}\n"
+_FORMAT = "{extra[when]} {level: <7} {message}\n{exception}"
 _KEPT = timedelta(days=14)
+_OURS = ("crypto_lake", "collector_daemon")
 _started: set[Purpose] = set()
 
 
@@ -38,10 +39,23 @@ def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
 
     level = config.general.log_level
     logger.remove()
-    logger.enable("crypto_lake")
+    for package in _OURS:
+        logger.enable(package)
+    # Opened with the first message: a second collector, refused by the lock, must not touch the first one's file.
     path = config.layout.logs / f"{purpose}.log"
     logger.add(
         path, level=level, format=line, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
     )
     if console:
-        logger.add(sys.stderr, level=level, format=line)
+        logger.add(sys.stderr, level=level, format=line, filter=_is_untold)
+
+
+def stop() -> None:
+    """Close what `start` opened."""
+    logger.remove()
+    _started.clear()
+
+
+def _is_untold(record: "Record") -> bool:
+    """What is logged with `told` is on its way to the terminal already, as a command's one line of error."""
+    return "told" not in record["extra"]

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _RENAME_TRIES = 50
@@ -34,10 +34,10 @@ def write(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def replace(source: Path, target: Path) -> None:
+def replace(source: Path, target: Path, sleep: Callable[[float], None] = time.sleep) -> None:
     """Rename onto `target`, and make the rename itself survive a power loss.
 
-    Windows refuses to rename onto a file that a reader holds open: tried again for 5 seconds.
+    Windows refuses to rename onto a file that a reader holds open: tried again for 5 seconds (of `sleep`).
 
     Raises:
         PermissionError: the target was still held after that.
@@ -47,7 +47,7 @@ def replace(source: Path, target: Path) -> None:
             source.replace(target)
             break
         except PermissionError:
-            time.sleep(_RENAME_WAIT_SEC)
+            sleep(_RENAME_WAIT_SEC)
     else:
         source.replace(target)
     sync_folder(target.parent)

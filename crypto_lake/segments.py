@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from msgspec import Struct
 
 from crypto_lake import publish
 from crypto_lake.layout import OPEN_SUFFIX, Layout
 
-_NAME = re.compile(r"^(part|heal)_(\d{4,})\.jsonl(\.open)?$")
+_NAME = re.compile(r"(part|heal)_([0-9]{4,})\.jsonl(\.open)?")
 _TAIL = 1 << 16
 
 
@@ -41,25 +41,25 @@ class RawLine(Struct):
 
 def sealed(folder: Path) -> list[Path]:
     """The sealed segments of a day's folder, in order of kind and number; empty where there is no folder."""
-    return _matching(folder, open_ones=False)
+    return [found.path for found in _found(folder) if not found.is_open]
 
 
-def _matching(folder: Path, *, open_ones: bool) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    found = []
-    for entry in folder.iterdir():
-        match = _NAME.match(entry.name)
-        if match and bool(match[3]) == open_ones:
-            found.append((match[1], int(match[2]), entry))
-    return [entry for _, _, entry in sorted(found)]
+class _Found(NamedTuple):
+    kind: str
+    number: int
+    is_open: bool
+    path: Path
+
+
+def _found(folder: Path) -> list[_Found]:
+    entries = folder.iterdir() if folder.is_dir() else ()
+    matches = ((_NAME.fullmatch(entry.name), entry) for entry in entries)
+    return sorted(_Found(match[1], int(match[2]), bool(match[3]), entry) for match, entry in matches if match)
 
 
 def next_number(folder: Path, kind: str = "part") -> int:
     """The number for the next segment of a folder: one above the highest there, open ones counted."""
-    entries = _matching(folder, open_ones=False) + _matching(folder, open_ones=True)
-    matches = (_NAME.match(entry.name) for entry in entries)
-    return 1 + max((int(match[2]) for match in matches if match and match[1] == kind), default=0)
+    return 1 + max((found.number for found in _found(folder) if found.kind == kind), default=0)
 
 
 @dataclass
@@ -96,14 +96,7 @@ class OpenSegment:
         Raises:
             OSError: the disk refused; nothing of `lines` counts as written.
         """
-        try:
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError:
-            self._file.truncate(self.size)
-            self._file.seek(self.size)
-            raise
+        write_whole(self._file, lines)
         self.size += len(lines)
 
     def seal(self) -> Path:
@@ -114,17 +107,34 @@ class OpenSegment:
         """
         os.fsync(self._file.fileno())
         self._file.close()
-        return _rename_sealed(self.path)
+        final = _final(self.path)
+        publish.replace(self.path, final)
+        return final
 
     def abandon(self) -> None:
         """Close the file and leave it to `recover`, after an error."""
         self._file.close()
 
 
-def _rename_sealed(path: Path) -> Path:
-    final = path.with_name(path.name.removesuffix(OPEN_SUFFIX))
-    publish.replace(path, final)
-    return final
+def _final(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(OPEN_SUFFIX))
+
+
+def write_whole(file: BinaryIO, lines: bytes) -> None:
+    """Write all of `lines` at the end of an unbuffered file, or nothing: a full disk takes only a part of a write.
+
+    Raises:
+        OSError: the disk refused; what it did take was cut off again, unless it refused that as well.
+    """
+    end = file.tell()
+    try:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(end)
+        file.seek(end)
+        raise
 
 
 @dataclass(frozen=True)
@@ -143,19 +153,26 @@ def recover(layout: Layout, exchange: str) -> list[Recovered]:
     Call it with the lake's lock held, before the first segment is created.
     """
     return [
-        _recover(path, symbol, day)
+        _recover(found, symbol, day)
         for symbol in layout.raw_symbols(exchange)
         for day in layout.raw_days(exchange, symbol)
-        for path in _matching(layout.raw_day(exchange, symbol, day), open_ones=True)
+        for found in _found(layout.raw_day(exchange, symbol, day))
+        if found.is_open
     ]
 
 
-def _recover(path: Path, symbol: str, day: date) -> Recovered:
+def _recover(found: _Found, symbol: str, day: date) -> Recovered:
+    path = found.path
     torn = truncate_torn_tail(path)
     if path.stat().st_size == 0:
         path.unlink()
         return Recovered(symbol, day, None, torn)
-    return Recovered(symbol, day, _rename_sealed(path), torn)
+    final = _final(path)
+    if final.exists():
+        # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
+        final = path.with_name(f"{found.kind}_{next_number(path.parent, found.kind):04d}.jsonl")
+    publish.replace(path, final)
+    return Recovered(symbol, day, final, torn)
 
 
 def truncate_torn_tail(path: Path) -> int:

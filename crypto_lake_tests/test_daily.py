@@ -75,7 +75,7 @@ def test_a_second_compaction_leaves_the_file_alone(duck: Duck, recorded: Series)
 
 def test_late_data_flows_into_a_compacted_day(duck: Duck, recorded: Series) -> None:
     compact(duck, recorded)
-    land(recorded.config, [trade(4, START + 22 * HOUR + HOUR // 2, "5")])
+    land(recorded.config, [trade(9, START + 22 * HOUR + HOUR // 2, "5")])
     assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == [22, 23]
     again = compact(duck, recorded)
     assert duck.execute(f"SELECT sum(trade_count) FROM {parquet.scan([again.path])}").fetchall() == [(4,)]

@@ -40,7 +40,7 @@ class WireFormat(Protocol):
         """The address to connect to, made from the configured `wss_url`."""
 
     def streams(self, symbol: str) -> list[str]:
-        """The names of the streams that carry a symbol's trades and quotes."""
+        """The names of the streams that carry a symbol's trades and its quotes, in this order."""
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """The frame that asks for streams."""

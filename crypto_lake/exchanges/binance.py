@@ -3,6 +3,7 @@
 Rules are those of binance-spot-api-docs, `web-socket-streams.md` (2026-07-17), unless said otherwise.
 """
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,9 +13,13 @@ from msgspec import Struct
 from crypto_lake.exchanges.base import Notice, Rejected, Reply
 from crypto_lake.segments import RawLine
 
-# What `schema.PRICE` and `schema.QUANTITY` can hold; anything beyond is no market price.
-_PRICE_LIMIT = 1e10
-_QUANTITY_LIMIT = 1e12
+# What `schema.PRICE` and `schema.QUANTITY` hold to the last digit; anything else is no market price. One match for all
+# numbers of a frame, with a space between them, costs the hot path half of what one for each does.
+_PRICE = r"[0-9]{1,10}(?:\.[0-9]{1,8})?"
+_QUANTITY = r"[0-9]{1,12}(?:\.[0-9]{1,8})?"
+_is_trade = re.compile(rf"(?![0.]* ){_PRICE} (?![0.]*\Z){_QUANTITY}").fullmatch  # neither is zero
+_is_quote = re.compile(rf"{_PRICE} {_QUANTITY} {_PRICE} {_QUANTITY}").fullmatch
+_ID_LIMIT = 1 << 63
 # 2017-01-01, before which Binance has no data, and 2100-01-01, in µs.
 _EARLIEST_US = 1_483_228_800_000_000
 _LATEST_US = 4_102_444_800_000_000
@@ -75,7 +80,7 @@ class BinanceWire:
             message = _decode(frame)
         except msgspec.ValidationError:
             return Rejected("a field of the wrong type")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Rejected("not JSON")
         if message.data is not None:
             message = message.data
@@ -92,11 +97,7 @@ def _trade(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
         return Rejected("a trade with a field missing")
     if time < _MILLISECONDS_BELOW:
         time *= 1000
-    try:
-        sane = 0 < float(price) < _PRICE_LIMIT and 0 < float(qty) < _QUANTITY_LIMIT and number >= 0
-    except ValueError:
-        sane = False
-    if not (sane and _EARLIEST_US <= time < _LATEST_US):
+    if not (_is_trade(f"{price} {qty}") and 0 <= number < _ID_LIMIT and _EARLIEST_US <= time < _LATEST_US):
         return Rejected("a trade with an absurd value")
     # m: the buyer was the maker, so the taker sold.
     side = "sell" if maker else "buy"
@@ -109,27 +110,21 @@ def _quote(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
         return Rejected("a quote with a field missing")
     if not (isinstance(bid, str) and isinstance(ask, str)):
         return Rejected("a quote with a field missing")
-    try:
-        sane = (
-            0 <= float(bid) < _PRICE_LIMIT
-            and 0 <= float(ask) < _PRICE_LIMIT
-            and 0 <= float(bid_qty) < _QUANTITY_LIMIT
-            and 0 <= float(ask_qty) < _QUANTITY_LIMIT
-        )
-    except ValueError:
-        sane = False
-    if not sane:
+    if not (_is_quote(f"{bid} {bid_qty} {ask} {ask_qty}") and 0 <= number < _ID_LIMIT):
         return Rejected("a quote with an absurd value")
     return RawLine("bookTicker", symbol, None, ts_recv, number, None, None, None, bid, bid_qty, ask, ask_qty)
 
 
 def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Rejected:
+    # What the decoder skips it does not check: there may be bytes in it that are no text.
+    text = raw.decode(errors="backslashreplace")
+    request_id = frame.id if isinstance(frame.id, int) else None
     if frame.e == "serverShutdown":
-        return Notice(raw.decode(), closing=True)
+        return Notice(text, closing=True)
     if frame.code is not None or frame.error is not msgspec.UNSET:
-        return Reply(frame.id if isinstance(frame.id, int) else None, raw.decode())
+        return Reply(request_id, text)
     if frame.result is not msgspec.UNSET:
-        return Reply(frame.id if isinstance(frame.id, int) else None, None)
+        return Reply(request_id, None)
     return Rejected("an unknown event")
 
 

@@ -6,6 +6,7 @@ exchange says in its answers: 429 and 418 are obeyed to the second of their `Ret
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -18,8 +19,10 @@ from crypto_lake.layout import MINUTE_US
 _TRIES = 5
 _FIRST_WAIT_SEC = 0.5
 _LONGEST_OBEYED_SEC = 300
+_UNSAID_SEC = 60
 _PAGE = 1000
 _KLINE_FIELDS = 11
+_is_decimal = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 _HTTP_BAD_REQUEST = 400
 _HTTP_BANNED = 418
 _HTTP_TOO_MANY = 429
@@ -29,12 +32,20 @@ Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
 
 class BinanceRest:
-    """See `base.RestClient`. `sleep` is how it waits (an argument for the tests' sake)."""
+    """See `base.RestClient`. `sleep` is how it waits, `transport` how requests travel (None: over the network)."""
 
-    def __init__(self, rest_url: str, *, timeout_sec: float = 10, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        rest_url: str,
+        *,
+        timeout_sec: float = 10,
+        sleep: Sleep = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._url = rest_url.rstrip("/")
         self._sleep = sleep
-        self._http = httpx.AsyncClient(timeout=timeout_sec, headers={"X-MBX-TIME-UNIT": "MICROSECOND"})
+        headers = {"X-MBX-TIME-UNIT": "MICROSECOND"}
+        self._http = httpx.AsyncClient(timeout=timeout_sec, headers=headers, transport=transport)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -51,7 +62,10 @@ class BinanceRest:
             ) from None
 
     async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
-        """The 1-minute klines of [start, end), page by page, each row checked."""
+        """The 1-minute klines of [start, end), page by page, each row checked.
+
+        A short page is not taken for the last one, since how many rows a page holds is the exchange's choice.
+        """
         candles: list[Candle] = []
         while start_us < end_us:
             rows = await self._get(
@@ -65,11 +79,11 @@ class BinanceRest:
                 },
             )
             page = [self._candle(row, symbol, start_us, end_us) for row in _as_list(rows, symbol)]
-            candles += page
-            if len(page) < _PAGE:
+            if not page:
                 break
+            _in_order(page, symbol)
+            candles += page
             start_us = page[-1].open_time + MINUTE_US
-        _in_order(candles, symbol)
         return candles
 
     def _candle(self, row: Any, symbol: str, start_us: int, end_us: int) -> Candle:  # noqa: ANN401 - it is JSON
@@ -77,9 +91,16 @@ class BinanceRest:
         if not isinstance(row, list) or len(row) < _KLINE_FIELDS:
             raise ExchangeError(f"{where}: expected rows of 12 values, got {str(row)[:80]}")
         candle = Candle(*row[:_KLINE_FIELDS])
-        numbers = [*candle[1:6], candle.volume_quote, candle.taker_buy_base, candle.taker_buy_quote]
-        times = [candle.open_time, candle.close_time, candle.trade_count]
-        if not all(isinstance(text, str) for text in numbers) or not all(isinstance(n, int) for n in times):
+        numbers: list[Any] = [
+            *candle[1:6],
+            candle.volume_quote,
+            candle.taker_buy_base,
+            candle.taker_buy_quote,
+        ]
+        times: list[Any] = [candle.open_time, candle.close_time, candle.trade_count]
+        if not all(type(n) is int for n in times) or not all(
+            isinstance(text, str) and _is_decimal(text) for text in numbers
+        ):
             raise ExchangeError(f"{where}: a value of the wrong type in {str(row)[:120]}")
         if not start_us <= candle.open_time < end_us or candle.open_time % MINUTE_US:
             raise ExchangeError(
@@ -93,10 +114,15 @@ class BinanceRest:
         Raises:
             ExchangeError: it refused, or `_TRIES` attempts did not bring an answer.
         """
-        wait, mistake = _FIRST_WAIT_SEC, ""
-        for attempt in range(1, _TRIES + 1):
+        wait, mistake = 0.0, ""
+        for attempt in range(_TRIES):
+            if attempt:
+                await self._sleep(wait)
+            wait = _FIRST_WAIT_SEC * 2**attempt
             try:
                 response = await self._http.get(f"{self._url}/{endpoint}", params=params)
+            except httpx.InvalidURL as error:
+                raise ExchangeError(f"{self._url}/{endpoint}: not an address: {error}") from None
             except httpx.HTTPError as error:
                 mistake = f"{type(error).__name__} {error}".strip()
             else:
@@ -104,12 +130,9 @@ class BinanceRest:
                     return self._json(response, endpoint)
                 mistake = _refusal(response)
                 if response.status_code in {_HTTP_TOO_MANY, _HTTP_BANNED}:
-                    wait = self._retry_after(response, endpoint)
+                    wait = max(wait, self._retry_after(response, endpoint))
                 elif response.status_code < _HTTP_SERVER_ERROR:
                     raise ExchangeError(f"{self._url}/{endpoint}: refused: {mistake}")
-            if attempt < _TRIES:
-                await self._sleep(wait)
-                wait = min(wait * 2, _LONGEST_OBEYED_SEC)
         raise ExchangeError(f"{self._url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
 
     def _json(self, response: httpx.Response, endpoint: str) -> Any:  # noqa: ANN401 - it is JSON
@@ -122,17 +145,19 @@ class BinanceRest:
 
     def _retry_after(self, response: httpx.Response, endpoint: str) -> float:
         """How long the exchange wants to be left alone, in seconds; a minute where it does not say."""
-        text = response.headers.get("Retry-After", "60")
-        seconds = float(text) if text.replace(".", "", 1).isdigit() else 60.0
+        try:
+            seconds = int(response.headers["Retry-After"])
+        except (KeyError, ValueError):
+            seconds = _UNSAID_SEC
         if seconds > _LONGEST_OBEYED_SEC:
             raise ExchangeError(
-                f"{self._url}/{endpoint}: asks to be left alone for {seconds:.0f} s; try again then"
+                f"{self._url}/{endpoint}: asks to be left alone for {seconds} s; try again then"
             )
         return seconds
 
 
 def _refusal(response: httpx.Response) -> str:
-    return f"HTTP {response.status_code} {response.text[:120].strip()}"
+    return " ".join([f"HTTP {response.status_code}", *response.text[:120].split()])
 
 
 def _as_list(rows: Any, symbol: str) -> list[Any]:  # noqa: ANN401 - it is JSON

@@ -1,0 +1,1 @@
+"""Tests of the exchanges' wire formats and request interfaces."""

@@ -1,0 +1,151 @@
+"""The commands as a person types them: exit codes, one clear line for a mistake, and what is printed."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from crypto_lake.config import Config
+from crypto_lake.simulator.clock import MarketClock
+from crypto_lake.simulator.exchange import SimulatedExchange, running
+from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake_tests import processes
+from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
+
+
+@pytest.fixture
+def lake_run(write_config: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    """Run `crypto-lake …` in a folder with a config.yml, on a Dagster instance of its own."""
+    write_config()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        done = processes.run("crypto_lake", *words, cwd=tmp_path, DAGSTER_HOME=str(home))
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_the_way_from_raw_lines_to_an_answer(lake_run: Run, lake: Config) -> None:
+    land(lake, [trade(n, START + n * HOUR) for n in range(1, 24)])
+    code, out, _ = lake_run("transformer")
+    assert (code, "2025-10-20" in out, "86,400" in out) == (0, True, True)
+    code, out, _ = lake_run("compact")
+    assert (code, "86,400" in out) == (0, True)
+    assert lake.layout.daily("binance", SYMBOL, DAY).exists()
+    assert lake_run("transformer")[1].startswith("Nothing to do")
+    code, out, _ = lake_run("query", "SELECT sum(trade_count) AS trades FROM bars_1h")
+    assert (code, "23" in out) == (0, True)
+    code, out, _ = lake_run("validate", "--date", "2025-10-20")
+    assert (code, "no_missing_seconds" in out, lake.layout.validation(DAY).exists()) == (0, True, True)
+    assert "23" in (lake.layout.logs / "transformer.log").read_text(encoding="utf-8")
+
+
+def test_a_failed_check_is_exit_code_1(lake_run: Run, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    assert lake_run("transformer", "--date", "2025-10-20")[0] == 0
+    lake.layout.part("binance", SYMBOL, DAY, 5).unlink()
+    code, out, err = lake_run("validate", "--date", "2025-10-20")
+    assert (code, "failed" in out) == (1, True)
+    assert err.endswith("error: 2 checks failed\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["transformer", "--date", "2025-13-01"], "is not a day; expected e.g. 2025-10-20"),
+        (["compact", "--date", "2999-01-01"], "is out of range"),
+        (["validate", "--from", "2025-10-20", "--to", "2025-10-19"], "is after --to"),
+        (["validate", "--to", "2025-10-19"], "--to without --from"),
+        (["backfill", "--date", "2025-10-20", "--from", "2025-10-19"], "expected one or the other"),
+        (["backfill", "--days", "0"], "--days"),
+        (["no-such-command"], "No such command"),
+        (["status", "--config", "nowhere.yml"], "no such configuration file"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_says_what_was_expected(
+    lake_run: Run, words: list[str], said: str
+) -> None:
+    code, _, err = lake_run(*words)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+
+
+COMMANDS = ["collector", "transformer", "compact", "validate", "backfill", "status", "query"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_configuration_is_one_line_and_exit_code_2_in_every_command(
+    lake_run: Run, write_config: Callable[..., Path], tmp_path: Path, command: str
+) -> None:
+    write_config(collector={"write_interval_secs": 5})
+    code, out, err = lake_run(command)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "collector.write_interval_secs: unknown key" in err
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "demo"])
+def test_every_command_explains_itself(lake_run: Run, command: str) -> None:
+    code, out, _ = lake_run(command, "--help")
+    assert (code, out.startswith("Usage:")) == (0, True)
+
+
+def test_an_exchange_that_is_not_there_is_one_line_and_exit_code_1(lake_run: Run) -> None:
+    for command in ("collector", "backfill"):
+        code, _, err = lake_run(command)
+        assert code == 1
+        errors = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1
+        assert "127.0.0.1:1" in errors[0]
+        assert "Traceback" not in err
+
+
+def test_a_symbol_that_the_exchange_does_not_list_is_one_line_and_exit_code_2(
+    lake_run: Run, write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    with running(SimulatedExchange(SyntheticMarket(1, ["SOLUSDT"]), MarketClock())) as address:
+        addresses = {"rest_url": address.rest_url, "wss_url": address.ws_url}
+        write_config(exchanges=[{"name": "binance", "symbols": ["SOLUSDT", "NOPEUSDT"], **addresses}])
+        for command in ("collector", "backfill"):
+            code, _, err = lake_run(command)
+            assert code == 2
+            assert re.search(r"^error: .*NOPEUSDT", err, re.MULTILINE)
+    assert not list(tmp_path.glob("lake/raw/**/*.jsonl*"))
+
+
+def test_a_lake_that_has_a_collector_already_is_one_line_and_exit_code_1(lake_run: Run, lake: Config) -> None:
+    lake.layout.base.mkdir(parents=True)
+    with FileLock(lake.layout.collector_lock):
+        code, _, err = lake_run("collector")
+    assert code == 1
+    assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
+    assert "Traceback" not in err
+
+
+def test_the_status_of_a_lake_where_nothing_ever_ran(lake_run: Run) -> None:
+    code, out, _ = lake_run("status")
+    assert (code, "has never run" in out) == (0, True)
+
+
+def test_a_mistake_in_sql_is_exit_code_1(lake_run: Run) -> None:
+    code, _, err = lake_run("query", "FROM bars_2s")
+    assert (code, err.startswith("error: ")) == (1, True)
+
+
+def test_the_demo_ends_with_every_check_passed_and_says_where_everything_is(tmp_path: Path) -> None:
+    done = processes.run("crypto_lake", "demo", "--minutes", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "22 of 22 checks passed" in done.stdout
+    assert re.search(r"(\d+) of \1 whole minutes", done.stdout)
+    (folder,) = tmp_path.glob("demo-lake-*")
+    assert str(folder) in done.stdout
+    assert list((folder / "lake").glob("parquet/binance/SOLUSDT/*.parquet"))

@@ -1,0 +1,76 @@
+"""`docs/FORMAT.md` is held to what the code says: the same names, types, meanings, kinds, keys and defaults."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from crypto_lake import config, journal, schema
+from crypto_lake.schema import Column
+from crypto_lake_tests.raw_lines import DAY
+
+TEXT = (Path(__file__).parents[1] / "docs" / "FORMAT.md").read_text(encoding="utf-8")
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "general": config.General,
+    "exchanges": config.Exchange,
+    "collector": config.Collector,
+    "transformer": config.Transformer,
+    "checks": config.Checks,
+}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under a heading."""
+    section = TEXT.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+@pytest.mark.parametrize(("heading", "columns"), [("A raw line", schema.RAW_LINE), ("A bar", schema.BAR)])
+def test_columns_are_documented_in_order_with_their_types_and_meanings(
+    heading: str, columns: tuple[Column, ...]
+) -> None:
+    assert table(heading) == [list(column) for column in columns]
+
+
+def test_every_kind_of_journal_record_is_documented_with_its_keys() -> None:
+    documented = {kind: keys for kind, keys, _ in table("The journal")}
+    assert documented == {
+        kind.__struct_config__.tag: ", ".join(kind.__struct_fields__) for kind in journal.KINDS
+    }
+
+
+def test_every_key_of_the_configuration_is_documented_with_its_default() -> None:
+    expected = {
+        f"{section}.{field.name}": "–" if field.default is msgspec.NODEFAULT else str(field.default)
+        for section, struct in SECTIONS.items()
+        for field in msgspec.structs.fields(struct)
+    }
+    assert {key: default for key, default, _ in table("Configuration")} == expected
+
+
+def test_the_shipped_configuration_is_valid_and_shows_the_defaults() -> None:
+    shipped = config.load(Path(__file__).parents[1] / "config.yml")
+    assert shipped == config.Config(exchanges=shipped.exchanges, general=shipped.general)
+    assert Path(shipped.general.base_path).name == "data"
+
+
+def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
+    layout = lake.layout
+    daily = layout.daily("binance", "SOLUSDT", DAY)
+    paths = [
+        layout.segment("binance", "SOLUSDT", DAY, 1),
+        layout.journal("binance", DAY),
+        layout.rejected("binance", DAY),
+        layout.part("binance", "SOLUSDT", DAY, 15),
+        daily,
+        layout.checksum(daily),
+        layout.manifest(daily),
+        layout.candles("binance", "SOLUSDT", DAY),
+        layout.validation(DAY),
+        layout.collector_status,
+        layout.database,
+    ]
+    documented = set(re.findall(r"`([^`]+)`", TEXT.split("\n## A raw line\n")[0]))
+    assert {path.relative_to(layout.base).as_posix() for path in paths} <= documented

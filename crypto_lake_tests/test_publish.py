@@ -1,0 +1,156 @@
+import errno
+import os
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from crypto_lake import publish
+from crypto_lake.layout import Layout
+from crypto_lake.segments import sealed
+
+if TYPE_CHECKING:
+    _ThisSystemsPath = Path
+else:
+    _ThisSystemsPath = type(Path())
+
+
+class Held(_ThisSystemsPath):
+    """A path that a reader holds open: renaming it is refused so many times."""
+
+    refusals: int
+    tries: int
+
+    def replace(self, target: str | os.PathLike[str]) -> "Held":
+        self.tries += 1
+        if self.tries <= self.refusals:
+            raise PermissionError(errno.EACCES, "held by a reader")
+        os.replace(self, target)  # noqa: PTH105 - the method that would do it is this one
+        return Held(target)
+
+
+def held(path: Path, refusals: int) -> Held:
+    path.write_bytes(b"new")
+    found = Held(path)
+    found.refusals, found.tries = refusals, 0
+    return found
+
+
+def write_half(path: Path, error: type[BaseException]) -> None:
+    with publish.publishing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+def full(*_: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+def test_a_file_appears_with_its_content_and_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "deep" / "file.json"
+    publish.write(path, b"{}")
+    assert path.read_bytes() == b"{}"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    publish.write(path, b"old and longer")
+    publish.write(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_until_the_block_ends_the_old_file_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with publish.publishing(path) as temporary:
+        temporary.write_bytes(b"ne")
+        assert path.read_bytes() == b"old"
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_an_error_leaves_what_was_there_and_nothing_else(
+    tmp_path: Path, error: type[BaseException], old: bytes | None
+) -> None:
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(error):
+        write_half(path, error)
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([old] if old else [])
+
+
+@pytest.mark.parametrize("step", ["sync_file", "replace"])
+def test_a_disk_that_refuses_at_the_end_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(publish, step, full)
+    with pytest.raises(OSError, match="no space left"):
+        publish.write(path, b"new")
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"old"]
+
+
+def test_the_bytes_are_on_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    seen: list[tuple[str, bool]] = []
+    monkeypatch.setattr(publish, "sync_file", lambda file: seen.append((file.suffix, path.exists())))
+    monkeypatch.setattr(publish, "sync_folder", lambda folder: seen.append((folder.name, path.exists())))
+    publish.write(path, b"new")
+    assert seen == [(".tmp", False), (tmp_path.name, True)]
+
+
+def test_a_temporary_name_is_hidden_and_ends_in_tmp(tmp_path: Path) -> None:
+    with publish.publishing(tmp_path / "file.json") as temporary:
+        temporary.touch()
+    assert temporary.parent == tmp_path
+    assert temporary.name.startswith(".file.json.")
+    assert temporary.suffix == ".tmp"
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), publish.publishing(tmp_path / "file"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_leftover_of_a_crash_is_seen_by_no_reader(tmp_path: Path) -> None:
+    layout, key = Layout(tmp_path), ("binance", "SOLUSDT", date(2025, 10, 20))
+    for path in (layout.segment(*key, 1), layout.part(*key, 0), layout.daily(*key), layout.candles(*key)):
+        with publish.publishing(path) as temporary:
+            temporary.touch()
+        path.rename(temporary)  # as if the process had died just before its own rename
+    assert sealed(layout.raw_day(*key)) == []
+    assert layout.parts(*key) == []
+    assert layout.bar_days("binance", "SOLUSDT") == layout.candle_days("binance", "SOLUSDT") == []
+
+
+def test_a_rename_onto_a_file_that_a_reader_holds_is_tried_again(tmp_path: Path) -> None:
+    waits: list[float] = []
+    publish.replace(held(tmp_path / "source", 3), tmp_path / "target", sleep=waits.append)
+    assert (tmp_path / "target").read_bytes() == b"new"
+    assert waits == [0.1] * 3
+
+
+def test_a_rename_that_is_not_refused_does_not_wait(tmp_path: Path) -> None:
+    publish.replace(held(tmp_path / "source", 0), tmp_path / "target", sleep=full)
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_a_file_that_is_held_for_good_ends_in_its_error_after_five_seconds(tmp_path: Path) -> None:
+    waits: list[float] = []
+    source = held(tmp_path / "source", 1000)
+    with pytest.raises(PermissionError, match="held by a reader"):
+        publish.replace(source, tmp_path / "target", sleep=waits.append)
+    assert sum(waits) == pytest.approx(5)
+    assert (tmp_path / "source").exists()
+
+
+def test_another_refusal_than_a_held_file_is_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        publish.replace(tmp_path / "missing", tmp_path / "target", sleep=full)
