@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_lake import config, definitions
+from crypto_lake import config, definitions, views
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import automation, launch
 from crypto_lake.defs.resources import RESOURCES, Lake
@@ -180,6 +180,28 @@ def test_a_day_is_not_made_again_within_five_minutes_but_not_forgotten(
     soon = tick(instance, seen.cursor)
     assert requested(soon) == []
     assert json.loads(soon.cursor or "") == json.loads(seen.cursor or "")
+
+
+def test_late_segments_of_a_compacted_day_request_its_compaction(
+    instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automation, "_CADENCE_SEC", 0)
+    land(lake, [trade(1, START + HOUR)])
+    run(instance, "compact", DAY)
+    land(lake, [trade(2, START + 2 * HOUR)])
+    (request,) = tick(instance).run_requests or []
+    assert (request.job_name, request.partition_key) == ("compact", str(DAY))
+
+
+def test_a_database_that_a_client_holds_open_is_no_failure_of_the_run(
+    instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(_: Config) -> Path:
+        raise LakeError("lake.duckdb: cannot be written: held open")
+
+    monkeypatch.setattr(views, "save", held)
+    land(lake, [trade(1, START + HOUR)])
+    assert run(instance, "make_bars", DAY).success
 
 
 def test_a_trade_on_the_other_side_of_midnight_requests_the_day_it_happened_on(

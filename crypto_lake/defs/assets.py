@@ -4,14 +4,25 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from crypto_lake import backfill, bars, daily, views
+from crypto_lake.config import Config
 from crypto_lake.defs import metadata
 from crypto_lake.defs.metadata import Events
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.errors import LakeError
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
 _COLUMNS = {"dagster/column_schema": metadata.COLUMNS}
+
+
+def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:
+    """Make `lake.duckdb` anew. On Windows a client that holds it open forbids that, which is no failure of the run."""
+    try:
+        views.save(config)
+    except LakeError as error:
+        context.log.warning(str(error))
+
 
 raw_segments = dg.AssetSpec(
     "raw_segments",
@@ -40,7 +51,7 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
             context,
             ((day, metadata.of_bars(built, views.day_in_numbers(db, config, day))) for day, built in days),
         )
-    views.save(config)
+    _refresh_views(context, config)
 
 
 @dg.asset(
@@ -61,7 +72,7 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
             context,
             ((day, metadata.of_daily(done, views.day_in_numbers(db, config, day))) for day, done in days),
         )
-    views.save(config)
+    _refresh_views(context, config)
 
 
 @dg.asset(
@@ -78,4 +89,4 @@ def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     config = lake.config()
     days = backfill.backfill_days(config, days_of(context), lake.now_us)
     yield from metadata.reported(context, ((day, metadata.of_candles(done)) for day, done in days))
-    views.save(config)
+    _refresh_views(context, config)

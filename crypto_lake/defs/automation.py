@@ -72,7 +72,9 @@ def compaction_nightly(
     ]
 
 
-@dg.sensor(job=make_bars, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    jobs=[make_bars, compact], minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING
+)
 def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource) -> dg.SensorResult:
     """Days whose segments changed, late and displaced ones too; each at most every five minutes.
 
@@ -91,7 +93,12 @@ def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDB
             }
         due = [day for day in sorted(stale) if not _just_made(context.instance, day, lake.now_us())]
         requests += [
-            dg.RunRequest(run_key=f"{day}|{landed[received]}", partition_key=day.isoformat()) for day in due
+            dg.RunRequest(
+                run_key=f"{day}|{landed[received]}",
+                job_name=_job_for(config, day),
+                partition_key=day.isoformat(),
+            )
+            for day in due
         ]
         if len(due) == len(stale):
             seen[received.isoformat()] = landed[received]
@@ -103,6 +110,12 @@ def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDB
         cursor=cursor,
         asset_events=[_landing(config, day) for day in changed[-1:] if day == _today(lake)],
     )
+
+
+def _job_for(config: Config, day: date) -> str:
+    """Bars, and where the day was compacted already, the daily files as well."""
+    compacted = any(s.layout.daily(s.exchange, s.symbol, day).exists() for s in Series.recorded(config))
+    return compact.name if compacted else make_bars.name
 
 
 def _today(lake: Lake) -> date:
