@@ -25,6 +25,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 1
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; what was done stays done", err=True)
         code = 1

@@ -5,6 +5,9 @@ A finished day is fetched once and kept. A day that still ran when it was fetche
 """
 
 import asyncio
+import contextlib
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -65,10 +68,28 @@ def backfill_days(
 
         try:
             for day in days:
-                yield day, runner.run(one_day(day))
+                with _interruptible():
+                    done = runner.run(one_day(day))
+                yield day, done
         finally:
             for client in clients.values():
                 runner.run(client.aclose())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C cancels the event loop's work, as asyncio does by itself only where nobody has replaced the handler.
+
+    Dagster has, and its handler raises inside the loop, which swallows it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def backfill_day(
@@ -83,9 +104,9 @@ async def backfill_day(
     path = config.layout.candles(exchange, symbol, day)
     start = day_start_us(day)
     end = max(start, min(start + DAY_US, now_us))
-    known = parquet.footer(path) if path.exists() else None
-    if known and known["complete"]:
-        return Backfilled(symbol, day, path, known["rows"], known["missing"], fetched=False)
+    recorded = parquet.footer(path) if path.exists() else None
+    if recorded and recorded.get("complete"):
+        return Backfilled(symbol, day, path, recorded["rows"], recorded["missing"], fetched=False)
     table = _table(symbol, await client.candles_1m(symbol, start, end), end)
     footer = {
         "complete": now_us >= start + DAY_US,

@@ -16,10 +16,10 @@ from typing import Any, Self
 import duckdb
 from filelock import FileLock, Timeout
 from loguru import logger
-from msgspec import Struct, convert, json, to_builtins
+from msgspec import MsgspecError, Struct, convert, json, to_builtins
 
-from crypto_lake import catalog, parquet
-from crypto_lake.catalog import Catalog, Interval, Source
+from crypto_lake import parquet, raw
+from crypto_lake.catalog import Catalog, Interval, Recording, Source
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
@@ -60,13 +60,19 @@ class Series:
         """The lake's paths."""
         return self.config.layout
 
+    def recording(self, connection: duckdb.DuckDBPyConnection) -> Recording:
+        """Its raw side, as it is now."""
+        return Recording(connection, self.layout, self.exchange, self.symbol)
+
     @classmethod
     def recorded(cls, config: Config) -> list[Self]:
-        """Every symbol that has raw files, whether it is still configured or not."""
+        """Every symbol that has raw files or bars, whether it is still configured or not."""
         return [
             cls(config, exchange.name, symbol)
             for exchange in config.exchanges
-            for symbol in config.layout.raw_symbols(exchange.name)
+            for symbol in sorted(
+                {*config.layout.raw_symbols(exchange.name), *config.layout.bars_symbols(exchange.name)}
+            )
         ]
 
 
@@ -91,13 +97,11 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
         LakeBusyError: another run has been at this symbol for minutes.
     """
     with locked(series):
-        known = remembered(series.layout, series.exchange, series.symbol, day)
+        known = remembered(series, day)
         rebuilt: list[int] = []
         hours = 0
-        carry = carry_before(series, day)
-        plan = _Plan(
-            catalog.read(connection, series.layout, series.exchange, series.symbol, day), series, day, now_us
-        )
+        carry = carry_before(connection, series, day)
+        plan = _Plan(series.recording(connection).around(day), series, day, now_us)
         for hour in plan.hours():
             hours += 1
             wanted = plan.fingerprint(hour, carry)
@@ -111,17 +115,35 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
 
 
 def build_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Built]:
-    """`build_day` for every recorded symbol."""
-    return [build_day(connection, series, day, now_us) for series in Series.recorded(config)]
+    """`build_day` for every recorded symbol; one whose raw files cannot be read does not keep the others from it.
+
+    Raises:
+        RawDataError: what was wrong with those.
+    """
+    done: list[Built] = []
+    errors: list[str] = []
+    for series in Series.recorded(config):
+        try:
+            done.append(build_day(connection, series, day, now_us))
+        except RawDataError as error:
+            logger.error("{} {}: {}", series.symbol, day, error)
+            errors.append(str(error))
+    if errors:
+        raise RawDataError("; ".join(errors))
+    return done
 
 
 def is_stale(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> bool:
     """Whether `build_day` would rebuild anything."""
-    known = remembered(series.layout, series.exchange, series.symbol, day)
-    plan = _Plan(
-        catalog.read(connection, series.layout, series.exchange, series.symbol, day), series, day, now_us
-    )
-    carry = carry_before(series, day)
+    return _is_stale(connection, series, series.recording(connection), day, now_us)
+
+
+def _is_stale(
+    connection: duckdb.DuckDBPyConnection, series: Series, recording: Recording, day: date, now_us: int
+) -> bool:
+    known = remembered(series, day)
+    plan = _Plan(recording.around(day), series, day, now_us)
+    carry = carry_before(connection, series, day)
     for hour in plan.hours():
         record = known.get(hour)
         if record is None or record.fingerprint != plan.fingerprint(hour, carry):
@@ -131,38 +153,52 @@ def is_stale(connection: duckdb.DuckDBPyConnection, series: Series, day: date, n
 
 
 def stale_days(
-    connection: duckdb.DuckDBPyConnection, series: Series, received: list[date], now_us: int
+    connection: duckdb.DuckDBPyConnection, series: Series, received: list[date] | None, now_us: int
 ) -> list[date]:
-    """The days, oldest first, whose bars are not in line with what was received on the days given."""
-    candidates = {
-        day
-        for folder in received
-        for day in catalog.event_days(connection, series.layout, series.exchange, series.symbol, folder)
-    }
-    return [day for day in sorted(candidates) if is_stale(connection, series, day, now_us)]
+    """The days, oldest first, whose bars are not in line with what was received on the days given (None: on any)."""
+    recording = series.recording(connection)
+    if received is None:
+        received = series.layout.raw_days(series.exchange, series.symbol)
+    candidates = {day for folder in received for day in recording.event_days(folder)}
+    return [day for day in sorted(candidates) if _is_stale(connection, series, recording, day, now_us)]
 
 
-def remembered(layout: Layout, exchange: str, symbol: str, day: date) -> dict[int, PartRecord]:
-    """What parts and manifest remember of a day, by hour; a part, being younger, wins."""
+def remembered(series: Series, day: date) -> dict[int, PartRecord]:
+    """What parts and manifest remember of a day, by hour; a part, being younger, wins.
+
+    A manifest counts beside a readable daily file only, and what cannot be understood counts as absent: those hours are
+    then made anew.
+    """
+    layout = series.layout
+    daily = layout.daily(series.exchange, series.symbol, day)
     found: dict[int, PartRecord] = {}
-    manifest = layout.manifest(layout.daily(exchange, symbol, day))
-    if manifest.exists():
-        made_from = json.decode(manifest.read_bytes(), type=dict[str, Any])["made_from"]
-        found = {int(hour): convert(record, PartRecord) for hour, record in made_from.items()}
+    with contextlib.suppress(OSError, MsgspecError):
+        if parquet.footer(daily) is not None:
+            manifest = json.decode(layout.manifest(daily).read_bytes(), type=_Manifest)
+            found = {int(hour): record for hour, record in manifest.made_from.items()}
     for hour in range(HOURS_OF_A_DAY):
-        path = layout.part(exchange, symbol, day, hour)
+        path = layout.part(series.exchange, series.symbol, day, hour)
         if path.exists() and (footer := parquet.footer(path)) is not None:
-            found[hour] = convert(footer, PartRecord)
+            with contextlib.suppress(MsgspecError):
+                found[hour] = convert(footer, PartRecord)
     return found
 
 
-def carry_before(series: Series, day: date) -> Carry:
+class _Manifest(Struct):
+    """The part of a manifest that the transform wants."""
+
+    made_from: dict[str, PartRecord]
+
+
+def carry_before(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Carry:
     """The values that a day starts from: the last ones of the latest earlier day that has bars."""
     earlier = [d for d in series.layout.bar_days(series.exchange, series.symbol) if d < day]
     if not earlier:
         return Carry()
-    records = remembered(series.layout, series.exchange, series.symbol, earlier[-1])
-    return records[max(records)].carry if records else Carry()
+    if records := remembered(series, earlier[-1]):
+        return records[max(records)].carry
+    files_before = series.layout.bar_files(series.exchange, series.symbol, earlier[-1])
+    return _last_values(connection, parquet.scan(files_before))
 
 
 @dataclass(frozen=True)
@@ -245,14 +281,16 @@ def _build_part(
 ) -> PartRecord:
     series = plan.series
     wanted = {name for name, _ in fingerprint["segments"]}
-    catalog.create_raw(connection, [source.path for source in plan.catalog.sources if source.name in wanted])
+    raw.create_view(connection, [source.path for source in plan.catalog.sources if source.name in wanted])
     _set_variables(connection, series, fingerprint)
     query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
     try:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
     except duckdb.Error as error:
-        raise RawDataError(f"{series.symbol} {plan.day} hour {hour:02d}: {error}") from None
-    record = PartRecord(fingerprint, _last_values(connection))
+        raise RawDataError(
+            f"{series.symbol} {plan.day} hour {hour:02d}: {' '.join(str(error).split())}"
+        ) from None
+    record = PartRecord(fingerprint, _last_values(connection, "part"))
     path = series.layout.part(series.exchange, series.symbol, plan.day, hour)
     compression = series.config.transformer.parquet_compression
     parquet.write(
@@ -280,7 +318,7 @@ def _set_variables(
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 
-def _last_values(connection: duckdb.DuckDBPyConnection) -> Carry:
+def _last_values(connection: duckdb.DuckDBPyConnection, table: str) -> Carry:
     columns = ", ".join(Carry.__struct_fields__)
-    row = connection.execute(f"SELECT {columns} FROM part ORDER BY window_start DESC LIMIT 1").fetchone()
+    row = connection.execute(f"SELECT {columns} FROM {table} ORDER BY window_start DESC LIMIT 1").fetchone()
     return Carry(*row) if row else Carry()

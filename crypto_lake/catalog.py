@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import duckdb
 
-from crypto_lake import journal, segments
-from crypto_lake.errors import RawDataError
-from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_of, day_start_us
-from crypto_lake.parquet import path_list
-from crypto_lake.schema import RAW_LINE, typed
+from crypto_lake import journal, raw, segments
+from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
 
 # How far a line may lie outside its segment's stretch, since the offset differs a little from minute to minute.
 _MARGIN_US = MINUTE_US
+# How much the offset may change from one stretch to the next without the clock having been set.
+_OFFSET_DRIFT_US = 5 * SECOND_US
 
 Interval = tuple[int, int]
 
@@ -59,9 +58,10 @@ class Catalog:
         return [s for s in self.sources if s.start < end + _MARGIN_US and s.end >= start - _MARGIN_US]
 
     def touches(self, day: date) -> bool:
-        """Whether any event of the day was recorded."""
+        """Whether any event of the day was recorded, or somebody listened for one."""
         start = day_start_us(day)
-        return any(s.start < start + DAY_US and s.end >= start for s in self.sources)
+        recorded = [*((s.start, s.end) for s in self.sources), *self.listened]
+        return any(first < start + DAY_US and last >= start for first, last in recorded)
 
     def offset_before(self, start: int) -> int | None:
         """The last offset known from sources that end before an instant; None where there is none."""
@@ -74,135 +74,113 @@ class Catalog:
         return max([*(s.end for s in self.sources), *(end for _, end in self.listened)], default=0)
 
 
-def read(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str, day: date
-) -> Catalog:
-    """The catalog of a day: its own folder, both neighbours', and those that its journal points to.
+class Recording:
+    """One symbol's raw side, folder by folder. What it has read it keeps, so make a new one for each question."""
 
-    A trade is received on the wrong side of midnight where the local clock is off or the network slow, and days
-    away from it where history is replayed.
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str
+    ) -> None:
+        self._connection = connection
+        self._layout = layout
+        self._exchange = exchange
+        self._symbol = symbol
+        self._folders: dict[date, _Folder] = {}
 
-    Raises:
-        RawDataError: a raw file or a journal holds something else.
-    """
-    folders = {day - timedelta(days=1), day, day + timedelta(days=1)}
-    for record in journal.of_kind(journal.read(layout.journal(exchange, day)), journal.Displaced):
-        if record.symbol == symbol:
-            folders.add(date.fromisoformat(record.landed))
-    return _merge([_folder(connection, layout, exchange, symbol, folder) for folder in sorted(folders)])
+    def around(self, day: date) -> Catalog:
+        """The catalog of a day: its own folder, both neighbours', and those that its journal points to.
 
+        A trade is received on the wrong side of midnight where the local clock is off or the network slow, and days
+        away from it where history is replayed.
 
-def event_days(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str, received: date
-) -> set[date]:
-    """The days whose events were received on a day."""
-    folder = _merge([_folder(connection, layout, exchange, symbol, received)])
-    return {day_of(us) for s in folder.sources for us in range(s.start - s.start % DAY_US, s.end + 1, DAY_US)}
+        Raises:
+            RawDataError: a raw file or a journal holds something else.
+        """
+        folders = {day - timedelta(days=1), day, day + timedelta(days=1)}
+        for record in journal.of_kind(
+            journal.read(self._layout.journal(self._exchange, day)), journal.Displaced
+        ):
+            if record.symbol == self._symbol:
+                folders.add(date.fromisoformat(record.landed))
+        return _merge([self._folder(folder) for folder in sorted(folders)])
+
+    def event_days(self, received: date) -> set[date]:
+        """The days whose events were received, or listened for, on a day.
+
+        Raises:
+            RawDataError: a raw file or a journal holds something else.
+        """
+        folder = _merge([self._folder(received)])
+        spans = [*((s.start, s.end) for s in folder.sources), *folder.listened]
+        return {day_of(us) for start, end in spans for us in range(start - start % DAY_US, end + 1, DAY_US)}
+
+    def _folder(self, day: date) -> "_Folder":
+        if day not in self._folders:
+            self._folders[day] = self._read(day)
+        return self._folders[day]
+
+    def _read(self, day: date) -> "_Folder":
+        written = list(journal.read(self._layout.journal(self._exchange, day)))
+        sealed = [r for r in journal.of_kind(written, journal.Sealed) if r.symbol == self._symbol]
+        described = {(r.segment, r.size): r for r in sealed if r.segment}
+        found = segments.sealed(self._layout.raw_day(self._exchange, self._symbol, day))
+        sizes = {path: path.stat().st_size for path in found}
+        unknown = [path for path in found if (path.name, sizes[path]) not in described]
+        scanned = raw.scan(self._connection, unknown, self._symbol) if unknown else {}
+        records: list[tuple[Path | None, journal.Sealed]] = [
+            (path, described.get((path.name, sizes[path])) or scanned[path]) for path in found
+        ]
+        records += [(None, r) for r in sealed if r.segment is None]
+        records.sort(key=lambda pair: _begin(pair[1]))
+        offsets = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
+        return _Folder(day, records, offsets)
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """One folder's records (`path` beside each, None for a silent stretch) and its journal's offsets."""
+    """One folder's records in order of time (`path` beside each, None for a silent stretch); its journal's offsets."""
 
     day: date
     records: list[tuple[Path | None, journal.Sealed]]
     offsets: dict[int, int]
 
-
-def _folder(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str, day: date
-) -> _Folder:
-    written = list(journal.read(layout.journal(exchange, day)))
-    sealed = [r for r in journal.of_kind(written, journal.Sealed) if r.symbol == symbol]
-    described = {(r.segment, r.size): r for r in sealed if r.segment}
-    found = segments.sealed(layout.raw_day(exchange, symbol, day))
-    sizes = {path: path.stat().st_size for path in found}
-    unknown = [path for path in found if (path.name, sizes[path]) not in described]
-    scanned = _scan(connection, unknown, symbol) if unknown else {}
-    records: list[tuple[Path | None, journal.Sealed]] = [
-        (path, described.get((path.name, sizes[path])) or scanned[path]) for path in found
-    ]
-    records += [(None, r) for r in sealed if r.segment is None]
-    offsets = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
-    return _Folder(day, records, offsets)
+    def offset_at(self, record: journal.Sealed, last: int | None) -> int:
+        """A record's offset: its own, the collector's of that minute or the last before, else the nearest known."""
+        if record.offset_us is not None:
+            return record.offset_us
+        earlier = [minute for minute in self.offsets if minute <= _begin(record)]
+        if earlier:
+            return self.offsets[max(earlier)]
+        if last is not None:
+            return last
+        if self.offsets:
+            return self.offsets[min(self.offsets)]
+        return next((r.offset_us for _, r in self.records if r.offset_us is not None), 0)
 
 
-def _scan(
-    connection: duckdb.DuckDBPyConnection, paths: list[Path], symbol: str
-) -> dict[Path, journal.Sealed]:
-    """Records for files that the journal does not describe.
-
-    Somebody was listening from such a file's first line to its last; a healed file says nothing about listening, and
-    its receipt times nothing about the clock.
-    """
-    try:
-        rows = connection.execute(
-            f"""SELECT filename, count(*), min(ts_recv), max(ts_recv), min(ts_event), max(ts_event),
-                       min(ts_recv - ts_event), min(id) FILTER (stream = 'trade'), max(id) FILTER (stream = 'trade')
-                FROM {_read_json(paths, ", filename = true")} GROUP BY filename"""
-        ).fetchall()
-    except duckdb.Error as error:
-        raise RawDataError(str(error)) from None
-    by_path = {Path(path): values for path, *values in rows}
-    records = {}
-    for path in paths:
-        lines, recv_from, recv_to, event_from, event_to, offset, *ids = by_path.get(path, [0] + [None] * 7)
-        healed = is_healed(path)
-        records[path] = journal.Sealed(
-            at=0,
-            symbol=symbol,
-            segment=path.name,
-            lines=lines,
-            size=path.stat().st_size,
-            recv_from=None if healed else recv_from,
-            recv_to=None if healed else recv_to,
-            event_from=event_from,
-            event_to=event_to,
-            offset_us=None if healed else offset,
-            listened=[] if healed or lines == 0 else [(recv_from, recv_to)],
-            first_trade_id=ids[0],
-            last_trade_id=ids[1],
-        )
-    return records
-
-
-def is_healed(path: Path) -> bool:
-    """Whether a segment was fetched rather than received."""
-    return path.name.startswith("heal_")
-
-
-def create_raw(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
-    """Make the view `raw`: the lines of some segments, and whether they were `healed` (fetched, not received)."""
-    columns = ", ".join(f"NULL::{column.type} AS {column.name}" for column in RAW_LINE)
-    queries = [f"SELECT {columns}, false AS healed WHERE false"]
-    kinds = {healed: [path for path in paths if is_healed(path) is healed] for healed in (False, True)}
-    queries += [
-        f"SELECT *, {healed} AS healed FROM {_read_json(some)}" for healed, some in kinds.items() if some
-    ]
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW raw AS {' UNION ALL '.join(queries)}")
-
-
-def _read_json(paths: list[Path], more: str = "") -> str:
-    return f"read_json({path_list(paths)}, format = 'newline_delimited', columns = {typed(RAW_LINE)}{more})"
+def _begin(record: journal.Sealed) -> int:
+    """When a record's stretch began, on the local clock (of a healed one: on the exchange's)."""
+    if record.recv_from is not None:
+        return record.recv_from
+    return record.listened[0][0] if record.listened else record.event_from or 0
 
 
 def _merge(folders: Iterable[_Folder]) -> Catalog:
     sources: list[Source] = []
     offsets: dict[int, int] = {}
     stretches: list[_Stretch] = []
+    offset: int | None = None
     before: journal.Sealed | None = None
     for folder in folders:
         offsets |= folder.offsets
-        in_time = sorted(folder.records, key=lambda pair: pair[1].recv_from or pair[1].event_from or 0)
-        fallback = next((r.offset_us for _, r in in_time if r.offset_us is not None), 0)
-        for path, record in in_time:
-            offset = fallback = record.offset_us if record.offset_us is not None else fallback
+        for path, record in folder.records:
+            offset = folder.offset_at(record, offset)
             if path is not None and record.lines:
                 sources.append(_source(folder.day, path, record, offset))
             stretches += _stretches(record, offset)
             if before and (between := _without_a_hole(before, record)):
                 stretches.append(_Stretch(between, (between[0] - offset, between[1] - offset)))
-            before = record
+            if record.at or record.last_trade_id is not None:
+                before = record
     sources.sort(key=lambda s: s.name)
     return Catalog(sources, merged(_joined(stretches)), offsets)
 
@@ -244,16 +222,27 @@ def _without_a_hole(before: journal.Sealed, after: journal.Sealed) -> Interval |
 
 
 def _joined(stretches: list[_Stretch]) -> list[Interval]:
-    """Stretches that touch on the local clock are one, though the offset changed from one to the next."""
+    """Stretches that touch on the local clock are one, though the offset changed a little from one to the next.
+
+    If it changed much, the clock was set: what overlaps locally may then lie hours apart.
+    """
     found: list[_Stretch] = []
     for stretch in sorted(stretches):
-        if found and stretch.local[0] <= found[-1].local[1]:
-            found[-1] = _Stretch(
-                _hull(found[-1].local, stretch.local), _hull(found[-1].exchange, stretch.exchange)
-            )
+        last = found[-1] if found else None
+        if (
+            last
+            and _near(stretch.local, last.local, 0)
+            and _near(stretch.exchange, last.exchange, _OFFSET_DRIFT_US)
+        ):
+            found[-1] = _Stretch(_hull(last.local, stretch.local), _hull(last.exchange, stretch.exchange))
         else:
             found.append(stretch)
     return [stretch.exchange for stretch in found]
+
+
+def _near(one: Interval, other: Interval, tolerance: int) -> bool:
+    """Whether two intervals overlap, or lie no further apart than that."""
+    return one[0] <= other[1] + tolerance and other[0] <= one[1] + tolerance
 
 
 def _hull(one: Interval, other: Interval) -> Interval:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from crypto_lake import catalog, parquet
+from crypto_lake import bars, daily, parquet
 from crypto_lake.bars import Series
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
@@ -113,9 +113,8 @@ def _no_missing_seconds(subject: Subject) -> Rows:
     start = day_start_us(subject.day)
     until = start + DAY_US
     if subject.now_us < until:
-        series = subject.series
-        known = catalog.read(subject.connection, series.layout, series.exchange, series.symbol, subject.day)
-        until = min(until, known.end - known.end % _step(subject))
+        records = bars.remembered(subject.series, subject.day)
+        until = max((record.fingerprint["until"] for record in records.values()), default=start)
     return _query(subject, "no_missing_seconds", {"start": start, "until": until, "step": _step(subject)})
 
 
@@ -160,8 +159,7 @@ def _checksum_matches(subject: Subject) -> Rows:
     path = series.layout.daily(series.exchange, series.symbol, subject.day)
     if not path.exists():
         return []
-    recorded = series.layout.checksum(path)
-    expected = recorded.read_text(encoding="ascii").split()[0] if recorded.exists() else None
+    expected = daily.recorded_checksum(series, subject.day)
     found = parquet.sha256(path)
     return [] if found == expected else [{"file": path.name, "sha256": found, "expected": expected}]
 
@@ -184,7 +182,7 @@ NO_MISSING_SECONDS = Check(
     "no_missing_seconds",
     "ERROR",
     blocking=False,
-    description="Every second of the day (up to the last sealed one, while it lasts) has its bar.",
+    description="Every second of the day (while it lasts: of what was made of it) has its bar.",
     offending=_no_missing_seconds,
 )
 PRICES_ARE_CONSISTENT = Check(
@@ -205,7 +203,7 @@ STREAM_DOWNTIME = Check(
     "stream_downtime",
     "WARN",
     blocking=False,
-    description="The share of seconds in which nobody listened is at most checks.max_unobserved_share.",
+    description="Since the first recording, nobody listened in at most checks.max_unobserved_share of the seconds.",
     offending=_stream_downtime,
 )
 CHECKSUM_MATCHES = Check(

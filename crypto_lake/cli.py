@@ -5,6 +5,7 @@ Heavy libraries are imported by the command that needs them: `collector` runs fo
 
 # ruff: noqa: PLC0415 - see above
 
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -76,12 +77,18 @@ def _days(day: date | None, first: date | None, last: date | None) -> list[date]
 
 def _loaded(config_file: str | None, purpose: logs.Purpose) -> "Config":
     """The configuration, which the runs of this command then find as well."""
-    import os
-
-    path = configuration.find(config_file)
-    loaded = configuration.load(path)
-    os.environ[configuration.ENVIRONMENT_VARIABLE] = str(path)
+    loaded = _configured(config_file)
+    os.environ[configuration.ENVIRONMENT_VARIABLE] = str(configuration.find(config_file))
     logs.start(loaded, purpose, console=True)
+    return loaded
+
+
+def _configured(config_file: str | None) -> "Config":
+    from crypto_lake.exchanges import known
+
+    loaded = configuration.load(configuration.find(config_file))
+    for exchange in loaded.exchanges:
+        known.wire(exchange.name)
     return loaded
 
 
@@ -136,7 +143,7 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
 
     asked = _days(day, first, last) or [_today() - timedelta(days=1), _today()]
     if failed := runs.report_verdicts(loaded, runs.validate(loaded, asked)):
-        raise LakeError(f"{failed} checks failed")
+        raise LakeError(f"checks failed: {failed}")
 
 
 @cli.command()
@@ -167,7 +174,7 @@ def status(config_file: str | None) -> None:
     """Show how the collector is, what there is of each symbol, and how much disk is left."""
     from crypto_lake import status as page
 
-    page.show(configuration.load(configuration.find(config_file)))
+    page.show(_configured(config_file))
 
 
 @cli.command()
@@ -177,7 +184,7 @@ def query(config_file: str | None, sql: str | None) -> None:
     """Answer one SQL question over the views, or, without one, open a shell."""
     from crypto_lake import query as questions
 
-    loaded = configuration.load(configuration.find(config_file))
+    loaded = _configured(config_file)
     if sql is None:
         questions.shell(loaded)
     else:

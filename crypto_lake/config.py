@@ -202,7 +202,12 @@ def _checked(config: Config, path: Path) -> Config:
         _no_twins(exchange.symbols, f"{where}.symbols")
         _address(exchange.rest_url, f"{where}.rest_url")
         _address(exchange.wss_url, f"{where}.wss_url")
-    general = msgspec.structs.replace(config.general, base_path=str(_expand(config.general.base_path, path)))
+    base = _expand(config.general.base_path, path)
+    if base.exists() and not base.is_dir():
+        raise ConfigError(
+            f"{path}: general.base_path: {base} is a file; expected a folder, or nothing there yet"
+        )
+    general = msgspec.structs.replace(config.general, base_path=str(base))
     return msgspec.structs.replace(config, general=general)
 
 

@@ -53,15 +53,14 @@ def compact(
         path = layout.daily(series.exchange, series.symbol, day)
         parts = layout.parts(series.exchange, series.symbol, day)
         if parts:
-            records = bars.remembered(layout, series.exchange, series.symbol, day)
-            _write(connection, series, day, records)
+            _write(connection, series, day, bars.remembered(series, day))
             for part in parts:
                 part.unlink()
             _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
         elif not path.exists():
             return None
         done = Compacted(
-            series.symbol, day, path, whole_day(series), _checksum(series, path), rewritten=bool(parts)
+            series.symbol, day, path, _row_count(path), _checksum(series, day), rewritten=bool(parts)
         )
         logger.info(
             "{} {}: {} bars of {} columns, sha256 {}", done.symbol, day, done.rows, len(BAR), done.sha256
@@ -123,7 +122,7 @@ def _rows(series: Series, day: date) -> str:
     present = {hour: path for hour, path in parts.items() if path.exists()}
     columns = ", ".join(column.name for column in BAR)
     query = f"SELECT {columns} FROM {parquet.scan(list(present.values()))}"
-    if daily.exists():
+    if daily.exists() and len(present) < HOURS_OF_A_DAY:
         start = day_start_us(day)
         hours = ", ".join(str(start + hour * HOUR_US) for hour in present)
         query += (
@@ -156,12 +155,33 @@ def _verify(
         raise LakeError(f"{where}: {different} bars differ from those of the parts; expected the same")
 
 
-def _checksum(series: Series, path: Path) -> str:
+def recorded_checksum(series: Series, day: date) -> str | None:
+    """The checksum that stands beside a daily file; None where there is none, or nothing in it."""
+    path = series.layout.checksum(series.layout.daily(series.exchange, series.symbol, day))
+    words = path.read_text(encoding="ascii", errors="replace").split() if path.exists() else []
+    return words[0] if words else None
+
+
+def _checksum(series: Series, day: date) -> str:
     """The recorded checksum of a daily file; computed and recorded where a crash came before that."""
-    recorded = series.layout.checksum(path)
-    if not recorded.exists():
-        publish.write(recorded, f"{parquet.sha256(path)}  {path.name}\n".encode())
-    return recorded.read_text(encoding="ascii").split()[0]
+    path = series.layout.daily(series.exchange, series.symbol, day)
+    if recorded_checksum(series, day) is None:
+        publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
+    return str(recorded_checksum(series, day))
+
+
+def _row_count(path: Path) -> int:
+    """How many rows a daily file says it has.
+
+    Raises:
+        LakeError: it cannot be read; from raw files it is made anew by the transform and another compaction.
+    """
+    rows = parquet.row_count(path)
+    if rows is None:
+        raise LakeError(
+            f"{path}: not a readable Parquet file; remove it, then make its day anew from the raw files"
+        )
+    return rows
 
 
 def _remove_empty_folders(folder: Path, top: Path) -> None:

@@ -6,6 +6,7 @@ runs fast, and so that the recording crosses midnight. All that is made lies in 
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from collector_daemon.daemon import run
 from crypto_lake import config as configuration
 from crypto_lake import logs, query, runs
 from crypto_lake.config import Config
-from crypto_lake.defs.launch import Verdict, project_root
+from crypto_lake.defs.launch import Verdict
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock
@@ -33,8 +34,9 @@ from crypto_lake.simulator.market import SyntheticMarket
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 _SEED = 7
 _RECORDING_SEC = 30
+# One whole minute on either side of midnight.
+_FEWEST_MINUTES = 2
 _CANDLE_DAYS = 3
-_UI_PORT = 3000
 _CONFIG = """\
 # The demo's lake. The exchange behind these addresses was the bundled one; it is gone.
 general: {{base_path: ./lake}}
@@ -80,11 +82,9 @@ def tell(minutes: int, *, serve: bool) -> None:
     console = runs.console()
     folder = Path.cwd() / f"demo-lake-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     midnight = datetime.now(UTC).date()
-    market = MarketClock(
-        day_start_us(midnight) - minutes * MINUTE_US // 2,
-        max(1.0, minutes * 60 / _RECORDING_SEC),
-        waiting=True,
-    )
+    minutes = max(minutes, _FEWEST_MINUTES)
+    begin = day_start_us(midnight) - minutes // 2 * MINUTE_US
+    market = MarketClock(begin, max(1.0, minutes * 60 / _RECORDING_SEC), waiting=True)
     exchange = SimulatedExchange(SyntheticMarket(_SEED, SYMBOLS), market)
     with running(exchange) as address:
         console.print(f"The bundled exchange listens at {address.ws_url}", highlight=False)
@@ -95,13 +95,16 @@ def tell(minutes: int, *, serve: bool) -> None:
     if serve:
         _serve(console)
     if failed:
-        raise LakeError(f"{failed} checks failed")
+        raise LakeError(f"checks failed: {failed}")
 
 
 def _make_folder(folder: Path, ws_url: str, rest_url: str) -> Config:
     """A lake and a Dagster instance of the demo's own, which everything below then uses."""
     home = folder / "dagster"
-    home.mkdir(parents=True)
+    try:
+        home.mkdir(parents=True)
+    except OSError as error:
+        raise LakeError(f"{folder}: cannot be made: {error}") from None
     (home / "dagster.yaml").write_text(_DAGSTER, encoding="utf-8")
     path = folder / "config.yml"
     text = _CONFIG.format(symbols=", ".join(SYMBOLS), rest_url=rest_url, wss_url=ws_url)
@@ -160,14 +163,14 @@ def _summary(console: Console, config: Config, folder: Path, verdicts: list[Verd
     query.show(connection, config, _SAMPLE)
     compared, equal = connection.execute(_COMPARISON).fetchall()[0]
     console.print(
-        f"{equal} of {compared} whole minutes before midnight equal the exchange's own candles in nine columns."
+        f"{equal} of {compared} one-minute bars before midnight equal the exchange's own candles in nine columns."
     )
     passed = sum(verdict.outcome == "passed" for verdict in verdicts)
     console.print(
         f"{passed} of {len(verdicts)} checks passed.",
         style="bold green" if passed == len(verdicts) else "bold red",
     )
-    console.print(f"\nAll of it lies in {folder}", highlight=False, soft_wrap=True)
+    console.print(f"\nAll of it lies in {folder}", highlight=False, soft_wrap=True, markup=False)
     console.print("Look next:", highlight=False)
     config_file = folder / "config.yml"
     for what, command in (
@@ -177,7 +180,7 @@ def _summary(console: Console, config: Config, folder: Path, verdicts: list[Verd
         ("the real exchange", "edit config.yml, then: crypto-lake collector"),
     ):
         console.print(f"  {what + ':':<20}{command}", highlight=False, soft_wrap=True)
-    return failed + int(compared != equal)
+    return failed + int(compared != equal or not compared)
 
 
 def _made(config: Config, folder: Path) -> Table:
@@ -229,10 +232,12 @@ def _bar(console: Console, what: str, total: float) -> Iterator[Callable[[float]
 
 def _serve(console: Console) -> None:
     """Dagster's UI on the demo's instance, on loopback, until Ctrl-C."""
-    console.print(f"Dagster's UI: http://127.0.0.1:{_UI_PORT} (Ctrl-C ends it)", highlight=False)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    console.print(f"Dagster's UI: http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "crypto_lake.definitions"]
-    command += ["--host", "127.0.0.1", "--port", str(_UI_PORT)]
-    with subprocess.Popen(command, cwd=project_root()) as process:  # noqa: S603 - our own words only
+    command += ["--host", "127.0.0.1", "--port", port]
+    with subprocess.Popen(command, cwd=os.environ["DAGSTER_HOME"]) as process:  # noqa: S603 - our own words only
         try:
             process.wait()
         except KeyboardInterrupt:

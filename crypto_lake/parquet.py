@@ -5,6 +5,7 @@ What a file was made from is kept in its footer as JSON under the key `crypto_la
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.schema import BAR, Column
 
 FOOTER_KEY = "crypto_lake"
+_MAGIC = b"PAR1"
 
 _ARROW: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
@@ -90,8 +92,8 @@ def write(
             )
             if verify:
                 verify(temporary)
-    except (OSError, duckdb.IOException) as error:
-        raise LakeError(f"{path}: cannot be written: {error}") from None
+    except (OSError, duckdb.Error) as error:
+        raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
 
 
 def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
@@ -107,6 +109,25 @@ def footer(path: Path) -> dict[str, Any] | None:
         return None
     text = metadata.get(FOOTER_KEY.encode())
     return json.loads(text) if text else None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file begins and ends as a Parquet file does; what lies between is not looked at."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+            file.seek(-len(_MAGIC), os.SEEK_END)
+            return head == _MAGIC == file.read()
+    except OSError:
+        return False
+
+
+def row_count(path: Path) -> int | None:
+    """How many rows a file has; None where it is no readable Parquet file."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowInvalid, OSError):
+        return None
 
 
 def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[str]:

@@ -35,32 +35,39 @@ def now_us() -> int:
 def transform(config: Config, days: list[date] | None) -> list[date]:
     """Make the bars of some days; None: of every day that is not in line with its segments. Those worked on."""
     if days is not None:
-        with _progress("bars", len(days)):
-            launch.execute(defs, "make_bars", days)
+        _make(config, days)
         return days
     done: list[date] = []
     for _ in range(_MOST_ROUNDS):
         stale = [day for day in stale_days(config) if day not in done]
         if not stale:
             break
-        with _progress("bars", len(stale)):
-            launch.execute(defs, "make_bars", stale)
+        _make(config, stale)
         done += stale
     return sorted(done)
+
+
+def _make(config: Config, days: list[date]) -> None:
+    """Bars, and where a day was compacted already, its daily files as well: readers look at those."""
+    compacted = {
+        day
+        for series in Series.recorded(config)
+        for day in series.layout.daily_days(series.exchange, series.symbol)
+    }
+    for job, some in {
+        "make_bars": [day for day in days if day not in compacted],
+        "compact": [day for day in days if day in compacted],
+    }.items():
+        if some:
+            with _progress("bars", len(some)):
+                launch.execute(defs, job, some)
 
 
 def stale_days(config: Config) -> list[date]:
     """Every day whose bars are not in line with what was received."""
     with parquet.connect() as connection:
-        return sorted(
-            {
-                day
-                for series in Series.recorded(config)
-                for day in bars.stale_days(
-                    connection, series, series.layout.raw_days(series.exchange, series.symbol), now_us()
-                )
-            }
-        )
+        stale = (bars.stale_days(connection, series, None, now_us()) for series in Series.recorded(config))
+        return sorted({day for days in stale for day in days})
 
 
 def compact(config: Config, days: list[date] | None) -> list[date]:
@@ -85,7 +92,10 @@ def validate(config: Config, days: list[date]) -> list[Verdict]:
         for series in Series.recorded(config)
         for day in series.layout.bar_days(series.exchange, series.symbol)
     }
-    verdicts = launch.execute(defs, "validate", [day for day in days if day in recorded])
+    found = launch.execute(defs, "validate", [day for day in days if day in recorded])
+    # Of a day that is not compacted the daily file's checks look at nothing.
+    compacted = {day for s in Series.recorded(config) for day in s.layout.daily_days(s.exchange, s.symbol)}
+    verdicts = [one for one in found if one.asset != "daily_bars" or one.day in compacted]
     for day in sorted({verdict.day for verdict in verdicts}):
         report = [_as_json(verdict) for verdict in verdicts if verdict.day == day]
         text = parquet.canonical({"day": str(day), "checks": report}) + "\n"
@@ -173,7 +183,7 @@ def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
     for one in sorted(verdicts, key=lambda v: (v.day, v.asset, v.check)):
         table.add_row(str(one.day), one.asset, one.check, one.outcome, f"{one.metadata['offending_rows']:,}")
     page.print(table)
-    page.print(
-        f"The first offending rows: {config.layout.logs / 'validation'}", highlight=False, soft_wrap=True
-    )
+    if any(one.outcome != "passed" for one in verdicts):
+        where = config.layout.logs / "validation"
+        page.print(f"The first offending rows: {where}", highlight=False, soft_wrap=True, markup=False)
     return sum(one.outcome == "failed" for one in verdicts)

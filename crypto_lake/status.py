@@ -13,7 +13,7 @@ from crypto_lake.config import Config
 from crypto_lake.layout import SECOND_US, day_of
 
 # The file is replaced each second; a collector that has not done so for this long is not running.
-_DEAD_AFTER_SEC = 15
+_DEAD_AFTER_SEC = 5
 
 
 def show(config: Config, now_us: int | None = None) -> None:
@@ -25,11 +25,11 @@ def show(config: Config, now_us: int | None = None) -> None:
     now = time.time_ns() // 1000 if now_us is None else now_us
     console = Console()
     found = read_status(config.layout.collector_status)
-    console.print(f"Collector: {_headline(found, now)}", highlight=False)
+    console.print(f"Collector: {_headline(found, now)}", highlight=False, markup=False)
     if found:
         console.print(_symbols(found, now))
     console.print(_holdings(config, now))
-    console.print(_disk(config.layout.base), highlight=False)
+    console.print(_disk(config.layout.base), highlight=False, markup=False)
 
 
 def _headline(found: Status | None, now: int) -> str:
@@ -63,15 +63,15 @@ def _symbols(found: Status, now: int) -> Table:
         "symbol",
         "trades",
         "quotes",
-        "last heard",
+        "heard",
         "p50",
         "p99",
-        "max ms",
-        "offset ms",
+        "max",
+        "offset",
         "gaps",
-        "segment",
-        title="Live",
+        title="Live; latencies in ms",
     )
+    table.columns[0].no_wrap = True
     for exchange in found.exchanges:
         for one in exchange.symbols:
             table.add_row(*_symbol(one, now))
@@ -79,32 +79,24 @@ def _symbols(found: Status, now: int) -> Table:
 
 
 def _symbol(one: SymbolStatus, now: int) -> list[str]:
-    heard = "never" if one.last_frame is None else _ago(max(0, now - one.last_frame) // SECOND_US)
+    heard = "never" if one.last_frame is None else _ago(max(0, now - one.last_frame) // SECOND_US, "")
     latencies = (one.latency_p50_us, one.latency_p99_us, one.latency_max_us, one.offset_us)
     milliseconds = ["–" if us is None else f"{us / 1000:.1f}" for us in latencies]
     gaps = f"{one.gaps} ({one.missing} trades)" if one.gaps else "0"
-    return [
-        one.symbol,
-        f"{one.trades:,}",
-        f"{one.quotes:,}",
-        heard,
-        *milliseconds,
-        gaps,
-        one.current_segment or "–",
-    ]
+    return [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", heard, *milliseconds, gaps]
 
 
 def _holdings(config: Config, now: int) -> Table:
     today = day_of(now)
     table = Table(
         "symbol",
-        "raw days",
+        "raw",
         "segments today",
-        "bars: days",
+        "bars",
         "in parts",
         "daily files",
         "candles",
-        title="Lake",
+        title="Lake; in days",
     )
     layout = config.layout
     for exchange in config.exchanges:

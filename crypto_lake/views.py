@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from loguru import logger
 
 from crypto_lake import parquet, publish
 from crypto_lake.config import Config
@@ -21,9 +22,15 @@ NAMES = ("bars_1s", "bars_1m", "bars_5m", "bars_1h", "bars_1d", "candles_1m")
 
 
 def create(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    """Make all views (`NAMES`) in a database, over the files that there are now."""
+    """Make all views (`NAMES`) in a database, over the files that there are now.
+
+    Files that cannot be read are left out, with a warning for each: one bad file does not silence the others.
+    """
     for name, paths in {"bars_1s": bar_files(config), "candles_1m": candle_files(config)}.items():
-        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(paths)}")
+        readable = [path for path in paths if parquet.is_whole(path)]
+        for path in sorted(set(paths) - set(readable)):
+            logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(readable)}")
     template = (files("crypto_lake") / "sql" / "views.sql").read_text(encoding="utf-8")
     step = config.transformer.resample_interval_sec * SECOND_US
     connection.execute(template.replace("{step}", str(step)))
@@ -40,8 +47,8 @@ def save(config: Config) -> Path:
         with publish.publishing(path) as temporary, duckdb.connect(str(temporary)) as connection:
             create(parquet.ready(connection), config)
             connection.close()
-    except (OSError, duckdb.IOException) as error:
-        raise LakeError(f"{path}: cannot be written: {error}") from None
+    except (OSError, duckdb.Error) as error:
+        raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
     return path
 
 
@@ -63,7 +70,8 @@ def _bar_files_by_symbol(config: Config, day: date) -> Iterator[tuple[str, str, 
     layout = config.layout
     for exchange in config.exchanges:
         for symbol in layout.bars_symbols(exchange.name):
-            if paths := layout.bar_files(exchange.name, symbol, day):
+            found = layout.bar_files(exchange.name, symbol, day)
+            if paths := [path for path in found if parquet.is_whole(path)]:
                 yield exchange.name, symbol, paths
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto_lake import bars, config, journal, parquet, publish
+from crypto_lake import bars, config, daily, journal, parquet, publish
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, LakeError, RawDataError
@@ -321,6 +321,124 @@ def test_a_disk_that_refuses_leaves_the_part_that_was_there(
         build(duck, series)
     assert contents(series) == before
     assert list(series.layout.parts_day("binance", SYMBOL, DAY).glob(".*")) == []
+
+
+def test_a_daily_file_that_was_lost_is_made_anew_though_its_manifest_is_there(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    build(duck, series)
+    done = daily.compact(duck, series, DAY, LATER)
+    assert done
+    for damage in (lambda: done.path.write_bytes(b""), done.path.unlink):
+        damage()
+        assert bars.is_stale(duck, series, DAY, LATER)
+    assert build(duck, series).rebuilt == list(range(24))
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b'{"made_from": {"x": 1}}'])
+def test_a_manifest_that_cannot_be_understood_counts_as_none(
+    duck: Duck, series: Series, content: bytes
+) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    build(duck, series)
+    done = daily.compact(duck, series, DAY, LATER)
+    assert done
+    series.layout.manifest(done.path).write_bytes(content)
+    assert build(duck, series).rebuilt == list(range(24))
+
+
+def test_values_are_carried_from_a_day_whose_manifest_was_lost(duck: Duck, series: Series) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    land(series.config, [trade(1, START + HOUR, "5.5")])
+    land(series.config, [trade(2, START + 30 * HOUR)], tomorrow)
+    build(duck, series)
+    done = daily.compact(duck, series, DAY, LATER)
+    assert done
+    series.layout.manifest(done.path).unlink()
+    bars.build_day(duck, series, tomorrow, LATER)
+    assert read(duck, series, tomorrow)[0]["close"] == 5.5
+
+
+def test_a_clock_that_was_set_back_joins_no_stretches_that_lie_apart(duck: Duck, series: Series) -> None:
+    fast = [trade(n, START + n * 60 * SECOND, recv=START + HOUR + n * 60 * SECOND) for n in range(1, 6)]
+    right = [
+        trade(n, START + (30 + n) * 60 * SECOND, recv=START + (30 + n) * 60 * SECOND) for n in range(6, 41)
+    ]
+    notes = journal.Journal(series.layout, "binance")
+    for lines in (fast, right):
+        path = land(series.config, lines)
+        notes.write(sealed(path, lines, [(lines[0].ts_recv, lines[-1].ts_recv)]))
+    build(duck, series)
+    found = read(duck, series)
+    assert at(found, 200)["observed"]
+    assert not at(found, 1000)["observed"]
+    assert at(found, 3000)["observed"]
+
+
+def test_quotes_of_a_symbol_without_trades_go_by_the_offset_that_the_collector_measured(
+    duck: Duck, series: Series
+) -> None:
+    wrong = 3 * HOUR
+    lines = [quote(n, START + 10 * HOUR + wrong + n * SECOND) for n in range(1, 60)]
+    path = land(series.config, lines)
+    notes = journal.Journal(series.layout, "binance")
+    notes.write(journal.ClockOffset(at=START, minute=START + 10 * HOUR + wrong, offset_us=wrong, trades=5))
+    notes.write(sealed(path, lines, [(lines[0].ts_recv, lines[-1].ts_recv)]))
+    build(duck, series)
+    found = read(duck, series)
+    assert sum(bar["quote_count"] for bar in found[36000:36060]) == 59
+    assert at(found, 36030)["observed"]
+
+
+def test_a_day_in_which_somebody_listened_in_vain_has_its_bars(duck: Duck, series: Series) -> None:
+    lines = [trade(1, START + HOUR)]
+    silence = sealed(land(series.config, lines), lines, [(START + 2 * HOUR, START + 3 * HOUR)])
+    series.layout.segment("binance", SYMBOL, DAY, 1).unlink()
+    nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
+    record = msgspec.structs.replace(silence, lines=0, size=0, **nothing)
+    journal.Journal(series.layout, "binance").write(record, DAY)
+    assert build(duck, series).rebuilt == list(range(24))
+    assert sum(bar["observed"] for bar in read(duck, series)) == 3600
+
+
+def test_a_file_of_quotes_between_two_of_trades_does_not_break_the_proof(duck: Duck, series: Series) -> None:
+    land(series.config, [trade(1, START + 10 * SECOND), quote(1, START + 12 * SECOND)])
+    land(series.config, [quote(2, START + 14 * SECOND), quote(3, START + 16 * SECOND)])
+    land(series.config, [trade(2, START + 18 * SECOND), trade(3, START + 20 * SECOND)])
+    build(duck, series)
+    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series) if bar["observed"]]
+    assert observed == list(range(10, 20))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"symbol": "ADAUSDT"},
+        {"ts_event": START // 1000},
+        {"ts_event": None},
+        {"stream": "kline"},
+        {"price": None},
+        {"ts_recv": 5},
+    ],
+    ids=str,
+)
+def test_lines_that_do_not_belong_are_refused_with_the_files_name(
+    duck: Duck, series: Series, wrong: dict[str, Any]
+) -> None:
+    path = land(series.config, [msgspec.structs.replace(trade(1, START + HOUR), **wrong)])
+    with pytest.raises(RawDataError, match=rf"{path.name}: 1 of 1 lines"):
+        build(duck, series)
+
+
+def test_a_symbol_whose_files_cannot_be_read_keeps_no_other_from_its_bars(duck: Duck, series: Series) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    bad = series.layout.segment("binance", "ADAUSDT", DAY, 1)
+    bad.parent.mkdir(parents=True)
+    bad.write_bytes(b"not json\n")
+    with pytest.raises(RawDataError, match="ADAUSDT"):
+        bars.build_all(duck, series.config, DAY, LATER)
+    assert len(read(duck, series)) == 86400
 
 
 def test_a_line_that_is_no_raw_line_is_named_with_its_file(duck: Duck, series: Series) -> None:

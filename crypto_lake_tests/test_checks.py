@@ -62,6 +62,14 @@ def test_the_seconds_of_a_day_in_progress_count_up_to_the_last_sealed_one(duck: 
     assert not run(checks.NO_MISSING_SECONDS, duck, series, LATER).passed
 
 
+def test_what_was_sealed_since_the_last_run_is_not_missing(duck: Duck, series: Series) -> None:
+    now = START + 12 * HOUR
+    land(series.config, [trade(1, START + 10 * SECOND), trade(2, START + 90 * SECOND)])
+    bars.build_day(duck, series, DAY, now)
+    land(series.config, [trade(3, START + 200 * SECOND)])
+    assert run(checks.NO_MISSING_SECONDS, duck, series, now).passed
+
+
 def test_duplicate_seconds_are_named(duck: Duck, good: Series) -> None:
     layout = good.layout
     shutil.copy(layout.part("binance", SYMBOL, DAY, 4), layout.part("binance", SYMBOL, DAY, 5))

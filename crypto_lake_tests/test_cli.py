@@ -1,7 +1,9 @@
 """The commands as a person types them: exit codes, one clear line for a mistake, and what is printed."""
 
 import re
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -48,13 +50,80 @@ def test_the_way_from_raw_lines_to_an_answer(lake_run: Run, lake: Config) -> Non
     assert "23" in (lake.layout.logs / "transformer.log").read_text(encoding="utf-8")
 
 
+def test_late_trades_of_a_compacted_day_are_in_the_next_answer(lake_run: Run, lake: Config) -> None:
+    land(lake, [trade(n, START + n * HOUR) for n in range(1, 24)])
+    assert lake_run("compact", "--date", "2025-10-20")[0] == 0
+    land(lake, [trade(24, START + 23 * HOUR + 5)])
+    assert lake_run("transformer")[0] == 0
+    assert "24" in lake_run("query", "SELECT sum(trade_count) AS trades FROM bars_1s")[1]
+
+
+def interrupted(lake: Config, tmp_path: Path, *words: str, after: Callable[[], bool]) -> str:
+    """Ctrl-C as soon as something holds; what the command said."""
+    log = tmp_path / "said.log"
+    environment = {"DAGSTER_HOME": str(tmp_path / "home"), "CRYPTO_LAKE_CONFIG": str(tmp_path / "config.yml")}
+    with processes.started("crypto_lake", *words, cwd=tmp_path, log=log, **environment) as process:
+        for _ in range(600):
+            if after() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        processes.interrupt(process)
+        assert process.wait(30) == 1
+    return log.read_text(encoding="utf-8")
+
+
+def test_ctrl_c_ends_a_transformer_with_one_line(lake_run: Run, lake: Config, tmp_path: Path) -> None:
+    days = [DAY + timedelta(days=n) for n in range(40)]
+    for n, day in enumerate(days):
+        land(lake, [trade(n + 1, START + (24 * n + 1) * HOUR)], day)
+    said = interrupted(
+        lake, tmp_path, "transformer", after=lambda: len(lake.layout.bar_days("binance", SYMBOL)) > 2
+    )
+    assert "interrupted; what was done stays done" in said
+    assert "Traceback" not in said
+    assert len(lake.layout.bar_days("binance", SYMBOL)) < 40
+
+
+def test_ctrl_c_ends_a_backfill_with_one_line(
+    lake_run: Run, lake: Config, write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    exchange = SimulatedExchange(SyntheticMarket(1, ["SOLUSDT"]), MarketClock(), latency_ms=300)
+    with running(exchange) as address:
+        addresses = {"rest_url": address.rest_url, "wss_url": address.ws_url}
+        write_config(exchanges=[{"name": "binance", "symbols": ["SOLUSDT"], **addresses}])
+
+        def some() -> bool:
+            return len(lake.layout.candle_days("binance", SYMBOL)) > 2
+
+        said = interrupted(lake, tmp_path, "backfill", "--days", "300", after=some)
+    assert "interrupted; what was done stays done" in said
+    assert "Traceback" not in said
+
+
+def test_an_exchange_that_nobody_knows_is_exit_code_2_in_every_command(
+    lake_run: Run, write_config: Callable[..., Path]
+) -> None:
+    exchange = {"name": "kraken", "symbols": ["SOLUSDT"], "rest_url": "http://h/", "wss_url": "ws://h/"}
+    write_config(exchanges=[exchange])
+    for command in ("status", "query", "transformer", "collector"):
+        code, _, err = lake_run(command)
+        assert (code, "'kraken' is not known; expected one of binance" in err) == (2, True)
+
+
+def test_a_dagster_home_that_is_not_there_is_exit_code_2(lake: Config, tmp_path: Path) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    done = processes.run("crypto_lake", "transformer", cwd=tmp_path, DAGSTER_HOME=str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
 def test_a_failed_check_is_exit_code_1(lake_run: Run, lake: Config) -> None:
     land(lake, [trade(1, START + HOUR)])
     assert lake_run("transformer", "--date", "2025-10-20")[0] == 0
     lake.layout.part("binance", SYMBOL, DAY, 5).unlink()
     code, out, err = lake_run("validate", "--date", "2025-10-20")
     assert (code, "failed" in out) == (1, True)
-    assert err.endswith("error: 2 checks failed\n")
+    assert err.endswith("error: checks failed: 1\n")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +213,8 @@ def test_a_mistake_in_sql_is_exit_code_1(lake_run: Run) -> None:
 def test_the_demo_ends_with_every_check_passed_and_says_where_everything_is(tmp_path: Path) -> None:
     done = processes.run("crypto_lake", "demo", "--minutes", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "22 of 22 checks passed" in done.stdout
-    assert re.search(r"(\d+) of \1 whole minutes", done.stdout)
+    assert "17 of 17 checks passed" in done.stdout
+    assert re.search(r"(\d+) of \1 one-minute bars", done.stdout)
     (folder,) = tmp_path.glob("demo-lake-*")
     assert str(folder) in done.stdout
     assert list((folder / "lake").glob("parquet/binance/SOLUSDT/*.parquet"))

@@ -164,3 +164,19 @@ def test_parts_that_a_crash_left_behind_are_removed_by_the_next_run(duck: Duck, 
     assert len(layout.bar_files("binance", SYMBOL, DAY)) == 1
     assert compact(duck, recorded).path.read_bytes() == before
     assert layout.parts("binance", SYMBOL, DAY) == []
+
+
+def test_a_daily_file_that_is_no_parquet_is_said_and_made_anew_from_raw(duck: Duck, recorded: Series) -> None:
+    done = compact(duck, recorded)
+    before = done.path.read_bytes()
+    done.path.write_bytes(b"")
+    with pytest.raises(LakeError, match="not a readable Parquet file"):
+        compact(duck, recorded)
+    bars.build_day(duck, recorded, DAY, LATER)
+    assert compact(duck, recorded).path.read_bytes() == before
+
+
+def test_an_empty_checksum_file_is_filled_again(duck: Duck, recorded: Series) -> None:
+    done = compact(duck, recorded)
+    recorded.layout.checksum(done.path).write_bytes(b"")
+    assert compact(duck, recorded).sha256 == done.sha256

@@ -14,7 +14,7 @@ import pytest
 
 from collector_daemon.clock import SystemClock
 from collector_daemon.daemon import run
-from crypto_lake import bars, catalog, checks, config, daily, parquet, views
+from crypto_lake import bars, checks, config, daily, parquet, raw, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.layout import day_start_us
@@ -143,7 +143,7 @@ def test_quotes_fit_the_trades_far_better_than_by_the_recorders_slow_clock(
     made: Config, duck: duckdb.DuckDBPyConnection
 ) -> None:
     """How often a second's last price lies within a dollar of the quote at its end: the bar's, and the one received."""
-    catalog.create_raw(duck, list(made.layout.base.glob("raw/binance/BTCUSDT/*/part_*.jsonl")))
+    raw.create_view(duck, list(made.layout.base.glob("raw/binance/BTCUSDT/*/part_*.jsonl")))
     duck.execute(f"CREATE TEMP VIEW bars AS FROM {parquet.scan(views.bar_files(made))}")
     ((ours, received),) = duck.execute(
         """SELECT avg((close BETWEEN b.bid - 1 AND b.ask + 1)::INT), avg((close BETWEEN q.bid - 1 AND q.ask + 1)::INT)

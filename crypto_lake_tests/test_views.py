@@ -139,3 +139,11 @@ def test_the_shell_answers_goes_on_after_a_mistake_and_ends_with_the_input(
     assert "42" in said.out
     assert "bars_1m" in said.out
     assert "selec" in said.err
+
+
+def test_a_file_that_is_no_parquet_does_not_silence_the_others(duck: Duck, series: Series) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    series.layout.part("binance", SYMBOL, DAY, 5).write_bytes(b"")
+    views.create(duck, series.config)
+    assert duck.execute("SELECT count(*), sum(trade_count) FROM bars_1s").fetchall() == [(23 * 3600, 1)]

@@ -6,10 +6,11 @@ from dagster_duckdb import DuckDBResource
 from crypto_lake import backfill, bars, daily, views
 from crypto_lake.config import Config
 from crypto_lake.defs import metadata
+from crypto_lake.defs.launch import BY_COMMAND
 from crypto_lake.defs.metadata import Events
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import ExchangeError, LakeError
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
@@ -82,11 +83,15 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
     kinds={"parquet"},
     pool="exchange",
     metadata=_COLUMNS,
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL),
 )
 def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""
     config = lake.config()
     days = backfill.backfill_days(config, days_of(context), lake.now_us)
-    yield from metadata.reported(context, ((day, metadata.of_candles(done)) for day, done in days))
+    try:
+        yield from metadata.reported(context, ((day, metadata.of_candles(done)) for day, done in days))
+    except ExchangeError as error:
+        if BY_COMMAND in context.run.tags:
+            raise
+        raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
     _refresh_views(context, config)

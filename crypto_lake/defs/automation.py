@@ -17,7 +17,10 @@ from crypto_lake.config import Config
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments
 from crypto_lake.defs.resources import Lake, connected
 
+# How far back the sensor looks each minute, and how far at night; older folders change by hand, and are then asked
+# for by hand: `crypto-lake transformer` looks at all.
 _RECENT_FOLDERS = 3
+_NIGHTLY_FOLDERS = 30
 _DAYS_A_TICK = 3
 _NIGHTS_TO_CATCH_UP = 7
 _CADENCE_SEC = 300
@@ -53,19 +56,23 @@ def bars_every_5_minutes(
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def compaction_nightly(
-    context: dg.ScheduleEvaluationContext, lake: Lake
+    context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Yesterday, and the days before it that still lie in parts because nights were missed."""
+    """Finished days that lie in parts (nights may have been missed), or whose segments of the last weeks changed."""
     now = context.scheduled_execution_time.astimezone(UTC)
     config = lake.config()
-    waiting = {
-        day
-        for series in Series.recorded(config)
-        for day in series.layout.part_days(series.exchange, series.symbol)
-        if day < now.date()
-    }
+    with connected(duckdb) as db:
+        waiting = {
+            day
+            for series in Series.recorded(config)
+            for day in [
+                *series.layout.part_days(series.exchange, series.symbol),
+                *bars.stale_days(db, series, _last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
+            ]
+            if day < now.date()
+        }
     if not waiting:
-        return dg.SkipReason("no finished day lies in parts")
+        return dg.SkipReason("no finished day lies in parts, and no segment changed")
     return [
         dg.RunRequest(run_key=f"{now:%Y-%m-%d} {day}", partition_key=day.isoformat())
         for day in sorted(waiting)[-_NIGHTS_TO_CATCH_UP:]
@@ -123,13 +130,14 @@ def _today(lake: Lake) -> date:
 
 
 def _recent_days(config: Config) -> list[date]:
-    """The last folders of each symbol: older ones do not change but by hand."""
-    days = {
-        day
-        for series in Series.recorded(config)
-        for day in series.layout.raw_days(series.exchange, series.symbol)[-_RECENT_FOLDERS:]
-    }
-    return sorted(days)
+    """The last folders of each symbol."""
+    return sorted(
+        {day for series in Series.recorded(config) for day in _last_folders(series, _RECENT_FOLDERS)}
+    )
+
+
+def _last_folders(series: Series, count: int) -> list[date]:
+    return series.layout.raw_days(series.exchange, series.symbol)[-count:]
 
 
 def _sealed(config: Config, day: date) -> list[tuple[str, int]]:

@@ -9,14 +9,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.errors import (
+    DagsterAssetCheckFailedError,
+    DagsterExecutionInterruptedError,
+)
+from dagster._core.instance import InstanceRef
 
 import crypto_lake
 from crypto_lake.errors import ConfigError, LakeError
 
+# The tag of a run that a person waits for: it does not sit out the exchange's troubles.
+BY_COMMAND = "crypto_lake/by_command"
 _PARTITION = "dagster/partition"
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
+# A command's output is on the terminal already; capturing it costs two processes, which Ctrl-C makes complain.
+_NO_CAPTURE = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 # Our own log lines go to the console; Dagster's are in its event log.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -40,13 +53,19 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """The Dagster instance: `$DAGSTER_HOME` if set, else the one that the root's `dagster.yaml` describes.
 
     Its paths are relative to the root, as they are for a `dagster dev` started there: hence the change of folder.
+
+    Raises:
+        ConfigError: there is no such folder.
     """
-    if os.environ.get("DAGSTER_HOME"):
-        with dg.DagsterInstance.get() as found:
-            yield found
-        return
-    root = project_root()
-    with contextlib.chdir(root), dg.DagsterInstance.from_config(str(root)) as found:
+    home = os.environ.get("DAGSTER_HOME")
+    if home and not (Path(home).is_absolute() and Path(home).is_dir()):
+        raise ConfigError(f"$DAGSTER_HOME: {home}: expected the absolute path of a folder")
+    folder = Path(home) if home else project_root()
+    where = contextlib.nullcontext() if home else contextlib.chdir(folder)
+    with (
+        where,
+        dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE)) as found,
+    ):
         yield found
 
 
@@ -76,10 +95,18 @@ def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> 
     first, last = days[0].isoformat(), days[-1].isoformat()
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
     tags = {_PARTITION: first} if first == last else {_RANGE_START: first, _RANGE_END: last}
+    tags[BY_COMMAND] = "true"
     try:
         result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags)
     except DagsterAssetCheckFailedError as error:
         raise LakeError(f"{first} to {last}: {str(error).splitlines()[0]}") from None
+    except DagsterExecutionInterruptedError:
+        raise KeyboardInterrupt from None
+    except RuntimeError as error:
+        # How DuckDB says that Ctrl-C ended a query.
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from None
+        raise
     return [
         _verdict(found, found.partition) for found in result.get_asset_check_evaluations() if found.partition
     ]

@@ -10,6 +10,9 @@
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
 
 WITH
+-- Parsed once, though looked at three times.
+lines AS MATERIALIZED (FROM raw),
+
 -- A quote carries no exchange time. Its time is its receipt minus the smallest (receipt - trade time) among the
 -- trades received in the same minute; a minute without trades has the offset of the last one that had some.
 journalled AS (
@@ -17,7 +20,7 @@ journalled AS (
 ),
 measured AS (
     SELECT ts_recv // 60000000 * 60000000 AS minute, min(ts_recv - ts_event) AS offset_us
-    FROM raw
+    FROM lines
     WHERE stream = 'trade' AND NOT healed
     GROUP BY minute
 ),
@@ -45,7 +48,7 @@ trades AS (
         min(price) AS price,
         min(qty) AS qty,
         min(side) = 'buy' AS taker_buys
-    FROM raw
+    FROM lines
     WHERE stream = 'trade'
       AND ts_event >= getvariable('hour_start')
       AND ts_event < getvariable('hour_end')
@@ -59,7 +62,7 @@ received_quotes AS (
         min(bid_qty) AS bid_qty,
         min(ask) AS ask,
         min(ask_qty) AS ask_qty
-    FROM raw
+    FROM lines
     WHERE stream = 'bookTicker'
     GROUP BY id
 ),
