@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidURI
 from websockets.frames import Frame
 
 from collector_daemon.clock import Clock
-from collector_daemon.listening import Listening
+from collector_daemon.listening import Hearing
 
 if TYPE_CHECKING:
     from websockets.protocol import Event
@@ -24,26 +24,24 @@ _FIRST_CONTROL_OPCODE = 8
 
 
 class NoticedConnection(ClientConnection):
-    """A connection that counts its frames and tells `Listening` of each one that carries no data.
+    """A connection that counts its frames and tells its `Hearing` of each one that carries no data.
 
     Those with data are told by whoever takes them, with the very stamp they get.
     """
 
     clock: Clock
-    listening: Listening
+    hearing: Hearing
     frames: int = 0
 
     def process_event(self, event: "Event") -> None:
         """See the library; it hands over each frame, and before them the answer to the handshake."""
         self.frames += 1
         if isinstance(event, Frame) and event.opcode >= _FIRST_CONTROL_OPCODE:
-            self.listening.last = self.clock.now_us()
+            self.hearing.last = self.clock.now_us()
         super().process_event(event)
 
 
-async def open_connection(
-    url: str, timeout_sec: float, clock: Clock, listening: Listening
-) -> NoticedConnection:
+async def open_connection(url: str, timeout_sec: float, clock: Clock, hearing: Hearing) -> NoticedConnection:
     """Connect.
 
     Raises:
@@ -54,7 +52,7 @@ async def open_connection(
     class Bound(NoticedConnection):
         pass
 
-    Bound.clock, Bound.listening = clock, listening
+    Bound.clock, Bound.hearing = clock, hearing
     try:
         connection = await connect(
             url,

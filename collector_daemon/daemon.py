@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from loguru import logger
 
 from collector_daemon import recovery, startup
+from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock, SystemClock
 from collector_daemon.health import StatusFile
 from collector_daemon.recorder import Edges, Recorder
@@ -91,8 +92,10 @@ class _Daemon:
 
     def _recorders(self) -> list[Recorder]:
         now = self._clock.now_us()
+        limit = AttemptLimit()
         recorders = [
-            Recorder(self._config, exchange, self._clock, self._edges) for exchange in self._config.exchanges
+            Recorder(self._config, exchange, self._clock, self._edges, limit)
+            for exchange in self._config.exchanges
         ]
         for recorder in recorders:
             recorder.landing.note(
@@ -105,7 +108,7 @@ class _Daemon:
         """Everything that runs side by side; ends when all feeds have ended."""
         try:
             async with asyncio.TaskGroup() as group:
-                feeds = [group.create_task(recorder.feed.run(self._stop)) for recorder in recorders]
+                feeds = [group.create_task(recorder.listen(self._stop)) for recorder in recorders]
                 others = [group.create_task(self._mind_disk()), group.create_task(self._tell())]
                 others += [group.create_task(recorder.tick()) for recorder in recorders]
                 others += [group.create_task(recorder.writer.run()) for recorder in recorders]

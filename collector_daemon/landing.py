@@ -5,7 +5,7 @@ latest. All symbols are cut at once, by the receipt time of a line beyond the wi
 clock that is set back opens an earlier window again, and its lines go to segments with numbers of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +13,7 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.clock import Clock, StepDetector
-from collector_daemon.listening import Listening, Stretch
+from collector_daemon.listening import Hearing, Listening, Stretch
 from collector_daemon.session import Refused
 from collector_daemon.tally import Tally
 from crypto_lake import journal
@@ -78,12 +78,13 @@ Job = Append | Seal | Note | Refusal
 
 
 class _Pending:
-    """One symbol's lines of the running window: those not handed over yet, and the tally of all."""
+    """One symbol's lines of the running window: those not handed over yet, the tally of all, and who listens."""
 
-    __slots__ = ("buffer", "tally")
+    __slots__ = ("buffer", "listening", "tally")
 
-    def __init__(self, day: date) -> None:
+    def __init__(self, day: date, listening: Listening) -> None:
         self.buffer = bytearray()
+        self.listening = listening
         self.tally = Tally(day)
 
 
@@ -97,20 +98,24 @@ def window_of(us: int, interval_us: int) -> tuple[int, int]:
 class Landing:
     """One exchange's lines in memory. `held` is how many bytes wait here or with the writer."""
 
-    def __init__(self, symbols: Sequence[str], interval_sec: int, listening: Listening, clock: Clock) -> None:
+    def __init__(self, interval_sec: int, clock: Clock) -> None:
         self._interval_us = interval_sec * SECOND_US
-        self._listening = listening
         self._clock = clock
         self._steps = StepDetector()
         self._jobs: list[Job] = []
         self._start, self._end = window_of(clock.now_us(), self._interval_us)
-        self._pending = {symbol: _Pending(day_of(self._start)) for symbol in symbols}
+        self._pending: dict[str, _Pending] = {}
         self.held = 0
 
-    def add(self, line: RawLine) -> None:
-        """Keep a line; the first one beyond the window ends it."""
+    def expect(self, symbols: Iterable[str], listening: Listening) -> None:
+        """Lines of these symbols may come; `listening` knows when somebody was there to hear them."""
+        for symbol in symbols:
+            self._pending[symbol] = _Pending(day_of(self._start), listening)
+
+    def add(self, line: RawLine, hearing: Hearing) -> None:
+        """Keep a line that came over a connection just now; the first one beyond the window ends it."""
         if not self._start <= line.ts_recv < self._end:
-            self._turn(line.ts_recv, heard=True)
+            self._turn(line.ts_recv, hearing)
         pending = self._pending[line.symbol]
         encoded = _encode(line)
         buffer = pending.buffer
@@ -131,7 +136,7 @@ class Landing:
         """Time passes: a window ends although its symbols are silent; a clock that was set is noticed."""
         now = self._clock.now_us()
         if not self._start <= now < self._end:
-            self._turn(now, heard=False)
+            self._turn(now, None)
         else:
             self._mind_steps(now)
 
@@ -152,35 +157,41 @@ class Landing:
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
-        self._listening.end()
+        for listening in self._listenings():
+            listening.end_all()
         now = self._clock.now_us()
-        self._cut(now, max(now, self._listening.last))
+        self._cut(now, max([now, *(listening.last for listening in self._listenings())]))
 
     def _queue(self, job: Job) -> None:
         self._jobs.append(job)
         self.held += job.size
 
-    def _turn(self, now: int, *, heard: bool) -> None:
-        """Leave the window for the one that `now` lies in. `heard`: a frame came just now, at `now`."""
-        if not self._mind_steps(now) and heard:
-            self._listening.last = max(now, self._listening.last)
+    def _listenings(self) -> set[Listening]:
+        return {pending.listening for pending in self._pending.values()}
+
+    def _turn(self, now: int, heard: Hearing | None) -> None:
+        """Leave the window for the one that `now` lies in. `heard`: where a frame came from just now, at `now`."""
+        if not self._mind_steps(now) and heard is not None:
+            heard.last = max(now, heard.last)
         self._cut(now, self._end)
         self._start, self._end = window_of(now, self._interval_us)
         day = day_of(self._start)
-        for symbol in self._pending:
-            self._pending[symbol] = _Pending(day)
+        for symbol, pending in self._pending.items():
+            self._pending[symbol] = _Pending(day, pending.listening)
 
     def _mind_steps(self, now: int) -> bool:
         step = self._steps.step_us(now, self._clock.monotonic())
         if step:
             logger.warning("the local clock stepped by {:.3f} s", step / SECOND_US)
-            self._listening.step(now)
+            for listening in self._listenings():
+                listening.step(now)
         return bool(step)
 
     def _cut(self, now: int, border: int) -> None:
-        listened = self._listening.take(border)
+        taken = {listening: listening.take(border) for listening in self._listenings()}
         for symbol, pending in self._pending.items():
             self._hand_over(symbol, pending)
+            listened = taken[pending.listening]
             if pending.tally.lines or listened:
                 self._queue(Seal(symbol, now, pending.tally, listened))
 

@@ -1,17 +1,20 @@
-"""One exchange's recorder: session, landing, writer and feed put together, and ended in order."""
+"""One exchange's recorder: session, landing, writer and feeds put together, and ended in order."""
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import random as system_random
 
+from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.disk import CreateSegment, Disk
 from collector_daemon.feed import Feed
+from collector_daemon.intake import Intake
 from collector_daemon.landing import Landing
-from collector_daemon.listening import Listening
 from collector_daemon.session import Session
+from collector_daemon.shard import Shard, sharded
 from collector_daemon.writer import BUDGET_BYTES, Writer
 from crypto_lake import journal
 from crypto_lake.config import Config, Exchange
@@ -43,27 +46,60 @@ class Edges:
 class Recorder:
     """See the module. `exchange` is its section of the configuration; the parts are public for the status."""
 
-    def __init__(self, config: Config, exchange: Exchange, clock: Clock, edges: Edges) -> None:
+    def __init__(
+        self, config: Config, exchange: Exchange, clock: Clock, edges: Edges, limit: AttemptLimit
+    ) -> None:
         settings = config.collector
         wire = known.wire(exchange.name)
         self.exchange = exchange
         self._clock = clock
         self.session = Session(wire, exchange.symbols)
-        self.listening = Listening()
-        self.landing = Landing(exchange.symbols, settings.write_interval_sec, self.listening, clock)
+        self.landing = Landing(settings.write_interval_sec, clock)
         self.disk = Disk(config.layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
-        self.feed = Feed(
-            exchange,
-            settings,
+        self.intake = Intake(
+            name=exchange.name,
+            settings=settings,
             wire=wire,
             session=self.session,
             landing=self.landing,
-            listening=self.listening,
             writer=self.writer,
             clock=clock,
             random=edges.random,
+            limit=limit,
         )
+        self.shards = [Shard(some, wire, self.session, clock) for some in sharded(exchange.symbols, wire)]
+        for shard in self.shards:
+            self.landing.expect(shard.symbols, shard.listening)
+
+    @property
+    def connected_since(self) -> int | None:
+        """Since when somebody has listened to every symbol, µs UTC; None while nobody does."""
+        since = [shard.connected_since for shard in self.shards]
+        known_since = [at for at in since if at is not None]
+        return max(known_since) if len(known_since) == len(since) else None
+
+    @property
+    def live(self) -> int:
+        """How many connections are subscribed."""
+        return sum(shard.live for shard in self.shards)
+
+    @property
+    def last_frame(self) -> int | None:
+        """When the newest frame came, µs UTC; None before the first."""
+        return max(shard.listening.last for shard in self.shards) or None
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        """Keep all connections until `stop` is set.
+
+        Raises:
+            ExceptionGroup: of `ExchangeError`: it could not be reached at all, or refuses what is asked.
+        """
+        url = self.intake.wire.url(self.exchange.wss_url)
+        async with asyncio.TaskGroup() as group:
+            for shard in self.shards:
+                for place in range(self.intake.settings.connections):
+                    group.create_task(Feed(self.intake, shard, url, place).run(stop))
 
     async def tick(self) -> None:
         """Let time pass, until cancelled: windows end and silence is noticed although no frame comes."""
@@ -71,7 +107,7 @@ class Recorder:
             await self._clock.sleep(_TICK_SEC)
             self.landing.tick()
             self.session.tick(self._clock.now_us(), self._clock.monotonic())
-            self.feed.pass_on()
+            self.intake.pass_on()
 
     async def finish(self, reason: str) -> None:
         """After the last frame: seal everything, and say so in the journal.
@@ -80,7 +116,7 @@ class Recorder:
             LakeError: the disk refused for good; what did not land is in the log.
         """
         self.session.finish(self._clock.now_us())
-        self.feed.pass_on()
+        self.intake.pass_on()
         self.landing.close()
         self.landing.note(journal.Stopped(at=self._clock.now_us(), reason=reason))
         await self.writer.flush()

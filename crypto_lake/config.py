@@ -48,7 +48,9 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
 
     `write_interval_sec` is how long a segment stays open; `flush_interval_sec` how long a line may wait in
     memory; `reconnect_backoff` the largest wait between attempts, in seconds; a connection without any frame
-    for `idle_timeout_sec` is dead; below `min_free_disk_gb` (10⁹ bytes) the daemon stops cleanly.
+    for `idle_timeout_sec` is dead; `connections` carry each stream at all times, and each is renewed when it is
+    `max_connection_age_sec` old, since the exchange ends it after 24 h; below `min_free_disk_gb` (10⁹ bytes) the
+    daemon stops cleanly.
     """
 
     write_interval_sec: Seconds = 60
@@ -56,6 +58,8 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     output_format: Literal["jsonl"] = "jsonl"
     flush_interval_sec: Annotated[float, Meta(gt=0, le=60)] = 1
     idle_timeout_sec: Annotated[float, Meta(gt=0, le=3600)] = 30
+    connections: Annotated[int, Meta(ge=1, le=10)] = 2
+    max_connection_age_sec: Annotated[float, Meta(ge=1, le=86_400)] = 85_800
     min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
 
 

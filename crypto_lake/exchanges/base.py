@@ -34,7 +34,9 @@ class Rejected(Struct, frozen=True):
 
 
 class WireFormat(Protocol):
-    """The exchange's stream interface, without any I/O."""
+    """The exchange's stream interface, without any I/O. `max_streams` is how many one connection may carry."""
+
+    max_streams: int
 
     def url(self, base: str) -> str:
         """The address to connect to, made from the configured `wss_url`."""

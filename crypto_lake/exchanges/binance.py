@@ -56,6 +56,8 @@ _decode = msgspec.json.Decoder(_Frame).decode
 class BinanceWire:
     """See `base.WireFormat`."""
 
+    max_streams = 1024
+
     def url(self, base: str) -> str:
         """`wss_url` with microseconds asked for."""
         parts = urlsplit(base)

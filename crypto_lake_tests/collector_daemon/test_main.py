@@ -28,7 +28,8 @@ exchanges:
     symbols: {symbols}
     rest_url: "http://127.0.0.1:{port}/api/v3"
     wss_url: "ws://127.0.0.1:{wss_port}/ws"
-collector: {{ min_free_disk_gb: 0, flush_interval_sec: 0.1, reconnect_backoff: 0.2, write_interval_sec: 1 }}
+collector: {{ min_free_disk_gb: 0, flush_interval_sec: 0.1, reconnect_backoff: 0.2,
+  connections: 1, write_interval_sec: 1 }}
 """
 
 
