@@ -10,6 +10,7 @@ from loguru import logger
 from websockets.exceptions import WebSocketException
 
 from collector_daemon.backoff import Backoff
+from collector_daemon.endpoints import Endpoints
 from collector_daemon.faults import described, is_hopeless
 from collector_daemon.intake import Intake
 from collector_daemon.link import Link, shown
@@ -18,7 +19,6 @@ from collector_daemon.waiting import done_or, unless
 from crypto_lake import journal
 from crypto_lake.errors import ExchangeError
 
-_FIRST_ATTEMPTS = 3
 _FIRST_TIMEOUT_SEC = 5.0
 _TIMEOUT_SEC = 10.0
 # Both connections are heard for so long, since streams of one subscription need not begin at the same instant.
@@ -30,14 +30,13 @@ _APART_SEC = 1.0
 class Feed:
     """See the module. `place` counts from 0 among those that carry the same streams."""
 
-    def __init__(self, intake: Intake, shard: Shard, url: str, place: int = 0) -> None:
+    def __init__(self, intake: Intake, shard: Shard, endpoints: Endpoints, place: int = 0) -> None:
         self._intake = intake
         self._shard = shard
-        self._url = url
+        self._endpoints = endpoints
         self._place = place
         self._clock = intake.clock
         self._backoff = Backoff(intake.settings.reconnect_backoff, intake.random)
-        self._attempts = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; any but the first place begins after the first one's success, and apart.
@@ -89,7 +88,7 @@ class Feed:
             await asyncio.gather(task, its_task, return_exceptions=True)
 
     def _begin(self, stop: asyncio.Event) -> "tuple[Link, asyncio.Task[None]]":
-        link = Link(self._intake, self._shard, self._url)
+        link = Link(self._intake, self._shard, self._endpoints.url)
         return link, asyncio.ensure_future(self._attempt(link, stop))
 
     async def _attempt(self, link: Link, stop: asyncio.Event) -> None:
@@ -97,15 +96,15 @@ class Feed:
         await unless(stop, self._clock.sleep(self._intake.limit.book(self._clock.monotonic())))
         if stop.is_set():
             return
-        self._attempts += 1
         succeeded = self._shard.succeeded.is_set()
         try:
             reason = await link.run(stop, _TIMEOUT_SEC if succeeded else _FIRST_TIMEOUT_SEC)
         except (OSError, WebSocketException, ExchangeError) as error:
             reason = described(error)
-            self._give_up_at_first(error)
+            self._failed(link, reason, error)
         else:
-            self._give_up_unless_heard(stop, reason)
+            if not (stop.is_set() or link.left):
+                self._failed(link, reason, None)
         self._intake.last_end = reason
         last_frame = link.hearing.last or None
         self._intake.note(
@@ -114,15 +113,22 @@ class Feed:
             )
         )
 
-    def _give_up_at_first(self, error: Exception) -> None:
+    def _failed(self, link: Link, reason: str, error: Exception | None) -> None:
+        """A connection ended that nobody wanted to end: perhaps another address does better.
+
+        Raises:
+            ExchangeError: none has ever worked, and all were tried; or the exchange refuses what is asked.
+        """
+        url = self._endpoints.url
+        hopeless = error is not None and is_hopeless(error)
+        self._endpoints.failed(link.lived, hopeless=hopeless)
+        if self._endpoints.url != url:
+            logger.warning(
+                "{}: {} keeps failing: on to {}", self._intake.name, shown(url), shown(self._endpoints.url)
+            )
         if self._shard.succeeded.is_set():
             return
         if isinstance(error, ExchangeError):
             raise error
-        if is_hopeless(error) or self._attempts >= _FIRST_ATTEMPTS:
-            raise ExchangeError(f"{shown(self._url)}: {described(error)}") from None
-
-    def _give_up_unless_heard(self, stop: asyncio.Event, reason: str) -> None:
-        heard = self._shard.succeeded.is_set() or stop.is_set()
-        if not heard and self._attempts >= _FIRST_ATTEMPTS:
-            raise ExchangeError(f"{shown(self._url)}: {reason}")
+        if self._endpoints.all_failed:
+            raise ExchangeError(f"{shown(url)}: {reason}") from None

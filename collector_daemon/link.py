@@ -59,6 +59,11 @@ class Link:
         self._has_data = False
         self._waits_for_room = False
 
+    @property
+    def left(self) -> bool:
+        """Whether it was asked to leave by `leave`."""
+        return self._leave.is_set()
+
     def leave(self, reason: str) -> None:
         """Close it in good order."""
         self._reason = self._reason or reason

@@ -10,6 +10,7 @@ from random import random as system_random
 from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.disk import CreateSegment, Disk
+from collector_daemon.endpoints import Endpoints
 from collector_daemon.feed import Feed
 from collector_daemon.intake import Intake
 from collector_daemon.landing import Landing
@@ -95,11 +96,13 @@ class Recorder:
         Raises:
             ExceptionGroup: of `ExchangeError`: it could not be reached at all, or refuses what is asked.
         """
-        url = self.intake.wire.url(self.exchange.wss_url)
+        urls = [
+            self.intake.wire.url(url) for url in (self.exchange.wss_url, *self.exchange.fallback_wss_urls)
+        ]
         async with asyncio.TaskGroup() as group:
             for shard in self.shards:
                 for place in range(self.intake.settings.connections):
-                    group.create_task(Feed(self.intake, shard, url, place).run(stop))
+                    group.create_task(Feed(self.intake, shard, Endpoints(urls), place).run(stop))
 
     async def tick(self) -> None:
         """Let time pass, until cancelled: windows end and silence is noticed although no frame comes."""

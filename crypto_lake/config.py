@@ -23,6 +23,7 @@ DEFAULT_FILE = "config.yml"
 _MERGE = "tag:yaml.org,2002:merge"
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}\Z")]
+StreamUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
 Seconds = Annotated[int, Meta(ge=1, le=3600)]
 
 
@@ -35,12 +36,16 @@ class General(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
-    """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`."""
+    """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`.
+
+    `fallback_wss_urls` are tried in turn when `wss_url` keeps failing.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}\Z")]
     symbols: Annotated[list[Symbol], Meta(min_length=1)]
     rest_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
-    wss_url: Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
+    wss_url: StreamUrl
+    fallback_wss_urls: list[StreamUrl] = []
 
 
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
@@ -206,6 +211,8 @@ def _checked(config: Config, path: Path) -> Config:
         _no_twins(exchange.symbols, f"{where}.symbols")
         _address(exchange.rest_url, f"{where}.rest_url")
         _address(exchange.wss_url, f"{where}.wss_url")
+        for place, url in enumerate(exchange.fallback_wss_urls):
+            _address(url, f"{where}.fallback_wss_urls[{place}]")
     general = msgspec.structs.replace(config.general, base_path=str(_expand(config.general.base_path, path)))
     return msgspec.structs.replace(config, general=general)
 

@@ -3,7 +3,10 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 from collector_daemon.backoff import ATTEMPTS
+from collector_daemon.daemon import run
 from collector_daemon.recorder import Edges
 from collector_daemon.shard import sharded
 from crypto_lake import journal
@@ -15,6 +18,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     Exchange,
     Hasty,
     Tape,
+    configured,
     hang_up,
     lines_of,
     quote,
@@ -166,3 +170,25 @@ def test_many_streams_are_asked_for_in_several_frames_and_confirmed_when_all_are
     asked = [one.streams for one in records(config.layout, DAY) if isinstance(one, journal.Subscribed)]
     assert sorted(map(len, asked)) == [16, 1024]
     assert sorted(map(len, exchange.subscribed)) == [16, 24, 200, 200, 200, 200, 200]
+
+
+def test_an_address_that_keeps_failing_is_left_for_a_fallback(tmp_path: Path) -> None:
+    tape = Tape()
+    fails, works = Exchange(hang_up), Exchange(tape.plays())
+    fails.answer = ""
+
+    async def together() -> Config:
+        async with fails.running(), works.running():
+            config = configured(tmp_path, fails.port)
+            fallbacks = [f"ws://127.0.0.1:{works.port}/ws"]
+            exchanges = [msgspec.structs.replace(config.exchanges[0], fallback_wss_urls=fallbacks)]
+            config = msgspec.structs.replace(config, exchanges=exchanges)
+            stop = asyncio.Event()
+            daemon = asyncio.create_task(run(config, clock=Hasty(), stop=stop))
+            await until_landed(10)(config, stop)
+            stop.set()
+            await daemon
+            return config
+
+    assert is_whole(asyncio.run(together()))
+    assert (fails.connections, works.connections) == (3, 1)
