@@ -13,6 +13,7 @@ from loguru import logger
 from collector_daemon import recovery, startup
 from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock, SystemClock
+from collector_daemon.follow import Follow
 from collector_daemon.health import StatusFile
 from collector_daemon.recorder import Edges, Recorder
 from collector_daemon.report import Reporter
@@ -34,15 +35,18 @@ async def run(
     duration: float | None = None,
     stop: asyncio.Event | None = None,
     edges: Edges | None = None,
+    follow: Follow | None = None,
 ) -> None:
     """Record until `stop` is set, or for `duration` seconds (of the monotonic clock).
+
+    With `follow`, symbols that are added to the configuration file or taken from it are so while it runs.
 
     Installs no signal handlers and no log sinks, so it runs in any thread's event loop.
 
     Raises:
         LakeError: it could not start, or had to stop; everything received until then is sealed, or named in the log.
     """
-    daemon = _Daemon(config, clock or SystemClock(), stop or asyncio.Event(), edges or Edges())
+    daemon = _Daemon(config, clock or SystemClock(), stop or asyncio.Event(), edges or Edges(), follow)
     with startup.holding(config.layout):
         try:
             await daemon.run(duration)
@@ -52,11 +56,14 @@ async def run(
 
 
 class _Daemon:
-    def __init__(self, config: Config, clock: Clock, stop: asyncio.Event, edges: Edges) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, stop: asyncio.Event, edges: Edges, follow: Follow | None
+    ) -> None:
         self._config = config
         self._clock = clock
         self._stop = stop
         self._edges = edges
+        self._follow = follow
         self._failure: LakeError | None = None
         self._status = StatusFile(config.layout.collector_status)
         self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
@@ -112,6 +119,8 @@ class _Daemon:
                 others = [group.create_task(self._mind_disk()), group.create_task(self._tell())]
                 others += [group.create_task(recorder.tick()) for recorder in recorders]
                 others += [group.create_task(recorder.writer.run()) for recorder in recorders]
+                if self._follow:
+                    others.append(group.create_task(self._follow.run(recorders, self._clock)))
                 if duration is not None:
                     others.append(group.create_task(self._stop_after(duration)))
                 await asyncio.wait(feeds)

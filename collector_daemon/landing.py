@@ -112,6 +112,18 @@ class Landing:
         for symbol in symbols:
             self._pending[symbol] = _Pending(day_of(self._start), listening)
 
+    def expect_with(self, symbols: Iterable[str], listening: Listening) -> None:
+        """Somebody listens to these symbols as well from now on: everybody's stretch is cut here."""
+        self._cut_here()
+        for symbol in symbols:
+            self._pending[symbol].listening = listening
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """No more lines of these symbols will come; what there is of them is sealed."""
+        self._cut_here()
+        for symbol in symbols:
+            del self._pending[symbol]
+
     def add(self, line: RawLine, hearing: Hearing) -> None:
         """Keep a line that came over a connection just now; the first one beyond the window ends it."""
         if not self._start <= line.ts_recv < self._end:
@@ -175,6 +187,15 @@ class Landing:
             heard.last = max(now, heard.last)
         self._cut(now, self._end)
         self._start, self._end = window_of(now, self._interval_us)
+        self._begin_window()
+
+    def _cut_here(self) -> None:
+        """End the window for all symbols in its middle; the next one is the rest of it."""
+        now = self._clock.now_us()
+        self._cut(now, now)
+        self._begin_window()
+
+    def _begin_window(self) -> None:
         day = day_of(self._start)
         for symbol, pending in self._pending.items():
             self._pending[symbol] = _Pending(day, pending.listening)

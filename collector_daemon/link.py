@@ -5,6 +5,7 @@ before it answers is kept.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 from loguru import logger
@@ -28,6 +29,7 @@ _QUIET_SEC = 10.0
 # The exchange takes five messages a second, our answers to its pings included.
 _PACE_SEC = 0.3
 _STREAMS_A_REQUEST = 200
+_LONGEST_OUTBOX = 64
 # Up to so much earlier than asked, connections are renewed, so that they do not go all at once.
 _AGE_JITTER = 0.05
 
@@ -56,6 +58,9 @@ class Link:
         self._reason: str | None = None
         self._confirmed: float | None = None
         self._unanswered: set[int] = set()
+        self._requests = 0
+        self._outbox: asyncio.Queue[str] = asyncio.Queue(_LONGEST_OUTBOX)
+        self._settled = asyncio.Event()
         self._has_data = False
         self._waits_for_room = False
 
@@ -68,6 +73,22 @@ class Link:
         """Close it in good order."""
         self._reason = self._reason or reason
         self._leave.set()
+
+    async def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        """Ask for other streams as well, and for some no more; return once the exchange agreed, or the link ended.
+
+        One that does not agree in time is left for another.
+        """
+        self._put(added, self._intake.wire.subscribe)
+        self._put(removed, self._intake.wire.unsubscribe)
+        try:
+            async with asyncio.timeout(_CONFIRM_SEC):
+                await self._settled.wait()
+        except TimeoutError:
+            self.leave("the exchange did not agree to a change of streams")
+            return
+        if self._confirmed is not None:
+            self._tell_subscribed(self._clock.now_us())
 
     async def run(self, stop: asyncio.Event, timeout_sec: float) -> str:
         """Listen until the end, whose reason is returned.
@@ -87,15 +108,16 @@ class Link:
         finally:
             abort(connection)
             self._shard.ended(self)
+            self._settled.set()
             if self._confirmed is not None:
                 self.lived = self._clock.monotonic() - self._confirmed
 
     async def _listen(self, connection: NoticedConnection, stop: asyncio.Event) -> str:
         """Take frames until the end, with guards beside it that ask, notice death and age, and close."""
-        requests = self._requests()
+        self._put(self._shard.opened(self), self._intake.wire.subscribe)
         watch = asyncio.ensure_future(self._watch(connection))
         guards = [watch, asyncio.ensure_future(self._close_when(connection, stop))]
-        guards.append(asyncio.ensure_future(self._ask(connection, requests)))
+        guards.append(asyncio.ensure_future(self._ask(connection)))
         try:
             await self._receive(connection)
         except ConnectionClosed as error:
@@ -167,19 +189,17 @@ class Link:
         await unless(stop, self._leave.wait())
         await connection.close()
 
-    def _requests(self) -> list[str]:
-        """The frames that ask for all streams; they count as unanswered from here on."""
-        streams, wire = self._shard.streams, self._intake.wire
-        batches = [
-            streams[start : start + _STREAMS_A_REQUEST]
-            for start in range(0, len(streams), _STREAMS_A_REQUEST)
-        ]
-        self._unanswered = set(range(1, len(batches) + 1))
-        return [wire.subscribe(batch, number) for number, batch in enumerate(batches, start=1)]
+    def _put(self, streams: Sequence[str], request: Callable[[Sequence[str], int], str]) -> None:
+        """Make frames that ask for streams, or for them no more; they count as unanswered from here on."""
+        for start in range(0, len(streams), _STREAMS_A_REQUEST):
+            self._requests += 1
+            self._unanswered.add(self._requests)
+            self._settled.clear()
+            self._outbox.put_nowait(request(streams[start : start + _STREAMS_A_REQUEST], self._requests))
 
-    async def _ask(self, connection: NoticedConnection, requests: list[str]) -> None:
-        for request in requests:
-            await connection.send(request)
+    async def _ask(self, connection: NoticedConnection) -> None:
+        while True:
+            await connection.send(await self._outbox.get())
             await self._clock.sleep(_PACE_SEC)
 
     def _heed(self, now: int) -> None:
@@ -196,6 +216,7 @@ class Link:
             raise ExchangeError(f"{shown(self._url)}: the subscription was refused: {reply.error}")
         self._unanswered.discard(reply.request_id or 0)
         if not self._unanswered:
+            self._settled.set()
             self._subscribed(now)
 
     def _data_came(self, now: int) -> None:
@@ -212,9 +233,7 @@ class Link:
             return
         self._confirmed = self._clock.monotonic()
         self._shard.subscribed(self, now)
-        self._intake.note(
-            journal.Subscribed(at=now, connection=self.number, streams=list(self._shard.streams))
-        )
+        self._tell_subscribed(now)
         logger.info(
             "{}: connection {} listens to {} streams",
             self._intake.name,
@@ -223,6 +242,10 @@ class Link:
         )
         if self._has_data:
             self.delivers.set()
+
+    def _tell_subscribed(self, now: int) -> None:
+        streams = list(self._shard.streams)
+        self._intake.note(journal.Subscribed(at=now, connection=self.number, streams=streams))
 
 
 def shown(url: str) -> str:

@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import random as system_random
+
+import msgspec
 
 from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
@@ -14,6 +16,7 @@ from collector_daemon.endpoints import Endpoints
 from collector_daemon.feed import Feed
 from collector_daemon.intake import Intake
 from collector_daemon.landing import Landing
+from collector_daemon.listening import Listening
 from collector_daemon.session import Session
 from collector_daemon.shard import Shard, sharded
 from collector_daemon.writer import BUDGET_BYTES, Writer
@@ -69,9 +72,18 @@ class Recorder:
             random=edges.random,
             limit=limit,
         )
-        self.shards = [Shard(some, wire, self.session, clock) for some in sharded(exchange.symbols, wire)]
-        for shard in self.shards:
+        self._group: asyncio.TaskGroup | None = None
+        self._stop = asyncio.Event()
+        self._feeds: dict[Shard, list[asyncio.Task[None]]] = {}
+        for some in sharded(exchange.symbols, wire):
+            shard = Shard(some, wire, self.session, clock)
+            self._feeds[shard] = []
             self.landing.expect(shard.symbols, shard.listening)
+
+    @property
+    def shards(self) -> list[Shard]:
+        """The groups of symbols that travel over the same connections."""
+        return list(self._feeds)
 
     @property
     def connected_since(self) -> int | None:
@@ -96,13 +108,50 @@ class Recorder:
         Raises:
             ExceptionGroup: of `ExchangeError`: it could not be reached at all, or refuses what is asked.
         """
+        async with asyncio.TaskGroup() as group:
+            self._group, self._stop = group, stop
+            for shard in self.shards:
+                self._start_feeds(shard)
+
+    async def change(self, symbols: Sequence[str]) -> None:
+        """Record these symbols from now on, without a break for those that stay."""
+        before = self.exchange.symbols
+        self.exchange = msgspec.structs.replace(self.exchange, symbols=list(symbols))
+        await self._remove([symbol for symbol in before if symbol not in symbols])
+        await self._add([symbol for symbol in symbols if symbol not in before])
+
+    async def _add(self, symbols: list[str]) -> None:
+        self.landing.expect(symbols, Listening())
+        self.session.expect(symbols)
+        for shard in self.shards:
+            some, symbols = symbols[: shard.room()], symbols[shard.room() :]
+            await shard.change(some, [])
+            self.landing.expect_with(some, shard.listening)
+        for some in sharded(symbols, self.intake.wire) if symbols else []:
+            shard = Shard(some, self.intake.wire, self.session, self._clock)
+            self._feeds[shard] = []
+            self.landing.expect_with(some, shard.listening)
+            self._start_feeds(shard)
+
+    async def _remove(self, symbols: list[str]) -> None:
+        for shard in self.shards:
+            await shard.change([], [symbol for symbol in symbols if symbol in shard.symbols])
+            if not shard.symbols:
+                for task in self._feeds.pop(shard):
+                    task.cancel()
+        self.session.forget(symbols, self._clock.now_us())
+        self.intake.pass_on()
+        self.landing.forget(symbols)
+
+    def _start_feeds(self, shard: Shard) -> None:
+        if self._group is None or self._stop.is_set():
+            return
         urls = [
             self.intake.wire.url(url) for url in (self.exchange.wss_url, *self.exchange.fallback_wss_urls)
         ]
-        async with asyncio.TaskGroup() as group:
-            for shard in self.shards:
-                for place in range(self.intake.settings.connections):
-                    group.create_task(Feed(self.intake, shard, Endpoints(urls), place).run(stop))
+        for place in range(self.intake.settings.connections):
+            feed = Feed(self.intake, shard, Endpoints(urls), place)
+            self._feeds[shard].append(self._group.create_task(feed.run(self._stop)))
 
     async def tick(self) -> None:
         """Let time pass, until cancelled: windows end and silence is noticed although no frame comes."""

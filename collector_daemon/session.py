@@ -88,6 +88,18 @@ class Session:
         events, self.events = self.events, []
         return events
 
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Frames of these symbols may come from now on."""
+        for symbol in symbols:
+            self.symbols[symbol] = SymbolState()
+
+    def forget(self, symbols: Iterable[str], now: int) -> None:
+        """These symbols were given up: what is missing of them stays so."""
+        self._tell_gaps(now, 0.0, -math.inf)
+        self.disconnected(symbols)
+        for symbol in symbols:
+            del self.symbols[symbol]
+
     def begin_anew(self, symbols: Iterable[str]) -> None:
         """A connection is being opened for symbols that none carries: their quotes may count from anywhere."""
         for symbol in symbols:

@@ -47,6 +47,9 @@ class WireFormat(Protocol):
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """The frame that asks for streams."""
 
+    def unsubscribe(self, streams: Sequence[str], request_id: int) -> str:
+        """The frame that asks for streams no more."""
+
     def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
         """What a frame received at `ts_recv` (µs, local clock) says. Never raises."""
 

@@ -70,8 +70,11 @@ class BinanceWire:
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """One SUBSCRIBE for all of them; the exchange counts incoming messages, not streams."""
-        request = {"method": "SUBSCRIBE", "params": list(streams), "id": request_id}
-        return msgspec.json.encode(request).decode()
+        return _request("SUBSCRIBE", streams, request_id)
+
+    def unsubscribe(self, streams: Sequence[str], request_id: int) -> str:
+        """The counterpart of `subscribe`."""
+        return _request("UNSUBSCRIBE", streams, request_id)
 
     def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
         """Raw and combined (`{"stream": …, "data": …}`) frames alike.
@@ -91,6 +94,10 @@ class BinanceWire:
         if message.u is not None and message.e is None:
             return _quote(message, ts_recv)
         return _other(message, frame)
+
+
+def _request(method: str, streams: Sequence[str], request_id: int) -> str:
+    return msgspec.json.encode({"method": method, "params": list(streams), "id": request_id}).decode()
 
 
 def _trade(frame: _Frame, ts_recv: int) -> RawLine | Rejected:

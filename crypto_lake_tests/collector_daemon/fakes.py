@@ -104,6 +104,7 @@ class Exchange:
         self.listed = [*SYMBOLS, "SUIUSDT"]
         self.connections = 0
         self.subscribed: list[list[str]] = []
+        self.asked: dict[str, set[str]] = {"SUBSCRIBE": set(), "UNSUBSCRIBE": set()}
         self.server: Server | None = None
 
     @contextlib.asynccontextmanager
@@ -145,6 +146,7 @@ class Exchange:
     async def _answer(self, connection: ServerConnection) -> None:
         request = json.loads(await connection.recv())
         self.subscribed.append(request["params"])
+        self.asked[request["method"]].update(request["params"])
         if self.answer:
             await connection.send(self.answer % request["id"] if "%d" in self.answer else self.answer)
 
