@@ -26,12 +26,11 @@ import msgspec
 
 from collector_daemon.listening import Stretch, union
 from crypto_lake import journal, segments
-from crypto_lake.layout import Layout
+from crypto_lake.layout import MINUTE_US, Layout
 from crypto_lake.segments import RawLine
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
 from crypto_lake.simulator.faults import Faults
-from crypto_lake.simulator.instruments import character
 from crypto_lake.simulator.market import SyntheticMarket
 
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
@@ -61,10 +60,13 @@ _GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 def exchange_of(messages_a_second: float, seed: int) -> SimulatedExchange:
     """An exchange that sends so many messages a second to each connection."""
-    characters = [character(symbol) for symbol in SYMBOLS]
-    usual = sum(one.trades_per_s + one.quotes_per_s for one in characters)
-    market = SyntheticMarket(seed, SYMBOLS, messages_a_second / usual)
-    return SimulatedExchange(market, MarketClock(), USUAL, ping_interval_s=1.0)
+    clock = MarketClock()
+    start = clock.now_us()
+    trial = SyntheticMarket(seed, SYMBOLS)
+    # Markets are busier at some hours than at others: what the next minute would bring decides.
+    events = sum(1 for symbol in SYMBOLS for _ in trial.events(symbol, start, start + MINUTE_US))
+    rate = messages_a_second * 60 / events
+    return SimulatedExchange(SyntheticMarket(seed, SYMBOLS, rate), clock, USUAL, ping_interval_s=1.0)
 
 
 class Collector:

@@ -21,23 +21,20 @@ from crypto_lake.layout import DAY_US, SECOND_US, day_of
 from crypto_lake.segments import RawLine
 
 _RECORD_SIZE = 256
-_NEWLINE = 10
+# What a line takes in memory, roughly: an object with its strings, or the bytes that are made of it.
+_LINE_SIZE = 512
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 @dataclass(slots=True)
 class Append:
-    """Whole lines for a symbol's open segment of a day."""
+    """Whole lines for a symbol's open segment of a day. `size` is how many bytes of memory they hold, roughly."""
 
     symbol: str
     day: date
     lines: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory that this job holds, roughly."""
-        return len(self.lines)
+    size: int = _RECORD_SIZE
 
 
 @dataclass(slots=True)
@@ -80,10 +77,10 @@ Job = Append | Seal | Note | Refusal
 class _Pending:
     """One symbol's lines of the running window: those not handed over yet, the tally of all, and who listens."""
 
-    __slots__ = ("buffer", "listening", "tally")
+    __slots__ = ("lines", "listening", "tally")
 
     def __init__(self, day: date, listening: Listening) -> None:
-        self.buffer = bytearray()
+        self.lines: list[RawLine] = []
         self.listening = listening
         self.tally = Tally(day)
 
@@ -128,13 +125,8 @@ class Landing:
         """Keep a line that came over a connection just now; the first one beyond the window ends it."""
         if not self._start <= line.ts_recv < self._end:
             self._turn(line.ts_recv, hearing)
-        pending = self._pending[line.symbol]
-        encoded = _encode(line)
-        buffer = pending.buffer
-        buffer += encoded
-        buffer.append(_NEWLINE)
-        self.held += len(encoded) + 1
-        pending.tally.add(line)
+        self._pending[line.symbol].lines.append(line)
+        self.held += _LINE_SIZE
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for the journal of `day`, or of the day of its `at`."""
@@ -164,8 +156,8 @@ class Landing:
         self.held -= size
 
     def pending(self, symbol: str) -> int:
-        """How many bytes of a symbol's lines are in memory and not yet with the writer."""
-        return len(self._pending[symbol].buffer)
+        """How many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
+        return _LINE_SIZE * len(self._pending[symbol].lines)
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
@@ -217,6 +209,9 @@ class Landing:
                 self._queue(Seal(symbol, now, pending.tally, listened))
 
     def _hand_over(self, symbol: str, pending: _Pending) -> None:
-        if pending.buffer:
-            self._jobs.append(Append(symbol, pending.tally.day, bytes(pending.buffer)))
-            pending.buffer.clear()
+        """All at once, which costs a line a third of what it does alone."""
+        if pending.lines:
+            pending.tally.add_all(pending.lines)
+            size = _LINE_SIZE * len(pending.lines)
+            self._jobs.append(Append(symbol, pending.tally.day, _encode_lines(pending.lines), size))
+            pending.lines = []
