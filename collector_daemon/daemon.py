@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from loguru import logger
 
-from collector_daemon import recovery, startup
+from collector_daemon import metrics, recovery, startup
 from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock, SystemClock
 from collector_daemon.follow import Follow
-from collector_daemon.health import StatusFile
+from collector_daemon.health import Status, StatusFile
 from collector_daemon.recorder import Edges, Recorder
 from collector_daemon.report import Reporter
 from collector_daemon.version import VERSION
@@ -68,6 +68,7 @@ class _Daemon:
         self._status = StatusFile(config.layout.collector_status)
         self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
         self._reporter = Reporter([], 0)
+        self._latest: Status | None = None
 
     async def run(self, duration: float | None) -> None:
         """See the module's `run`; the lake is held."""
@@ -75,11 +76,12 @@ class _Daemon:
             await self._start()
             if self._stop.is_set():
                 return
-            recorders = self._recorders()
-            try:
-                await self._record(recorders, duration)
-            finally:
-                await self._end(recorders)
+            with metrics.serving(self._config.collector.metrics_port, lambda: self._latest):
+                recorders = self._recorders()
+                try:
+                    await self._record(recorders, duration)
+                finally:
+                    await self._end(recorders)
         finally:
             self._status_thread.shutdown()
         if self._failure:
@@ -168,7 +170,7 @@ class _Daemon:
                 self._reporter.minute()
 
     async def _write_status(self, reason: str | None) -> None:
-        status = self._reporter.status(self._clock.now_us(), reason)
+        status = self._latest = self._reporter.status(self._clock.now_us(), reason)
         await asyncio.get_running_loop().run_in_executor(self._status_thread, self._status.write, status)
 
 

@@ -54,7 +54,8 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     `write_interval_sec` is how long a segment stays open; `flush_interval_sec` how long a line may wait in
     memory; `reconnect_backoff` the largest wait between attempts, in seconds; a connection without any frame
     for `idle_timeout_sec` is dead; `connections` carry each stream at all times, and each is renewed when it is
-    `max_connection_age_sec` old, since the exchange ends it after 24 h; below `min_free_disk_gb` (10⁹ bytes) the
+    `max_connection_age_sec` old, since the exchange ends it after 24 h; `metrics_port` is for
+    Prometheus, on loopback; below `min_free_disk_gb` (10⁹ bytes) the
     daemon stops cleanly.
     """
 
@@ -65,6 +66,7 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     idle_timeout_sec: Annotated[float, Meta(gt=0, le=3600)] = 30
     connections: Annotated[int, Meta(ge=1, le=10)] = 2
     max_connection_age_sec: Annotated[float, Meta(ge=1, le=86_400)] = 85_800
+    metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
 
 

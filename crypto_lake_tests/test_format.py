@@ -43,7 +43,7 @@ def test_every_kind_of_journal_record_is_documented_with_its_keys() -> None:
 
 def default_of(field: msgspec.structs.FieldInfo) -> str:
     if field.default is not msgspec.NODEFAULT:
-        return str(field.default)
+        return "null" if field.default is None else str(field.default)
     return "–" if field.default_factory is msgspec.NODEFAULT else str(field.default_factory())
 
 

@@ -227,7 +227,7 @@ def test_a_wrong_configuration_is_told_in_one_line_and_touches_nothing(tmp_path:
 
 
 def test_the_process_stays_light(tmp_path: Path) -> None:
-    heavy = {"dagster", "duckdb", "pandas", "pyarrow", "numpy", "httpx"}
+    heavy = {"dagster", "duckdb", "pandas", "pyarrow", "numpy", "httpx", "prometheus_client"}
     code = f"import sys, collector_daemon.__main__; print(sorted({heavy!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
