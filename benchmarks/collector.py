@@ -170,7 +170,7 @@ async def whole_way(port: int, count: int) -> float:
             await asyncio.sleep(0.001)
         began = time.perf_counter()
         while (found := _bytes_on_disk(base)) < expected:  # noqa: ASYNC110 - files have no events
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
         took = time.perf_counter() - began
         stop.set()
         await daemon

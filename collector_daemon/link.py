@@ -160,13 +160,13 @@ class Link:
 
     async def _watch(self, connection: NoticedConnection) -> str:
         """Hang up on a connection that is dead, or that never confirms what was asked; why is returned."""
-        frames, heard = connection.frames, self._clock.monotonic()
+        reads, heard = connection.reads, self._clock.monotonic()
         opened = heard
         while True:
             await self._clock.sleep(min(_WATCH_SEC, self._idle_sec / 4))
             now = self._clock.monotonic()
-            if connection.frames != frames or self._waits_for_room:
-                frames, heard = connection.frames, now
+            if connection.reads != reads or self._waits_for_room:
+                reads, heard = connection.reads, now
             if now - heard >= self._idle_sec:
                 abort(connection)
                 return f"no frame for {self._idle_sec:g} s"
