@@ -113,7 +113,7 @@ WORK = {"parse": parse, "transform": transform}
 def measured(work: str, folder: Path) -> tuple[float, float]:
     """Seconds of the work itself and peak megabytes, of a process of its own."""
     command = [sys.executable, __file__, "--do", work, "--folder", str(folder)]
-    seconds, megabytes = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()  # noqa: S603
+    seconds, megabytes = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
     return float(seconds), float(megabytes)
 
 
@@ -149,7 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_lake(folder, words.lines)
-        runs = {work: [] for work in WORK}
+        runs: dict[str, list[tuple[float, float]]] = {work: [] for work in WORK}
         for _ in range(words.repeat):
             for work in WORK:
                 runs[work].append(measured(work, folder))

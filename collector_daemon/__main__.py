@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from collector_daemon.daemon import run
-from collector_daemon.signals import stop_on_signals
+from collector_daemon.follow import Follow
+from collector_daemon.signals import set_on_signals
 from crypto_lake import config as configuration
 from crypto_lake import logs
 from crypto_lake.config import Config
@@ -20,9 +21,10 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
     0 after a clean end, else that of the error, whose one line went to stderr.
     """
     try:
-        config = configuration.load(configuration.find(config_path))
+        path = configuration.find(config_path)
+        config = configuration.load(path)
         logs.start(config, "collector", console=True)
-        asyncio.run(_until_asked(config, duration))
+        asyncio.run(_until_asked(path, config, duration))
     except LakeError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
@@ -31,10 +33,11 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
     return 0
 
 
-async def _until_asked(config: Config, duration: float | None) -> None:
-    stop = asyncio.Event()
-    stop_on_signals(stop)
-    await run(config, duration=duration, stop=stop)
+async def _until_asked(path: Path, config: Config, duration: float | None) -> None:
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    set_on_signals(stop, "SIGINT", "SIGTERM", "SIGBREAK")
+    set_on_signals(hurry, "SIGHUP")
+    await run(config, duration=duration, stop=stop, follow=Follow(path, config, hurry))
 
 
 @click.command()

@@ -38,17 +38,18 @@ class Backoff:
 
 
 class AttemptLimit:
-    """Never more than `ATTEMPTS` in any five minutes. `now` is monotonic seconds."""
+    """Never more than `ATTEMPTS` in any five minutes, over all connections of the process.
+
+    `now` is monotonic seconds.
+    """
 
     def __init__(self) -> None:
         self._attempts: deque[float] = deque(maxlen=ATTEMPTS)
 
-    def wait_sec(self, now: float) -> float:
-        """How long the next attempt has to wait."""
-        if len(self._attempts) < ATTEMPTS:
-            return 0.0
-        return max(0.0, self._attempts[0] + ATTEMPTS_WITHIN_SEC - now)
-
-    def attempted(self, now: float) -> None:
-        """Remember an attempt."""
-        self._attempts.append(now)
+    def book(self, now: float) -> float:
+        """Enter an attempt; how many seconds from now it has to wait is returned."""
+        at = now
+        if len(self._attempts) == ATTEMPTS:
+            at = max(now, self._attempts[0] + ATTEMPTS_WITHIN_SEC)
+        self._attempts.append(at)
+        return at - now

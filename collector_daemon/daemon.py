@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from loguru import logger
 
-from collector_daemon import recovery, startup
+from collector_daemon import metrics, recovery, startup
+from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock, SystemClock
-from collector_daemon.health import StatusFile
+from collector_daemon.follow import Follow
+from collector_daemon.health import Status, StatusFile
 from collector_daemon.recorder import Edges, Recorder
 from collector_daemon.report import Reporter
 from collector_daemon.version import VERSION
@@ -33,15 +35,18 @@ async def run(
     duration: float | None = None,
     stop: asyncio.Event | None = None,
     edges: Edges | None = None,
+    follow: Follow | None = None,
 ) -> None:
     """Record until `stop` is set, or for `duration` seconds (of the monotonic clock).
+
+    With `follow`, symbols that are added to the configuration file or taken from it are so while it runs.
 
     Installs no signal handlers and no log sinks, so it runs in any thread's event loop.
 
     Raises:
         LakeError: it could not start, or had to stop; everything received until then is sealed, or named in the log.
     """
-    daemon = _Daemon(config, clock or SystemClock(), stop or asyncio.Event(), edges or Edges())
+    daemon = _Daemon(config, clock or SystemClock(), stop or asyncio.Event(), edges or Edges(), follow)
     with startup.holding(config.layout):
         try:
             await daemon.run(duration)
@@ -51,15 +56,19 @@ async def run(
 
 
 class _Daemon:
-    def __init__(self, config: Config, clock: Clock, stop: asyncio.Event, edges: Edges) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, stop: asyncio.Event, edges: Edges, follow: Follow | None
+    ) -> None:
         self._config = config
         self._clock = clock
         self._stop = stop
         self._edges = edges
+        self._follow = follow
         self._failure: LakeError | None = None
         self._status = StatusFile(config.layout.collector_status)
         self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
         self._reporter = Reporter([], 0)
+        self._latest: Status | None = None
 
     async def run(self, duration: float | None) -> None:
         """See the module's `run`; the lake is held."""
@@ -67,11 +76,12 @@ class _Daemon:
             await self._start()
             if self._stop.is_set():
                 return
-            recorders = self._recorders()
-            try:
-                await self._record(recorders, duration)
-            finally:
-                await self._end(recorders)
+            with metrics.serving(self._config.collector.metrics_port, lambda: self._latest):
+                recorders = self._recorders()
+                try:
+                    await self._record(recorders, duration)
+                finally:
+                    await self._end(recorders)
         finally:
             self._status_thread.shutdown()
         if self._failure:
@@ -91,8 +101,10 @@ class _Daemon:
 
     def _recorders(self) -> list[Recorder]:
         now = self._clock.now_us()
+        limit = AttemptLimit()
         recorders = [
-            Recorder(self._config, exchange, self._clock, self._edges) for exchange in self._config.exchanges
+            Recorder(self._config, exchange, self._clock, self._edges, limit)
+            for exchange in self._config.exchanges
         ]
         for recorder in recorders:
             recorder.landing.note(
@@ -105,10 +117,12 @@ class _Daemon:
         """Everything that runs side by side; ends when all feeds have ended."""
         try:
             async with asyncio.TaskGroup() as group:
-                feeds = [group.create_task(recorder.feed.run(self._stop)) for recorder in recorders]
+                feeds = [group.create_task(recorder.listen(self._stop)) for recorder in recorders]
                 others = [group.create_task(self._mind_disk()), group.create_task(self._tell())]
                 others += [group.create_task(recorder.tick()) for recorder in recorders]
                 others += [group.create_task(recorder.writer.run()) for recorder in recorders]
+                if self._follow:
+                    others.append(group.create_task(self._follow.run(recorders, self._clock)))
                 if duration is not None:
                     others.append(group.create_task(self._stop_after(duration)))
                 await asyncio.wait(feeds)
@@ -156,7 +170,7 @@ class _Daemon:
                 self._reporter.minute()
 
     async def _write_status(self, reason: str | None) -> None:
-        status = self._reporter.status(self._clock.now_us(), reason)
+        status = self._latest = self._reporter.status(self._clock.now_us(), reason)
         await asyncio.get_running_loop().run_in_executor(self._status_thread, self._status.write, status)
 
 

@@ -1,266 +1,134 @@
-"""One exchange's connection: connect, subscribe, stamp, hand over, notice death, connect again.
+"""One place in which a connection is to be at all times: connect, connect again, make before break.
 
 Before the first success a few quick attempts must do, so that a wrong address is told at once; after it there is
-no giving up. Stopping closes the connection in good order: what the exchange sent before it answers is kept.
+no giving up.
 """
 
 import asyncio
-from collections.abc import Callable
-from urllib.parse import urlsplit, urlunsplit
 
 from loguru import logger
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import WebSocketException
 
-from collector_daemon.backoff import AttemptLimit, Backoff
-from collector_daemon.clock import Clock
-from collector_daemon.connection import NoticedConnection, abort, open_connection
+from collector_daemon.backoff import Backoff
+from collector_daemon.endpoints import Endpoints
 from collector_daemon.faults import described, is_hopeless
-from collector_daemon.landing import Landing
-from collector_daemon.listening import Listening
-from collector_daemon.refusals import RefusalLog
-from collector_daemon.session import Event, Refused, Session
-from collector_daemon.waiting import unless
-from collector_daemon.writer import Writer
+from collector_daemon.intake import Intake
+from collector_daemon.link import Link, shown
+from collector_daemon.shard import Shard
+from collector_daemon.waiting import done_or, unless
 from crypto_lake import journal
-from crypto_lake.config import Collector, Exchange
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Reply, WireFormat
-from crypto_lake.layout import day_of
 
-_FIRST_ATTEMPTS = 3
 _FIRST_TIMEOUT_SEC = 5.0
 _TIMEOUT_SEC = 10.0
-_CONFIRM_SEC = 10.0
-_WATCH_SEC = 0.25
+# Both connections are heard for so long, since streams of one subscription need not begin at the same instant.
+_OVERLAP_SEC = 1.0
+# Connections to the same streams are begun so far apart, and so do not end at the same time.
+_APART_SEC = 1.0
 
 
 class Feed:
-    """See the module. `connected_since` is µs UTC, None while nothing is subscribed; `connection` counts attempts."""
+    """See the module. `place` counts from 0 among those that carry the same streams."""
 
-    def __init__(  # noqa: PLR0913 - the parts of one exchange, each made elsewhere
-        self,
-        exchange: Exchange,
-        settings: Collector,
-        *,
-        wire: WireFormat,
-        session: Session,
-        landing: Landing,
-        listening: Listening,
-        writer: Writer,
-        clock: Clock,
-        random: Callable[[], float],
-    ) -> None:
-        self._name = exchange.name
-        self._url = wire.url(exchange.wss_url)
-        self._streams = [name for symbol in exchange.symbols for name in wire.streams(symbol)]
-        self._idle_sec = settings.idle_timeout_sec
-        self._wire = wire
-        self._session = session
-        self._landing = landing
-        self._listening = listening
-        self._writer = writer
-        self._clock = clock
-        self._backoff = Backoff(settings.reconnect_backoff, random)
-        self._limit = AttemptLimit()
-        self._refusals = RefusalLog(exchange.name, clock)
-        self._waits_for_room = False
-        self._succeeded = False
-        self._subscribed_at = 0.0
-        self.connection = 0
-        self.connected_since: int | None = None
-        self.last_end: str | None = None
+    def __init__(self, intake: Intake, shard: Shard, endpoints: Endpoints, place: int = 0) -> None:
+        self._intake = intake
+        self._shard = shard
+        self._endpoints = endpoints
+        self._place = place
+        self._clock = intake.clock
+        self._backoff = Backoff(intake.settings.reconnect_backoff, intake.random)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until `stop` is set.
+        """Listen until `stop` is set; any but the first place begins after the first one's success, and apart.
 
         Raises:
             ExchangeError: it could not be reached at all, or refuses what is asked.
         """
+        if self._place:
+            await unless(stop, self._wait_apart())
         while not stop.is_set():
-            lived = await self._attempt(stop)
+            last = await self._live(stop)
             if stop.is_set():
                 break
-            wait = self._backoff.wait_sec(lived, asked_to_leave=self._session.closing)
-            wait = max(wait, self._limit.wait_sec(self._clock.monotonic()))
-            if self._succeeded:
-                logger.warning("{}: {}; next attempt in {:.1f} s", self._name, self.last_end, wait)
+            wait = self._backoff.wait_sec(last.lived, asked_to_leave=last.farewell)
+            if self._shard.succeeded.is_set():
+                logger.warning(
+                    "{}: {}; next attempt in {:.1f} s", self._intake.name, self._intake.last_end, wait
+                )
             await unless(stop, self._clock.sleep(wait))
 
-    def pass_on(self) -> Reply | None:
-        """Hand what happened to the journal and to the file of refused frames; an answer to us is returned."""
-        answer = None
-        for event in self._session.take_events():
-            if isinstance(event, Reply):
-                answer = event
-            elif isinstance(event, Refused):
-                self._refusals.saw(event)
-                self._landing.refuse(event)
-            else:
-                self._tell(event)
-        return answer
+    async def _wait_apart(self) -> None:
+        await self._shard.succeeded.wait()
+        await self._clock.sleep(_APART_SEC * self._place)
 
-    def _tell(self, event: Event) -> None:
-        if isinstance(event, journal.ClockOffset):
-            self._landing.note(event, day_of(event.minute))
-        elif isinstance(event, journal.Record):
-            if isinstance(event, journal.Silent):
-                logger.warning("{}: nothing on {} for {} s", self._name, event.stream, event.seconds)
-            if isinstance(event, journal.Notice):
-                logger.info("{}: the exchange sent a notice; it is in the journal", self._name)
-            self._landing.note(event)
-
-    async def _attempt(self, stop: asyncio.Event) -> float:
-        """One connection, from its beginning to its end; for how many seconds it was subscribed is returned."""
-        self.connection += 1
-        self._session.connected(self.connection)
-        self._limit.attempted(self._clock.monotonic())
-        self._listening.last = 0
+    async def _live(self, stop: asyncio.Event) -> Link:
+        """One connection and those that succeed it, until one ends before its successor delivers; that one."""
+        link, task = self._begin(stop)
+        successor, its_task = link, task
         try:
-            reason = await self._connect_and_listen(stop)
+            while True:
+                await done_or(task, link.wants_successor.wait())
+                if task.done():
+                    task.result()
+                    return link
+                successor, its_task = self._begin(stop)
+                await done_or(its_task, successor.delivers.wait())
+                if its_task.done():
+                    its_task.result()
+                    wait = self._backoff.wait_sec(successor.lived)
+                    await done_or(task, self._clock.sleep(wait))
+                    continue
+                await done_or(task, self._clock.sleep(_OVERLAP_SEC))
+                link.leave("its successor delivers")
+                await task
+                link, task = successor, its_task
+        finally:
+            for one in (task, its_task):
+                one.cancel()
+            await asyncio.gather(task, its_task, return_exceptions=True)
+
+    def _begin(self, stop: asyncio.Event) -> "tuple[Link, asyncio.Task[None]]":
+        link = Link(self._intake, self._shard, self._endpoints.url)
+        return link, asyncio.ensure_future(self._attempt(link, stop))
+
+    async def _attempt(self, link: Link, stop: asyncio.Event) -> None:
+        """One connection, from its beginning to its end, which is entered in the journal."""
+        await unless(stop, self._clock.sleep(self._intake.limit.book(self._clock.monotonic())))
+        if stop.is_set():
+            return
+        succeeded = self._shard.succeeded.is_set()
+        try:
+            reason = await link.run(stop, _TIMEOUT_SEC if succeeded else _FIRST_TIMEOUT_SEC)
         except (OSError, WebSocketException, ExchangeError) as error:
             reason = described(error)
-            self._give_up_at_first(error)
+            self._failed(link, reason, error)
         else:
-            self._give_up_unless_heard(stop, reason)
-        finally:
-            lived = self._disconnected()
-        self.last_end = reason
-        last_frame = self._listening.last or None
-        self._landing.note(
+            if not (stop.is_set() or link.left):
+                self._failed(link, reason, None)
+        self._intake.last_end = reason
+        last_frame = link.hearing.last or None
+        self._intake.note(
             journal.Disconnected(
-                at=self._clock.now_us(), connection=self.connection, reason=reason, last_frame=last_frame
+                at=self._clock.now_us(), connection=link.number, reason=reason, last_frame=last_frame
             )
         )
-        return lived
 
-    async def _connect_and_listen(self, stop: asyncio.Event) -> str:
-        timeout = _TIMEOUT_SEC if self._succeeded else _FIRST_TIMEOUT_SEC
-        opening = open_connection(self._url, timeout, self._clock, self._listening)
-        connection = await unless(stop, opening)
-        if connection is None:
-            return "stopped"
-        try:
-            self._landing.note(
-                journal.Connected(at=self._clock.now_us(), connection=self.connection, url=shown(self._url))
-            )
-            await connection.send(self._wire.subscribe(self._streams, self.connection))
-            return await self._listen(connection, stop)
-        finally:
-            abort(connection)
-
-    async def _listen(self, connection: NoticedConnection, stop: asyncio.Event) -> str:
-        """Take frames until the end, with one guard that notices death and one that closes; the reason is returned.
+    def _failed(self, link: Link, reason: str, error: Exception | None) -> None:
+        """A connection ended that nobody wanted to end: perhaps another address does better.
 
         Raises:
-            ExchangeError: the subscription was refused.
+            ExchangeError: none has ever worked, and all were tried; or the exchange refuses what is asked.
         """
-        leave = asyncio.Event()
-        watch = asyncio.ensure_future(self._watch(connection))
-        close = asyncio.ensure_future(_close_when(connection, stop, leave))
-        try:
-            await self._receive(connection, leave)
-        except ConnectionClosed as error:
-            if watch.done():
-                return watch.result()
-            if leave.is_set():
-                return "the exchange asked us to leave"
-            return "stopped" if stop.is_set() else described(error)
-        finally:
-            watch.cancel()
-            close.cancel()
-            await asyncio.gather(watch, close, return_exceptions=True)
-        return "ended"
-
-    async def _receive(self, connection: NoticedConnection, leave: asyncio.Event) -> None:
-        """The hot loop: nothing here but what every frame needs."""
-        recv, now_us, receive = connection.recv, self._clock.now_us, self._session.receive
-        session, landing, listening, budget = (
-            self._session,
-            self._landing,
-            self._listening,
-            self._writer.budget,
-        )
-        while True:
-            frame = await recv(decode=False)
-            now = now_us()
-            line = receive(frame, now)
-            if line is not None:
-                if self.connected_since is None:
-                    self._subscribed(now)
-                landing.add(line)
-            listening.last = now
-            if session.events:
-                self._heed(self.pass_on(), now)
-                if session.closing:
-                    leave.set()
-            if landing.held > budget:
-                await self._wait_for_room()
-
-    async def _wait_for_room(self) -> None:
-        self._waits_for_room = True
-        await self._writer.room()
-        self._waits_for_room = False
-
-    async def _watch(self, connection: NoticedConnection) -> str:
-        """Hang up on a connection that is dead, or that never confirms what was asked; why is returned."""
-        frames, heard = connection.frames, self._clock.monotonic()
-        opened = heard
-        while True:
-            await self._clock.sleep(min(_WATCH_SEC, self._idle_sec / 4))
-            now = self._clock.monotonic()
-            if connection.frames != frames or self._waits_for_room:
-                frames, heard = connection.frames, now
-            if now - heard >= self._idle_sec:
-                abort(connection)
-                return f"no frame for {self._idle_sec:g} s"
-            if self.connected_since is None and now - opened >= _CONFIRM_SEC:
-                abort(connection)
-                return f"the subscription was not confirmed within {_CONFIRM_SEC:g} s"
-
-    def _heed(self, answer: Reply | None, now: int) -> None:
-        if answer is None:
-            return
-        if answer.error is not None:
-            raise ExchangeError(f"{shown(self._url)}: the subscription was refused: {answer.error}")
-        if self.connected_since is None:
-            self._subscribed(now)
-
-    def _subscribed(self, now: int) -> None:
-        """The exchange confirmed the streams, or sent the first data of one."""
-        self._succeeded = True
-        self.connected_since = now
-        self._subscribed_at = self._clock.monotonic()
-        self._session.subscribed(self._subscribed_at)
-        self._listening.begin(now)
-        self._landing.note(journal.Subscribed(at=now, connection=self.connection, streams=self._streams))
-        logger.info("{}: listening to {} streams", self._name, len(self._streams))
-
-    def _disconnected(self) -> float:
-        lived = self._clock.monotonic() - self._subscribed_at if self.connected_since is not None else 0.0
-        self.connected_since = None
-        self._session.disconnected()
-        self._listening.end()
-        return lived
-
-    def _give_up_at_first(self, error: Exception) -> None:
-        if self._succeeded:
+        url = self._endpoints.url
+        hopeless = error is not None and is_hopeless(error)
+        self._endpoints.failed(link.lived, hopeless=hopeless)
+        if self._endpoints.url != url:
+            logger.warning(
+                "{}: {} keeps failing: on to {}", self._intake.name, shown(url), shown(self._endpoints.url)
+            )
+        if self._shard.succeeded.is_set():
             return
         if isinstance(error, ExchangeError):
             raise error
-        if is_hopeless(error) or self.connection >= _FIRST_ATTEMPTS:
-            raise ExchangeError(f"{shown(self._url)}: {described(error)}") from None
-
-    def _give_up_unless_heard(self, stop: asyncio.Event, reason: str) -> None:
-        if not self._succeeded and not stop.is_set() and self.connection >= _FIRST_ATTEMPTS:
-            raise ExchangeError(f"{shown(self._url)}: {reason}")
-
-
-async def _close_when(connection: NoticedConnection, stop: asyncio.Event, leave: asyncio.Event) -> None:
-    await unless(stop, leave.wait())
-    await connection.close()
-
-
-def shown(url: str) -> str:
-    """An address as it may be logged: without a password or a key that it might carry."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        if self._endpoints.all_failed:
+            raise ExchangeError(f"{shown(url)}: {reason}") from None

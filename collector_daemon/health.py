@@ -45,10 +45,11 @@ class SymbolStatus(Struct, frozen=True, kw_only=True):
 
 
 class ExchangeStatus(Struct, frozen=True, kw_only=True):
-    """One exchange's connection.
+    """One exchange's connections.
 
-    `connection`: how many attempts there were. `connected_since`: when the streams were confirmed, None while nobody
-    listens. `last_frame`: the newest frame, pings included. `last_end`: why the connection before this one ended.
+    `connection`: how many attempts there were. `connected_since`: since when somebody has listened to every symbol,
+    None while nobody does. `live`: how many connections are subscribed. `last_frame`: the newest frame, pings included.
+    `last_end`: why a connection ended last.
     `rejected`: frames that were no market data and no answer. `held_bytes`: in memory, not yet on disk. `trouble`:
     what the disk last refused with, None while it obeys.
     """
@@ -58,6 +59,7 @@ class ExchangeStatus(Struct, frozen=True, kw_only=True):
     state: State
     connection: int
     connected_since: int | None
+    live: int
     last_frame: int | None
     last_end: str | None
     rejected: int

@@ -5,7 +5,7 @@ latest. All symbols are cut at once, by the receipt time of a line beyond the wi
 clock that is set back opens an earlier window again, and its lines go to segments with numbers of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +13,7 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.clock import Clock, StepDetector
-from collector_daemon.listening import Listening, Stretch
+from collector_daemon.listening import Hearing, Listening, Stretch
 from collector_daemon.session import Refused
 from collector_daemon.tally import Tally
 from crypto_lake import journal
@@ -21,23 +21,20 @@ from crypto_lake.layout import DAY_US, SECOND_US, day_of
 from crypto_lake.segments import RawLine
 
 _RECORD_SIZE = 256
-_NEWLINE = 10
+# What a line takes in memory, roughly: an object with its strings, or the bytes that are made of it.
+_LINE_SIZE = 512
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 @dataclass(slots=True)
 class Append:
-    """Whole lines for a symbol's open segment of a day."""
+    """Whole lines for a symbol's open segment of a day. `size` is how many bytes of memory they hold, roughly."""
 
     symbol: str
     day: date
     lines: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory that this job holds, roughly."""
-        return len(self.lines)
+    size: int = _RECORD_SIZE
 
 
 @dataclass(slots=True)
@@ -78,12 +75,13 @@ Job = Append | Seal | Note | Refusal
 
 
 class _Pending:
-    """One symbol's lines of the running window: those not handed over yet, and the tally of all."""
+    """One symbol's lines of the running window: those not handed over yet, the tally of all, and who listens."""
 
-    __slots__ = ("buffer", "tally")
+    __slots__ = ("lines", "listening", "tally")
 
-    def __init__(self, day: date) -> None:
-        self.buffer = bytearray()
+    def __init__(self, day: date, listening: Listening) -> None:
+        self.lines: list[RawLine] = []
+        self.listening = listening
         self.tally = Tally(day)
 
 
@@ -97,27 +95,38 @@ def window_of(us: int, interval_us: int) -> tuple[int, int]:
 class Landing:
     """One exchange's lines in memory. `held` is how many bytes wait here or with the writer."""
 
-    def __init__(self, symbols: Sequence[str], interval_sec: int, listening: Listening, clock: Clock) -> None:
+    def __init__(self, interval_sec: int, clock: Clock) -> None:
         self._interval_us = interval_sec * SECOND_US
-        self._listening = listening
         self._clock = clock
         self._steps = StepDetector()
         self._jobs: list[Job] = []
         self._start, self._end = window_of(clock.now_us(), self._interval_us)
-        self._pending = {symbol: _Pending(day_of(self._start)) for symbol in symbols}
+        self._pending: dict[str, _Pending] = {}
         self.held = 0
 
-    def add(self, line: RawLine) -> None:
-        """Keep a line; the first one beyond the window ends it."""
+    def expect(self, symbols: Iterable[str], listening: Listening) -> None:
+        """Lines of these symbols may come; `listening` knows when somebody was there to hear them."""
+        for symbol in symbols:
+            self._pending[symbol] = _Pending(day_of(self._start), listening)
+
+    def expect_with(self, symbols: Iterable[str], listening: Listening) -> None:
+        """Somebody listens to these symbols as well from now on: everybody's stretch is cut here."""
+        self._cut_here()
+        for symbol in symbols:
+            self._pending[symbol].listening = listening
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """No more lines of these symbols will come; what there is of them is sealed."""
+        self._cut_here()
+        for symbol in symbols:
+            del self._pending[symbol]
+
+    def add(self, line: RawLine, hearing: Hearing) -> None:
+        """Keep a line that came over a connection just now; the first one beyond the window ends it."""
         if not self._start <= line.ts_recv < self._end:
-            self._turn(line.ts_recv, heard=True)
-        pending = self._pending[line.symbol]
-        encoded = _encode(line)
-        buffer = pending.buffer
-        buffer += encoded
-        buffer.append(_NEWLINE)
-        self.held += len(encoded) + 1
-        pending.tally.add(line)
+            self._turn(line.ts_recv, hearing)
+        self._pending[line.symbol].lines.append(line)
+        self.held += _LINE_SIZE
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for the journal of `day`, or of the day of its `at`."""
@@ -131,7 +140,7 @@ class Landing:
         """Time passes: a window ends although its symbols are silent; a clock that was set is noticed."""
         now = self._clock.now_us()
         if not self._start <= now < self._end:
-            self._turn(now, heard=False)
+            self._turn(now, None)
         else:
             self._mind_steps(now)
 
@@ -147,44 +156,62 @@ class Landing:
         self.held -= size
 
     def pending(self, symbol: str) -> int:
-        """How many bytes of a symbol's lines are in memory and not yet with the writer."""
-        return len(self._pending[symbol].buffer)
+        """How many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
+        return _LINE_SIZE * len(self._pending[symbol].lines)
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
-        self._listening.end()
+        for listening in self._listenings():
+            listening.end_all()
         now = self._clock.now_us()
-        self._cut(now, max(now, self._listening.last))
+        self._cut(now, max([now, *(listening.last for listening in self._listenings())]))
 
     def _queue(self, job: Job) -> None:
         self._jobs.append(job)
         self.held += job.size
 
-    def _turn(self, now: int, *, heard: bool) -> None:
-        """Leave the window for the one that `now` lies in. `heard`: a frame came just now, at `now`."""
-        if not self._mind_steps(now) and heard:
-            self._listening.last = max(now, self._listening.last)
+    def _listenings(self) -> set[Listening]:
+        return {pending.listening for pending in self._pending.values()}
+
+    def _turn(self, now: int, heard: Hearing | None) -> None:
+        """Leave the window for the one that `now` lies in. `heard`: where a frame came from just now, at `now`."""
+        if not self._mind_steps(now) and heard is not None:
+            heard.last = max(now, heard.last)
         self._cut(now, self._end)
         self._start, self._end = window_of(now, self._interval_us)
+        self._begin_window()
+
+    def _cut_here(self) -> None:
+        """End the window for all symbols in its middle; the next one is the rest of it."""
+        now = self._clock.now_us()
+        self._cut(now, now)
+        self._begin_window()
+
+    def _begin_window(self) -> None:
         day = day_of(self._start)
-        for symbol in self._pending:
-            self._pending[symbol] = _Pending(day)
+        for symbol, pending in self._pending.items():
+            self._pending[symbol] = _Pending(day, pending.listening)
 
     def _mind_steps(self, now: int) -> bool:
         step = self._steps.step_us(now, self._clock.monotonic())
         if step:
             logger.warning("the local clock stepped by {:.3f} s", step / SECOND_US)
-            self._listening.step(now)
+            for listening in self._listenings():
+                listening.step(now)
         return bool(step)
 
     def _cut(self, now: int, border: int) -> None:
-        listened = self._listening.take(border)
+        taken = {listening: listening.take(border) for listening in self._listenings()}
         for symbol, pending in self._pending.items():
             self._hand_over(symbol, pending)
+            listened = taken[pending.listening]
             if pending.tally.lines or listened:
                 self._queue(Seal(symbol, now, pending.tally, listened))
 
     def _hand_over(self, symbol: str, pending: _Pending) -> None:
-        if pending.buffer:
-            self._jobs.append(Append(symbol, pending.tally.day, bytes(pending.buffer)))
-            pending.buffer.clear()
+        """All at once, which costs a line a third of what it does alone."""
+        if pending.lines:
+            pending.tally.add_all(pending.lines)
+            size = _LINE_SIZE * len(pending.lines)
+            self._jobs.append(Append(symbol, pending.tally.day, _encode_lines(pending.lines), size))
+            pending.lines = []

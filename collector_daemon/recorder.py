@@ -1,17 +1,24 @@
-"""One exchange's recorder: session, landing, writer and feed put together, and ended in order."""
+"""One exchange's recorder: session, landing, writer and feeds put together, and ended in order."""
 
+import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import random as system_random
 
+import msgspec
+
+from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.disk import CreateSegment, Disk
+from collector_daemon.endpoints import Endpoints
 from collector_daemon.feed import Feed
+from collector_daemon.intake import Intake
 from collector_daemon.landing import Landing
 from collector_daemon.listening import Listening
 from collector_daemon.session import Session
+from collector_daemon.shard import Shard, sharded
 from collector_daemon.writer import BUDGET_BYTES, Writer
 from crypto_lake import journal
 from crypto_lake.config import Config, Exchange
@@ -43,27 +50,108 @@ class Edges:
 class Recorder:
     """See the module. `exchange` is its section of the configuration; the parts are public for the status."""
 
-    def __init__(self, config: Config, exchange: Exchange, clock: Clock, edges: Edges) -> None:
+    def __init__(
+        self, config: Config, exchange: Exchange, clock: Clock, edges: Edges, limit: AttemptLimit
+    ) -> None:
         settings = config.collector
         wire = known.wire(exchange.name)
         self.exchange = exchange
         self._clock = clock
         self.session = Session(wire, exchange.symbols)
-        self.listening = Listening()
-        self.landing = Landing(exchange.symbols, settings.write_interval_sec, self.listening, clock)
+        self.landing = Landing(settings.write_interval_sec, clock)
         self.disk = Disk(config.layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
-        self.feed = Feed(
-            exchange,
-            settings,
+        self.intake = Intake(
+            name=exchange.name,
+            settings=settings,
             wire=wire,
             session=self.session,
             landing=self.landing,
-            listening=self.listening,
             writer=self.writer,
             clock=clock,
             random=edges.random,
+            limit=limit,
         )
+        self._group: asyncio.TaskGroup | None = None
+        self._stop = asyncio.Event()
+        self._feeds: dict[Shard, list[asyncio.Task[None]]] = {}
+        for some in sharded(exchange.symbols, wire):
+            shard = Shard(some, wire, self.session, clock)
+            self._feeds[shard] = []
+            self.landing.expect(shard.symbols, shard.listening)
+
+    @property
+    def shards(self) -> list[Shard]:
+        """The groups of symbols that travel over the same connections."""
+        return list(self._feeds)
+
+    @property
+    def connected_since(self) -> int | None:
+        """Since when somebody has listened to every symbol, µs UTC; None while nobody does."""
+        since = [shard.connected_since for shard in self.shards]
+        known_since = [at for at in since if at is not None]
+        return max(known_since) if len(known_since) == len(since) else None
+
+    @property
+    def live(self) -> int:
+        """How many connections are subscribed."""
+        return sum(shard.live for shard in self.shards)
+
+    @property
+    def last_frame(self) -> int | None:
+        """When the newest frame came, µs UTC; None before the first."""
+        return max(shard.listening.last for shard in self.shards) or None
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        """Keep all connections until `stop` is set.
+
+        Raises:
+            ExceptionGroup: of `ExchangeError`: it could not be reached at all, or refuses what is asked.
+        """
+        async with asyncio.TaskGroup() as group:
+            self._group, self._stop = group, stop
+            for shard in self.shards:
+                self._start_feeds(shard)
+
+    async def change(self, symbols: Sequence[str]) -> None:
+        """Record these symbols from now on, without a break for those that stay."""
+        before = self.exchange.symbols
+        self.exchange = msgspec.structs.replace(self.exchange, symbols=list(symbols))
+        await self._remove([symbol for symbol in before if symbol not in symbols])
+        await self._add([symbol for symbol in symbols if symbol not in before])
+
+    async def _add(self, symbols: list[str]) -> None:
+        self.landing.expect(symbols, Listening())
+        self.session.expect(symbols)
+        for shard in self.shards:
+            some, symbols = symbols[: shard.room()], symbols[shard.room() :]
+            await shard.change(some, [])
+            self.landing.expect_with(some, shard.listening)
+        for some in sharded(symbols, self.intake.wire) if symbols else []:
+            shard = Shard(some, self.intake.wire, self.session, self._clock)
+            self._feeds[shard] = []
+            self.landing.expect_with(some, shard.listening)
+            self._start_feeds(shard)
+
+    async def _remove(self, symbols: list[str]) -> None:
+        for shard in self.shards:
+            await shard.change([], [symbol for symbol in symbols if symbol in shard.symbols])
+            if not shard.symbols:
+                for task in self._feeds.pop(shard):
+                    task.cancel()
+        self.session.forget(symbols, self._clock.now_us())
+        self.intake.pass_on()
+        self.landing.forget(symbols)
+
+    def _start_feeds(self, shard: Shard) -> None:
+        if self._group is None or self._stop.is_set():
+            return
+        urls = [
+            self.intake.wire.url(url) for url in (self.exchange.wss_url, *self.exchange.fallback_wss_urls)
+        ]
+        for place in range(self.intake.settings.connections):
+            feed = Feed(self.intake, shard, Endpoints(urls), place)
+            self._feeds[shard].append(self._group.create_task(feed.run(self._stop)))
 
     async def tick(self) -> None:
         """Let time pass, until cancelled: windows end and silence is noticed although no frame comes."""
@@ -71,7 +159,7 @@ class Recorder:
             await self._clock.sleep(_TICK_SEC)
             self.landing.tick()
             self.session.tick(self._clock.now_us(), self._clock.monotonic())
-            self.feed.pass_on()
+            self.intake.pass_on()
 
     async def finish(self, reason: str) -> None:
         """After the last frame: seal everything, and say so in the journal.
@@ -80,7 +168,7 @@ class Recorder:
             LakeError: the disk refused for good; what did not land is in the log.
         """
         self.session.finish(self._clock.now_us())
-        self.feed.pass_on()
+        self.intake.pass_on()
         self.landing.close()
         self.landing.note(journal.Stopped(at=self._clock.now_us(), reason=reason))
         await self.writer.flush()

@@ -1,11 +1,18 @@
-"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their day."""
+"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their day.
 
+So are the gaps in them that it had no time to tell, since a hole becomes a gap only after a grace.
+"""
+
+import math
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import msgspec
 from loguru import logger
 
+from collector_daemon.ids import Hole, TradeIds
+from collector_daemon.listening import union
 from collector_daemon.tally import Tally
 from crypto_lake import journal, segments
 from crypto_lake.errors import RawDataError
@@ -33,6 +40,8 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
     for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
         for path in _not_entered(layout, exchange, symbol, day):
             _enter(diary, symbol, day, path, now)
+        for hole in _untold_holes(layout, exchange, symbol, day):
+            diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
     return found
 
 
@@ -65,12 +74,41 @@ def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int)
     diary.write(tally.sealed(now, symbol, path.name, path.stat().st_size, listened), day)
 
 
+def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:
+    """What is missing in the last two segments of a day, and not a gap in its journal; none after an end in order."""
+    try:
+        written = list(journal.read(layout.journal(exchange, day)))
+    except RawDataError:
+        return
+    if not written or isinstance(written[-1], journal.Stopped):
+        return
+    gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]
+    told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
+    ids = TradeIds()
+    received = [
+        one for one in segments.sealed(layout.raw_day(exchange, symbol, day)) if one.name.startswith("part_")
+    ]
+    for path in received[-2:]:
+        for line in lines_of(path):
+            if line.ts_event is not None:
+                ids.accept(line.id, line.ts_event)
+    for hole in ids.overdue(0.0, -math.inf):
+        if not any(first <= hole.first_id and hole.last_id < end for first, end in told):
+            yield hole
+
+
 def tally_of(path: Path, tally: Tally) -> Tally:
-    """Add up a segment from its file. What is no raw line (a power loss can leave such) is told and left out."""
+    """Add up a segment from its file."""
+    for line in lines_of(path):
+        tally.add(line)
+    return tally
+
+
+def lines_of(path: Path) -> Iterator[RawLine]:
+    """A segment's lines. What is no raw line (a power loss can leave such) is told and left out."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                tally.add(_decode(line))
+                yield _decode(line)
             except msgspec.DecodeError as error:
                 logger.error("{}: line {}: not a raw line: {}", path, number, error)
-    return tally

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from collector_daemon.feed import shown
 from collector_daemon.health import ExchangeStatus, State, Status, SymbolStatus
+from collector_daemon.link import shown
 from collector_daemon.recorder import Recorder
 from collector_daemon.version import VERSION
 from crypto_lake.layout import iso
@@ -70,15 +70,16 @@ class Reporter:
         )
 
     def _exchange(self, recorder: Recorder, *, stopped: bool) -> ExchangeStatus:
-        feed, writer = recorder.feed, recorder.writer
+        intake, writer = recorder.intake, recorder.writer
         return ExchangeStatus(
             name=recorder.exchange.name,
             url=shown(recorder.exchange.wss_url),
             state="stopped" if stopped else _state(recorder),
-            connection=feed.connection,
-            connected_since=feed.connected_since,
-            last_frame=recorder.listening.last or None,
-            last_end=feed.last_end,
+            connection=intake.connection,
+            connected_since=recorder.connected_since,
+            live=recorder.live,
+            last_frame=recorder.last_frame,
+            last_end=intake.last_end,
             rejected=recorder.session.rejected,
             held_bytes=recorder.landing.held,
             trouble=writer.trouble,
@@ -110,7 +111,7 @@ class Reporter:
 def _state(recorder: Recorder) -> State:
     if recorder.writer.trouble:
         return "disk trouble"
-    return "listening" if recorder.feed.connected_since is not None else "connecting"
+    return "listening" if recorder.connected_since is not None else "connecting"
 
 
 def _ms(us: int | None) -> str:

@@ -1,15 +1,17 @@
 """What frames mean: `(frame, now) -> lines and events`. Duplicates dropped, gaps seen, silence noticed. No I/O.
 
-A session lasts as long as the daemon and outlives connections, so that a trade missed during a reconnect is a gap.
+A session lasts as long as the daemon and is shared by all connections of an exchange: whichever delivers first wins.
+A hole in the trade ids becomes a gap only when no connection has filled it within a short grace.
 All `now` are µs UTC of the local clock, all `monotonic` seconds.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from collector_daemon.ids import Hole, QuoteIds, TradeIds
+from collector_daemon.ids import QuoteIds, TradeIds
 from collector_daemon.latency import Latency
 from crypto_lake import journal
 from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
@@ -18,6 +20,8 @@ from crypto_lake.segments import RawLine
 
 # A thin symbol is silent for minutes in good health; one whose name the exchange does not know, for ever.
 SILENT_AFTER_SEC = 300
+# So long another connection, or a trade out of order, may take to fill a hole.
+GRACE_SEC = 2.0
 
 
 class Refused(Struct, frozen=True):
@@ -28,7 +32,11 @@ class Refused(Struct, frozen=True):
     frame: bytes
 
 
-Event = journal.AnyRecord | Reply | Refused
+class Farewell(Struct, frozen=True):
+    """The exchange is about to end the connection that this came over."""
+
+
+Event = journal.AnyRecord | Reply | Refused | Farewell
 
 
 @dataclass(slots=True)
@@ -63,49 +71,61 @@ class Session:
     """One exchange's frames.
 
     `receive` returns the line to keep, if there is one; all else that happened is appended to `events`, in
-    order, for the caller to take away with `take_events`. `closing` tells that the exchange is about to hang up.
+    order, for the caller to take away with `take_events`.
     """
 
-    def __init__(self, wire: WireFormat, symbols: Sequence[str]) -> None:
+    def __init__(self, wire: WireFormat, symbols: Iterable[str]) -> None:
         self._wire = wire
         self._decode = wire.decode
-        self._connection = 0
-        self._streams: list[_Stream] = []
+        self._streams: dict[str, _Stream] = {}
         self._minute = _Minute()
         self.symbols = {symbol: SymbolState() for symbol in symbols}
         self.events: list[Event] = []
         self.rejected = 0
-        self.closing = False
 
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
         events, self.events = self.events, []
         return events
 
-    def connected(self, connection: int) -> None:
-        """A new connection: quotes may count from anywhere, and nothing is subscribed yet."""
-        self._connection = connection
-        self.closing = False
-        for state in self.symbols.values():
-            state.quote_ids.reset()
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Frames of these symbols may come from now on."""
+        for symbol in symbols:
+            self.symbols[symbol] = SymbolState()
 
-    def subscribed(self, monotonic: float) -> None:
-        """From now on every stream is expected to speak."""
-        self._streams = [
-            _Stream(name, symbol, is_trade, monotonic, self._count(symbol, is_trade=is_trade))
-            for symbol in self.symbols
-            for name, is_trade in zip(self._wire.streams(symbol), (True, False), strict=True)
-        ]
+    def forget(self, symbols: Iterable[str], now: int) -> None:
+        """These symbols were given up: what is missing of them stays so."""
+        self._tell_gaps(now, 0.0, -math.inf)
+        self.disconnected(symbols)
+        for symbol in symbols:
+            del self.symbols[symbol]
 
-    def disconnected(self) -> None:
-        """Nothing is expected any more."""
-        self._streams = []
+    def begin_anew(self, symbols: Iterable[str]) -> None:
+        """A connection is being opened for symbols that none carries: their quotes may count from anywhere."""
+        for symbol in symbols:
+            self.symbols[symbol].quote_ids.reset()
 
-    def receive(self, frame: bytes, now: int) -> RawLine | None:
-        """The line that a frame received at `now` is worth, or None."""
+    def subscribed(self, symbols: Iterable[str], monotonic: float) -> None:
+        """From now on every stream of these symbols is expected to speak."""
+        for symbol in symbols:
+            for name, is_trade in zip(self._wire.streams(symbol), (True, False), strict=True):
+                count = self._count(symbol, is_trade=is_trade)
+                self._streams[name] = _Stream(name, symbol, is_trade, monotonic, count)
+
+    def disconnected(self, symbols: Iterable[str]) -> None:
+        """Nothing is expected of these symbols any more: no connection carries them."""
+        for symbol in symbols:
+            for name in self._wire.streams(symbol):
+                self._streams.pop(name, None)
+
+    def receive(self, frame: bytes, now: int, connection: int) -> RawLine | None:
+        """The line that a frame received at `now` over a connection is worth, or None.
+
+        None without an event is a duplicate.
+        """
         line = self._decode(frame, now)
         if not isinstance(line, RawLine):
-            self._not_a_line(line, frame, now)
+            self._not_a_line(line, frame, now, connection)
             return None
         state = self.symbols.get(line.symbol)
         if state is None:
@@ -121,12 +141,9 @@ class Session:
         return None
 
     def _is_new_trade(self, line: RawLine, ts_event: int, state: SymbolState, now: int) -> bool:
-        verdict = state.trade_ids.accept(line.id, ts_event)
-        if verdict is not True:
-            if verdict is False:
-                state.duplicates += 1
-                return False
-            self._gap(line.symbol, state, verdict, now)
+        if not state.trade_ids.accept(line.id, ts_event):
+            state.duplicates += 1
+            return False
         state.trades += 1
         state.last_trade_event = ts_event
         late = now - ts_event
@@ -139,39 +156,43 @@ class Session:
             minute.smallest = late
         return True
 
-    def _gap(self, symbol: str, state: SymbolState, hole: Hole, now: int) -> None:
-        state.gaps += 1
-        state.missing += hole.last_id - hole.first_id + 1
-        self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
+    def _tell_gaps(self, now: int, monotonic: float, grace: float) -> None:
+        for symbol, state in self.symbols.items():
+            for hole in state.trade_ids.overdue(monotonic, grace):
+                state.gaps += 1
+                state.missing += hole.last_id - hole.first_id + 1
+                self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
 
-    def _not_a_line(self, said: Reply | Notice | Rejected, frame: bytes, now: int) -> None:
+    def _not_a_line(self, said: Reply | Notice | Rejected, frame: bytes, now: int, connection: int) -> None:
         if isinstance(said, Reply):
             self.events.append(said)
             if said.error is not None:
-                self._notice(said.error, now)
+                self.events.append(journal.Notice(at=now, connection=connection, frame=said.error))
         elif isinstance(said, Notice):
-            self._notice(said.text, now)
-            self.closing = self.closing or said.closing
+            self.events.append(journal.Notice(at=now, connection=connection, frame=said.text))
+            if said.closing:
+                self.events.append(Farewell())
         else:
             self._refuse(said.reason, frame, now)
-
-    def _notice(self, text: str, now: int) -> None:
-        self.events.append(journal.Notice(at=now, connection=self._connection, frame=text))
 
     def _refuse(self, reason: str, frame: bytes, now: int) -> None:
         self.rejected += 1
         self.events.append(Refused(now, reason, frame))
 
     def tick(self, now: int, monotonic: float) -> None:
-        """Time passes without a frame: minutes end, silence grows long."""
+        """Time passes without a frame: minutes end, silence grows long, holes stay open."""
         if self._minute.trades and not self._minute.start <= now < self._minute.end:
             self._turn_minute(now)
-        for stream in self._streams:
+        for stream in self._streams.values():
             self._listen_for(stream, now, monotonic)
+        for state in self.symbols.values():
+            state.quote_ids.tick(monotonic)
+        self._tell_gaps(now, monotonic, GRACE_SEC)
 
     def finish(self, now: int) -> None:
-        """The daemon stops: what the minute has seen so far is its clock offset."""
+        """The daemon stops: what the minute has seen so far is its clock offset, and what is missing is a gap."""
         self._turn_minute(now)
+        self._tell_gaps(now, 0.0, -math.inf)
 
     def _listen_for(self, stream: _Stream, now: int, monotonic: float) -> None:
         count = self._count(stream.symbol, is_trade=stream.is_trade)

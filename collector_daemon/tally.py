@@ -1,5 +1,6 @@
-"""What a segment holds, added up line by line, so that its `Sealed` record needs no second look. No I/O."""
+"""What a segment holds, added up batch by batch, so that its `Sealed` record needs no second look. No I/O."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from collector_daemon.listening import Stretch
@@ -42,35 +43,34 @@ class Tally:
 
     def add(self, line: RawLine) -> None:
         """Count one line in."""
-        recv, event = line.ts_recv, line.ts_event
-        if recv >= self.recv_to:
-            self.recv_to = recv
-            if not self.lines:
-                self.recv_from = recv
-        elif recv < self.recv_from:
-            self.recv_from = recv
-        self.lines += 1
-        if event is not None:
-            self._add_trade(line.id, event, recv - event)
+        self.add_all([line])
 
-    def _add_trade(self, number: int, event: int, late: int) -> None:
+    def add_all(self, lines: Sequence[RawLine]) -> None:
+        """Count lines in; at least one."""
+        received = [line.ts_recv for line in lines]
+        first, last = min(received), max(received)
+        self.recv_from = min(self.recv_from, first) if self.lines else first
+        self.recv_to = max(self.recv_to, last)
+        self.lines += len(lines)
+        trades = [(line.ts_event, line.id, line.ts_recv) for line in lines if line.ts_event is not None]
+        if trades:
+            self._add_trades(trades)
+
+    def _add_trades(self, trades: Sequence[tuple[int, int, int]]) -> None:
+        """Event times, ids and times of receipt."""
+        events, numbers = [trade[0] for trade in trades], [trade[1] for trade in trades]
+        late = min([recv - event for event, _, recv in trades])
+        first, last = min(events), max(events)
         if self.event_from is None:
-            self.event_from = self.event_to = event
-            self._first_id = self._last_id = number
-            self._offset = late
+            self.event_from, self.event_to, self._offset = first, last, late
+            self._first_id, self._last_id = min(numbers), max(numbers)
         else:
-            if number > self._last_id:
-                self._last_id = number
-            elif number < self._first_id:
-                self._first_id = number
-            if event > self.event_to:
-                self.event_to = event
-            elif event < self.event_from:
-                self.event_from = event
-            if late < self._offset:  # noqa: PLR1730 - the hot path, where a call to min() is felt
-                self._offset = late
-        if not self._near_from <= event < self._near_to:
-            self.displaced.add(day_of(event))
+            self.event_from, self.event_to = min(first, self.event_from), max(last, self.event_to)
+            self._first_id, self._last_id = min(self._first_id, *numbers), max(self._last_id, *numbers)
+            self._offset = min(self._offset, late)
+        if not (self._near_from <= first and last < self._near_to):
+            far = [event for event in events if not self._near_from <= event < self._near_to]
+            self.displaced.update(map(day_of, far))
 
     def sealed(
         self, at: int, symbol: str, segment: str | None, size: int, listened: list[Stretch]

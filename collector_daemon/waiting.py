@@ -18,3 +18,15 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | Non
         stopped.cancel()
         task.cancel()
         await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+async def done_or(task: "asyncio.Task[Any]", work: Coroutine[Any, Any, object]) -> None:
+    """Wait until `task` is done, or `work`, which is cancelled if it is not; an error of `work` is raised."""
+    other = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
+        if other.done():
+            other.result()
+    finally:
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)

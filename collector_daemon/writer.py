@@ -16,7 +16,7 @@ from collector_daemon.disk import Disk, TornError
 from collector_daemon.landing import Append, Job, Landing
 from crypto_lake.errors import LakeError
 
-# Lines in memory, not on disk: about half a minute of a hundred busy symbols.
+# Lines in memory, not on disk: about ten seconds of a hundred busy symbols.
 BUDGET_BYTES = 64 << 20
 GIVE_UP_AFTER_SEC = 60.0
 _RETRY_SEC = 1.0

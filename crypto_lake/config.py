@@ -23,6 +23,7 @@ DEFAULT_FILE = "config.yml"
 _MERGE = "tag:yaml.org,2002:merge"
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}\Z")]
+StreamUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
 Seconds = Annotated[int, Meta(ge=1, le=3600)]
 
 
@@ -35,12 +36,16 @@ class General(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
-    """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`."""
+    """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`.
+
+    `fallback_wss_urls` are tried in turn when `wss_url` keeps failing.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}\Z")]
     symbols: Annotated[list[Symbol], Meta(min_length=1)]
     rest_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
-    wss_url: Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
+    wss_url: StreamUrl
+    fallback_wss_urls: list[StreamUrl] = []
 
 
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
@@ -48,7 +53,10 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
 
     `write_interval_sec` is how long a segment stays open; `flush_interval_sec` how long a line may wait in
     memory; `reconnect_backoff` the largest wait between attempts, in seconds; a connection without any frame
-    for `idle_timeout_sec` is dead; below `min_free_disk_gb` (10⁹ bytes) the daemon stops cleanly.
+    for `idle_timeout_sec` is dead; `connections` carry each stream at all times, and each is renewed when it is
+    `max_connection_age_sec` old, since the exchange ends it after 24 h; `metrics_port` is for
+    Prometheus, on loopback; below `min_free_disk_gb` (10⁹ bytes) the
+    daemon stops cleanly.
     """
 
     write_interval_sec: Seconds = 60
@@ -56,6 +64,9 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     output_format: Literal["jsonl"] = "jsonl"
     flush_interval_sec: Annotated[float, Meta(gt=0, le=60)] = 1
     idle_timeout_sec: Annotated[float, Meta(gt=0, le=3600)] = 30
+    connections: Annotated[int, Meta(ge=1, le=10)] = 2
+    max_connection_age_sec: Annotated[float, Meta(ge=1, le=86_400)] = 85_800
+    metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
 
 
@@ -202,6 +213,8 @@ def _checked(config: Config, path: Path) -> Config:
         _no_twins(exchange.symbols, f"{where}.symbols")
         _address(exchange.rest_url, f"{where}.rest_url")
         _address(exchange.wss_url, f"{where}.wss_url")
+        for place, url in enumerate(exchange.fallback_wss_urls):
+            _address(url, f"{where}.fallback_wss_urls[{place}]")
     base = _expand(config.general.base_path, path)
     if base.exists() and not base.is_dir():
         raise ConfigError(

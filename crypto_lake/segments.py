@@ -22,7 +22,7 @@ _NAME = re.compile(r"(part|heal)_([0-9]{4,})\.jsonl(\.open)?")
 _TAIL = 1 << 16
 
 
-class RawLine(Struct):
+class RawLine(Struct, gc=False):
     """One raw line; the order of the fields is the order of the keys. See `schema.RAW_LINE`."""
 
     stream: str

@@ -78,7 +78,10 @@ def test_an_unknown_key_is_named_with_its_path(tmp_path: Path, text: str, line: 
 
 def test_an_unknown_key_of_an_exchange_is_named_with_its_place_in_the_list(tmp_path: Path) -> None:
     line = mistake(tmp_path, exchanges(url="x"))
-    assert line == "exchanges[0].url: unknown key; expected one of name, symbols, rest_url, wss_url"
+    assert (
+        line
+        == "exchanges[0].url: unknown key; expected one of name, symbols, rest_url, wss_url, fallback_wss_urls"
+    )
 
 
 @pytest.mark.parametrize(
@@ -353,3 +356,10 @@ def test_a_named_file_that_is_not_there_is_not_replaced_by_another(places: Path,
 def test_a_name_that_the_system_refuses_is_one_clear_line(places: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read: "):
         config.find(name)
+
+
+def test_a_fallback_that_is_no_address_is_named_with_its_place(tmp_path: Path) -> None:
+    text = exchanges(fallback_wss_urls='["ws://h/ws", "ws://:0/ws"]')
+    assert mistake(tmp_path, text).startswith(
+        "exchanges[0].fallback_wss_urls[1]: 'ws://:0/ws' is not an address"
+    )

@@ -41,9 +41,15 @@ def test_every_kind_of_journal_record_is_documented_with_its_keys() -> None:
     }
 
 
+def default_of(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is not msgspec.NODEFAULT:
+        return "null" if field.default is None else str(field.default)
+    return "–" if field.default_factory is msgspec.NODEFAULT else str(field.default_factory())
+
+
 def test_every_key_of_the_configuration_is_documented_with_its_default() -> None:
     expected = {
-        f"{section}.{field.name}": "–" if field.default is msgspec.NODEFAULT else str(field.default)
+        f"{section}.{field.name}": default_of(field)
         for section, struct in SECTIONS.items()
         for field in msgspec.structs.fields(struct)
     }

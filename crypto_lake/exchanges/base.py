@@ -34,7 +34,9 @@ class Rejected(Struct, frozen=True):
 
 
 class WireFormat(Protocol):
-    """The exchange's stream interface, without any I/O."""
+    """The exchange's stream interface, without any I/O. `max_streams` is how many one connection may carry."""
+
+    max_streams: int
 
     def url(self, base: str) -> str:
         """The address to connect to, made from the configured `wss_url`."""
@@ -44,6 +46,9 @@ class WireFormat(Protocol):
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """The frame that asks for streams."""
+
+    def unsubscribe(self, streams: Sequence[str], request_id: int) -> str:
+        """The frame that asks for streams no more."""
 
     def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
         """What a frame received at `ts_recv` (µs, local clock) says. Never raises."""

@@ -1,7 +1,8 @@
 """What can go wrong at the bundled exchange, on request.
 
 Here belong the list of faults, how they are written on a command line, and what those do that act on frames. Each fault
-is off by default; `SimulatedExchange.faults` may be replaced at any time and counts for open connections too.
+is off by default; `SimulatedExchange.faults` may be replaced at any time and counts for open connections too, save for
+those that were given `faults` of their own.
 """
 
 from __future__ import annotations

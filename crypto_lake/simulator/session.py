@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crypto_lake.simulator.exchange import SimulatedExchange
+    from crypto_lake.simulator.faults import Faults
     from crypto_lake.simulator.line import Line
 
 _POLL_S = 0.005
@@ -34,7 +35,7 @@ _TIME_UNITS = {"MILLISECOND": wire.MILLISECOND_US, "MICROSECOND": wire.MICROSECO
 
 
 class Session:
-    """One accepted connection."""
+    """One accepted connection. `faults` are its own, in place of the exchange's; None for those."""
 
     def __init__(
         self, exchange: SimulatedExchange, websocket: WebSocket, subscriptions: Subscriptions, unit_us: int
@@ -44,13 +45,24 @@ class Session:
         self._subscriptions = subscriptions
         self._unit_us = unit_us
         self._mangler = Mangler()
-        self._accepted_s = asyncio.get_running_loop().time()
+        self.faults: Faults | None = None
+        self._loop = asyncio.get_running_loop()
+        self._accepted_s = self._loop.time()
         self._is_stalled = False
         self._is_closed = False
         self.line: Line = websocket.state.line
         self.line.incoming_limit = exchange.incoming_limit
         self.sent_until_us = exchange.clock.now_us()
         """All events before this market time have been handed over."""
+
+    @property
+    def age_s(self) -> float:
+        """Real seconds since it was accepted."""
+        return self._loop.time() - self._accepted_s
+
+    @property
+    def _faults(self) -> Faults:
+        return self.faults or self._exchange.faults
 
     async def run(self) -> None:
         """Serve the client until one side has had enough."""
@@ -116,13 +128,13 @@ class Session:
         frame = wire.payload(symbol, event, self._unit_us)
         if self._subscriptions.combined:
             frame = wire.wrapped(stream, frame)
-        for text in self._mangler.frames(self._exchange.faults, event, frame):
+        for text in self._mangler.frames(self._faults, event, frame):
             await self._send(text)
 
     async def _go_wrong(self) -> None:
         """Return once a fault has ended the connection."""
         while True:
-            faults = self._exchange.faults
+            faults = self._faults
             if self._is_older_than(faults.stall_after_s) and not self._is_stalled:
                 self._is_stalled = True
                 self.line.mute()
@@ -137,7 +149,7 @@ class Session:
             await asyncio.sleep(_POLL_S)
 
     def _is_older_than(self, seconds: float | None) -> bool:
-        return seconds is not None and asyncio.get_running_loop().time() - self._accepted_s >= seconds
+        return seconds is not None and self.age_s >= seconds
 
     async def _refuse_flood(self) -> None:
         await self.line.flooded.wait()

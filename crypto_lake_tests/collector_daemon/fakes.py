@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -80,6 +80,13 @@ class MarketClock:
         await asyncio.sleep(seconds)
 
 
+class Hasty(MarketClock):
+    """Sleeps a tenth of what it is told, so that pauses and checks come sooner."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 10)
+
+
 Script = Callable[[ServerConnection], Awaitable[None]]
 
 
@@ -97,6 +104,7 @@ class Exchange:
         self.listed = [*SYMBOLS, "SUIUSDT"]
         self.connections = 0
         self.subscribed: list[list[str]] = []
+        self.asked: dict[str, set[str]] = {"SUBSCRIBE": set(), "UNSUBSCRIBE": set()}
         self.server: Server | None = None
 
     @contextlib.asynccontextmanager
@@ -123,11 +131,24 @@ class Exchange:
         self.connections += 1
         script = self.scripts.pop(0) if self.scripts else self.script
         with contextlib.suppress(ConnectionClosed):
-            request = json.loads(await connection.recv())
-            self.subscribed.append(request["params"])
-            if self.answer:
-                await connection.send(self.answer % request["id"] if "%d" in self.answer else self.answer)
-            await script(connection)
+            await self._answer(connection)
+            others = asyncio.ensure_future(self._answer_all(connection))
+            try:
+                await script(connection)
+            finally:
+                others.cancel()
+                await asyncio.gather(others, return_exceptions=True)
+
+    async def _answer_all(self, connection: ServerConnection) -> None:
+        while True:
+            await self._answer(connection)
+
+    async def _answer(self, connection: ServerConnection) -> None:
+        request = json.loads(await connection.recv())
+        self.subscribed.append(request["params"])
+        self.asked[request["method"]].update(request["params"])
+        if self.answer:
+            await connection.send(self.answer % request["id"] if "%d" in self.answer else self.answer)
 
 
 def says(*frames: bytes, then: Script = silence) -> Script:
@@ -139,21 +160,54 @@ def says(*frames: bytes, then: Script = silence) -> Script:
     return script
 
 
+class Tape:
+    """Trades of one symbol that go on whoever listens, 500 a second; a connection gets those from its beginning on."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+
+    def newest(self) -> int:
+        now = asyncio.get_running_loop().time()
+        self._start = self._start or now
+        return 1 + int((now - self._start) * 500)
+
+    def plays(self, *first: bytes, lives: float = 1e9, then: Script = silence) -> Script:
+        """Send `first`, then the trades for `lives` seconds."""
+
+        async def script(connection: ServerConnection) -> None:
+            loop = asyncio.get_running_loop()
+            sent, end = self.newest() - 1, loop.time() + lives
+            await says(*first, then=at_once)(connection)
+            while loop.time() < end:
+                for number in range(sent + 1, self.newest() + 1):
+                    await connection.send(trade(number).decode())
+                    sent = number
+                await asyncio.sleep(0.002)
+            await then(connection)
+
+        return script
+
+
+async def at_once(_connection: ServerConnection) -> None:
+    """Go on."""
+
+
 async def hang_up(connection: ServerConnection) -> None:
     connection.transport.abort()
 
 
-def configured(base: Path, port: int, **collector: float) -> Config:
+def configured(base: Path, port: int, symbols: Sequence[str] = SYMBOLS, **collector: float) -> Config:
     settings: dict[str, float] = {
         "flush_interval_sec": 0.05,
         "min_free_disk_gb": 0,
         "reconnect_backoff": 0.05,
+        "connections": 1,
     }
     return Config(
         exchanges=[
             ExchangeSection(
                 name="binance",
-                symbols=SYMBOLS,
+                symbols=list(symbols),
                 rest_url=f"http://127.0.0.1:{port}/api/v3",
                 wss_url=f"ws://127.0.0.1:{port}/ws",
             )

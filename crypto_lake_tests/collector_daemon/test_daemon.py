@@ -1,7 +1,7 @@
 """The whole daemon in this process, against a scripted exchange on loopback."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     SYMBOLS,
     T0,
     Exchange,
+    Hasty,
     MarketClock,
     Refusing,
     Script,
@@ -60,13 +61,14 @@ def record(
     *,
     clock: MarketClock | None = None,
     edges: Edges | None = None,
+    symbols: Sequence[str] = SYMBOLS,
     **collector: float,
 ) -> Config:
     """Run a daemon against an exchange until `then` is through; both end in good order."""
 
     async def together() -> Config:
         async with exchange.running():
-            config = configured(base, exchange.port, **collector)
+            config = configured(base, exchange.port, symbols, **collector)
             stop = asyncio.Event()
             daemon = asyncio.create_task(run(config, clock=clock or MarketClock(), stop=stop, edges=edges))
             story = asyncio.ensure_future(then(config, stop))
@@ -262,13 +264,6 @@ def test_a_full_disk_costs_no_line_and_writes_none_twice(tmp_path: Path) -> None
     exchange = Exchange(says(trade(1), then=after_a_while(*[trade(n) for n in range(2, 50)])))
     config = record(tmp_path, exchange, until_landed(49), edges=Edges(create_segment=Full.create))
     assert [line.id for line in lines_of(config.layout, "SOLUSDT", DAY)] == list(range(1, 50))
-
-
-class Hasty(MarketClock):
-    """Sleeps a tenth of what it is told, so that pauses and checks come sooner."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 10)
 
 
 def test_while_the_disk_refuses_memory_stays_bounded_and_nothing_is_lost(tmp_path: Path) -> None:

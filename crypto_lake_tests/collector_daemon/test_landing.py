@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector_daemon.landing import Append, Landing, Seal, window_of
-from collector_daemon.listening import Listening
+from collector_daemon.listening import Hearing, Listening
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.segments import RawLine
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
@@ -16,9 +16,22 @@ def line(recv: int, number: int = 1) -> RawLine:
     return RawLine("trade", "SOLUSDT", recv - 5, recv, number, "1", "1", "buy", None, None, None, None)
 
 
-def made(clock: FakeClock) -> tuple[Landing, Listening]:
-    listening = Listening()
-    return Landing(SYMBOLS, 60, listening, clock), listening
+class Ear(Hearing):
+    """The only connection there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listening = Listening()
+
+    def begin(self, at: int) -> None:
+        self.listening.begin(self, at)
+
+
+def made(clock: FakeClock) -> tuple[Landing, Ear]:
+    ear = Ear()
+    landing = Landing(60, clock)
+    landing.expect(SYMBOLS, ear.listening)
+    return landing, ear
 
 
 def seals(landing: Landing) -> list[Seal]:
@@ -38,10 +51,10 @@ def test_the_last_window_of_a_day_ends_at_midnight() -> None:
 
 
 def test_a_line_beyond_the_window_ends_it_for_all_symbols() -> None:
-    landing, listening = made(FakeClock())
-    listening.begin(T0)
-    landing.add(line(T0 + 1))
-    landing.add(line(T0 + MINUTE_US, 2))
+    landing, ear = made(FakeClock())
+    ear.begin(T0)
+    landing.add(line(T0 + 1), ear)
+    landing.add(line(T0 + MINUTE_US, 2), ear)
     jobs = landing.take()
     assert [(type(job).__name__, getattr(job, "symbol", None)) for job in jobs] == [
         ("Append", "SOLUSDT"),
@@ -53,9 +66,9 @@ def test_a_line_beyond_the_window_ends_it_for_all_symbols() -> None:
 
 def test_a_silent_window_that_was_listened_to_is_sealed_all_the_same() -> None:
     clock = FakeClock()
-    landing, listening = made(clock)
-    listening.begin(T0)
-    listening.last = T0 + 30 * SECOND_US
+    landing, ear = made(clock)
+    ear.begin(T0)
+    ear.last = T0 + 30 * SECOND_US
     clock.wall += MINUTE_US
     landing.tick()
     (one, other) = seals(landing)
@@ -73,41 +86,41 @@ def test_a_window_that_nobody_listened_to_leaves_no_trace() -> None:
 
 def test_the_next_stretch_begins_where_the_last_one_was_cut() -> None:
     clock = FakeClock()
-    landing, listening = made(clock)
-    listening.begin(T0)
-    listening.last = T0 + 50 * SECOND_US
+    landing, ear = made(clock)
+    ear.begin(T0)
+    ear.last = T0 + 50 * SECOND_US
     clock.pass_by(60)
     landing.tick()
     seals(landing)
-    listening.last = T0 + 80 * SECOND_US
+    ear.last = T0 + 80 * SECOND_US
     clock.pass_by(60)
     landing.tick()
     assert seals(landing)[0].listened == [(T0 + 50 * SECOND_US, T0 + 80 * SECOND_US)]
 
 
 def test_a_frame_that_ends_a_window_proves_listening_up_to_the_border() -> None:
-    landing, listening = made(FakeClock())
-    listening.begin(T0 + 7)
-    landing.add(line(T0 + MINUTE_US + 9))
+    landing, ear = made(FakeClock())
+    ear.begin(T0 + 7)
+    landing.add(line(T0 + MINUTE_US + 9), ear)
     assert seals(landing)[0].listened == [(T0 + 7, T0 + MINUTE_US)]
-    listening.last = T0 + MINUTE_US + 9
+    ear.last = T0 + MINUTE_US + 9
     landing.close()
     assert seals(landing)[0].listened == [(T0 + MINUTE_US, T0 + MINUTE_US + 9)]
 
 
 def test_a_clock_set_forward_claims_no_listening_in_between() -> None:
     clock = FakeClock()
-    landing, listening = made(clock)
-    listening.begin(T0)
+    landing, ear = made(clock)
+    ear.begin(T0)
     for _ in range(5):
         clock.pass_by(1)
         landing.tick()
-    listening.last = T0 + 5 * SECOND_US
+    ear.last = T0 + 5 * SECOND_US
     clock.wall += 3 * DAY_US
-    landing.add(line(clock.wall))
+    landing.add(line(clock.wall), ear)
     assert seals(landing)[0].listened == [(T0, T0 + 5 * SECOND_US)]
     clock.pass_by(1)
-    listening.last = clock.wall
+    ear.last = clock.wall
     landing.close()
     (one, _) = seals(landing)
     assert one.listened == [(clock.wall - SECOND_US, clock.wall)]
@@ -117,10 +130,10 @@ def test_a_clock_set_forward_claims_no_listening_in_between() -> None:
 @given(st.lists(st.integers(-2 * DAY_US, 2 * DAY_US), max_size=40))
 def test_whatever_the_clock_does_a_segment_holds_one_window_of_one_day(jumps: list[int]) -> None:
     clock = FakeClock()
-    landing, _ = made(clock)
+    landing, ear = made(clock)
     for jump in jumps:
         clock.wall += jump
-        landing.add(line(clock.wall))
+        landing.add(line(clock.wall), ear)
     landing.close()
     jobs = landing.take()
     assert sum(job.lines.count(b"\n") for job in jobs if isinstance(job, Append)) == len(jumps)
@@ -132,8 +145,8 @@ def test_whatever_the_clock_does_a_segment_holds_one_window_of_one_day(jumps: li
 
 
 def test_memory_is_counted_until_it_has_landed() -> None:
-    landing, _ = made(FakeClock())
-    landing.add(line(T0))
+    landing, ear = made(FakeClock())
+    landing.add(line(T0), ear)
     held = landing.held
     jobs = landing.take()
     assert landing.held == held == sum(job.size for job in jobs)
@@ -142,10 +155,10 @@ def test_memory_is_counted_until_it_has_landed() -> None:
 
 
 def test_far_event_days_are_remembered_one_by_one() -> None:
-    landing, _ = made(FakeClock())
+    landing, ear = made(FakeClock())
     for event in (T0, T0 - 40 * DAY_US, T0 - DAY_US):
         one = line(T0)
         one.ts_event = event
-        landing.add(one)
+        landing.add(one, ear)
     landing.close()
     assert seals(landing)[0].tally.displaced == {day_of(T0 - 40 * DAY_US)}

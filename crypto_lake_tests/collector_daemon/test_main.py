@@ -28,7 +28,8 @@ exchanges:
     symbols: {symbols}
     rest_url: "http://127.0.0.1:{port}/api/v3"
     wss_url: "ws://127.0.0.1:{wss_port}/ws"
-collector: {{ min_free_disk_gb: 0, flush_interval_sec: 0.1, reconnect_backoff: 0.2, write_interval_sec: 1 }}
+collector: {{ min_free_disk_gb: 0, flush_interval_sec: 0.1, reconnect_backoff: 0.2,
+  connections: 1, write_interval_sec: 1 }}
 """
 
 
@@ -226,7 +227,7 @@ def test_a_wrong_configuration_is_told_in_one_line_and_touches_nothing(tmp_path:
 
 
 def test_the_process_stays_light(tmp_path: Path) -> None:
-    heavy = {"dagster", "duckdb", "pandas", "pyarrow", "numpy", "httpx"}
+    heavy = {"dagster", "duckdb", "pandas", "pyarrow", "numpy", "httpx", "prometheus_client"}
     code = f"import sys, collector_daemon.__main__; print(sorted({heavy!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

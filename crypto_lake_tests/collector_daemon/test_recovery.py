@@ -110,3 +110,40 @@ def test_a_journal_that_cannot_be_read_never_stops_the_start(tmp_path: Path) -> 
     path.write_bytes(b"garbage\n")
     recover(layout, "binance", T0)
     assert not open_files(layout)
+
+
+def trades(*numbers: int) -> bytes:
+    lines = (
+        RawLine("trade", "SOLUSDT", T0 + n, T0 + n, n, "1", "2", "buy", None, None, None, None)
+        for n in numbers
+    )
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+def gaps(layout: Layout) -> list[tuple[int, int]]:
+    return [(one.first_id, one.last_id) for one in journal.of_kind(records(layout, DAY), journal.Gap)]
+
+
+def test_a_hole_that_the_dead_one_had_no_time_to_tell_is_entered_once(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, trades(1, 2, 5, 6))
+    for _ in range(2):
+        recover(layout, "binance", T0)
+    assert gaps(layout) == [(3, 4)]
+
+
+def test_a_hole_between_the_last_two_segments_is_entered_too(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    for content in (trades(1, 2), trades(4)):
+        left_open(layout, content)
+        recover(layout, "binance", T0)
+    assert gaps(layout) == [(3, 3)]
+
+
+def test_what_was_told_before_is_not_told_again(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    told = journal.Gap(at=T0, symbol="SOLUSDT", first_id=3, last_id=4, event_from=T0 + 2, event_to=T0 + 5)
+    journal.Journal(layout, "binance").write(told)
+    left_open(layout, trades(1, 2, 5, 8))
+    recover(layout, "binance", T0)
+    assert gaps(layout) == [(3, 4), (6, 7)]

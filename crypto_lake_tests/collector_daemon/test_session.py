@@ -1,25 +1,27 @@
 """Frames in, lines and events out."""
 
-from collector_daemon.session import SILENT_AFTER_SEC, Event, Refused, Session
+from typing import TypeVar
+
+from collector_daemon.session import GRACE_SEC, SILENT_AFTER_SEC, Event, Farewell, Refused, Session
 from crypto_lake import journal
 from crypto_lake.exchanges.base import Reply
 from crypto_lake.exchanges.binance import WIRE
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, quote, trade
 
+_E = TypeVar("_E", bound=Event)
+
 
 def session() -> Session:
-    made = Session(WIRE, SYMBOLS)
-    made.connected(1)
-    return made
+    return Session(WIRE, SYMBOLS)
 
 
 def kept(made: Session, *frames: bytes, now: int = T0) -> list[int]:
-    lines = [made.receive(frame, now) for frame in frames]
+    lines = [made.receive(frame, now, 1) for frame in frames]
     return [line.id for line in lines if line is not None]
 
 
-def of(kind: type[Event], made: Session) -> list[Event]:
+def of(kind: type[_E], made: Session) -> list[_E]:
     return [event for event in made.take_events() if isinstance(event, kind)]
 
 
@@ -40,21 +42,55 @@ def test_each_symbol_counts_its_own_ids() -> None:
     assert not made.events
 
 
-def test_a_gap_is_told_with_the_times_of_its_neighbours() -> None:
+def test_a_hole_that_stays_open_is_a_gap_with_the_times_of_its_neighbours() -> None:
     made = session()
     kept(made, trade(1, T0 + 1), trade(4, T0 + 4))
+    made.tick(T0, 10.0)
+    assert not made.events
+    made.tick(T0, 10.0 + GRACE_SEC)
+    made.tick(T0, 20.0 + GRACE_SEC)
     assert made.take_events() == [
         journal.Gap(at=T0, symbol="SOLUSDT", first_id=2, last_id=3, event_from=T0 + 1, event_to=T0 + 4)
     ]
+    assert (made.symbols["SOLUSDT"].gaps, made.symbols["SOLUSDT"].missing) == (1, 2)
+
+
+def test_a_hole_that_another_connection_fills_in_time_is_no_gap() -> None:
+    made = session()
+    assert kept(made, trade(1), trade(4), trade(2), trade(3), trade(4)) == [1, 4, 2, 3]
+    made.tick(T0, 0.0)
+    made.tick(T0, 10 * GRACE_SEC)
+    assert not made.events
+
+
+def test_when_the_daemon_stops_what_is_missing_is_a_gap_at_once() -> None:
+    made = session()
+    kept(made, trade(1), trade(4), trade(3))
+    made.finish(T0)
+    assert [(gap.first_id, gap.last_id) for gap in of(journal.Gap, made)] == [(2, 2)]
 
 
 def test_a_gap_across_a_reconnect_is_seen() -> None:
     made = session()
     kept(made, trade(1))
-    made.disconnected()
-    made.connected(2)
+    made.disconnected(SYMBOLS)
+    made.begin_anew(SYMBOLS)
     kept(made, trade(3))
+    made.finish(T0)
     assert len(of(journal.Gap, made)) == 1
+
+
+def test_a_quote_that_is_late_over_the_slower_connection_is_a_duplicate() -> None:
+    made = session()
+    assert kept(made, quote(4), quote(6), quote(5), quote(6), quote(7)) == [4, 6, 7]
+    assert made.symbols["SOLUSDT"].duplicates == 2
+
+
+def test_a_farewell_is_told_beside_its_notice() -> None:
+    made = session()
+    frame = b'{"e":"serverShutdown","E":1770123456789}'
+    kept(made, frame)
+    assert made.take_events() == [journal.Notice(at=T0, connection=1, frame=frame.decode()), Farewell()]
 
 
 def test_the_offset_of_a_minute_is_the_smallest_of_all_symbols_trades() -> None:
@@ -72,7 +108,6 @@ def test_a_duplicate_takes_no_part_in_the_offset() -> None:
     kept(made, trade(1, T0 - 500), trade(1, T0 + 9000), now=T0)
     made.finish(T0 + 1)
     (offset,) = of(journal.ClockOffset, made)
-    assert isinstance(offset, journal.ClockOffset)
     assert (offset.offset_us, offset.trades) == (500, 1)
 
 
@@ -89,7 +124,7 @@ def test_the_first_trade_of_a_new_minute_ends_the_one_before() -> None:
 
 def test_a_silent_stream_is_told_once_until_it_speaks_again() -> None:
     made = session()
-    made.subscribed(0.0)
+    made.subscribed(SYMBOLS, 0.0)
     kept(made, trade(1), quote(1), trade(1, symbol="ADAUSDT"))
     made.tick(T0, 1.0)
     for monotonic in (1.0 + SILENT_AFTER_SEC, 2.0 + SILENT_AFTER_SEC, 3.0 + SILENT_AFTER_SEC):
@@ -104,8 +139,8 @@ def test_a_silent_stream_is_told_once_until_it_speaks_again() -> None:
 
 def test_nobody_is_called_silent_while_disconnected() -> None:
     made = session()
-    made.subscribed(0.0)
-    made.disconnected()
+    made.subscribed(SYMBOLS, 0.0)
+    made.disconnected(SYMBOLS)
     made.tick(T0, 10.0 * SILENT_AFTER_SEC)
     assert not made.events
 

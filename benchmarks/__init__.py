@@ -1,0 +1,1 @@
+"""Measurements and long trials, run by hand; their results are in `docs/BENCHMARKS.md`."""

@@ -1,0 +1,289 @@
+"""How fast the collector is, against a floor and a peer that are measured in the same run.
+
+    python benchmarks/collector.py
+
+A blast server on loopback, in a process of its own, sends the same frames to a bare `websockets` receive loop and to
+the daemon, which is timed from the first frame to the last line in its file. The handler alone (frames to bytes) is
+compared with the same work by the standard library's json, and the daemon's CPU is measured at 1,000 messages/s.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+
+import click
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from collector_daemon.clock import SystemClock
+from collector_daemon.daemon import run
+from collector_daemon.ids import QuoteIds, TradeIds
+from collector_daemon.landing import Landing
+from collector_daemon.listening import Hearing, Listening
+from collector_daemon.session import Session
+from crypto_lake.config import Collector, Config, Exchange, General
+from crypto_lake.exchanges.binance import WIRE
+from crypto_lake.segments import RawLine
+
+SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
+FIRST_US = 1_760_918_400_000_000
+_CHUNK = 1 << 16
+_FRAMES_A_FLUSH = 5000
+_SHORT, _MEDIUM = 126, 65536  # lengths of frames (RFC 6455, 5.2)
+
+
+def frames(count: int) -> list[bytes]:
+    """Three trades in ten, the rest quotes, of three symbols in turn; ids rise without holes."""
+    return [_frame(number) for number in range(count)]
+
+
+def _frame(number: int) -> bytes:
+    symbol, at = SYMBOLS[number % 3], FIRST_US + number * 37
+    if number // 3 % 10 < 3:  # noqa: PLR2004 - three trades in ten
+        trade = number // 30 * 3 + number // 3 % 10
+        text = (
+            f'{{"e":"trade","E":{at + 40},"s":"{symbol}","t":{10_000_000 + trade},"p":"190.{number % 97:02}000000",'
+            f'"q":"16.{number % 991:03}00000","T":{at},"m":{"true" if number % 2 else "false"},"M":true}}'
+        )
+    else:
+        text = (
+            f'{{"u":{50_000_000 + number},"s":"{symbol}","b":"190.{number % 89:02}000000","B":"8.58900000",'
+            f'"a":"190.{number % 89 + 1:02}000000","A":"239.90500000"}}'
+        )
+    return text.encode()
+
+
+def _on_the_wire(payload: bytes) -> bytes:
+    """A whole text frame, as a server sends it."""
+    if len(payload) < _SHORT:
+        return bytes([0x81, len(payload)]) + payload
+    if len(payload) >= _MEDIUM:
+        raise ValueError("a frame too long for this benchmark")
+    return bytes([0x81, 126]) + len(payload).to_bytes(2, "big") + payload
+
+
+def blast(told: Connection, count: int, rate: float | None) -> None:
+    """Serve REST and the frames until the process is ended; `rate` messages a second, or as fast as they are taken."""
+    wire = [_on_the_wire(payload) for payload in frames(count)]
+    listed = json.dumps({"symbols": [{"symbol": symbol} for symbol in SYMBOLS]})
+
+    def rest(connection: ServerConnection, request: Request) -> Response | None:
+        return connection.respond(200, listed) if request.path.startswith("/api") else None
+
+    async def talk(connection: ServerConnection) -> None:
+        try:
+            request = json.loads(await connection.recv())
+            await connection.send(f'{{"result":null,"id":{request["id"]}}}')
+            await (_paced(connection, wire, rate) if rate else _at_once(connection, wire))
+            await connection.wait_closed()
+        except (
+            ConnectionClosed,
+            RuntimeError,
+        ):  # the other side has left, and `write` says so in its own way
+            return
+
+    async def forever() -> None:
+        async with serve(talk, "127.0.0.1", 0, process_request=rest, compression=None) as server:
+            told.send(next(iter(server.sockets)).getsockname()[1])
+            await asyncio.Event().wait()
+
+    asyncio.run(forever())
+
+
+async def _at_once(connection: ServerConnection, wire: list[bytes]) -> None:
+    everything = b"".join(wire)
+    for start in range(0, len(everything), _CHUNK):
+        connection.transport.write(everything[start : start + _CHUNK])
+        while connection.transport.get_write_buffer_size() > 4 * _CHUNK:  # noqa: ASYNC110 - a transport has no event
+            await asyncio.sleep(0)
+
+
+async def _paced(connection: ServerConnection, wire: list[bytes], rate: float) -> None:
+    began, sent = time.monotonic(), 0
+    while sent < len(wire):
+        due = min(len(wire), int((time.monotonic() - began) * rate))
+        for one in wire[sent:due]:
+            connection.transport.write(one)
+        sent = max(sent, due)
+        await asyncio.sleep(0.005)
+
+
+@contextmanager
+def blasting(count: int, rate: float | None = None) -> Iterator[int]:
+    """The port of a blast server in another process."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=blast, args=(theirs, count, rate), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+async def bare_loop(port: int, count: int) -> float:
+    """Seconds from the first frame to the last, when nothing is done with them."""
+    async with connect(f"ws://127.0.0.1:{port}/ws", compression=None, max_queue=(1024, 256)) as connection:
+        await connection.send(WIRE.subscribe(["x"], 1))
+        await connection.recv()
+        began = time.perf_counter()
+        for _ in range(count):
+            await connection.recv(decode=False)
+        return time.perf_counter() - began
+
+
+def _config(base: Path, port: int) -> Config:
+    exchange = Exchange(
+        name="binance",
+        symbols=list(SYMBOLS),
+        rest_url=f"http://127.0.0.1:{port}/api/v3",
+        wss_url=f"ws://127.0.0.1:{port}/ws",
+    )
+    settings = Collector(connections=1, min_free_disk_gb=0, write_interval_sec=3600, flush_interval_sec=0.1)
+    return Config(exchanges=[exchange], general=General(base_path=str(base)), collector=settings)
+
+
+def _bytes_on_disk(base: Path) -> int:
+    return sum(path.stat().st_size for path in base.rglob("part_*"))
+
+
+async def whole_way(port: int, count: int) -> float:
+    """Seconds from the confirmed subscription to the last line in its file."""
+    encode = msgspec.json.Encoder().encode
+    stamp = time.time_ns() // 1000
+    expected = sum(len(encode(WIRE.decode(frame, stamp))) + 1 for frame in frames(count))
+    with tempfile.TemporaryDirectory() as name:
+        base, stop = Path(name), asyncio.Event()
+        daemon = asyncio.create_task(run(_config(base, port), stop=stop))
+        while not (base / "raw").exists() or not _confirmed(base):  # noqa: ASYNC110 - files have no events
+            await asyncio.sleep(0.001)
+        began = time.perf_counter()
+        while (found := _bytes_on_disk(base)) < expected:  # noqa: ASYNC110 - files have no events
+            await asyncio.sleep(0.03)
+        took = time.perf_counter() - began
+        stop.set()
+        await daemon
+    if found != expected:
+        raise RuntimeError(f"{found} bytes on disk, {expected} expected")
+    return took
+
+
+def _confirmed(base: Path) -> bool:
+    return any(b'"subscribed"' in path.read_bytes() for path in base.glob("raw/*/_journal/*"))
+
+
+def with_handler(some: list[bytes]) -> float:
+    """Seconds for frames to become the bytes of lines, the collector's way: ids, tallies, latencies and all."""
+    clock = SystemClock()
+    session, landing, listening, hearing = (
+        Session(WIRE, SYMBOLS),
+        Landing(3600, clock),
+        Listening(),
+        Hearing(),
+    )
+    landing.expect(SYMBOLS, listening)
+    receive, add, now_us = session.receive, landing.add, clock.now_us
+    began = time.perf_counter()
+    for start in range(0, len(some), _FRAMES_A_FLUSH):
+        for frame in some[start : start + _FRAMES_A_FLUSH]:
+            now = now_us()
+            line = receive(frame, now, 1)
+            if line is not None:
+                add(line, hearing)
+            hearing.last = now
+        landing.take()
+    return time.perf_counter() - began
+
+
+def with_json(some: list[bytes]) -> float:
+    """The same by the standard library's json, spared the tallies and latencies."""
+    trades = {symbol: TradeIds() for symbol in SYMBOLS}
+    quotes = {symbol: QuoteIds() for symbol in SYMBOLS}
+    buffers = {symbol: bytearray() for symbol in SYMBOLS}
+    keys = RawLine.__struct_fields__
+    began = time.perf_counter()
+    for frame in some:
+        now = time.time_ns() // 1000
+        said = json.loads(frame)
+        symbol = said["s"]
+        values: tuple[object, ...]
+        if said.get("e") == "trade":
+            if not (trades[symbol].accept(said["t"], said["T"]) and float(said["p"]) > 0 < float(said["q"])):
+                continue
+            side = "sell" if said["m"] else "buy"
+            values = (
+                "trade",
+                symbol,
+                said["T"],
+                now,
+                said["t"],
+                said["p"],
+                said["q"],
+                side,
+                None,
+                None,
+                None,
+                None,
+            )
+        else:
+            if not (quotes[symbol].accept(said["u"]) and float(said["b"]) >= 0 <= float(said["a"])):
+                continue
+            book = said["b"], said["B"], said["a"], said["A"]
+            values = ("bookTicker", symbol, None, now, said["u"], None, None, None, *book)
+        line = dict(zip(keys, values, strict=True))
+        buffers[symbol] += json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    return time.perf_counter() - began
+
+
+async def cpu_share(rate: float, seconds: float) -> float:
+    """CPU seconds a second that the daemon takes at so many messages a second."""
+    with blasting(int(rate * (seconds + 5)), rate) as port, tempfile.TemporaryDirectory() as name:
+        stop = asyncio.Event()
+        daemon = asyncio.create_task(run(_config(Path(name), port), stop=stop))
+        await asyncio.sleep(2)
+        began, used = time.perf_counter(), time.process_time()
+        await asyncio.sleep(seconds)
+        share = (time.process_time() - used) / (time.perf_counter() - began)
+        stop.set()
+        await daemon
+    return share
+
+
+def _best(measure: Callable[[], float], rounds: int) -> float:
+    return min(measure() for _ in range(rounds))
+
+
+@click.command()
+@click.option("--count", type=int, default=300_000, show_default=True, help="Frames a round.")
+@click.option("--rounds", type=int, default=5, show_default=True)
+def main(*, count: int, rounds: int) -> None:
+    """Measure, and print rates and ratios."""
+    bare, whole = [], []
+    for _ in range(rounds):
+        with blasting(count) as port:
+            bare.append(count / asyncio.run(bare_loop(port, count)))
+            whole.append(count / asyncio.run(whole_way(port, count)))
+    ratios = [one / floor for one, floor in zip(whole, bare, strict=True)]
+    click.echo(f"bare websockets loop: {median(bare):,.0f} messages/s (median of {rounds})")
+    click.echo(f"collector, frame in to line in file: {median(whole):,.0f} messages/s")
+    click.echo(f"ratio: {median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    some = frames(count)
+    ours, theirs = _best(lambda: with_handler(some), rounds), _best(lambda: with_json(some), rounds)
+    click.echo(f"handler alone: {count / ours:,.0f} messages/s, with json: {count / theirs:,.0f} messages/s")
+    click.echo(f"ratio: {theirs / ours:.1f}")
+    click.echo(f"CPU at 1,000 messages/s: {100 * asyncio.run(cpu_share(1000, 10)):.1f} % of a core")
+
+
+if __name__ == "__main__":
+    main()

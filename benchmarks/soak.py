@@ -1,0 +1,307 @@
+"""A collector as a process of its own against the bundled exchange at its worst, and the accounts afterwards.
+
+    python benchmarks/soak.py --minutes 10            everything goes wrong, and the collector is killed each minute
+    python benchmarks/soak.py --minutes 10 --calm     faults on one of two connections at a time, no kills
+
+It ends with exit code 0 if every line is valid, no id is there twice, and every trade that is missing lies in a gap or
+a downtime of the journal (with `--calm`: if none is missing at all).
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from collector_daemon.listening import Stretch, union
+from crypto_lake import journal, segments
+from crypto_lake.layout import MINUTE_US, Layout
+from crypto_lake.segments import RawLine
+from crypto_lake.simulator.clock import MarketClock
+from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
+from crypto_lake.simulator.faults import Faults
+from crypto_lake.simulator.market import SyntheticMarket
+
+SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
+# The exchange's 24 hours are 20 seconds here. What acts on frames is always on.
+USUAL = Faults(disconnect_after_s=20, duplicate_every=97, reorder_every=89, garbage_every=1009)
+NOW = 0.0
+# How a connection can end badly: a drop, an abort, a half-open socket, a farewell.
+ENDS = (
+    replace(USUAL, disconnect_after_s=NOW),
+    replace(USUAL, disconnect_after_s=NOW, abort=True),
+    replace(USUAL, stall_after_s=NOW, disconnect_after_s=None),
+    replace(USUAL, server_shutdown_after_s=NOW),
+)
+CONFIG = """
+general: {{ base_path: lake }}
+exchanges:
+  - {{ name: binance, symbols: [{symbols}], rest_url: "{rest_url}", wss_url: "{wss_url}" }}
+collector:
+  {{ write_interval_sec: 5, idle_timeout_sec: 3, reconnect_backoff: 1, max_connection_age_sec: 15,
+     min_free_disk_gb: 0 }}
+"""
+_INTERRUPT: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT)
+# The last collector has to be up before it is asked to stop.
+_LAST_KILL_SEC = 5.0
+_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+
+
+def exchange_of(messages_a_second: float, seed: int) -> SimulatedExchange:
+    """An exchange that sends so many messages a second to each connection."""
+    clock = MarketClock()
+    start = clock.now_us()
+    trial = SyntheticMarket(seed, SYMBOLS)
+    # Markets are busier at some hours than at others: what the next minute would bring decides.
+    events = sum(1 for symbol in SYMBOLS for _ in trial.events(symbol, start, start + MINUTE_US))
+    rate = messages_a_second * 60 / events
+    return SimulatedExchange(SyntheticMarket(seed, SYMBOLS, rate), clock, USUAL, ping_interval_s=1.0)
+
+
+class Collector:
+    """The daemon as a process; `largest_kb` is the most resident memory seen (0 where the system does not tell)."""
+
+    def __init__(self, folder: Path, address: Address) -> None:
+        self._config = folder / "config.yml"
+        text = CONFIG.format(symbols=", ".join(SYMBOLS), rest_url=address.rest_url, wss_url=address.ws_url)
+        self._config.write_text(text, encoding="utf-8")
+        self._log = folder / "console.log"
+        self.largest_kb = 0
+        self.kills = 0
+        self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "collector_daemon", "--config", str(self._config)]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, creationflags=_GROUP)
+
+    def look(self) -> None:
+        """Measure its memory.
+
+        Raises:
+            RuntimeError: it has ended by itself.
+        """
+        if self._process.poll() is not None:
+            raise RuntimeError(
+                f"the collector ended by itself: {self._log.read_text(errors='replace')[-2000:]}"
+            )
+        status = Path(f"/proc/{self._process.pid}/status")
+        if status.exists():
+            resident = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+            self.largest_kb = max([self.largest_kb, *(int(line.split()[1]) for line in resident)])
+
+    def kill(self) -> None:
+        """Kill it without a warning, and start another one."""
+        self._process.kill()
+        self._process.wait()
+        self.kills += 1
+        self._process = self._start()
+
+    def stop(self) -> int:
+        """Ask it to stop; its exit code."""
+        os.kill(self._process.pid, _INTERRUPT)
+        return self._process.wait(30)
+
+
+class Trouble:
+    """What goes wrong from outside, a step at a time. `done` counts it."""
+
+    def __init__(self, exchange: SimulatedExchange, *, calm: bool, seed: int) -> None:
+        self._exchange = exchange
+        self._calm = calm
+        self._random = random.Random(seed)
+        self.done = Counter[str]()
+
+    def step(self) -> None:
+        """One fault: on any connection, or when `calm` on one of two that have both been serving for a while."""
+        sessions = [one for one in tuple(self._exchange.sessions) if one.faults is None]
+        serving = [one for one in sessions if one.age_s > 2]  # noqa: PLR2004 - successors have come up by then
+        if not serving or (self._calm and len(serving) < 2):  # noqa: PLR2004
+            return
+        if not self._calm and self._random.random() < 0.2:  # noqa: PLR2004
+            self._slam_the_door()
+            return
+        end = self._random.choice(ENDS)
+        self._random.choice(serving).faults = end
+        self.done[_name(end)] += 1
+
+    def _slam_the_door(self) -> None:
+        """For a second, whoever is accepted is dropped; and those who are in are thrown out."""
+        self._exchange.faults = replace(USUAL, disconnect_after_s=NOW)
+        time.sleep(1)
+        self._exchange.faults = USUAL
+        self.done["accept-then-drop"] += 1
+
+
+def _name(faults: Faults) -> str:
+    if faults.stall_after_s is not None:
+        return "half-open"
+    if faults.server_shutdown_after_s is not None:
+        return "serverShutdown"
+    return "abort" if faults.abort else "drop"
+
+
+class Missing(NamedTuple):
+    """Trade ids of a symbol that are not on disk, both ends missing, and when their neighbours were received (µs)."""
+
+    symbol: str
+    first_id: int
+    last_id: int
+    received_from: int
+    received_to: int
+
+
+@dataclass
+class Accounts:
+    """What is on disk after all. `excused` are ids missing within a gap or a downtime, by which of the two."""
+
+    lines: int = 0
+    invalid: list[str] = field(default_factory=list)
+    doubled: int = 0
+    excused: Counter[str] = field(default_factory=Counter)
+    unexplained: list[Missing] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """How many trades are missing, for whatever reason."""
+        return sum(self.excused.values()) + sum(one.last_id - one.first_id + 1 for one in self.unexplained)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether every line is valid, no id doubled, and everything missing explained."""
+        return bool(self.lines) and not (self.invalid or self.doubled or self.unexplained)
+
+
+def audit(layout: Layout) -> Accounts:
+    """Read a lake whose collector has stopped, line by line."""
+    accounts = Accounts()
+    accounts.invalid += [f"{path}: still open" for path in layout.base.rglob("*.open")]
+    for symbol in layout.raw_symbols("binance"):
+        days = layout.raw_days("binance", symbol)
+        written = [one for day in days for one in journal.read(layout.journal("binance", day))]
+        received = _trades_of(layout, symbol, accounts)
+        gaps = union(
+            [(g.first_id, g.last_id + 1) for g in journal.of_kind(written, journal.Gap) if g.symbol == symbol]
+        )
+        sealed = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
+        listened = union([stretch for one in sealed for stretch in one.listened])
+        for missing in _missing(symbol, received):
+            _explain(missing, gaps, listened, accounts)
+    return accounts
+
+
+def _trades_of(layout: Layout, symbol: str, accounts: Accounts) -> dict[int, int]:
+    """When each trade of a symbol was received; lines are counted and judged on the way."""
+    seen: dict[str, dict[int, int]] = {"trade": {}, "bookTicker": {}}
+    decode = msgspec.json.Decoder(RawLine).decode
+    for day in layout.raw_days("binance", symbol):
+        for path in segments.sealed(layout.raw_day("binance", symbol, day)):
+            for text in path.read_bytes().split(b"\n")[:-1]:
+                try:
+                    line = decode(text)
+                except msgspec.DecodeError as error:
+                    accounts.invalid.append(f"{path}: {error}")
+                    continue
+                accounts.lines += 1
+                accounts.doubled += line.id in seen[line.stream]
+                seen[line.stream][line.id] = line.ts_recv
+    return seen["trade"]
+
+
+def _missing(symbol: str, received: dict[int, int]) -> Iterator[Missing]:
+    numbers = sorted(received)
+    for before, after in pairwise(numbers):
+        if after > before + 1:
+            times = sorted((received[before], received[after]))
+            yield Missing(symbol, before + 1, after - 1, *times)
+
+
+def _explain(missing: Missing, gaps: list[Stretch], listened: list[Stretch], accounts: Accounts) -> None:
+    """A gap names the ids; a downtime is a moment between the neighbours in which nobody listened."""
+    count = missing.last_id - missing.first_id + 1
+    if any(first <= missing.first_id and missing.last_id < end for first, end in gaps):
+        accounts.excused["gap"] += count
+    elif not any(start <= missing.received_from and missing.received_to <= end for start, end in listened):
+        accounts.excused["downtime"] += count
+    else:
+        accounts.unexplained.append(missing)
+
+
+class Outcome(NamedTuple):
+    """How a soak ended."""
+
+    accounts: Accounts
+    trouble: Counter[str]
+    kills: int
+    largest_kb: int
+    exit_code: int
+
+
+def soak(
+    folder: Path,
+    *,
+    seconds: float,
+    rate: float = 2000,
+    calm: bool = False,
+    kill_every: float = 60,
+    seed: int = 1,
+) -> Outcome:
+    """Let it run for so long, with a fault every few seconds, then stop it and audit."""
+    exchange = exchange_of(rate, seed)
+    trouble = Trouble(exchange, calm=calm, seed=seed)
+    pause = random.Random(seed)
+    with running(exchange) as address:
+        collector = Collector(folder, address)
+        began = time.monotonic()
+        next_fault, next_kill = began + 3, began + kill_every
+        while time.monotonic() < began + seconds:
+            time.sleep(0.1)
+            collector.look()
+            if time.monotonic() >= next_fault:
+                trouble.step()
+                next_fault = time.monotonic() + min(pause.uniform(5, 9), seconds / 8)
+            if not calm and next_kill <= time.monotonic() < began + seconds - _LAST_KILL_SEC:
+                collector.kill()
+                next_kill += kill_every
+        exit_code = collector.stop()
+    return Outcome(
+        audit(Layout(folder / "lake")), trouble.done, collector.kills, collector.largest_kb, exit_code
+    )
+
+
+@click.command()
+@click.option("--minutes", type=float, default=1.0, show_default=True)
+@click.option("--rate", type=float, default=2000, show_default=True, help="Messages a second, all symbols.")
+@click.option("--calm", is_flag=True, help="Faults on one of two connections at a time, no kills.")
+@click.option("--kill-every", type=float, default=60, show_default=True, metavar="SECONDS")
+@click.option("--seed", type=int, default=1, show_default=True)
+def main(*, minutes: float, rate: float, calm: bool, kill_every: float, seed: int) -> None:
+    """Soak the collector, and say what became of the data."""
+    with tempfile.TemporaryDirectory() as name:
+        outcome = soak(
+            Path(name), seconds=60 * minutes, rate=rate, calm=calm, kill_every=kill_every, seed=seed
+        )
+    accounts = outcome.accounts
+    click.echo(f"{accounts.lines:,} lines, {len(accounts.invalid)} invalid, {accounts.doubled} doubled")
+    click.echo(f"missing trades: {accounts.missing}, of them {dict(accounts.excused)}")
+    click.echo(f"unexplained: {accounts.unexplained}; invalid: {accounts.invalid[:5]}")
+    click.echo(
+        f"faults: {dict(outcome.trouble)}, {outcome.kills} kills, {outcome.largest_kb / 1000:.0f} MB at most"
+    )
+    if not accounts.in_order or outcome.exit_code or (calm and accounts.missing):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
