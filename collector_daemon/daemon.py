@@ -88,14 +88,14 @@ class _Daemon:
             raise self._failure
 
     async def _start(self) -> None:
-        """Look before the first frame, and seal what a collector before left open."""
+        """Seal what a collector before left open, whether the exchange is there or not; then look at what it lists."""
         try:
             startup.check_disk(self._config, self._edges.free_bytes)
             for exchange in self._config.exchanges:
-                await unless(self._stop, startup.check_symbols(exchange))
-            for exchange in self._config.exchanges:
                 now = self._clock.now_us()
                 await asyncio.to_thread(recovery.recover, self._config.layout, exchange.name, now)
+            for exchange in self._config.exchanges:
+                await unless(self._stop, startup.check_symbols(exchange))
         except OSError as error:
             raise LakeError(f"{self._config.layout.base}: {error}") from None
 

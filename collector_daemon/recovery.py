@@ -64,14 +64,25 @@ def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[
 
 
 def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int) -> None:
-    """Describe a segment from its lines: somebody was listening from the first to the last."""
+    """Describe a segment from its lines: somebody was listening from the end of the one before to the last line."""
     tally = tally_of(path, Tally(day))
     if not tally.lines:
         return
     for event_day in sorted(tally.displaced):
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
-    listened = [(tally.recv_from, tally.recv_to)]
+    listened = [(_began(list(journal.read(diary.path(day))), symbol, tally.recv_from), tally.recv_to)]
     diary.write(tally.sealed(now, symbol, path.name, path.stat().st_size, listened), day)
+
+
+def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
+    """Where a stretch with its first line at `first` began: at the end of the one before, if nothing broke it since."""
+    before = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
+    ends = [end for one in before for _, end in one.listened if end <= first]
+    if not ends:
+        return first
+    breaks = (journal.Started, journal.Stopped, journal.Disconnected)
+    broken = any(max(ends) < one.at <= first for one in written if isinstance(one, breaks))
+    return first if broken else max(ends)
 
 
 def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:

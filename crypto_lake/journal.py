@@ -176,7 +176,7 @@ class Journal:
         Raises:
             OSError: the disk refused.
         """
-        path = self._layout.journal(self._exchange, day or day_of(record.at))
+        path = self.path(day or day_of(record.at))
         if path not in self._mended:
             self._mend(path)
         try:
@@ -185,6 +185,10 @@ class Journal:
         except OSError:
             self._mended.discard(path)
             raise
+
+    def path(self, day: date) -> Path:
+        """The file of a day."""
+        return self._layout.journal(self._exchange, day)
 
     def _mend(self, path: Path) -> None:
         """Before the first append, and after a failed one: a death or a full disk may have torn the last record."""

@@ -178,6 +178,16 @@ def test_an_exchange_that_is_not_there_is_one_line_and_exit_code_1(lake_run: Run
         assert "Traceback" not in err
 
 
+def test_what_a_dead_collector_left_open_is_sealed_though_the_exchange_is_not_there(
+    lake_run: Run, lake: Config
+) -> None:
+    path = land(lake, [trade(1, START + HOUR)])
+    path.write_bytes(path.read_bytes() + b'{"torn')
+    path.rename(path.with_name(path.name + ".open"))
+    assert lake_run("collector")[0] == 1
+    assert path.read_bytes().endswith(b"}\n")
+
+
 def test_a_symbol_that_the_exchange_does_not_list_is_one_line_and_exit_code_2(
     lake_run: Run, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,28 @@ def test_a_recovered_segment_is_described_as_if_it_had_been_sealed_alive(tmp_pat
     assert (sealed.segment, sealed.lines, sealed.size) == ("part_0001.jsonl", 3, len(LINES))
     assert (sealed.recv_from, sealed.recv_to, sealed.event_from, sealed.event_to) == (T0, T0 + 2, T0, T0)
     assert (sealed.offset_us, sealed.listened) == (0, [(T0, T0 + 2)])
+
+
+def heard_until(layout: Layout, end: int, broken_at: int | None) -> None:
+    """Enter a stretch that ended before the open segment's first line, and a break after it."""
+    notes = journal.Journal(layout, "binance")
+    nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
+    stretch = [(end - 1_000_000, end)]
+    notes.write(journal.Sealed(at=end, symbol="SOLUSDT", lines=0, size=0, listened=stretch, **nothing), DAY)
+    if broken_at is not None:
+        notes.write(journal.Disconnected(at=broken_at, connection=1, reason="", last_frame=None), DAY)
+
+
+@pytest.mark.parametrize(("broken_at", "began"), [(None, T0 - 500), (T0 - 100, T0)])
+def test_listening_to_a_recovered_segment_began_where_the_stretch_before_ended_unless_it_broke(
+    tmp_path: Path, broken_at: int | None, began: int
+) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, LINES)
+    heard_until(layout, T0 - 500, broken_at)
+    recover(layout, "binance", T0 + 99)
+    *_, sealed = [one for one in records(layout, DAY) if isinstance(one, journal.Sealed)]
+    assert sealed.listened == [(began, T0 + 2)]
 
 
 def test_an_open_segment_of_an_earlier_day_is_entered_too(tmp_path: Path) -> None:
