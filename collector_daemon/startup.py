@@ -62,7 +62,7 @@ async def check_symbols(exchange: Exchange) -> None:
     client = known.rest_client(exchange.name, exchange.rest_url)
     try:
         async with asyncio.timeout(_REST_TIMEOUT_SEC):
-            listed = await client.tradable_symbols()
+            listed = await client.listed(exchange.symbols)
     except TimeoutError:
         raise ExchangeError(f"{exchange.rest_url}: no answer within {_REST_TIMEOUT_SEC:g} s") from None
     finally:

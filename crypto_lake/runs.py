@@ -114,7 +114,7 @@ async def _ask_for_symbols(config: Config) -> None:
     for exchange in config.exchanges:
         client = known.rest_client(exchange.name, exchange.rest_url)
         try:
-            listed = await client.tradable_symbols()
+            listed = await client.listed(exchange.symbols)
         finally:
             await client.aclose()
         if unknown := [symbol for symbol in exchange.symbols if symbol not in listed]:

@@ -1,7 +1,7 @@
 """The exchange's own candles, fetched from the bundled exchange or a stand-in that lies."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,8 +33,8 @@ class Scripted:
         self.candles = candles
         self.asked = 0
 
-    async def tradable_symbols(self) -> frozenset[str]:
-        return frozenset({"SOLUSDT"})
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset(symbols)
 
     async def candles_1m(self, _symbol: str, start_us: int, end_us: int) -> list[Candle]:
         self.asked += 1

@@ -76,8 +76,8 @@ class Candle(NamedTuple):
 class RestClient(Protocol):
     """The exchange's request interface. Every method raises `ExchangeError` where no usable answer came."""
 
-    async def tradable_symbols(self) -> frozenset[str]:
-        """The symbols that the exchange lists, whether they trade at this moment or not."""
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        """Those of the symbols that the exchange lists, whether they trade at this moment or not."""
 
     async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
         """The 1-minute candles whose open time is in [start, end), in order; fewer where it has none."""

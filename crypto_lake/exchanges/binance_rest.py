@@ -7,7 +7,7 @@ exchange says in its answers: 429 and 418 are obeyed to the second of their `Ret
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import httpx
@@ -24,11 +24,17 @@ _PAGE = 1000
 _KLINE_FIELDS = 11
 _is_decimal = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 _HTTP_BAD_REQUEST = 400
+# errors.md: the code of "Invalid symbol."
+_INVALID_SYMBOL = "-1121"
 _HTTP_BANNED = 418
 _HTTP_TOO_MANY = 429
 _HTTP_SERVER_ERROR = 500
 
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
+
+
+class _InvalidSymbolError(ExchangeError):
+    """The exchange does not know a symbol that was named."""
 
 
 class BinanceRest:
@@ -51,11 +57,22 @@ class BinanceRest:
         """Close the connections."""
         await self._http.aclose()
 
-    async def tradable_symbols(self) -> frozenset[str]:
-        """All symbols of exchangeInfo, halted ones too: a halt ends, and its first trade is wanted."""
-        info = await self._get("exchangeInfo", {})
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        """By exchangeInfo, halted ones too: a halt ends, and its first trade is wanted.
+
+        Only these symbols are asked for, since the whole answer is of many megabytes. One that is not listed spoils the
+        question for all without being named; then each is asked for alone.
+        """
         try:
-            return frozenset(entry["symbol"] for entry in info["symbols"])
+            info = await self._get(
+                "exchangeInfo", {"symbols": "[" + ",".join(f'"{s}"' for s in symbols) + "]"}
+            )
+        except _InvalidSymbolError:
+            if len(symbols) == 1:
+                return frozenset()
+            return frozenset().union(*[await self.listed([symbol]) for symbol in symbols])
+        try:
+            return frozenset(symbols) & {entry["symbol"] for entry in info["symbols"]}
         except (KeyError, TypeError):
             raise ExchangeError(
                 f"{self._url}/exchangeInfo: expected a list of symbols in the answer"
@@ -132,7 +149,8 @@ class BinanceRest:
                 if response.status_code in {_HTTP_TOO_MANY, _HTTP_BANNED}:
                     wait = max(wait, self._retry_after(response, endpoint))
                 elif response.status_code < _HTTP_SERVER_ERROR:
-                    raise ExchangeError(f"{self._url}/{endpoint}: refused: {mistake}")
+                    refused = _InvalidSymbolError if _INVALID_SYMBOL in response.text else ExchangeError
+                    raise refused(f"{self._url}/{endpoint}: refused: {mistake}")
         raise ExchangeError(f"{self._url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
 
     def _json(self, response: httpx.Response, endpoint: str) -> Any:  # noqa: ANN401 - it is JSON

@@ -74,11 +74,11 @@ def fetch(handler: Callable[[httpx.Request], httpx.Response], sleep: Sleep, minu
     return asyncio.run(ask())
 
 
-def symbols(exchange: Exchange) -> frozenset[str]:
+def symbols(exchange: Exchange, *asked: str) -> frozenset[str]:
     async def ask() -> frozenset[str]:
         client = client_of(exchange, exchange.sleep)
         try:
-            return await client.tradable_symbols()
+            return await client.listed(asked or ("SOLUSDT", "ADAUSDT"))
         finally:
             await client.aclose()
 
@@ -325,6 +325,26 @@ def test_all_symbols_are_listed_those_in_a_halt_as_well() -> None:
     assert [request.url.path for request in exchange.asked] == ["/api/v3/exchangeInfo"]
 
 
+def test_only_the_symbols_that_are_wanted_are_asked_for() -> None:
+    exchange = Exchange(httpx.Response(200, json={"symbols": [{"symbol": "SOLUSDT"}, {"symbol": "BTCUSDT"}]}))
+    assert symbols(exchange, "SOLUSDT") == {"SOLUSDT"}
+    assert exchange.asked[0].url.params["symbols"] == '["SOLUSDT"]'
+
+
+def test_a_symbol_that_spoils_the_question_is_found_by_asking_for_each_alone() -> None:
+    def names(*listed: str) -> httpx.Response:
+        return httpx.Response(200, json={"symbols": [{"symbol": name} for name in listed]})
+
+    invalid = httpx.Response(400, json={"code": -1121, "msg": "Invalid symbol."})
+    exchange = Exchange(invalid, names("SOLUSDT"), invalid, names("ADAUSDT"))
+    assert symbols(exchange, "SOLUSDT", "NOPEUSDT", "ADAUSDT") == {"SOLUSDT", "ADAUSDT"}
+
+
+def test_a_refusal_that_is_not_about_a_symbol_is_an_error() -> None:
+    with pytest.raises(ExchangeError, match="403"):
+        symbols(Exchange(httpx.Response(403, text="<html>")))
+
+
 @pytest.mark.parametrize(
     "body", [{}, [], None, {"symbols": None}, {"symbols": ["SOLUSDT"]}, {"symbols": [{}]}]
 )
@@ -369,7 +389,7 @@ def test_an_address_that_is_none_is_told_at_once() -> None:
     async def ask() -> None:
         client = BinanceRest("http://exchange.test:port", sleep=exchange.sleep)
         try:
-            await client.tradable_symbols()
+            await client.listed(["SOLUSDT"])
         finally:
             await client.aclose()
 
@@ -383,7 +403,7 @@ def test_a_slash_at_the_end_of_the_address_does_no_harm() -> None:
 
     async def ask() -> None:
         client = BinanceRest(URL + "/", sleep=exchange.sleep, transport=httpx.MockTransport(exchange))
-        await client.tradable_symbols()
+        await client.listed(["SOLUSDT"])
         await client.aclose()
 
     asyncio.run(ask())
