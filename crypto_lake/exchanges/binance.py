@@ -15,9 +15,9 @@ from crypto_lake.segments import RawLine
 
 # What `schema.PRICE` and `schema.QUANTITY` hold to the last digit; anything else is no market price. One match for all
 # numbers of a frame, with a space between them, costs the hot path half of what one for each does.
-# The second plus says that nothing is to be tried twice, a third of the time.
-_PRICE = r"[0-9]{1,10}+(?:\.[0-9]{1,8}+)?+"
-_QUANTITY = r"[0-9]{1,12}+(?:\.[0-9]{1,8}+)?+"
+# No possessive quantifiers, which would be faster still: Python 3.11 before 3.11.5 lets "5." pass with them.
+_PRICE = r"[0-9]{1,10}(?:\.[0-9]{1,8})?"
+_QUANTITY = r"[0-9]{1,12}(?:\.[0-9]{1,8})?"
 _is_trade = re.compile(rf"(?![0.]* ){_PRICE} (?![0.]*\Z){_QUANTITY}").fullmatch  # neither is zero
 _is_quote = re.compile(rf"{_PRICE} {_QUANTITY} {_PRICE} {_QUANTITY}").fullmatch
 _ID_LIMIT = 1 << 63

@@ -21,6 +21,7 @@ _FIRST_WAIT_SEC = 0.5
 _LONGEST_OBEYED_SEC = 300
 _UNSAID_SEC = 60
 _PAGE = 1000
+_ASKED_AT_ONCE = 100
 _KLINE_FIELDS = 11
 _is_decimal = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 _HTTP_BAD_REQUEST = 400
@@ -60,9 +61,13 @@ class BinanceRest:
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         """By exchangeInfo, halted ones too: a halt ends, and its first trade is wanted.
 
-        Only these symbols are asked for, since the whole answer is of many megabytes. One that is not listed spoils the
-        question for all without being named; then each is asked for alone.
+        Only these symbols are asked for, since the whole answer is of many megabytes; a hundred at a time, since an
+        address has its limits. One that is not listed spoils the question for all without being named; then each is
+        asked for alone.
         """
+        if len(symbols) > _ASKED_AT_ONCE:
+            rest = await self.listed(symbols[_ASKED_AT_ONCE:])
+            return rest | await self.listed(symbols[:_ASKED_AT_ONCE])
         try:
             info = await self._get(
                 "exchangeInfo", {"symbols": "[" + ",".join(f'"{s}"' for s in symbols) + "]"}

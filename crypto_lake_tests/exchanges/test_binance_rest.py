@@ -340,6 +340,13 @@ def test_a_symbol_that_spoils_the_question_is_found_by_asking_for_each_alone() -
     assert symbols(exchange, "SOLUSDT", "NOPEUSDT", "ADAUSDT") == {"SOLUSDT", "ADAUSDT"}
 
 
+def test_many_symbols_are_asked_for_a_hundred_at_a_time() -> None:
+    many = [f"S{n}USDT" for n in range(250)]
+    exchange = Exchange(httpx.Response(200, json={"symbols": [{"symbol": name} for name in many]}))
+    assert symbols(exchange, *many) == set(many)
+    assert [len(json.loads(request.url.params["symbols"])) for request in exchange.asked] == [50, 100, 100]
+
+
 def test_a_refusal_that_is_not_about_a_symbol_is_an_error() -> None:
     with pytest.raises(ExchangeError, match="403"):
         symbols(Exchange(httpx.Response(403, text="<html>")))
