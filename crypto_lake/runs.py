@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,15 +12,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from collector_daemon.startup import check_symbols
 from crypto_lake import bars, parquet, publish, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
 from crypto_lake.defs.launch import Verdict
-from crypto_lake.errors import UnknownSymbolError
-from crypto_lake.exchanges import known
-from crypto_lake.layout import DAY_US, day_start_us
+from crypto_lake.layout import DAY_US, Layout, day_start_us
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
@@ -49,11 +48,7 @@ def transform(config: Config, days: list[date] | None) -> list[date]:
 
 def _make(config: Config, days: list[date]) -> None:
     """Bars, and where a day was compacted already, its daily files as well: readers look at those."""
-    compacted = {
-        day
-        for series in Series.recorded(config)
-        for day in series.layout.daily_days(series.exchange, series.symbol)
-    }
+    compacted = _days_of(config, Layout.daily_days)
     for job, some in {
         "make_bars": [day for day in days if day not in compacted],
         "compact": [day for day in days if day in compacted],
@@ -61,6 +56,15 @@ def _make(config: Config, days: list[date]) -> None:
         if some:
             with _progress("bars", len(some)):
                 launch.execute(defs, job, some)
+
+
+def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) -> set[date]:
+    """The days that a listing of the layout has for any recorded symbol."""
+    return {
+        day
+        for series in Series.recorded(config)
+        for day in listing(config.layout, series.exchange, series.symbol)
+    }
 
 
 def stale_days(config: Config) -> list[date]:
@@ -73,11 +77,7 @@ def stale_days(config: Config) -> list[date]:
 def compact(config: Config, days: list[date] | None) -> list[date]:
     """Make the daily files of some days; None: of every finished day that lies in parts. Those worked on."""
     if days is None:
-        waiting = {
-            day
-            for series in Series.recorded(config)
-            for day in series.layout.part_days(series.exchange, series.symbol)
-        }
+        waiting = _days_of(config, Layout.part_days)
         days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us())
     if days:
         with _progress("daily files", len(days)):
@@ -87,14 +87,10 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
 
 def validate(config: Config, days: list[date]) -> list[Verdict]:
     """Check those of the days that have bars, and leave the verdicts in `logs/validation/`."""
-    recorded = {
-        day
-        for series in Series.recorded(config)
-        for day in series.layout.bar_days(series.exchange, series.symbol)
-    }
+    recorded = _days_of(config, Layout.bar_days)
     found = launch.execute(defs, "validate", [day for day in days if day in recorded])
     # Of a day that is not compacted the daily file's checks look at nothing.
-    compacted = {day for s in Series.recorded(config) for day in s.layout.daily_days(s.exchange, s.symbol)}
+    compacted = _days_of(config, Layout.daily_days)
     verdicts = [one for one in found if one.asset != "daily_bars" or one.day in compacted]
     for day in sorted({verdict.day for verdict in verdicts}):
         report = [_as_json(verdict) for verdict in verdicts if verdict.day == day]
@@ -112,15 +108,7 @@ def backfill(config: Config, days: list[date]) -> None:
 
 async def _ask_for_symbols(config: Config) -> None:
     for exchange in config.exchanges:
-        client = known.rest_client(exchange.name, exchange.rest_url)
-        try:
-            listed = await client.listed(exchange.symbols)
-        finally:
-            await client.aclose()
-        if unknown := [symbol for symbol in exchange.symbols if symbol not in listed]:
-            raise UnknownSymbolError(
-                f"{exchange.name} does not list {', '.join(unknown)}; see exchanges[].symbols"
-            )
+        await check_symbols(exchange)
 
 
 @contextmanager
