@@ -1,35 +1,74 @@
-"""One WebSocket connection whose every sign of life is noticed, pings included. The library answers pings by itself.
+"""One WebSocket connection, whose messages are handed over a read at a time and whose every sign of life is noticed.
 
-Our own pings would count against the exchange's limit of five messages a second, so there are none.
+The library's own `recv` would cost a message three times what becoming a line does, for a queue and a wakeup of which
+a recorder has no need: it is never behind by more than the read it was just given.
+Pings are answered by the library. Our own would count against the exchange's limit of five messages a second, so there
+are none.
 """
+
+import asyncio
+from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidURI
+from websockets.frames import DATA_OPCODES, Frame
+from websockets.protocol import Event
 
 from collector_daemon.clock import Clock
 from collector_daemon.listening import Hearing
 
 _LARGEST_MESSAGE = 1 << 20
 _CLOSE_TIMEOUT_SEC = 2.0
-# Frames that the library holds while we are busy; above that it stops reading from the socket.
-_QUEUE = (1024, 256)
+
+Take = Callable[[list[bytes], int], None]
 
 
 class NoticedConnection(ClientConnection):
-    """A connection that counts its reads and tells its `Hearing` when the last was: whatever came, the peer is alive.
+    """A connection that tells its `Hearing` when it was last read from: whatever came, the peer is alive.
 
-    A read holds many frames when there are many, so this costs the busy little.
+    `reads` counts. Messages wait until `hand_over_to` says who takes them; those of one read come together, with the
+    time of that read (µs UTC). Nothing is left for the library's `recv` but to raise `ConnectionClosed` at the end.
     """
 
     clock: Clock
     hearing: Hearing
     reads: int = 0
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See the library: the connection begins."""
+        self._messages: list[bytes] = []
+        self._fragments: list[bytes] = []
+        self._take: Take | None = None
+        super().connection_made(transport)
+
+    def hand_over_to(self, take: Take) -> None:
+        """From now on messages go there, beginning with those that wait."""
+        self._take = take
+        self._deliver(self.hearing.last)
+
     def data_received(self, data: bytes) -> None:
         """See the library; it is handed bytes as they come."""
         self.reads += 1
-        self.hearing.last = self.clock.now_us()
+        self.hearing.last = now = self.clock.now_us()
         super().data_received(data)
+        self._deliver(now)
+
+    def process_event(self, event: Event) -> None:
+        """See the library; it is handed frames as they are whole."""
+        if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+        elif event.fin and not self._fragments:
+            self._messages.append(bytes(event.data))
+        else:
+            self._fragments.append(bytes(event.data))
+            if event.fin:
+                self._messages.append(b"".join(self._fragments))
+                self._fragments = []
+
+    def _deliver(self, now: int) -> None:
+        if self._take is not None and self._messages:
+            messages, self._messages = self._messages, []
+            self._take(messages, now)
 
 
 async def open_connection(url: str, timeout_sec: float, clock: Clock, hearing: Hearing) -> NoticedConnection:
@@ -53,7 +92,6 @@ async def open_connection(url: str, timeout_sec: float, clock: Clock, hearing: H
             close_timeout=_CLOSE_TIMEOUT_SEC,
             compression=None,
             max_size=_LARGEST_MESSAGE,
-            max_queue=_QUEUE,
             proxy=None,
         )
     except ValueError as error:

@@ -5,7 +5,7 @@ latest. All symbols are cut at once, by the receipt time of a line beyond the wi
 clock that is set back opens an earlier window again, and its lines go to segments with numbers of their own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -102,6 +102,7 @@ class Landing:
         self._jobs: list[Job] = []
         self._start, self._end = window_of(clock.now_us(), self._interval_us)
         self._pending: dict[str, _Pending] = {}
+        self._newest = 0
         self.held = 0
 
     def expect(self, symbols: Iterable[str], listening: Listening) -> None:
@@ -121,12 +122,17 @@ class Landing:
         for symbol in symbols:
             del self._pending[symbol]
 
-    def add(self, line: RawLine, hearing: Hearing) -> None:
-        """Keep a line that came over a connection just now; the first one beyond the window ends it."""
-        if not self._start <= line.ts_recv < self._end:
-            self._turn(line.ts_recv, hearing)
-        self._pending[line.symbol].lines.append(line)
-        self.held += _LINE_SIZE
+    def add(self, lines: Sequence[RawLine], now: int, hearing: Hearing) -> None:
+        """Keep lines that came over a connection just now; the first ones beyond the window end it."""
+        if not self._start <= now < self._end:
+            self._turn(now, hearing)
+        if now < self._newest:
+            self._hand_over_all()
+        self._newest = now
+        pending = self._pending
+        for line in lines:
+            pending[line.symbol].lines.append(line)
+        self.held += _LINE_SIZE * len(lines)
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for the journal of `day`, or of the day of its `at`."""
@@ -146,8 +152,7 @@ class Landing:
 
     def take(self) -> list[Job]:
         """All that waits, in order; `held` goes on counting it until `landed` says otherwise."""
-        for symbol, pending in self._pending.items():
-            self._hand_over(symbol, pending)
+        self._hand_over_all()
         jobs, self._jobs = self._jobs, []
         return jobs
 
@@ -208,8 +213,12 @@ class Landing:
             if pending.tally.lines or listened:
                 self._queue(Seal(symbol, now, pending.tally, listened))
 
+    def _hand_over_all(self) -> None:
+        for symbol, pending in self._pending.items():
+            self._hand_over(symbol, pending)
+
     def _hand_over(self, symbol: str, pending: _Pending) -> None:
-        """All at once, which costs a line a third of what it does alone."""
+        """All at once, which costs a line a third of what it does alone; they lie in order of receipt."""
         if pending.lines:
             pending.tally.add_all(pending.lines)
             size = _LINE_SIZE * len(pending.lines)

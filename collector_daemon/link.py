@@ -6,6 +6,7 @@ before it answers is kept.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
 from loguru import logger
@@ -62,7 +63,8 @@ class Link:
         self._outbox: asyncio.Queue[str] = asyncio.Queue(_LONGEST_OUTBOX)
         self._settled = asyncio.Event()
         self._has_data = False
-        self._waits_for_room = False
+        self._is_full = asyncio.Event()
+        self._error: Exception | None = None
 
     @property
     def left(self) -> bool:
@@ -118,9 +120,12 @@ class Link:
         watch = asyncio.ensure_future(self._watch(connection))
         guards = [watch, asyncio.ensure_future(self._close_when(connection, stop))]
         guards.append(asyncio.ensure_future(self._ask(connection)))
+        guards.append(asyncio.ensure_future(self._resume_when_there_is_room(connection)))
         try:
             await self._receive(connection)
         except ConnectionClosed as error:
+            if self._error is not None:
+                raise self._error from None
             if watch.done():
                 return watch.result()
             if self._reason and (self._leave.is_set() or self.farewell):
@@ -133,30 +138,38 @@ class Link:
         return "ended"
 
     async def _receive(self, connection: NoticedConnection) -> None:
-        """The hot loop: nothing here but what every frame needs."""
-        recv, now_us, hearing, number = connection.recv, self._clock.now_us, self.hearing, self.number
-        session, landing, budget = self._intake.session, self._intake.landing, self._intake.writer.budget
-        receive, add = session.receive, landing.add
-        while True:
-            frame = await recv(decode=False)
-            now = now_us()
-            line = receive(frame, now, number)
-            if line is not None:
-                if not self._has_data:
-                    self._data_came(now)
-                add(line, hearing)
-            hearing.last = now
-            if session.events:
-                self._heed(now)
-            elif not self._has_data:
-                self._data_came(now)
-            if landing.held > budget:
-                await self._wait_for_room()
+        connection.hand_over_to(partial(self._take, connection))
+        await connection.recv()
 
-    async def _wait_for_room(self) -> None:
-        self._waits_for_room = True
-        await self._intake.writer.room()
-        self._waits_for_room = False
+    def _take(self, connection: NoticedConnection, frames: list[bytes], now: int) -> None:
+        """The hot path: all frames of one read. The library only logs what is raised here, so `_listen` raises it."""
+        try:
+            self._make_lines(frames, now)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._error = self._error or error
+            abort(connection)
+        if self._intake.writer.full:
+            connection.transport.pause_reading()
+            self._is_full.set()
+
+    def _make_lines(self, frames: list[bytes], now: int) -> None:
+        session, landing = self._intake.session, self._intake.landing
+        lines = session.receive(frames, now, self.number)
+        if lines:
+            if not self._has_data:
+                self._data_came(now)
+            landing.add(lines, now, self.hearing)
+        if session.events:
+            self._heed(now)
+        elif not self._has_data:
+            self._data_came(now)
+
+    async def _resume_when_there_is_room(self, connection: NoticedConnection) -> None:
+        while True:
+            await self._is_full.wait()
+            await self._intake.writer.room()
+            self._is_full.clear()
+            connection.transport.resume_reading()
 
     async def _watch(self, connection: NoticedConnection) -> str:
         """Hang up on a connection that is dead, or that never confirms what was asked; why is returned."""
@@ -165,7 +178,7 @@ class Link:
         while True:
             await self._clock.sleep(min(_WATCH_SEC, self._idle_sec / 4))
             now = self._clock.monotonic()
-            if connection.reads != reads or self._waits_for_room:
+            if connection.reads != reads or self._is_full.is_set():
                 reads, heard = connection.reads, now
             if now - heard >= self._idle_sec:
                 abort(connection)

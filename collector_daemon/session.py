@@ -1,4 +1,4 @@
-"""What frames mean: `(frame, now) -> lines and events`. Duplicates dropped, gaps seen, silence noticed. No I/O.
+"""What frames mean: `(frames, now) -> lines and events`. Duplicates dropped, gaps seen, silence noticed. No I/O.
 
 A session lasts as long as the daemon and is shared by all connections of an exchange: whichever delivers first wins.
 A hole in the trade ids becomes a gap only when no connection has filled it within a short grace.
@@ -6,7 +6,7 @@ All `now` are µs UTC of the local clock, all `monotonic` seconds.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -70,13 +70,13 @@ class _Stream:
 class Session:
     """One exchange's frames.
 
-    `receive` returns the line to keep, if there is one; all else that happened is appended to `events`, in
-    order, for the caller to take away with `take_events`.
+    `receive` returns the lines to keep; all else that happened is appended to `events`, in order, for the caller to
+    take away with `take_events`.
     """
 
     def __init__(self, wire: WireFormat, symbols: Iterable[str]) -> None:
         self._wire = wire
-        self._decode = wire.decode
+        self._decode_all = wire.decode_all
         self._streams: dict[str, _Stream] = {}
         self._minute = _Minute()
         self.symbols = {symbol: SymbolState() for symbol in symbols}
@@ -118,30 +118,33 @@ class Session:
             for name in self._wire.streams(symbol):
                 self._streams.pop(name, None)
 
-    def receive(self, frame: bytes, now: int, connection: int) -> RawLine | None:
-        """The line that a frame received at `now` over a connection is worth, or None.
+    def receive(self, frames: Sequence[bytes], now: int, connection: int) -> list[RawLine]:
+        """The lines that frames received together at `now` over a connection are worth.
 
-        None without an event is a duplicate.
+        A frame that is worth none and makes no event is a duplicate.
         """
-        line = self._decode(frame, now)
-        if not isinstance(line, RawLine):
-            self._not_a_line(line, frame, now, connection)
-            return None
-        state = self.symbols.get(line.symbol)
-        if state is None:
-            self._refuse("a symbol that was not asked for", frame, now)
-            return None
-        state.last_frame = now
-        if line.ts_event is not None:
-            return line if self._is_new_trade(line, line.ts_event, state, now) else None
-        if state.quote_ids.accept(line.id):
-            state.quotes += 1
-            return line
-        state.duplicates += 1
-        return None
+        lines: list[RawLine] = []
+        for said, frame in zip(self._decode_all(frames, now), frames, strict=True):
+            if not isinstance(said, RawLine):
+                self._not_a_line(said, frame, now, connection)
+                continue
+            state = self.symbols.get(said.symbol)
+            if state is None:
+                self._refuse("a symbol that was not asked for", frame, now)
+                continue
+            state.last_frame = now
+            if said.ts_event is not None:
+                if self._is_new_trade(said.id, said.ts_event, state, now):
+                    lines.append(said)
+            elif state.quote_ids.accept(said.id):
+                state.quotes += 1
+                lines.append(said)
+            else:
+                state.duplicates += 1
+        return lines
 
-    def _is_new_trade(self, line: RawLine, ts_event: int, state: SymbolState, now: int) -> bool:
-        if not state.trade_ids.accept(line.id, ts_event):
+    def _is_new_trade(self, number: int, ts_event: int, state: SymbolState, now: int) -> bool:
+        if not state.trade_ids.accept(number, ts_event):
             state.duplicates += 1
             return False
         state.trades += 1

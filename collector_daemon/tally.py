@@ -46,27 +46,26 @@ class Tally:
         self.add_all([line])
 
     def add_all(self, lines: Sequence[RawLine]) -> None:
-        """Count lines in; at least one."""
-        received = [line.ts_recv for line in lines]
-        first, last = min(received), max(received)
+        """Count lines in; at least one, in order of their receipt."""
+        first, last = lines[0].ts_recv, lines[-1].ts_recv
         self.recv_from = min(self.recv_from, first) if self.lines else first
         self.recv_to = max(self.recv_to, last)
         self.lines += len(lines)
-        trades = [(line.ts_event, line.id, line.ts_recv) for line in lines if line.ts_event is not None]
+        trades = [line for line in lines if line.ts_event is not None]
         if trades:
             self._add_trades(trades)
 
-    def _add_trades(self, trades: Sequence[tuple[int, int, int]]) -> None:
-        """Event times, ids and times of receipt."""
-        events, numbers = [trade[0] for trade in trades], [trade[1] for trade in trades]
-        late = min([recv - event for event, _, recv in trades])
+    def _add_trades(self, trades: Sequence[RawLine]) -> None:
+        events, numbers = [line.ts_event or 0 for line in trades], [line.id for line in trades]
+        late = min([line.ts_recv - event for line, event in zip(trades, events, strict=True)])
         first, last = min(events), max(events)
         if self.event_from is None:
             self.event_from, self.event_to, self._offset = first, last, late
             self._first_id, self._last_id = min(numbers), max(numbers)
         else:
             self.event_from, self.event_to = min(first, self.event_from), max(last, self.event_to)
-            self._first_id, self._last_id = min(self._first_id, *numbers), max(self._last_id, *numbers)
+            lowest, highest = min(numbers), max(numbers)
+            self._first_id, self._last_id = min(lowest, self._first_id), max(highest, self._last_id)
             self._offset = min(self._offset, late)
         if not (self._near_from <= first and last < self._near_to):
             far = [event for event in events if not self._near_from <= event < self._near_to]

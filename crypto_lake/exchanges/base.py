@@ -53,6 +53,11 @@ class WireFormat(Protocol):
     def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
         """What a frame received at `ts_recv` (µs, local clock) says. Never raises."""
 
+    def decode_all(
+        self, frames: Sequence[bytes], ts_recv: int
+    ) -> "Sequence[RawLine | Reply | Notice | Rejected]":
+        """`decode` of each of the frames that came in one read: the hot path."""
+
 
 class Candle(NamedTuple):
     """One candle as the exchange made it; times in µs UTC, numbers as its own decimal strings.

@@ -53,8 +53,8 @@ def test_the_last_window_of_a_day_ends_at_midnight() -> None:
 def test_a_line_beyond_the_window_ends_it_for_all_symbols() -> None:
     landing, ear = made(FakeClock())
     ear.begin(T0)
-    landing.add(line(T0 + 1), ear)
-    landing.add(line(T0 + MINUTE_US, 2), ear)
+    landing.add([line(T0 + 1)], T0 + 1, ear)
+    landing.add([line(T0 + MINUTE_US, 2)], T0 + MINUTE_US, ear)
     jobs = landing.take()
     assert [(type(job).__name__, getattr(job, "symbol", None)) for job in jobs] == [
         ("Append", "SOLUSDT"),
@@ -101,7 +101,7 @@ def test_the_next_stretch_begins_where_the_last_one_was_cut() -> None:
 def test_a_frame_that_ends_a_window_proves_listening_up_to_the_border() -> None:
     landing, ear = made(FakeClock())
     ear.begin(T0 + 7)
-    landing.add(line(T0 + MINUTE_US + 9), ear)
+    landing.add([line(T0 + MINUTE_US + 9)], T0 + MINUTE_US + 9, ear)
     assert seals(landing)[0].listened == [(T0 + 7, T0 + MINUTE_US)]
     ear.last = T0 + MINUTE_US + 9
     landing.close()
@@ -117,7 +117,7 @@ def test_a_clock_set_forward_claims_no_listening_in_between() -> None:
         landing.tick()
     ear.last = T0 + 5 * SECOND_US
     clock.wall += 3 * DAY_US
-    landing.add(line(clock.wall), ear)
+    landing.add([line(clock.wall)], clock.wall, ear)
     assert seals(landing)[0].listened == [(T0, T0 + 5 * SECOND_US)]
     clock.pass_by(1)
     ear.last = clock.wall
@@ -133,7 +133,7 @@ def test_whatever_the_clock_does_a_segment_holds_one_window_of_one_day(jumps: li
     landing, ear = made(clock)
     for jump in jumps:
         clock.wall += jump
-        landing.add(line(clock.wall), ear)
+        landing.add([line(clock.wall)], clock.wall, ear)
     landing.close()
     jobs = landing.take()
     assert sum(job.lines.count(b"\n") for job in jobs if isinstance(job, Append)) == len(jumps)
@@ -146,7 +146,7 @@ def test_whatever_the_clock_does_a_segment_holds_one_window_of_one_day(jumps: li
 
 def test_memory_is_counted_until_it_has_landed() -> None:
     landing, ear = made(FakeClock())
-    landing.add(line(T0), ear)
+    landing.add([line(T0)], T0, ear)
     held = landing.held
     jobs = landing.take()
     assert landing.held == held == sum(job.size for job in jobs)
@@ -159,6 +159,6 @@ def test_far_event_days_are_remembered_one_by_one() -> None:
     for event in (T0, T0 - 40 * DAY_US, T0 - DAY_US):
         one = line(T0)
         one.ts_event = event
-        landing.add(one, ear)
+        landing.add([one], T0, ear)
     landing.close()
     assert seals(landing)[0].tally.displaced == {day_of(T0 - 40 * DAY_US)}

@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from collector_daemon.backoff import ATTEMPTS
 from collector_daemon.daemon import run
+from collector_daemon.landing import Landing
 from collector_daemon.recorder import Edges
 from collector_daemon.shard import sharded
 from crypto_lake import journal
@@ -192,3 +194,15 @@ def test_an_address_that_keeps_failing_is_left_for_a_fallback(tmp_path: Path) ->
 
     assert is_whole(asyncio.run(together()))
     assert (fails.connections, works.connections) == (3, 1)
+
+
+def test_an_error_of_our_own_while_frames_are_taken_ends_the_daemon_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("our own")
+
+    monkeypatch.setattr(Landing, "add", broken)
+    with pytest.raises(ExceptionGroup) as raised:
+        record(tmp_path, Exchange(says(trade(1))), until_landed(1))
+    assert raised.group_contains(ZeroDivisionError, match="our own")

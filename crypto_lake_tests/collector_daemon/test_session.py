@@ -17,8 +17,7 @@ def session() -> Session:
 
 
 def kept(made: Session, *frames: bytes, now: int = T0) -> list[int]:
-    lines = [made.receive(frame, now, 1) for frame in frames]
-    return [line.id for line in lines if line is not None]
+    return [line.id for line in made.receive(frames, now, 1)]
 
 
 def of(kind: type[_E], made: Session) -> list[_E]:

@@ -359,7 +359,7 @@ def lines() -> list[RawLine]:
     """What became of the trades and quotes of a real recording."""
     if not CAPTURES.is_dir():
         pytest.skip("the folder of real market data is not beside this checkout")
-    decoded = [WIRE.decode(frame, recv_us) for recv_us, frame in recorded()]
+    decoded = [one for recv_us, frame in recorded() for one in WIRE.decode_all([frame], recv_us)]
     lines = [one for one in decoded if isinstance(one, RawLine)]
     assert len(lines) == len(decoded), "some frames did not become lines"
     return lines
