@@ -18,10 +18,11 @@ from pathlib import Path
 
 import msgspec
 
-from crypto_lake import bars, config, journal, parquet, raw
+from crypto_lake import bars, config, journal, parquet
 from crypto_lake.bars import Series
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_start_us
-from crypto_lake.schema import RAW_LINE, names
+from crypto_lake.parquet import path_list
+from crypto_lake.schema import RAW_LINE, names, typed
 from crypto_lake.segments import sealed
 
 DAY = date(2025, 10, 20)
@@ -65,6 +66,8 @@ def make_lake(folder: Path, lines: int) -> None:
                 event_to=start + MINUTE_US - 1,
                 offset_us=DELAY_US,
                 listened=[(start, start + MINUTE_US)],
+                first_trade_id=minute * per_minute,
+                last_trade_id=(minute + 1) * per_minute - 1,
             )
         )
 
@@ -89,10 +92,11 @@ def _line(number: int, ts: int) -> str:
 def parse(folder: Path) -> None:
     """Read every line and every column, and nothing else."""
     with parquet.connect() as connection:
-        raw.create_view(connection, sealed(Layout(folder).raw_day("binance", SYMBOL, DAY)))
+        paths = path_list(sealed(Layout(folder).raw_day("binance", SYMBOL, DAY)))
+        lines = f"read_json({paths}, format = 'newline_delimited', columns = {typed(RAW_LINE)})"
         columns = "max(stream), max(ts_event), max(ts_recv), max(id), max(price), max(qty), max(side)"
         connection.execute(
-            f"SELECT {columns}, max(bid), max(bid_qty), max(ask), max(ask_qty) FROM raw"
+            f"SELECT {columns}, max(bid), max(bid_qty), max(ask), max(ask_qty) FROM {lines}"
         ).fetchall()
 
 

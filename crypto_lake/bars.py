@@ -19,13 +19,13 @@ from loguru import logger
 from msgspec import MsgspecError, Struct, convert, json, to_builtins
 
 from crypto_lake import parquet, raw
-from crypto_lake.catalog import Catalog, Interval, Recording, Source
+from crypto_lake.catalog import Catalog, Interval, Recording, Source, once_only
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, RawDataError
-from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, Layout, day_start_us
 
 # Goes up when the same raw lines would give other bars: every part is then rebuilt.
-TRANSFORM_VERSION = 1
+TRANSFORM_VERSION = 2
 _LOCK_TIMEOUT_SEC = 300
 
 
@@ -231,8 +231,8 @@ class _Plan:
         start = self._start(hour)
         end = start + HOUR_US
         sources = self.catalog.between(start, end)
-        first = min((source.start for source in sources), default=start)
         transformer = self.series.config.transformer
+        offsets = self.catalog.offsets.by_minute(sources, start, end)
         return {
             "version": TRANSFORM_VERSION,
             "step": transformer.resample_interval_sec * SECOND_US,
@@ -240,17 +240,15 @@ class _Plan:
             "hour_start": start,
             "until": self._until(hour),
             "segments": [[source.name, source.size] for source in sources],
-            "offsets": self._offsets(sources),
-            "offset_before": self.catalog.offset_before(first),
+            "offsets": [list(one) for one in offsets.items()],
             "listened": clipped(self.catalog.listened, start, end),
             "carry": to_builtins(carry),
         }
 
-    def _offsets(self, sources: list[Source]) -> list[list[int]]:
-        """The journal's offsets for the minutes in which these sources were received."""
-        start = min((source.start for source in sources), default=0) - MINUTE_US
-        end = max((source.end for source in sources), default=0)
-        return [[m, us] for m, us in sorted(self.catalog.offsets.items()) if start <= m - us <= end]
+    def sources(self, fingerprint: dict[str, Any]) -> list[Source]:
+        """Those that a fingerprint names."""
+        wanted = {name for name, _ in fingerprint["segments"]}
+        return [source for source in self.catalog.sources if source.name in wanted]
 
 
 def clipped(intervals: list[Interval], start: int, end: int) -> list[list[int]]:
@@ -280,10 +278,10 @@ def _build_part(
     connection: duckdb.DuckDBPyConnection, plan: _Plan, hour: int, fingerprint: dict[str, Any]
 ) -> PartRecord:
     series = plan.series
-    wanted = {name for name, _ in fingerprint["segments"]}
-    raw.create_view(connection, [source.path for source in plan.catalog.sources if source.name in wanted])
-    _set_variables(connection, series, fingerprint)
+    sources = plan.sources(fingerprint)
+    _set_variables(connection, series, fingerprint, sources)
     query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
+    query = query.replace("FROM raw", f"FROM {raw.lines([source.path for source in sources])}")
     try:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
     except duckdb.Error as error:
@@ -294,14 +292,21 @@ def _build_part(
     path = series.layout.part(series.exchange, series.symbol, plan.day, hour)
     compression = series.config.transformer.parquet_compression
     parquet.write(
-        connection, "FROM part ORDER BY window_start", path, compression, footer=to_builtins(record)
+        connection,
+        "FROM part ORDER BY window_start",
+        path,
+        compression,
+        footer=to_builtins(record),
     )
     connection.execute("DROP TABLE part")
     return record
 
 
 def _set_variables(
-    connection: duckdb.DuckDBPyConnection, series: Series, fingerprint: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    series: Series,
+    fingerprint: dict[str, Any],
+    sources: list[Source],
 ) -> None:
     values = {
         "symbol": series.symbol,
@@ -310,9 +315,9 @@ def _set_variables(
         "until": fingerprint["until"],
         "step": fingerprint["step"],
         "offsets": [{"minute": minute, "offset_us": offset} for minute, offset in fingerprint["offsets"]],
-        "offset_before": fingerprint["offset_before"],
         "listened": [{"start": start, "stop": stop} for start, stop in fingerprint["listened"]],
         "carry": fingerprint["carry"],
+        "deduplicate": not once_only(sources),
     }
     for name, value in values.items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})

@@ -7,9 +7,12 @@ The exchange's clock: local receipt minus the clock offset, which is the smalles
 for that stretch. Everything here is in microseconds since the epoch.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +21,6 @@ import duckdb
 from crypto_lake import journal, raw, segments
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
 
-# How far a line may lie outside its segment's stretch, since the offset differs a little from minute to minute.
-_MARGIN_US = MINUTE_US
 # How much the offset may change from one stretch to the next without the clock having been set.
 _OFFSET_DRIFT_US = 5 * SECOND_US
 
@@ -30,7 +31,8 @@ Interval = tuple[int, int]
 class Source:
     """A sealed segment. `name` is its folder and file, as fingerprints spell it; [start, end] its stretch.
 
-    `offset_us` is None where it holds no trade that was received live.
+    `received` is the same on the local clock, None where it was fetched; `trade_ids` the lowest and the highest, if the
+    journal says so and so vouches for the rest.
     """
 
     name: str
@@ -38,7 +40,8 @@ class Source:
     size: int
     start: int
     end: int
-    offset_us: int | None
+    received: Interval | None
+    trade_ids: Interval | None
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,16 @@ class Catalog:
     """All that is known about one symbol's recording around one day.
 
     `sources` in order of name; `listened` the merged stretches in which somebody listened, on the exchange's clock;
-    `offsets` what the journal measured, by minute of receipt.
+    `offsets` is how far the collector's clock was off.
     """
 
     sources: list[Source]
     listened: list[Interval]
-    offsets: dict[int, int]
+    offsets: "Offsets"
 
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
-        return [s for s in self.sources if s.start < end + _MARGIN_US and s.end >= start - _MARGIN_US]
+        return [s for s in self.sources if s.start < end and s.end >= start]
 
     def touches(self, day: date) -> bool:
         """Whether any event of the day was recorded, or somebody listened for one."""
@@ -63,15 +66,42 @@ class Catalog:
         recorded = [*((s.start, s.end) for s in self.sources), *self.listened]
         return any(first < start + DAY_US and last >= start for first, last in recorded)
 
-    def offset_before(self, start: int) -> int | None:
-        """The last offset known from sources that end before an instant; None where there is none."""
-        earlier = [s for s in self.sources if s.end < start and s.offset_us is not None]
-        return max(earlier, key=lambda s: s.end).offset_us if earlier else None
-
     @property
     def end(self) -> int:
         """The instant up to which the recording is sealed; 0 for an empty one."""
         return max([*(s.end for s in self.sources), *(end for _, end in self.listened)], default=0)
+
+
+class Offsets:
+    """The clock's offsets (µs) by minute of receipt: the journal's, else those of the symbol's own trades.
+
+    A minute of which nothing is known has the offset of the last one before it, or else of the first one there is; 0 if
+    there is none at all.
+    """
+
+    def __init__(self, known: dict[int, int]) -> None:
+        self._known = sorted(known.items())
+
+    def by_minute(self, sources: "Iterable[Source]", start: int, end: int) -> dict[int, int]:
+        """The offset of each minute in which something of these sources was received that may lie in [start, end)."""
+        received = {minute for source in sources if source.received for minute in _minutes(*source.received)}
+        found = ((minute, self._at(minute)) for minute in sorted(received))
+        return {minute: us for minute, us in found if minute - us < end and minute + MINUTE_US - us > start}
+
+    def span(self, recv_from: int, recv_to: int) -> Interval:
+        """The first and the last instant of the exchange at which what was received from … to may have happened."""
+        offsets = [(minute, self._at(minute)) for minute in _minutes(recv_from, recv_to)]
+        starts = [max(recv_from, minute) - us for minute, us in offsets]
+        return min(starts), max(min(recv_to, minute + MINUTE_US - 1) - us for minute, us in offsets)
+
+    def _at(self, minute: int) -> int:
+        if not self._known:
+            return 0
+        return self._known[max(bisect_left(self._known, (minute + 1,)) - 1, 0)][1]
+
+
+def _minutes(recv_from: int, recv_to: int) -> range:
+    return range(recv_from - recv_from % MINUTE_US, recv_to + 1, MINUTE_US)
 
 
 class Recording:
@@ -125,14 +155,17 @@ class Recording:
         found = segments.sealed(self._layout.raw_day(self._exchange, self._symbol, day))
         sizes = {path: path.stat().st_size for path in found}
         unknown = [path for path in found if (path.name, sizes[path]) not in described]
-        scanned = raw.scan(self._connection, unknown, self._symbol) if unknown else {}
+        scanned = raw.scan_files(self._connection, unknown, self._symbol) if unknown else {}
         records: list[tuple[Path | None, journal.Sealed]] = [
-            (path, described.get((path.name, sizes[path])) or scanned[path]) for path in found
+            (path, described.get((path.name, sizes[path])) or scanned[path].record) for path in found
         ]
         records += [(None, r) for r in sealed if r.segment is None]
         records.sort(key=lambda pair: _begin(pair[1]))
-        offsets = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
-        return _Folder(day, records, offsets)
+        known = [r for _, r in records if r.at]
+        measured = [(r.recv_to, r.offset_us) for r in known if r.recv_to and r.offset_us is not None]
+        measured += [pair for one in scanned.values() for pair in one.offsets.items()]
+        journalled = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
+        return _Folder(day, records, _smallest(measured), journalled)
 
 
 @dataclass(frozen=True)
@@ -141,10 +174,21 @@ class _Folder:
 
     day: date
     records: list[tuple[Path | None, journal.Sealed]]
-    offsets: dict[int, int]
+    measured: dict[int, int]
+    journalled: dict[int, int]
+
+    @cached_property
+    def offsets(self) -> dict[int, int]:
+        """By minute: what all of the collector's trades say, or where the journal does not tell, the symbol's own."""
+        return self.measured | self.journalled
 
     def offset_at(self, record: journal.Sealed, last: int | None) -> int:
         """A record's offset: its own, the collector's of that minute or the last before, else the nearest known."""
+        if not record.at and record.recv_to is not None:
+            # However lines were split over files that no journal describes, they end at the same instant.
+            at_the_end = self.offsets.get(record.recv_to - record.recv_to % MINUTE_US)
+            if at_the_end is not None:
+                return at_the_end
         if record.offset_us is not None:
             return record.offset_us
         earlier = [minute for minute in self.offsets if minute <= _begin(record)]
@@ -157,6 +201,18 @@ class _Folder:
         return next((r.offset_us for _, r in self.records if r.offset_us is not None), 0)
 
 
+def _smallest(measured: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """The smallest offset by minute; given are instants of receipt and offsets.
+
+    Of a segment the minute it ends in is taken: the journal knows the others, unless the collector died in this one.
+    """
+    found: dict[int, int] = {}
+    for at, offset in measured:
+        minute = at - at % MINUTE_US
+        found[minute] = min(offset, found.get(minute, offset))
+    return found
+
+
 def _begin(record: journal.Sealed) -> int:
     """When a record's stretch began, on the local clock (of a healed one: on the exchange's)."""
     if record.recv_from is not None:
@@ -166,16 +222,18 @@ def _begin(record: journal.Sealed) -> int:
 
 def _merge(folders: Iterable[_Folder]) -> Catalog:
     sources: list[Source] = []
-    offsets: dict[int, int] = {}
+    folders = list(folders)
+    measured = _smallest(pair for folder in folders for pair in folder.measured.items())
+    journalled = {minute: us for folder in folders for minute, us in folder.journalled.items()}
+    offsets = Offsets(measured | journalled)
     stretches: list[_Stretch] = []
     offset: int | None = None
     before: journal.Sealed | None = None
     for folder in folders:
-        offsets |= folder.offsets
         for path, record in folder.records:
             offset = folder.offset_at(record, offset)
             if path is not None and record.lines:
-                sources.append(_source(folder.day, path, record, offset))
+                sources.append(_source(folder.day, path, record, offsets))
             stretches += _stretches(record, offset)
             if before and (between := _without_a_hole(before, record)):
                 stretches.append(_Stretch(between, (between[0] - offset, between[1] - offset)))
@@ -185,11 +243,27 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
     return Catalog(sources, merged(_joined(stretches)), offsets)
 
 
-def _source(day: date, path: Path, record: journal.Sealed, offset: int) -> Source:
+def _source(day: date, path: Path, record: journal.Sealed, offsets: Offsets) -> Source:
+    received = _interval(record.recv_from, record.recv_to)
     bounds = [us for us in (record.event_from, record.event_to) if us is not None]
-    bounds += [us - offset for us in (record.recv_from, record.recv_to) if us is not None]
+    bounds += offsets.span(*received) if received else ()
     name = f"{day.isoformat()}/{path.name}"
-    return Source(name, path, record.size, min(bounds), max(bounds), record.offset_us)
+    trade_ids = _interval(record.first_trade_id, record.last_trade_id) if record.at else None
+    return Source(name, path, record.size, min(bounds), max(bounds), received, trade_ids)
+
+
+def _interval(first: int | None, last: int | None) -> Interval | None:
+    return None if first is None or last is None else (first, last)
+
+
+def once_only(sources: list[Source]) -> bool:
+    """Whether no line can lie in these sources twice.
+
+    A collector takes each id once. Lines that were landed again, by a second recording of the same stretch or by hand,
+    bring trade ids that were there, or come without a journal.
+    """
+    ranges = sorted(source.trade_ids for source in sources if source.trade_ids)
+    return len(ranges) == len(sources) and all(one[1] < other[0] for one, other in pairwise(ranges))
 
 
 class _Stretch(NamedTuple):

@@ -1,16 +1,23 @@
-"""Raw segments as DuckDB reads them: the view `raw` of the transform, and what a file holds when no journal says so."""
+"""Raw segments as DuckDB reads them: their lines, and what a file holds when no journal says so."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
 from crypto_lake import journal
 from crypto_lake.errors import RawDataError
-from crypto_lake.parquet import literal, path_list
-from crypto_lake.schema import RAW_LINE, typed
+from crypto_lake.layout import MINUTE_US
+from crypto_lake.parquet import literal, path_list, scan
+from crypto_lake.schema import RAW_LINE, Column, names, typed
 
 # 2017-01-01, before which Binance has no data: a time below is in other units, or none.
 _EARLIEST_US = 1_483_228_800_000_000
+_STAGED = ".parquet"
+# Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
+_AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
+LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
 
 
 def is_healed(path: Path) -> bool:
@@ -18,19 +25,30 @@ def is_healed(path: Path) -> bool:
     return path.name.startswith("heal_")
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
-    """Make the view `raw`: the lines of some segments, and whether they were `healed` (fetched, not received)."""
-    columns = ", ".join(f"NULL::{column.type} AS {column.name}" for column in RAW_LINE)
-    queries = [f"SELECT {columns}, false AS healed WHERE false"]
-    kinds = {healed: [path for path in paths if is_healed(path) is healed] for healed in (False, True)}
-    queries += [
-        f"SELECT *, {healed} AS healed FROM {_read_json(some)}" for healed, some in kinds.items() if some
-    ]
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW raw AS {' UNION ALL '.join(queries)}")
+def lines(paths: Sequence[Path]) -> str:
+    """The lines of segments as an SQL table with the columns of `RAW_LINE`, the numbers of quotes as they are spelt."""
+    columns = ", ".join(names(LINES))
+    segments = [path for path in paths if path.suffix != _STAGED]
+    staged = [path for path in paths if path.suffix == _STAGED]
+    tables = [_read_json(segments, LINES)] if segments else []
+    tables += [scan(staged)] if staged else []
+    if not tables:
+        nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
+        return f"(SELECT {nothing} WHERE false)"
+    return "(" + " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in tables) + ")"
 
 
-def scan(connection: duckdb.DuckDBPyConnection, paths: list[Path], symbol: str) -> dict[Path, journal.Sealed]:
-    """Records for files that the journal does not describe (`at` is 0 in them).
+class Scanned(NamedTuple):
+    """What a file holds, as the journal would have it (`at` is 0), and the clock offset by minute of receipt."""
+
+    record: journal.Sealed
+    offsets: dict[int, int]
+
+
+def scan_files(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
+) -> dict[Path, Scanned]:
+    """What is in files that the journal does not describe.
 
     Somebody was listening from such a file's first line to its last; a healed file says nothing about listening, and
     its receipt times nothing about the clock.
@@ -38,17 +56,19 @@ def scan(connection: duckdb.DuckDBPyConnection, paths: list[Path], symbol: str) 
     Raises:
         RawDataError: a file holds something other than raw lines of this symbol.
     """
+    found: dict[Path, list[_Minute]] = {path: [] for path in paths}
+    query = f"""
+        SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
+               min(ts_event), max(ts_event), min(ts_recv - ts_event),
+               min(id) FILTER (stream = 'trade'), max(id) FILTER (stream = 'trade'),
+               count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
+        FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
     try:
-        rows = connection.execute(
-            f"""SELECT filename, count(*), min(ts_recv), max(ts_recv), min(ts_event), max(ts_event),
-                       min(ts_recv - ts_event), min(id) FILTER (stream = 'trade'), max(id) FILTER (stream = 'trade'),
-                       count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
-                FROM {_read_json(paths, ", filename = true")} GROUP BY filename"""
-        ).fetchall()
+        for name, *values in connection.execute(query).fetchall():
+            found[Path(name)].append(_Minute(*values))
     except duckdb.Error as error:
         raise RawDataError(" ".join(str(error).split())) from None
-    found = {Path(path): values for path, *values in rows}
-    return {path: _record(path, symbol, found.get(path, [0] + [None] * 7 + [0])) for path in paths}
+    return {path: _scanned(path, symbol, minutes) for path, minutes in found.items()}
 
 
 _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
@@ -56,34 +76,53 @@ _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
     OR coalesce(ts_recv, 0) < {_EARLIEST_US}
     OR CASE stream
         WHEN 'trade' THEN coalesce(ts_event, 0) < {_EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
-        WHEN 'bookTicker' THEN bid IS NULL OR bid_qty IS NULL OR ask IS NULL OR ask_qty IS NULL
+        WHEN 'bookTicker' THEN ts_event IS NOT NULL OR bid IS NULL OR bid_qty IS NULL OR ask IS NULL OR ask_qty IS NULL
         ELSE true
     END"""
 
 
-def _record(path: Path, symbol: str, values: list[int | None]) -> journal.Sealed:
-    lines, recv_from, recv_to, event_from, event_to, offset, first_id, last_id, wrong = values
-    if wrong:
+class _Minute(NamedTuple):
+    """What a file holds of one minute of receipt; None where it holds no trade."""
+
+    minute: int
+    lines: int
+    recv_from: int
+    recv_to: int
+    event_from: int | None
+    event_to: int | None
+    offset_us: int | None
+    first_id: int | None
+    last_id: int | None
+    wrong: int
+
+
+def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned:
+    count = sum(one.lines for one in minutes)
+    if wrong := sum(one.wrong for one in minutes):
         raise RawDataError(
-            f"{path}: {wrong} of {lines} lines are not raw lines of {symbol}; see docs/FORMAT.md"
+            f"{path}: {wrong} of {count} lines are not raw lines of {symbol}; see docs/FORMAT.md"
         )
-    healed = is_healed(path)
-    return journal.Sealed(
+    received = None if is_healed(path) or not minutes else (minutes[0].recv_from, minutes[-1].recv_to)
+    offsets = {one.minute: one.offset_us for one in minutes if one.offset_us is not None and received}
+    record = journal.Sealed(
         at=0,
         symbol=symbol,
         segment=path.name,
-        lines=lines or 0,
+        lines=count,
         size=path.stat().st_size,
-        recv_from=None if healed else recv_from,
-        recv_to=None if healed else recv_to,
-        event_from=event_from,
-        event_to=event_to,
-        offset_us=None if healed else offset,
-        listened=[] if healed or recv_from is None or recv_to is None else [(recv_from, recv_to)],
-        first_trade_id=first_id,
-        last_trade_id=last_id,
+        recv_from=received[0] if received else None,
+        recv_to=received[1] if received else None,
+        event_from=min((one.event_from for one in minutes if one.event_from is not None), default=None),
+        event_to=max((one.event_to for one in minutes if one.event_to is not None), default=None),
+        offset_us=min(offsets.values(), default=None),
+        listened=[received] if received else [],
+        first_trade_id=min((one.first_id for one in minutes if one.first_id is not None), default=None),
+        last_trade_id=max((one.last_id for one in minutes if one.last_id is not None), default=None),
     )
+    return Scanned(record, offsets)
 
 
-def _read_json(paths: list[Path], more: str = "") -> str:
-    return f"read_json({path_list(paths)}, format = 'newline_delimited', columns = {typed(RAW_LINE)}{more})"
+def _read_json(paths: Sequence[Path], columns: tuple[Column, ...], more: str = "") -> str:
+    return (
+        f"read_json({path_list(list(paths))}, format = 'newline_delimited', columns = {typed(columns)}{more})"
+    )

@@ -145,12 +145,12 @@ def test_quotes_fit_the_trades_far_better_than_by_the_recorders_slow_clock(
     made: Config, duck: duckdb.DuckDBPyConnection
 ) -> None:
     """How often a second's last price lies within a dollar of the quote at its end: the bar's, and the one received."""
-    raw.create_view(duck, list(made.layout.base.glob("raw/binance/BTCUSDT/*/part_*.jsonl")))
+    lines = raw.lines(list(made.layout.base.glob("raw/binance/BTCUSDT/*/part_*.jsonl")))
     duck.execute(f"CREATE TEMP VIEW bars AS FROM {parquet.scan(views.bar_files(made))}")
     ((ours, received),) = duck.execute(
-        """SELECT avg((close BETWEEN b.bid - 1 AND b.ask + 1)::INT), avg((close BETWEEN q.bid - 1 AND q.ask + 1)::INT)
+        f"""SELECT avg((close BETWEEN b.bid - 1 AND b.ask + 1)::INT), avg((close BETWEEN q.bid - 1 AND q.ask + 1)::INT)
            FROM (FROM bars WHERE trade_count > 0 AND observed) AS b
-           ASOF JOIN (SELECT ts_recv, bid, ask FROM raw WHERE stream = 'bookTicker') AS q
+           ASOF JOIN (SELECT ts_recv, bid::DOUBLE AS bid, ask::DOUBLE AS ask FROM {lines} WHERE bid IS NOT NULL) AS q
                ON epoch_us(b.window_start) + 1000000 > q.ts_recv"""
     ).fetchall()
     assert ours > received + 0.2

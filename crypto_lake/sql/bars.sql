@@ -1,60 +1,42 @@
 -- One hour of raw lines to bars. One row an interval of `step` µs, from `hour_start` up to `until`.
 --
--- reads     raw         the view of the segments that may hold an event of the hour (see schema.RAW_LINE), and `healed`
+-- reads     raw         the lines of the segments that may hold an event of the hour (schema.RAW_LINE, but the numbers of
+--                       quotes are text yet); put in its place
 -- variables symbol, hour_start, hour_end, until, step            integers are µs since the epoch, UTC
---           offsets     [{minute, offset_us}]  the clock offset by minute of receipt, as the collector measured it
---           offset_before                      the last one known before these segments, or null
+--           offsets     [{minute, offset_us}]  the clock offset of each minute of receipt that the hour may need
 --           listened    [{start, stop}]        when somebody was listening, on the exchange's clock, disjoint
 --           carry       {close, bid, …}        the last values of the part before; null where there are none
+--           deduplicate                        whether a line may have been landed more than once
 --
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
 
 WITH
--- Parsed once, though looked at three times.
-lines AS MATERIALIZED (FROM raw),
-
--- A quote carries no exchange time. Its time is its receipt minus the smallest (receipt - trade time) among the
--- trades received in the same minute; a minute without trades has the offset of the last one that had some.
-journalled AS (
-    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
-),
-measured AS (
-    SELECT ts_recv // 60000000 * 60000000 AS minute, min(ts_recv - ts_event) AS offset_us
-    FROM lines
-    WHERE stream = 'trade' AND NOT healed
-    GROUP BY minute
-),
-known_offsets AS (
-    SELECT minute, coalesce(journalled.offset_us, measured.offset_us) AS offset_us
-    FROM measured FULL JOIN journalled USING (minute)
-),
-offsets AS (
-    FROM known_offsets
-    UNION ALL
-    SELECT
-        -1 AS minute,
-        coalesce(
-            getvariable('offset_before')::BIGINT,
-            (SELECT arg_min(offset_us, minute) FROM known_offsets),
-            0
-        ) AS offset_us
+-- Parsed once, though looked at twice. A trade has a time of the exchange, a quote has none.
+lines AS MATERIALIZED (
+    SELECT ts_event, ts_recv, id, price, qty, side, bid, bid_qty, ask, ask_qty FROM raw
 ),
 
--- Once each, whatever the number of times it was received. Copies differ in ts_recv at most.
+-- Once each, whatever the number of times it was landed. Copies differ in ts_recv at most. Of the two halves of each
+-- union the plan holds only one.
 trades AS (
-    SELECT
-        id,
-        min(ts_event) AS ts,
-        min(price) AS price,
-        min(qty) AS qty,
-        min(side) = 'buy' AS taker_buys
+    SELECT id, ts_event AS ts, price, qty, side = 'buy' AS taker_buys
     FROM lines
-    WHERE stream = 'trade'
+    WHERE NOT getvariable('deduplicate')
+      AND ts_event >= getvariable('hour_start')
+      AND ts_event < getvariable('hour_end')
+    UNION ALL
+    SELECT id, min(ts_event) AS ts, min(price) AS price, min(qty) AS qty, min(side) = 'buy' AS taker_buys
+    FROM lines
+    WHERE getvariable('deduplicate')
       AND ts_event >= getvariable('hour_start')
       AND ts_event < getvariable('hour_end')
     GROUP BY id
 ),
 received_quotes AS (
+    SELECT id, ts_recv, bid, bid_qty, ask, ask_qty
+    FROM lines
+    WHERE ts_event IS NULL AND NOT getvariable('deduplicate')
+    UNION ALL
     SELECT
         id,
         min(ts_recv) AS ts_recv,
@@ -63,20 +45,21 @@ received_quotes AS (
         min(ask) AS ask,
         min(ask_qty) AS ask_qty
     FROM lines
-    WHERE stream = 'bookTicker'
+    WHERE ts_event IS NULL AND getvariable('deduplicate')
     GROUP BY id
 ),
-minutes AS (
-    SELECT m.minute, o.offset_us
-    FROM (SELECT DISTINCT ts_recv // 60000000 * 60000000 AS minute FROM received_quotes) AS m
-    ASOF JOIN offsets AS o ON m.minute >= o.minute
+
+-- A quote carries no exchange time. Its time is its receipt minus the smallest (receipt - trade time) among the
+-- trades received in the same minute; a minute without trades has the offset of the last one that had some.
+offsets AS (
+    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 quotes AS (
-    SELECT q.id, q.ts_recv - m.offset_us AS ts, q.bid, q.bid_qty, q.ask, q.ask_qty
+    SELECT q.id, q.ts_recv - o.offset_us AS ts, q.bid, q.bid_qty, q.ask, q.ask_qty
     FROM received_quotes AS q
-    JOIN minutes AS m ON q.ts_recv // 60000000 * 60000000 = m.minute
-    WHERE q.ts_recv - m.offset_us >= getvariable('hour_start')
-      AND q.ts_recv - m.offset_us < getvariable('hour_end')
+    JOIN offsets AS o ON q.ts_recv // 60000000 * 60000000 = o.minute
+    WHERE q.ts_recv - o.offset_us >= getvariable('hour_start')
+      AND q.ts_recv - o.offset_us < getvariable('hour_end')
 ),
 
 traded AS (
@@ -100,7 +83,8 @@ quoted AS (
     SELECT
         ts // getvariable('step') * getvariable('step') AS start,
         count(*) AS quote_count,
-        arg_max({'bid': bid, 'bid_qty': bid_qty, 'ask': ask, 'ask_qty': ask_qty}, {'ts': ts, 'id': id}) AS last
+        -- The last by time, and by id among those received together. Only that one's numbers are worth a conversion.
+        arg_max({'bid': bid, 'bid_qty': bid_qty, 'ask': ask, 'ask_qty': ask_qty}, (ts::HUGEINT << 63) + id) AS last
     FROM quotes
     GROUP BY start
 ),
@@ -114,19 +98,13 @@ intervals AS (
 filled AS (
     SELECT
         i.start,
-        t.*  EXCLUDE (start, open, high, low, close),
+        t.* EXCLUDE (start, open, high, low, close),
         t.open::DOUBLE AS open,
         t.high::DOUBLE AS high,
         t.low::DOUBLE AS low,
         coalesce(last_value(t.close::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').close) AS close,
         coalesce(q.quote_count, 0) AS quote_count,
-        coalesce(last_value(q.last.bid::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').bid) AS bid,
-        coalesce(last_value(q.last.bid_qty::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').bid_qty) AS bid_qty,
-        coalesce(last_value(q.last.ask::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').ask) AS ask,
-        coalesce(last_value(q.last.ask_qty::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').ask_qty) AS ask_qty,
-        coalesce(
-            last_value((q.last.ask - q.last.bid)::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').spread
-        ) AS spread,
+        last_value(q.last IGNORE NULLS) OVER so_far AS quote,
         coalesce(l.stop >= i.start + getvariable('step'), false) AS observed
     FROM intervals AS i
     LEFT JOIN traded AS t USING (start)
@@ -149,11 +127,13 @@ SELECT
     volume_quote::DOUBLE / volume_base::DOUBLE AS vwap,
     coalesce(trade_count, 0)::INTEGER AS trade_count,
     quote_count::INTEGER AS quote_count,
-    bid,
-    bid_qty,
-    ask,
-    ask_qty,
-    spread,
+    coalesce(quote.bid::DOUBLE, getvariable('carry').bid) AS bid,
+    coalesce(quote.bid_qty::DOUBLE, getvariable('carry').bid_qty) AS bid_qty,
+    coalesce(quote.ask::DOUBLE, getvariable('carry').ask) AS ask,
+    coalesce(quote.ask_qty::DOUBLE, getvariable('carry').ask_qty) AS ask_qty,
+    coalesce(
+        (quote.ask::DECIMAL(18, 8) - quote.bid::DECIMAL(18, 8))::DOUBLE, getvariable('carry').spread
+    ) AS spread,
     observed,
     first_trade_id,
     last_trade_id
