@@ -13,7 +13,7 @@ from pyarrow import parquet as pq
 from crypto_lake import backfill, config, parquet
 from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Candle
+from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
@@ -29,9 +29,15 @@ OVER = START + 3 * DAY_US
 class Scripted:
     """A client that answers what it was given, and counts."""
 
+    candles_at_once = 1000
+
     def __init__(self, candles: list[Candle]) -> None:
         self.candles = candles
         self.asked = 0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.asked, 2 * self.asked)
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         return frozenset(symbols)

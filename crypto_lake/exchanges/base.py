@@ -78,8 +78,24 @@ class Candle(NamedTuple):
     taker_buy_quote: str
 
 
+class Usage(NamedTuple):
+    """What was asked of an exchange: requests sent, and their weight by the exchange's own tariff."""
+
+    requests: int
+    weight: int
+
+
 class RestClient(Protocol):
-    """The exchange's request interface. Every method raises `ExchangeError` where no usable answer came."""
+    """The exchange's request interface. Every method raises `ExchangeError` where no usable answer came.
+
+    `candles_at_once` is how many minutes of candles one request brings at most.
+    """
+
+    candles_at_once: int
+
+    @property
+    def usage(self) -> Usage:
+        """What this client has asked so far."""
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         """Those of the symbols that the exchange lists, whether they trade at this moment or not."""

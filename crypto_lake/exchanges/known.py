@@ -26,6 +26,7 @@ def rest_client(name: str, rest_url: str) -> RestClient:
     """
     wire(name)
     # Imported late: httpx costs a tenth of a second and 10 MB, and a running collector does not need it.
+    from crypto_lake.exchanges.binance_http import BinanceHttp  # noqa: PLC0415
     from crypto_lake.exchanges.binance_rest import BinanceRest  # noqa: PLC0415
 
-    return BinanceRest(rest_url)
+    return BinanceRest(BinanceHttp(rest_url))
