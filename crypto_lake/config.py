@@ -78,9 +78,18 @@ class Transformer(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Checks(Struct, forbid_unknown_fields=True, frozen=True):
-    """From which share of unobserved seconds a day's recording is worth a warning."""
+    """From where on a day is worth a warning.
+
+    `max_unobserved_share` of its seconds, `max_jump` of a price as a share of itself, `max_quote_silence_sec` of
+    listening without a quote, `max_clock_offset_sec` of the collector's clock against the exchange's, and
+    `max_clock_drift_sec` of that offset against the day's median.
+    """
 
     max_unobserved_share: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    max_jump: Annotated[float, Meta(gt=0)] = 0.1
+    max_quote_silence_sec: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    max_clock_offset_sec: Annotated[float, Meta(gt=0)] = 2
+    max_clock_drift_sec: Annotated[float, Meta(gt=0)] = 1
 
 
 class Config(Struct, forbid_unknown_fields=True, frozen=True):

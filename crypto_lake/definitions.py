@@ -15,7 +15,7 @@ defs = dg.Definitions(
     asset_checks=asset_checks.ALL,
     jobs=[automation.make_bars, automation.compact, automation.validate, automation.backfill_candles],
     schedules=[automation.bars_every_5_minutes, automation.compaction_nightly],
-    sensors=[automation.new_segments],
+    sensors=[automation.new_segments, automation.validation_after_compaction],
     resources=resources.RESOURCES,
     executor=dg.in_process_executor,
 )

@@ -175,8 +175,17 @@ class Layout:
         return self.base / "logs"
 
     def validation(self, day: date) -> Path:
-        """The verdicts of a day's checks."""
+        """The verdicts of a day's checks, for programs."""
         return self.logs / "validation" / f"{day.isoformat()}.json"
+
+    def validation_page(self, day: date) -> Path:
+        """The verdicts of a day's checks, for people."""
+        return self.validation(day).with_suffix(".html")
+
+    @property
+    def validation_lock(self) -> Path:
+        """Keeps two runs off the reports."""
+        return self.base / "state" / "locks" / "validation.lock"
 
     @property
     def collector_status(self) -> Path:

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any
 
 from loguru import logger
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from collector_daemon.startup import check_symbols
-from crypto_lake import bars, parquet, publish, views
+from crypto_lake import bars, checks, parquet, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
@@ -24,6 +23,7 @@ from crypto_lake.layout import DAY_US, Layout, day_start_us
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
 _WIDE = 140
+_MOST_PAGES = 5
 
 
 def now_us() -> int:
@@ -59,10 +59,10 @@ def _make(config: Config, days: list[date]) -> None:
 
 
 def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) -> set[date]:
-    """The days that a listing of the layout has for any recorded symbol."""
+    """The days that a listing of the layout has for any symbol."""
     return {
         day
-        for series in Series.recorded(config)
+        for series in checks.every_series(config)
         for day in listing(config.layout, series.exchange, series.symbol)
     }
 
@@ -86,17 +86,11 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
 
 
 def validate(config: Config, days: list[date]) -> list[Verdict]:
-    """Check those of the days that have bars, and leave the verdicts in `logs/validation/`."""
-    recorded = _days_of(config, Layout.bar_days)
-    found = launch.execute(defs, "validate", [day for day in days if day in recorded])
-    # Of a day that is not compacted the daily file's checks look at nothing.
-    compacted = _days_of(config, Layout.daily_days)
-    verdicts = [one for one in found if one.asset != "daily_bars" or one.day in compacted]
-    for day in sorted({verdict.day for verdict in verdicts}):
-        report = [_as_json(verdict) for verdict in verdicts if verdict.day == day]
-        text = parquet.canonical({"day": str(day), "checks": report}) + "\n"
-        publish.write(config.layout.validation(day), text.encode())
-    return verdicts
+    """Check those of the days that have bars or candles; the runs leave the verdicts in `logs/validation/`."""
+    known = _days_of(config, Layout.bar_days) | _days_of(config, Layout.candle_days)
+    found = launch.execute(defs, "validate", [day for day in days if day in known])
+    # Of a day that is not compacted the daily file's checks look at nothing, and so on.
+    return [one for one in found if one.metadata["symbols_checked"]]
 
 
 def backfill(config: Config, days: list[date]) -> None:
@@ -127,15 +121,6 @@ def _progress(what: str, days: int) -> Iterator[None]:
             yield
         finally:
             logger.remove(sink)
-
-
-def _as_json(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "asset": verdict.asset,
-        "check": verdict.check,
-        "outcome": verdict.outcome,
-        "metadata": verdict.metadata,
-    }
 
 
 def console() -> Console:
@@ -171,7 +156,11 @@ def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
     for one in sorted(verdicts, key=lambda v: (v.day, v.asset, v.check)):
         table.add_row(str(one.day), one.asset, one.check, one.outcome, f"{one.metadata['offending_rows']:,}")
     page.print(table)
-    if any(one.outcome != "passed" for one in verdicts):
-        where = config.layout.logs / "validation"
-        page.print(f"The first offending rows: {where}", highlight=False, soft_wrap=True, markup=False)
+    for day in sorted({one.day for one in verdicts if one.outcome != "passed"})[-_MOST_PAGES:]:
+        where = config.layout.validation_page(day)
+        page.print(
+            f"{day}, with the first offending rows: {where}", highlight=False, soft_wrap=True, markup=False
+        )
+    where = config.layout.validation_page(verdicts[0].day).parent
+    page.print(f"The reports: {where}", highlight=False, soft_wrap=True, markup=False)
     return sum(one.outcome == "failed" for one in verdicts)

@@ -31,6 +31,11 @@ def create(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
         for path in sorted(set(paths) - set(readable)):
             logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(readable)}")
+    resample(connection, config)
+
+
+def resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Make the views of longer bars, over a `bars_1s` that is there."""
     template = (files("crypto_lake") / "sql" / "views.sql").read_text(encoding="utf-8")
     step = config.transformer.resample_interval_sec * SECOND_US
     connection.execute(template.replace("{step}", str(step)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_lake import config, definitions, views
+from crypto_lake import checks, config, definitions, report, views
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import automation, launch
 from crypto_lake.defs.resources import RESOURCES, Lake
@@ -49,7 +49,11 @@ def run(
 
 
 def verdicts(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], bool]:
-    return {(v.check_name, v.partition): v.passed for v in result.get_asset_check_evaluations()}
+    """Whether a check passed on every asset that has it, by name and day."""
+    found: dict[tuple[str, str | None], bool] = {}
+    for v in result.get_asset_check_evaluations():
+        found[v.check_name, v.partition] = v.passed and found.get((v.check_name, v.partition), True)
+    return found
 
 
 def test_the_code_location_loads_without_a_warning() -> None:
@@ -129,6 +133,63 @@ def test_a_configuration_that_is_wrong_fails_the_run_with_its_line(
     failure = result.get_step_failure_events()[0].step_failure_data.error
     assert failure
     assert "collector.no_such_key: unknown key" in failure.to_string()
+
+
+def test_every_check_is_evaluated_for_each_day_of_a_range_and_is_in_its_report(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR), trade(4, START + 25 * HOUR)])
+    assert run(instance, "compact", DAY, TOMORROW).success
+    result = run(instance, "validate", DAY, TOMORROW)
+    found = {
+        (v.asset_key.to_user_string(), v.check_name, v.partition)
+        for v in result.get_asset_check_evaluations()
+    }
+    every = {(asset, check.name) for asset, some in checks.ON.items() for check in some}
+    assert {(asset, name, str(day)) for asset, name in every for day in (DAY, TOMORROW)} <= found
+    assert verdicts(result)["trade_ids_contiguous", str(DAY)]
+    assert not verdicts(result)["trade_ids_contiguous", str(TOMORROW)]
+    for day in (DAY, TOMORROW):
+        reported = {(check["asset"], check["check"]) for check in report.read(lake, day)}
+        assert reported == {(asset, name) for asset, name in every if asset != "candles_1m"}
+        assert lake.layout.validation_page(day).exists()
+
+
+def test_bars_and_daily_files_do_not_wait_for_the_exchange_to_be_compared_with_it(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    names = {name for name, _ in verdicts(run(instance, "compact", DAY))}
+    assert "trade_ids_contiguous" in names
+    assert "equals_exchange_candles" not in names
+
+
+def test_a_severity_is_that_of_what_was_found(instance: dg.DagsterInstance, lake: Config) -> None:
+    """Nobody answers where the exchange should be: no failure of the day, and no proof."""
+    land(lake, [trade(1, START + HOUR)])
+    assert run(instance, "compact", DAY).success
+    (found,) = [
+        v
+        for v in run(instance, "validate", DAY).get_asset_check_evaluations()
+        if v.check_name == "equals_exchange_candles"
+    ]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_a_compaction_is_followed_by_all_checks_of_its_days(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    result = run(instance, "compact", DAY)
+    context = dg.build_run_status_sensor_context(
+        "validation_after_compaction",
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        dagster_event=result.get_run_success_event(),
+    )
+    request = automation.validation_after_compaction(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags == {"dagster/partition": str(DAY)}
 
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:

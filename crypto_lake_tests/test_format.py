@@ -75,6 +75,7 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.manifest(daily),
         layout.candles("binance", "SOLUSDT", DAY),
         layout.validation(DAY),
+        layout.validation_page(DAY),
         layout.collector_status,
         layout.database,
     ]

@@ -5,7 +5,7 @@ The captures lie beside the checkout (`../shared/data`) and are not part of the 
 
 import asyncio
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from collector_daemon.clock import SystemClock
 from collector_daemon.daemon import run
 from crypto_lake import bars, checks, config, daily, parquet, raw, views
 from crypto_lake.bars import Series
+from crypto_lake.checks import Means
+from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Config
-from crypto_lake.layout import day_start_us
+from crypto_lake.exchanges.base import Candle
+from crypto_lake.layout import day_of, day_start_us
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import SimulatedExchange, running
 from crypto_lake.simulator.replay import Replay
@@ -130,10 +133,12 @@ def test_bars_equal_those_made_in_plain_decimal_arithmetic(
 
 def test_the_trades_of_both_days_are_proved_complete(made: Config, duck: duckdb.DuckDBPyConnection) -> None:
     series = [Series(made, "binance", "BTCUSDT")]
-    assert [checks.run(checks.TRADE_IDS_CONTIGUOUS, duck, series, day, OVER).passed for day in DAYS] == [
-        True,
-        True,
-    ]
+    with ExchangeCandles() as reference:
+        means = Means(duck, reference, OVER)
+        verdicts = [
+            checks.run(checks.TRADE_IDS_CONTIGUOUS, "raw_segments", series, day, means) for day in DAYS
+        ]
+    assert [verdict.passed for verdict in verdicts] == [True, True]
     ids = "max(last_trade_id) - min(first_trade_id) + 1"
     total = duck.execute(
         f"SELECT sum(trade_count), {ids} FROM {parquet.scan(views.bar_files(made))}"
@@ -154,3 +159,40 @@ def test_quotes_fit_the_trades_far_better_than_by_the_recorders_slow_clock(
                ON epoch_us(b.window_start) + 1000000 > q.ts_recv"""
     ).fetchall()
     assert ours > received + 0.2
+
+
+class CandleFiles:
+    """The exchange's own candles of then, from the files beside the capture."""
+
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset(symbols)
+
+    async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        rows = csv.reader((DATA / "candles" / f"{symbol}-1m-{day_of(start_us)}.csv").read_text().splitlines())
+        candles = [
+            Candle._make(
+                [int(row[0]) * 1000, *row[1:6], int(row[6]) * 1000 + 999, row[7], int(row[8]), *row[9:11]]
+            )
+            for row in rows
+        ]
+        return [candle for candle in candles if start_us <= candle.open_time < end_us]
+
+    async def aclose(self) -> None:
+        pass
+
+
+def test_the_check_against_the_exchanges_candles_holds_for_every_whole_minute(
+    made: Config, duck: duckdb.DuckDBPyConnection
+) -> None:
+    """Minutes outside 23:55 to 00:04 were not recorded: they warn, with the reason, and do not fail."""
+    series = [Series(made, "binance", "BTCUSDT")]
+    with ExchangeCandles(lambda *_: CandleFiles()) as reference:
+        means = Means(duck, reference, OVER)
+        verdicts = [
+            checks.run(checks.EQUALS_EXCHANGE_CANDLES, "daily_bars", series, day, means) for day in DAYS
+        ]
+    assert [verdict.outcome for verdict in verdicts] == ["warning", "warning"]
+    excused = [
+        (f"{row['first']:%H:%M}", f"{row['last']:%H:%M}") for v in verdicts for row in v.rows["BTCUSDT"]
+    ]
+    assert excused == [("00:00", "23:53"), ("23:54", "23:54"), ("00:05", "23:59")]

@@ -1,54 +1,65 @@
-"""The asset checks, made from the tables in `crypto_lake/checks.py`; partitioned by day, like what they check."""
+"""The asset checks, made from the table in `crypto_lake/checks/`; partitioned by day, like what they check."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import checks
-from crypto_lake.bars import Series
-from crypto_lake.checks import Check
+from crypto_lake import checks, report
+from crypto_lake.checks import Check, Verdict
+from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.defs import metadata
-from crypto_lake.defs.assets import bars_1s, daily_bars
+from crypto_lake.defs.assets import bars_1s
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]
 
 
-def _asset_check(check: Check, asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    severity = dg.AssetCheckSeverity[check.severity]
-
+def _asset_check(check: Check, asset: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(  # type: ignore[arg-type]  # its type knows no generators, its code does
         name=check.name,
         asset=asset,
+        # What is asked of raw and candles, the bars answer.
+        additional_deps=[] if asset in {"bars_1s", "daily_bars"} else [bars_1s],
         description=check.description,
         blocking=check.blocking,
         partitions_def=DAILY,
     )
     def run(context: dg.AssetCheckExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Results:
-        with connected(duckdb) as db:
-            series = Series.recorded(lake.config())
-            verdicts = [checks.run(check, db, series, day, lake.now_us()) for day in days_of(context)]
+        verdicts = list(_verdicts(context, lake, duckdb, check, asset))
         # A result is stored for the run's partition, and for none where the run has a range: an evaluation for each.
         for verdict in verdicts if len(verdicts) > 1 else []:
             yield dg.AssetCheckEvaluation(
-                asset_key=asset.key,
+                asset_key=dg.AssetKey(asset),
                 check_name=check.name,
                 passed=verdict.passed,
                 metadata=metadata.of_verdict(verdict),
-                severity=severity,
+                severity=dg.AssetCheckSeverity[verdict.severity],
                 partition=verdict.day.isoformat(),
             )
+        worst = min(verdicts, key=lambda verdict: ("failed", "warning", "passed").index(verdict.outcome))
         yield dg.AssetCheckResult(
-            passed=all(verdict.passed for verdict in verdicts),
+            passed=worst.passed,
             metadata=metadata.of_verdict(verdicts[-1]),
-            severity=severity,
+            severity=dg.AssetCheckSeverity[worst.severity],
         )
 
     return run
 
 
-ALL = [_asset_check(check, bars_1s) for check in checks.ON_BARS] + [
-    _asset_check(check, daily_bars) for check in checks.ON_DAILY
-]
+def _verdicts(
+    context: dg.AssetCheckExecutionContext, lake: Lake, duckdb: DuckDBResource, check: Check, asset: str
+) -> Iterator[Verdict]:
+    """The verdicts on the days of a run, each entered into its day's report."""
+    config = lake.config()
+    with connected(duckdb) as db, ExchangeCandles() as reference:
+        means = checks.Means(db, reference, lake.now_us())
+        series = checks.every_series(config)
+        for day in days_of(context):
+            found = checks.run(check, asset, series, day, means)
+            report.enter(db, config, asset, found, means.now_us)
+            yield found
+
+
+ALL = [_asset_check(check, asset) for asset, some in checks.ON.items() for check in some]

@@ -15,6 +15,7 @@ from crypto_lake import bars, segments
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments
+from crypto_lake.defs.partitions import days_tags
 from crypto_lake.defs.resources import Lake, connected
 
 # How far back the sensor looks each minute, and how far at night; older folders change by hand, and are then asked
@@ -25,9 +26,15 @@ _DAYS_A_TICK = 3
 _NIGHTS_TO_CATCH_UP = 7
 _CADENCE_SEC = 300
 
-make_bars = dg.define_asset_job("make_bars", selection=[bars_1s])
-compact = dg.define_asset_job("compact", selection=[bars_1s, daily_bars])
-validate = dg.define_asset_job("validate", selection=dg.AssetSelection.checks_for_assets(bars_1s, daily_bars))
+_proof = dg.AssetSelection.checks(dg.AssetCheckKey(raw_segments.key, "trade_ids_contiguous"))
+# What wants the exchange is asked by `validate`: neither bars nor daily files wait for it.
+_comparison = dg.AssetSelection.checks(dg.AssetCheckKey(daily_bars.key, "equals_exchange_candles"))
+
+make_bars = dg.define_asset_job("make_bars", selection=dg.AssetSelection.assets(bars_1s) | _proof)
+compact = dg.define_asset_job(
+    "compact", selection=(dg.AssetSelection.assets(bars_1s, daily_bars) | _proof) - _comparison
+)
+validate = dg.define_asset_job("validate", selection=dg.AssetSelection.all_asset_checks())
 backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m])
 
 
@@ -117,6 +124,17 @@ def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDB
         cursor=cursor,
         asset_events=[_landing(config, day) for day in changed[-1:] if day == _today(lake)],
     )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[compact],
+    request_job=validate,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def validation_after_compaction(context: dg.RunStatusSensorContext) -> dg.RunRequest:
+    """All checks of the days of a compaction, when it is done: the end of the night's work."""
+    return dg.RunRequest(run_key=context.dagster_run.run_id, tags=days_tags(context.dagster_run.tags))
 
 
 def _job_for(config: Config, day: date) -> str:

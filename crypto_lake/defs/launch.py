@@ -16,13 +16,11 @@ from dagster._core.errors import (
 from dagster._core.instance import InstanceRef
 
 import crypto_lake
+from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
 from crypto_lake.errors import ConfigError, LakeError
 
 # The tag of a run that a person waits for: it does not sit out the exchange's troubles.
 BY_COMMAND = "crypto_lake/by_command"
-_PARTITION = "dagster/partition"
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 # A command's output is on the terminal already; capturing it costs two processes, which Ctrl-C makes complain.
 _NO_CAPTURE = {
     "compute_logs": {
@@ -94,7 +92,7 @@ def execute(defs: dg.Definitions, job_name: str, days: list[date]) -> list[Verdi
 def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> list[Verdict]:
     first, last = days[0].isoformat(), days[-1].isoformat()
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
-    tags = {_PARTITION: first} if first == last else {_RANGE_START: first, _RANGE_END: last}
+    tags = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
     tags[BY_COMMAND] = "true"
     try:
         result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags)

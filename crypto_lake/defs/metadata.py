@@ -71,6 +71,7 @@ def of_candles(backfilled: list[Backfilled]) -> Metadata:
 def of_verdict(verdict: Verdict) -> Metadata:
     """How many rows offend, by symbol, and the first of them."""
     return {
+        "symbols_checked": len(verdict.counts),
         "offending_rows": sum(verdict.counts.values()),
         **{f"offending_rows_{symbol}": count for symbol, count in verdict.counts.items()},
         "first_rows": _table(
@@ -91,9 +92,9 @@ def _totals(numbers: Rows) -> Metadata:
 
 
 def _table(rows: Rows) -> dg.MarkdownMetadataValue:
-    """Rows as a Markdown table; the keys of the first are the columns."""
+    """Rows as a Markdown table; the keys of all are the columns."""
     if not rows:
         return dg.MetadataValue.md("none")
-    names = list(rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, ["---"] * len(names), *([str(row.get(name, "")) for name in names] for row in rows)]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))

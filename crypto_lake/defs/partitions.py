@@ -1,14 +1,23 @@
 """Daily UTC partitions, today's included, and which of them a run is about."""
 
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
 
 # Binance opened in July 2017; nothing of it can be older.
 FIRST_DAY = "2017-07-01"
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
 
 
 def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
     """The days of a run, oldest first: one, or those of a range."""
     return sorted(date.fromisoformat(key) for key in context.partition_keys)
+
+
+def days_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those tags of a run that say which days it is about."""
+    return {name: value for name, value in tags.items() if name in {PARTITION, RANGE_START, RANGE_END}}

@@ -1,21 +1,26 @@
--- Stretches of bars in which nobody was listening, longest first. Those before the symbol was recorded at all do not count.
--- reads `bars`; variables: recorded_before (whether an earlier day has bars), step (µs)
-WITH counted AS (
-    SELECT window_start, observed
-    FROM bars
-    WHERE getvariable('recorded_before')
-       OR window_start >= (SELECT min(window_start) FROM bars WHERE observed)
+-- Stretches in which nobody was listening, longest first. Those before the symbol was recorded at all do not count.
+-- variables: listened ([{start, stop}], disjoint), start, until (of the day, µs), step (µs)
+--            recorded_before (whether there is an earlier day)
+WITH listened AS (
+    SELECT unnest(getvariable('listened')::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
+),
+seconds AS (
+    SELECT unnest(range(getvariable('start'), getvariable('until'), getvariable('step'))) AS second
+),
+counted AS (
+    SELECT s.second, coalesce(l.stop >= s.second + getvariable('step'), false) AS observed
+    FROM seconds AS s
+    ASOF LEFT JOIN listened AS l ON s.second >= l.start
+    WHERE getvariable('recorded_before') OR s.second >= (SELECT min(start) FROM listened)
 ),
 numbered AS (
-    SELECT
-        window_start,
-        epoch_us(window_start) // getvariable('step') - row_number() OVER (ORDER BY window_start) AS stretch
+    SELECT second, second // getvariable('step') - row_number() OVER (ORDER BY second) AS stretch
     FROM counted
     WHERE NOT observed
 )
 SELECT
-    min(window_start) AS "from",
-    max(window_start) AS "to",
+    make_timestamptz(min(second)) AS "from",
+    make_timestamptz(max(second) + getvariable('step')) AS "to",
     count(*) * getvariable('step') // 1000000 AS seconds,
     round(count(*) / (SELECT count(*) FROM counted), 6) AS share
 FROM numbered

@@ -1,0 +1,229 @@
+"""The checks: each is a query (`sql/checks/`) that returns the offending rows of a symbol's day; none means passed.
+
+`ON` is the table of what is checked where; the Dagster checks, the `validate` command, the report and the
+demo's verdicts are all made from it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from crypto_lake.bars import Series
+from crypto_lake.checks import on_bars, on_candles, on_raw
+from crypto_lake.checks.reference import ExchangeCandles
+from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.config import Config
+from crypto_lake.errors import LakeError
+
+Severity = Literal["ERROR", "WARN"]
+Outcome = Literal["passed", "warning", "failed"]
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule about a symbol's day. `offending` returns the rows that break it.
+
+    `blocking` keeps what lies downstream from being made. A row with a `reason` is excused by it: it warns, whatever
+    the severity.
+    """
+
+    name: str
+    severity: Severity
+    blocking: bool
+    description: str
+    offending: Callable[[Subject], Rows]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one check on one day, of those symbols that have something to look at.
+
+    `counts` has the number of offending rows, `rows` the first, by symbol. `severity` is that of the worst row.
+    """
+
+    check: Check
+    day: date
+    counts: dict[str, int]
+    rows: dict[str, Rows] = field(default_factory=dict)
+    severity: Severity = "ERROR"
+
+    @property
+    def passed(self) -> bool:
+        """Whether no symbol has an offending row."""
+        return not any(self.counts.values())
+
+    @property
+    def outcome(self) -> Outcome:
+        """`passed`, or by severity."""
+        if self.passed:
+            return "passed"
+        return "warning" if self.severity == "WARN" else "failed"
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what checks are evaluated: a DuckDB, where the exchange's candles come from, and the time (µs UTC)."""
+
+    connection: duckdb.DuckDBPyConnection
+    reference: ExchangeCandles
+    now_us: int
+
+
+def run(check: Check, asset: str, all_series: list[Series], day: date, means: Means) -> Verdict:
+    """Apply a check to a day of all symbols of which the asset has files.
+
+    Raises:
+        LakeError: a file cannot be read.
+    """
+    found: dict[str, Rows] = {}
+    for series in all_series:
+        if paths := files_of(asset, series, day):
+            subject = Subject(means.connection, series, day, means.now_us, paths, means.reference)
+            try:
+                found[series.symbol] = check.offending(subject)
+            except duckdb.Error as error:
+                raise LakeError(f"{series.symbol} {day}: {check.name} cannot be told: {error}") from None
+    excused = all(row.get("reason") for rows in found.values() for row in rows)
+    return Verdict(
+        check,
+        day,
+        counts={symbol: len(rows) for symbol, rows in found.items()},
+        rows={symbol: rows[:_SHOWN] for symbol, rows in found.items() if rows},
+        severity="WARN" if excused and any(found.values()) else check.severity,
+    )
+
+
+def files_of(asset: str, series: Series, day: date) -> list[Path]:
+    """What an asset's checks look at of a symbol's day; for raw the bars, which tell of it. May be none."""
+    layout, exchange, symbol = series.layout, series.exchange, series.symbol
+    daily, candles = layout.daily(exchange, symbol, day), layout.candles(exchange, symbol, day)
+    if asset == "daily_bars":
+        return [daily] if daily.exists() else []
+    if asset == "candles_1m":
+        return [candles] if candles.exists() else []
+    return layout.bar_files(exchange, symbol, day)
+
+
+def every_series(config: Config) -> list[Series]:
+    """Every symbol that has raw files, bars or candles."""
+    recorded = Series.recorded(config)
+    known = {(series.exchange, series.symbol) for series in recorded}
+    return recorded + [
+        Series(config, exchange.name, symbol)
+        for exchange in config.exchanges
+        for symbol in config.layout.candle_symbols(exchange.name)
+        if (exchange.name, symbol) not in known
+    ]
+
+
+SCHEMA_MATCHES = Check(
+    "schema_matches",
+    "ERROR",
+    blocking=True,
+    description="Columns and their types are the declared ones.",
+    offending=on_bars.schema,
+)
+NO_DUPLICATE_SECONDS = Check(
+    "no_duplicate_seconds",
+    "ERROR",
+    blocking=True,
+    description="No second has two bars.",
+    offending=on_bars.duplicate_seconds,
+)
+NO_MISSING_SECONDS = Check(
+    "no_missing_seconds",
+    "ERROR",
+    blocking=False,
+    description="Every second of the day (while it lasts: of what was made of it) has its bar.",
+    offending=on_bars.missing_seconds,
+)
+PRICES_ARE_CONSISTENT = Check(
+    "prices_are_consistent",
+    "ERROR",
+    blocking=True,
+    description="low ≤ open, close ≤ high; vwap within; spread ≥ 0; takers bought no more than was traded.",
+    offending=on_bars.inconsistent_prices,
+)
+NO_ABSURD_JUMP = Check(
+    "no_absurd_jump",
+    "WARN",
+    blocking=False,
+    description="No price moves by more than checks.max_jump from one bar to the next, or inside one.",
+    offending=on_bars.jumps,
+)
+CHECKSUM_MATCHES = Check(
+    "checksum_matches",
+    "ERROR",
+    blocking=False,
+    description="The daily file is, byte for byte, the one that was verified when it was made.",
+    offending=on_bars.wrong_checksum,
+)
+TRADE_IDS_CONTIGUOUS = Check(
+    "trade_ids_contiguous",
+    "WARN",
+    blocking=False,
+    description="No trade id is missing since the last trade of the day before: the proof of completeness.",
+    offending=on_raw.holes,
+)
+STREAM_DOWNTIME = Check(
+    "stream_downtime",
+    "WARN",
+    blocking=False,
+    description="Since the first recording, nobody listened in at most checks.max_unobserved_share of the seconds.",
+    offending=on_raw.downtime,
+)
+QUOTES_FRESH = Check(
+    "quotes_fresh",
+    "WARN",
+    blocking=False,
+    description="While somebody listened, quotes came, and never none for checks.max_quote_silence_sec.",
+    offending=on_raw.stale_quotes,
+)
+CLOCK_OFFSET = Check(
+    "clock_offset",
+    "WARN",
+    blocking=False,
+    description="The collector's clock was within checks.max_clock_offset_sec of the exchange's, and did not drift.",
+    offending=on_raw.clock_errors,
+)
+EQUALS_EXCHANGE_CANDLES = Check(
+    "equals_exchange_candles",
+    "ERROR",
+    blocking=False,
+    description="Each minute equals the exchange's own candle in nine columns; where trades may be missing, it warns.",
+    offending=on_candles.differences_from_exchange,
+)
+BACKFILL_AGREES_WITH_LIVE = Check(
+    "backfill_agrees_with_live",
+    "WARN",
+    blocking=False,
+    description="Backfilled candles equal the bars that were recorded of the same minutes.",
+    offending=on_candles.differences_from_backfill,
+)
+
+# By asset.
+ON: dict[str, tuple[Check, ...]] = {
+    "raw_segments": (TRADE_IDS_CONTIGUOUS, STREAM_DOWNTIME, QUOTES_FRESH, CLOCK_OFFSET),
+    "bars_1s": (
+        SCHEMA_MATCHES,
+        NO_DUPLICATE_SECONDS,
+        NO_MISSING_SECONDS,
+        PRICES_ARE_CONSISTENT,
+        NO_ABSURD_JUMP,
+    ),
+    "daily_bars": (
+        SCHEMA_MATCHES,
+        NO_DUPLICATE_SECONDS,
+        NO_MISSING_SECONDS,
+        PRICES_ARE_CONSISTENT,
+        NO_ABSURD_JUMP,
+        CHECKSUM_MATCHES,
+        EQUALS_EXCHANGE_CANDLES,
+    ),
+    "candles_1m": (SCHEMA_MATCHES, BACKFILL_AGREES_WITH_LIVE),
+}

@@ -1,0 +1,56 @@
+"""Our 1-minute bars held against the exchange's own candles, nine columns to the last bit."""
+
+import itertools
+from dataclasses import replace
+
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from crypto_lake import parquet, views
+from crypto_lake.checks.reference import NINE
+from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.errors import ExchangeError
+from crypto_lake.layout import MINUTE_US
+
+
+def differences_from_exchange(subject: Subject) -> Rows:
+    """Minutes that differ from the exchange's. Where trades may be missing they have a `reason`, and are stretches."""
+    try:
+        candles = subject.reference.of(subject.series, subject.day)
+    except ExchangeError as error:
+        return [{"reason": f"the exchange gave no candles to compare with: {error}"}]
+    rows = _differences(subject, candles)
+    return [row for row in rows if not row["reason"]] + _stretches([row for row in rows if row["reason"]])
+
+
+def differences_from_backfill(subject: Subject) -> Rows:
+    """Backfilled candles that differ from what we recorded of the same minutes, where nothing of these is missing."""
+    series = subject.series
+    candles = pq.read_table(*subject.files, columns=["window_start", *NINE])
+    recorded = series.layout.bar_files(series.exchange, series.symbol, subject.day)
+    rows = _differences(replace(subject, files=recorded), candles) if recorded else []
+    return [row for row in rows if not row["reason"] and row["candle"]]
+
+
+def _differences(subject: Subject, candles: pa.Table) -> Rows:
+    if MINUTE_US % subject.step:
+        return [{"reason": "bars of this length do not make up minutes", "candle": False}]
+    connection = subject.connection
+    connection.register("candles", candles)
+    connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {parquet.scan(subject.files)}")
+    views.resample(connection, subject.series.config)
+    return subject.query(
+        "equals_exchange_candles",
+        step=subject.step,
+        id_before=subject.trade_id_before(),
+        id_after=subject.trade_id_after(),
+    )
+
+
+def _stretches(rows: Rows) -> Rows:
+    """Minutes that differ for the same reason, told as one row."""
+    return [
+        {"reason": reason, "minutes": len(minutes), "first": minutes[0], "last": minutes[-1]}
+        for reason, group in itertools.groupby(rows, key=lambda row: str(row["reason"]))
+        if (minutes := [row.get("minute") for row in group])
+    ]

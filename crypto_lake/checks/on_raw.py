@@ -1,0 +1,73 @@
+"""What is asked of the recording: is a trade missing, was somebody listening, did quotes come, was the clock right.
+
+Trade ids and quotes are asked of the bars, which say in a second what a day of raw lines says in minutes; raw lines are
+read only for the seconds in which the bars show a hole. Listening and clock are asked of the journal.
+"""
+
+from crypto_lake import journal, raw
+from crypto_lake.bars import clipped
+from crypto_lake.catalog import Catalog
+from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
+
+
+def holes(subject: Subject) -> Rows:
+    """Every hole in the trade ids: `first_id` to `last_id` are missing, between the seconds `from` and `to`."""
+    seconds = [row["second"] for row in subject.query("seconds_with_holes")]
+    # Where there are none, the journal need not be read either.
+    catalog = subject.series.recording(subject.connection).around(subject.day) if seconds else None
+    near = (
+        {s.path for second in seconds for s in catalog.between(second, second + subject.step)}
+        if catalog
+        else []
+    )
+    subject.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw AS FROM {raw.lines(sorted(near))}")
+    return subject.query("trade_ids_contiguous", last_id_before=subject.trade_id_before())
+
+
+def downtime(subject: Subject) -> Rows:
+    """All stretches without listening, where together they exceed the share that is tolerated; none otherwise."""
+    catalog = subject.series.recording(subject.connection).around(subject.day)
+    start, until = day_start_us(subject.day), day_start_us(subject.day) + DAY_US
+    if not _recorded(catalog, start, until):
+        return []
+    if subject.now_us < until:
+        until = max(start, min(until, catalog.end - catalog.end % subject.step))
+    rows = subject.query(
+        "stream_downtime",
+        listened=[{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, until)],
+        start=start,
+        until=until,
+        step=subject.step,
+        recorded_before=_recorded_before(subject),
+    )
+    return rows if sum(row["share"] for row in rows) > subject.bounds.max_unobserved_share else []
+
+
+def _recorded(catalog: Catalog, start: int, until: int) -> bool:
+    """Whether the day's segments are still there: a day whose raw files were removed says nothing about listening."""
+    return any(start <= (source.start + source.end) // 2 < until for source in catalog.sources)
+
+
+def _recorded_before(subject: Subject) -> bool:
+    series = subject.series
+    days = [*subject.bar_days(), *series.layout.raw_days(series.exchange, series.symbol)]
+    return any(day < subject.day for day in days)
+
+
+def stale_quotes(subject: Subject) -> Rows:
+    """Stretches of listening without a quote for too long, or all of them, where trades came and quotes never."""
+    limit = subject.bounds.max_quote_silence_sec
+    return subject.query("quotes_fresh", max_silence=limit * SECOND_US, step=subject.step)
+
+
+def clock_errors(subject: Subject) -> Rows:
+    """Minutes in which the collector's clock was off, or away from where it was for most of the day."""
+    path = subject.series.layout.journal(subject.series.exchange, subject.day)
+    measured = journal.of_kind(journal.read(path), journal.ClockOffset)
+    return subject.query(
+        "clock_offset",
+        offsets=[{"minute": one.minute, "offset_us": one.offset_us} for one in measured],
+        max_offset=round(subject.bounds.max_clock_offset_sec * SECOND_US),
+        max_drift=round(subject.bounds.max_clock_drift_sec * SECOND_US),
+    )

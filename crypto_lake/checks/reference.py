@@ -1,0 +1,83 @@
+"""The exchange's own 1-minute candles to compare with: from the lake's backfilled file of a day, else asked for."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Self
+
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from crypto_lake import parquet
+from crypto_lake.bars import Series
+from crypto_lake.errors import ExchangeError
+from crypto_lake.exchanges import known
+from crypto_lake.exchanges.base import Candle, RestClient
+from crypto_lake.layout import DAY_US, day_start_us
+
+# What a candle and a bar of ours have in common. A bar's vwap is a quotient of these.
+NINE = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume_base",
+    "volume_quote",
+    "trade_count",
+    "taker_buy_base",
+    "taker_buy_quote",
+)
+_SCHEMA = pa.schema([field for field in parquet.arrow_schema() if field.name in {"window_start", *NINE}])
+
+
+class ExchangeCandles:
+    """The reference of one run of a check. An exchange that gave no answer is not asked again in it.
+
+    `client` makes the REST client of an exchange, by name and address. Used as a context manager, it closes them.
+    """
+
+    def __init__(self, client: Callable[[str, str], RestClient] = known.rest_client) -> None:
+        self._make = client
+        self._clients: dict[str, RestClient] = {}
+        self._silent: dict[str, ExchangeError] = {}
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients.values():
+            self._runner.run(client.aclose())
+        self._runner.close()
+
+    def of(self, series: Series, day: date) -> pa.Table:
+        """A finished day's candles: `window_start` and the columns `NINE`, fewer rows where the exchange has none.
+
+        Raises:
+            ExchangeError: there is no finished file, and the exchange gave no usable answer.
+        """
+        path = series.layout.candles(series.exchange, series.symbol, day)
+        if path.exists() and (parquet.footer(path) or {}).get("complete"):
+            return pq.read_table(path, columns=_SCHEMA.names)
+        return pa.Table.from_pylist([_row(candle) for candle in self._ask(series, day)], schema=_SCHEMA)
+
+    def _ask(self, series: Series, day: date) -> list[Candle]:
+        name = series.exchange
+        if name in self._silent:
+            raise self._silent[name]
+        try:
+            if name not in self._clients:
+                url = next(e.rest_url for e in series.config.exchanges if e.name == name)
+                self._clients[name] = self._make(name, url)
+            start = day_start_us(day)
+            return self._runner.run(self._clients[name].candles_1m(series.symbol, start, start + DAY_US))
+        except ExchangeError as error:
+            self._silent[name] = error
+            raise
+
+
+def _row(candle: Candle) -> dict[str, Any]:
+    values = {name: getattr(candle, name) for name in NINE}
+    opened = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=candle.open_time)
+    numbers = {name: value if name == "trade_count" else float(value) for name, value in values.items()}
+    return {"window_start": opened, **numbers}

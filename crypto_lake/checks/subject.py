@@ -1,0 +1,75 @@
+"""What a check looks at, one symbol's day, and how a query of `sql/checks/` is asked about it."""
+
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from crypto_lake import parquet
+from crypto_lake.bars import Series
+from crypto_lake.checks.reference import ExchangeCandles
+from crypto_lake.config import Checks
+from crypto_lake.layout import SECOND_US
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One symbol's day, its `files` as the check's asset has them; `now_us` tells whether that day is over.
+
+    `reference` is where the exchange's own candles come from.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    series: Series
+    day: date
+    now_us: int
+    files: list[Path]
+    reference: ExchangeCandles
+
+    @property
+    def bounds(self) -> Checks:
+        """From where on something is worth a warning."""
+        return self.series.config.checks
+
+    @property
+    def step(self) -> int:
+        """The length of a bar, in µs."""
+        return self.series.config.transformer.resample_interval_sec * SECOND_US
+
+    def query(self, name: str, **variables: object) -> Rows:
+        """The rows of a query, asked over the view `bars`: those of `files`, if it reads any."""
+        if self.files:
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS FROM {parquet.scan(self.files)}")
+        for variable, value in variables.items():
+            self.connection.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+        text = (files("crypto_lake") / "sql" / "checks" / f"{name}.sql").read_text(encoding="utf-8")
+        cursor = self.connection.execute(text)
+        names = [column[0] for column in cursor.description or []]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def trade_id_before(self) -> int | None:
+        """The last trade id of the latest earlier day that has trades; None where there is none."""
+        return self._trade_id(
+            "max(last_trade_id)", [day for day in reversed(self.bar_days()) if day < self.day]
+        )
+
+    def trade_id_after(self) -> int | None:
+        """The first trade id of the earliest later day that has trades; None where there is none."""
+        return self._trade_id("min(first_trade_id)", [day for day in self.bar_days() if day > self.day])
+
+    def bar_days(self) -> list[date]:
+        """The days that have bars, oldest first."""
+        return self.series.layout.bar_days(self.series.exchange, self.series.symbol)
+
+    def _trade_id(self, aggregate: str, days: list[date]) -> int | None:
+        for day in days:
+            scan = parquet.scan(self.series.layout.bar_files(self.series.exchange, self.series.symbol, day))
+            row = self.connection.execute(f"SELECT {aggregate} FROM {scan}").fetchone()
+            if row and row[0] is not None:
+                return int(row[0])
+        return None

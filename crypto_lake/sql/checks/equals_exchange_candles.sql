@@ -1,0 +1,87 @@
+-- Minutes of ours that differ from the exchange's candle of the same minute in one of nine columns, to the last bit.
+-- `reason` says why a trade of such a minute may be missing here; without one the minute is complete, and wrong.
+-- A minute without a candle in which nothing was traded is one in which the exchange was halted, and not told.
+-- reads `bars`, `bars_1m` (the same by minute), `candles` (the exchange's)
+-- variables: step (µs), id_before, id_after (the last trade id of an earlier day, the first of a later one, or null)
+CREATE OR REPLACE TEMP MACRO unequal(name, ours, theirs) AS CASE
+    WHEN ours IS DISTINCT FROM theirs
+    THEN concat(name, ' ', coalesce(ours::VARCHAR, 'null'), ', the exchange''s ', coalesce(theirs::VARCHAR, 'null'))
+END;
+
+WITH linked AS (
+    SELECT
+        window_start,
+        trade_count,
+        observed,
+        close,
+        first_trade_id,
+        last_trade_id,
+        coalesce(
+            last_value(last_trade_id IGNORE NULLS) OVER (
+                ORDER BY window_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ),
+            getvariable('id_before')::BIGINT
+        ) AS id_before,
+        coalesce(
+            first_value(first_trade_id IGNORE NULLS) OVER (
+                ORDER BY window_start ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ),
+            getvariable('id_after')::BIGINT
+        ) AS id_after
+    FROM bars
+),
+-- Two trades whose ids follow each other prove the time between them complete, whoever listened. Where there is no trade
+-- on one side, listening is all the proof there is, and it must be whole since the last trade.
+doubted AS (
+    SELECT
+        window_start,
+        CASE
+            WHEN close IS NULL
+            THEN 'no trade is known before'
+            WHEN last_trade_id - first_trade_id + 1 <> trade_count
+              OR first_trade_id <> id_before + 1
+              OR id_after <> coalesce(last_trade_id, id_before) + 1
+            THEN 'trade ids are missing'
+            WHEN (id_before IS NULL OR id_after IS NULL)
+             AND bool_or(NOT observed) OVER (PARTITION BY coalesce(last_trade_id, id_before))
+            THEN 'nobody was listening, and no trade ids prove it complete'
+        END AS reason
+    FROM linked
+),
+doubts AS (
+    SELECT
+        epoch_us(window_start) // 60000000 AS minute,
+        coalesce(
+            max(reason), CASE WHEN count(*) * getvariable('step') <> 60000000 THEN 'bars are missing or doubled' END
+        ) AS reason
+    FROM doubted
+    GROUP BY minute
+),
+compared AS (
+    SELECT
+        b.window_start AS minute,
+        d.reason,
+        c.window_start IS NOT NULL AS candle,
+        CASE
+            WHEN c.window_start IS NULL
+            THEN CASE WHEN b.trade_count > 0 THEN concat(b.trade_count, ' trades, the exchange has no candle') END
+            ELSE nullif(concat_ws('; ',
+                unequal('open', b.open, c.open),
+                unequal('high', b.high, c.high),
+                unequal('low', b.low, c.low),
+                unequal('close', b.close, c.close),
+                unequal('volume_base', b.volume_base, c.volume_base),
+                unequal('volume_quote', b.volume_quote, c.volume_quote),
+                unequal('trade_count', b.trade_count, c.trade_count),
+                unequal('taker_buy_base', b.taker_buy_base, c.taker_buy_base),
+                unequal('taker_buy_quote', b.taker_buy_quote, c.taker_buy_quote)
+            ), '')
+        END AS difference
+    FROM bars_1m AS b
+    JOIN doubts AS d ON epoch_us(b.window_start) // 60000000 = d.minute
+    LEFT JOIN candles AS c ON b.window_start = c.window_start
+)
+SELECT minute, difference, reason, candle
+FROM compared
+WHERE difference IS NOT NULL
+ORDER BY minute
