@@ -68,7 +68,7 @@ def backfill_days(
 
         try:
             for day in days:
-                with _interruptible():
+                with interruptible():
                     done = runner.run(one_day(day))
                 yield day, done
         finally:
@@ -77,7 +77,7 @@ def backfill_days(
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Ctrl-C cancels the event loop's work, as asyncio does by itself only where nobody has replaced the handler.
 
     Dagster has, and its handler raises inside the loop, which swallows it.

@@ -19,7 +19,7 @@ from loguru import logger
 from msgspec import MsgspecError, Struct, convert, json, to_builtins
 
 from crypto_lake import parquet, raw
-from crypto_lake.catalog import Catalog, Interval, Recording, Source, once_only
+from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, without
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, Layout, day_start_us
@@ -242,12 +242,21 @@ class _Plan:
             "segments": [[source.name, source.size] for source in sources],
             "offsets": [list(one) for one in offsets.items()],
             "listened": clipped(self.catalog.listened, start, end),
+            "beside": self._beside(sources, start, end),
             "carry": to_builtins(carry),
         }
 
-    def sources(self, fingerprint: dict[str, Any]) -> list[Source]:
-        """Those that a fingerprint names."""
-        wanted = {name for name, _ in fingerprint["segments"]}
+    def _beside(self, sources: list[Source], start: int, end: int) -> list[list[Any]]:
+        """Where healed trades may prove an hour that nobody listened to all of: segments that bring those around it."""
+        if not without(self.catalog.listened, start, end):
+            return []
+        beside = self.catalog.beside(start, end)
+        healed = any(raw.is_healed(source.path) for source in [*sources, *beside])
+        return [[source.name, source.size] for source in beside] if healed else []
+
+    def sources(self, fingerprint: dict[str, Any], key: str = "segments") -> list[Source]:
+        """Those that a fingerprint names under a key."""
+        wanted = {name for name, _ in fingerprint[key]}
         return [source for source in self.catalog.sources if source.name in wanted]
 
 
@@ -279,7 +288,11 @@ def _build_part(
 ) -> PartRecord:
     series = plan.series
     sources = plan.sources(fingerprint)
-    _set_variables(connection, series, fingerprint, sources)
+    try:
+        listened = _listened(connection, fingerprint, [*sources, *plan.sources(fingerprint, "beside")])
+    except duckdb.Error as error:
+        raise RawDataError(f"{series.symbol} {plan.day} hour {hour:02d}: {error}") from None
+    _set_variables(connection, series, fingerprint | {"listened": listened}, sources)
     query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
     query = query.replace("FROM raw", f"FROM {raw.lines([source.path for source in sources])}")
     try:
@@ -300,6 +313,25 @@ def _build_part(
     )
     connection.execute("DROP TABLE part")
     return record
+
+
+def _listened(
+    connection: duckdb.DuckDBPyConnection, fingerprint: dict[str, Any], sources: list[Source]
+) -> list[Interval]:
+    """When somebody listened in an hour, and what healed trades prove of the rest, as `sql/proved.sql` tells it."""
+    start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
+    listened = [(first, last) for first, last in fingerprint["listened"]]
+    missed = without(listened, start, end)
+    healed = [source.path for source in sources if raw.is_healed(source.path)]
+    if not missed or not healed:
+        return listened
+    received = [source.path for source in sources if source.path not in healed]
+    stretches = [{"start": first, "stop": last} for first, last in missed]
+    connection.execute("SET VARIABLE missed = $missed", {"missed": stretches})
+    query = (files("crypto_lake") / "sql" / "proved.sql").read_text(encoding="utf-8")
+    query = query.replace("FROM received", f"FROM {raw.lines(received)}")
+    proved = connection.execute(query.replace("FROM healed", f"FROM {raw.lines(healed)}")).fetchall()
+    return merged([*listened, *proved])
 
 
 def _set_variables(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import msgspec
 
 from crypto_lake import journal, raw, segments
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
@@ -42,6 +43,7 @@ class Source:
     end: int
     received: Interval | None
     trade_ids: Interval | None
+    has_trades: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class Catalog:
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
         return [s for s in self.sources if s.start < end and s.end >= start]
+
+    def beside(self, start: int, end: int) -> list[Source]:
+        """The nearest sources with trades before and after [start, end), both received and fetched ones."""
+        found: list[Source] = []
+        for healed in (False, True):
+            traded = [s for s in self.sources if s.has_trades and raw.is_healed(s.path) is healed]
+            found += sorted((s for s in traded if s.end < start), key=lambda s: s.end)[-1:]
+            found += sorted((s for s in traded if s.start >= end), key=lambda s: s.start)[:1]
+        return found
 
     def touches(self, day: date) -> bool:
         """Whether any event of the day was recorded, or somebody listened for one."""
@@ -160,6 +171,7 @@ class Recording:
             (path, described.get((path.name, sizes[path])) or scanned[path].record) for path in found
         ]
         records += [(None, r) for r in sealed if r.segment is None]
+        records += _still_listened(records, sealed)
         records.sort(key=lambda pair: _begin(pair[1]))
         known = [r for _, r in records if r.at]
         measured = [(r.recv_to, r.offset_us) for r in known if r.recv_to and r.offset_us is not None]
@@ -199,6 +211,21 @@ class _Folder:
         if self.offsets:
             return self.offsets[min(self.offsets)]
         return next((r.offset_us for _, r in self.records if r.offset_us is not None), 0)
+
+
+def _still_listened(
+    records: list[tuple[Path | None, journal.Sealed]], sealed: list[journal.Sealed]
+) -> list[tuple[None, journal.Sealed]]:
+    """The journal's records of segments that lines, or all, were lost of since: somebody listened all the same.
+
+    What such a file itself says of listening is taken away. A folder without any file is not in use any more.
+    """
+    held = {path.name for path, record in records if path and record.at}
+    told = {r.segment: r for r in sealed if r.segment and r.segment not in held}
+    for number, (path, record) in enumerate(records):
+        if path and path.name in told:
+            records[number] = (path, msgspec.structs.replace(record, listened=[]))
+    return [(None, record) for record in told.values()] if any(path for path, _ in records) else []
 
 
 def _smallest(measured: Iterable[tuple[int, int]]) -> dict[int, int]:
@@ -249,7 +276,8 @@ def _source(day: date, path: Path, record: journal.Sealed, offsets: Offsets) -> 
     bounds += offsets.span(*received) if received else ()
     name = f"{day.isoformat()}/{path.name}"
     trade_ids = _interval(record.first_trade_id, record.last_trade_id) if record.at else None
-    return Source(name, path, record.size, min(bounds), max(bounds), received, trade_ids)
+    has_trades = record.event_from is not None
+    return Source(name, path, record.size, min(bounds), max(bounds), received, trade_ids, has_trades)
 
 
 def _interval(first: int | None, last: int | None) -> Interval | None:
@@ -321,6 +349,18 @@ def _near(one: Interval, other: Interval, tolerance: int) -> bool:
 
 def _hull(one: Interval, other: Interval) -> Interval:
     return min(one[0], other[0]), max(one[1], other[1])
+
+
+def without(intervals: Iterable[Interval], start: int, end: int) -> list[Interval]:
+    """What of [start, end) merged intervals leave out."""
+    found: list[Interval] = []
+    for first, last in intervals:
+        if first >= end:
+            break
+        if first > start:
+            found.append((start, first))
+        start = max(start, last)
+    return [*found, (start, end)] if start < end else found
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:

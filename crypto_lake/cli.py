@@ -170,6 +170,18 @@ def backfill(
 
 @cli.command()
 @_config_option
+@_days_options
+def heal(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Fetch the trades that are missing, by their ids; of every recorded day, if none is given."""
+    loaded = _loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    if missing := runs.report_missing(loaded, runs.heal(loaded, _days(day, first, last))):
+        raise LakeError(f"trades still missing: {missing}")
+
+
+@cli.command()
+@_config_option
 def status(config_file: str | None) -> None:
     """Show how the collector is, what there is of each symbol, and how much disk is left."""
     from crypto_lake import status as page

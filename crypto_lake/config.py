@@ -77,6 +77,12 @@ class Transformer(Struct, forbid_unknown_fields=True, frozen=True):
     parquet_compression: Literal["snappy", "zstd", "gzip", "lz4", "uncompressed"] = "snappy"
 
 
+class Heal(Struct, forbid_unknown_fields=True, frozen=True):
+    """Of a symbol's day that misses more than `max_trades`, nothing is fetched: it is reported."""
+
+    max_trades: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1_000_000
+
+
 class Checks(Struct, forbid_unknown_fields=True, frozen=True):
     """From where on a day is worth a warning.
 
@@ -100,6 +106,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     collector: Collector = Collector()
     transformer: Transformer = Transformer()
     checks: Checks = Checks()
+    heal: Heal = Heal()
 
     @property
     def layout(self) -> Layout:
@@ -115,6 +122,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "collector": Collector,
     "transformer": Transformer,
     "checks": Checks,
+    "heal": Heal,
 }
 
 

@@ -86,7 +86,7 @@ def _write(
 ) -> None:
     layout = series.layout
     path = layout.daily(series.exchange, series.symbol, day)
-    rows = _rows(series, day)
+    rows = current_rows(series, day)
 
     def verify(written: Path) -> None:
         _verify(connection, series, day, rows, written)
@@ -114,22 +114,22 @@ def _write(
     publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")
 
 
-def _rows(series: Series, day: date) -> str:
-    """The query for all rows of a day: its parts, and the hours that only the daily file has."""
+def current_rows(series: Series, day: date) -> str:
+    """The query for all rows of a day: its parts, which are the younger, and the hours that only the daily file has."""
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
     parts = {hour: layout.part(series.exchange, series.symbol, day, hour) for hour in range(HOURS_OF_A_DAY)}
     present = {hour: path for hour, path in parts.items() if path.exists()}
     columns = ", ".join(column.name for column in BAR)
-    query = f"SELECT {columns} FROM {parquet.scan(list(present.values()))}"
+    queries = [f"SELECT {columns} FROM {parquet.scan(list(present.values()))}"] if present else []
     if daily.exists() and len(present) < HOURS_OF_A_DAY:
         start = day_start_us(day)
-        hours = ", ".join(str(start + hour * HOUR_US) for hour in present)
-        query += (
-            f" UNION ALL SELECT {columns} FROM {parquet.scan([daily])}"
+        hours = ", ".join(str(start + hour * HOUR_US) for hour in present) or "0"
+        queries.append(
+            f"SELECT {columns} FROM {parquet.scan([daily])}"
             f" WHERE epoch_us(window_start) // {HOUR_US} * {HOUR_US} NOT IN ({hours})"
         )
-    return f"FROM ({query})"
+    return f"FROM ({' UNION ALL '.join(queries)})"
 
 
 def _verify(

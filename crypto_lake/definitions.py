@@ -8,14 +8,20 @@ with warnings.catch_warnings():
     # Partitioned checks are in preview, backfill policies in beta; this project is built on both and tested with them.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     warnings.simplefilter("ignore", dg.BetaWarning)
-    from crypto_lake.defs import asset_checks, assets, automation, resources
+    from crypto_lake.defs import asset_checks, assets, automation, healing, resources
 
 defs = dg.Definitions(
-    assets=[assets.raw_segments, assets.bars_1s, assets.daily_bars, assets.candles_1m],
+    assets=[assets.raw_segments, assets.healed_trades, assets.bars_1s, assets.daily_bars, assets.candles_1m],
     asset_checks=asset_checks.ALL,
-    jobs=[automation.make_bars, automation.compact, automation.validate, automation.backfill_candles],
-    schedules=[automation.bars_every_5_minutes, automation.compaction_nightly],
-    sensors=[automation.new_segments, automation.validation_after_compaction],
+    jobs=[
+        automation.make_bars,
+        automation.compact,
+        automation.validate,
+        automation.backfill_candles,
+        healing.heal_trades,
+    ],
+    schedules=[automation.bars_every_5_minutes, healing.heal_nightly, automation.compaction_nightly],
+    sensors=[automation.new_segments, automation.validation_after_compaction, healing.missing_trades],
     resources=resources.RESOURCES,
     executor=dg.in_process_executor,
 )

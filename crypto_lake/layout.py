@@ -201,6 +201,10 @@ class Layout:
         """Keeps two runs off the bars of one symbol."""
         return self.base / "state" / "locks" / f"{exchange}-{symbol}.lock"
 
+    def heal_lock(self, exchange: str, symbol: str) -> Path:
+        """Keeps two runs from fetching one symbol's missing trades twice."""
+        return self.base / "state" / "locks" / f"{exchange}-{symbol}-heal.lock"
+
     @property
     def database(self) -> Path:
         """The DuckDB file of views; made anew from the files at will."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from loguru import logger
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from collector_daemon.startup import check_symbols
-from crypto_lake import bars, checks, parquet, views
+from crypto_lake import bars, checks, holes, parquet, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
@@ -22,8 +23,17 @@ from crypto_lake.layout import DAY_US, Layout, day_start_us
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
+_MOST_HEALS = 5
 _WIDE = 140
 _MOST_PAGES = 5
+
+
+class Missing(NamedTuple):
+    """How many trades of a symbol's day are missing, holes that reach into its neighbours counted whole."""
+
+    day: date
+    symbol: str
+    trades: int
 
 
 def now_us() -> int:
@@ -105,6 +115,40 @@ async def _ask_for_symbols(config: Config) -> None:
         await check_symbols(exchange)
 
 
+def heal(config: Config, days: list[date] | None) -> list[Missing]:
+    """Fetch what is missing of some days (None: of every day), and make bars and daily files of it.
+
+    What is still missing then is returned. A day that is healed may show a hole of the next one, hence the rounds.
+    """
+    transform(config, days)
+    tried: list[Missing] = []
+    for _ in range(_MOST_HEALS):
+        missing = missing_trades(config, days)
+        if missing == tried:
+            break
+        tried = missing
+        due = sorted({one.day for one in missing})
+        try:
+            with _progress("healing", len(due)):
+                launch.execute(defs, "heal", due)
+        finally:
+            # What was landed before an error is there for good.
+            transform(config, None)
+    return missing_trades(config, days)
+
+
+def missing_trades(config: Config, days: list[date] | None) -> list[Missing]:
+    """What is missing by the bars as they are, by day and symbol; days None: of every day."""
+    with parquet.connect() as connection:
+        found = [
+            Missing(day, series.symbol, sum(hole.size for hole in missing))
+            for series in Series.recorded(config)
+            for day in days or holes.known_days(series)
+            if (missing := holes.find(connection, series, day, now_us()))
+        ]
+    return sorted(found)
+
+
 @contextmanager
 def _progress(what: str, days: int) -> Iterator[None]:
     """A bar on a terminal, advanced by what runs log of each day; elsewhere the log lines speak for themselves."""
@@ -144,6 +188,22 @@ def report_days(config: Config, days: list[date]) -> None:
         page.print(table)
     else:
         page.print(f"Nothing was recorded on {days[0]}" + (f" to {days[-1]}." if len(days) > 1 else "."))
+
+
+def report_missing(config: Config, missing: list[Missing]) -> int:
+    """Print what is still missing after a heal, and why; how many trades that are is returned."""
+    page = console()
+    if not missing:
+        page.print("No trade is missing.")
+        return 0
+    limit = config.heal.max_trades
+    table = Table("day", "symbol", "trades", "why", title="Still missing")
+    for one in missing:
+        many = f"more than heal.max_trades ({limit:,}): nothing was fetched"
+        why = many if one.trades > limit else "the exchange did not return them"
+        table.add_row(str(one.day), one.symbol, f"{one.trades:,}", why)
+    page.print(table)
+    return sum(one.trades for one in missing)
 
 
 def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from crypto_lake import publish
@@ -135,6 +136,21 @@ def write_whole(file: BinaryIO, lines: bytes) -> None:
         file.truncate(end)
         file.seek(end)
         raise
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: list[RawLine]) -> Path:
+    """Publish fetched lines as the next `heal_NNNN.jsonl` of a day, at once or not at all; its path is returned.
+
+    Raises:
+        OSError: the disk refused; nothing has appeared.
+    """
+    number = next_number(layout.raw_day(exchange, symbol, day), "heal")
+    path = layout.segment(exchange, symbol, day, number, "heal")
+    publish.write(path, _encode_lines(lines))
+    return path
 
 
 @dataclass(frozen=True)

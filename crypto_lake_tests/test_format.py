@@ -17,6 +17,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "collector": config.Collector,
     "transformer": config.Transformer,
     "checks": config.Checks,
+    "heal": config.Heal,
 }
 
 
@@ -67,6 +68,7 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
     daily = layout.daily("binance", "SOLUSDT", DAY)
     paths = [
         layout.segment("binance", "SOLUSDT", DAY, 1),
+        layout.segment("binance", "SOLUSDT", DAY, 1, "heal"),
         layout.journal("binance", DAY),
         layout.rejected("binance", DAY),
         layout.part("binance", "SOLUSDT", DAY, 15),

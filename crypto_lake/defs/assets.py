@@ -3,14 +3,14 @@
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import backfill, bars, daily, views
+from crypto_lake import backfill, bars, daily, heal, views
 from crypto_lake.config import Config
 from crypto_lake.defs import metadata
-from crypto_lake.defs.launch import BY_COMMAND
+from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
-from crypto_lake.errors import ExchangeError, LakeError
+from crypto_lake.errors import LakeError
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
@@ -37,6 +37,21 @@ raw_segments = dg.AssetSpec(
 @dg.asset(
     partitions_def=DAILY,
     deps=[raw_segments],
+    backfill_policy=_RANGE_IN_ONE_RUN,
+    group_name="raw",
+    kinds={"json"},
+    pool="exchange",
+)
+def healed_trades(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+    """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
+    with connected(duckdb) as db, tried_again(context):
+        days = heal.heal_days(db, lake.config(), days_of(context), lake.now_us)
+        yield from metadata.reported(context, ((day, metadata.of_heal(done)) for day, done in days))
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    deps=[raw_segments, healed_trades],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="bars",
     kinds={"duckdb", "parquet"},
@@ -88,10 +103,6 @@ def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""
     config = lake.config()
     days = backfill.backfill_days(config, days_of(context), lake.now_us)
-    try:
+    with tried_again(context):
         yield from metadata.reported(context, ((day, metadata.of_candles(done)) for day, done in days))
-    except ExchangeError as error:
-        if BY_COMMAND in context.run.tags:
-            raise
-        raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
     _refresh_views(context, config)

@@ -17,7 +17,7 @@ from dagster._core.instance import InstanceRef
 
 import crypto_lake
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
-from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.errors import ConfigError, ExchangeError, LakeError
 
 # The tag of a run that a person waits for: it does not sit out the exchange's troubles.
 BY_COMMAND = "crypto_lake/by_command"
@@ -65,6 +65,17 @@ def instance() -> Iterator[dg.DagsterInstance]:
         dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE)) as found,
     ):
         yield found
+
+
+@contextlib.contextmanager
+def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Where the exchange gives no usable answer: a step that no person waits for is tried again, a minute apart."""
+    try:
+        yield
+    except ExchangeError as error:
+        if BY_COMMAND in context.run.tags:
+            raise
+        raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
 
 
 @dataclass(frozen=True)

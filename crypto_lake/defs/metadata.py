@@ -1,6 +1,7 @@
 """What assets and checks tell the UI, and how a run over many days tells it day by day."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from crypto_lake.backfill import Backfilled
 from crypto_lake.bars import Built
 from crypto_lake.checks import Verdict
 from crypto_lake.daily import Compacted
+from crypto_lake.heal import Healed
 from crypto_lake.schema import BAR
 
 Metadata = dict[str, Any]
@@ -66,6 +68,22 @@ def of_candles(backfilled: list[Backfilled]) -> Metadata:
         "minutes_missing": sum(one.missing for one in backfilled),
         "files": _table([{"symbol": one.symbol, "rows": one.rows, "file": one.path} for one in backfilled]),
     }
+
+
+def of_heal(healed: list[Healed]) -> Metadata:
+    """What a heal brought, and what stays missing."""
+    return {
+        "missing": sum(one.missing for one in healed),
+        "fetched": sum(one.fetched for one in healed),
+        "withheld_by_the_exchange": sum(one.withheld for one in healed),
+        "requests": sum(one.requests for one in healed),
+        "more_than_max_trades": _names(one.symbol for one in healed if one.too_many),
+        "symbols": _table([asdict(one) for one in healed]),
+    }
+
+
+def _names(symbols: Iterable[str]) -> str:
+    return ", ".join(symbols) or "none"
 
 
 def of_verdict(verdict: Verdict) -> Metadata:

@@ -105,3 +105,13 @@ class RestClient(Protocol):
 
     async def aclose(self) -> None:
         """Let go of the connections."""
+
+
+class TradesClient(RestClient, Protocol):
+    """One that can be asked for past trades too, as healing does."""
+
+    async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[RawLine]:
+        """The trades with an id in [first_id, first_id + count), in order, each once, as lines received at `ts_recv`.
+
+        One page: `count` is at most 1000. Fewer where the exchange gives fewer; the next page tells if it has more.
+        """

@@ -5,6 +5,7 @@ Rules are those of binance-spot-api-docs, `web-socket-streams.md` (2026-07-17), 
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -111,6 +112,23 @@ def _trade(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
     symbol, number, time, price, qty, maker = frame.s, frame.t, frame.T, frame.p, frame.q, frame.m
     if symbol is None or number is None or time is None or price is None or qty is None or maker is None:
         return Rejected("a trade with a field missing")
+    return trade_line(Trade(symbol, number, time, price, qty, maker), ts_recv)
+
+
+class Trade(NamedTuple):
+    """A trade as the exchange spells it, in streams and answers alike; `time` in ms or µs."""
+
+    symbol: str
+    number: int
+    time: int
+    price: str
+    qty: str
+    buyer_is_maker: bool
+
+
+def trade_line(trade: Trade, ts_recv: int) -> RawLine | Rejected:
+    """A trade received at `ts_recv` (µs, local clock) as a raw line, or why it cannot be one."""
+    symbol, number, time, price, qty, maker = trade
     if time < _MILLISECONDS_BELOW:
         time *= 1000
     if not (_is_trade(f"{price} {qty}") and 0 <= number < _ID_LIMIT and _EARLIEST_US <= time < _LATEST_US):

@@ -11,10 +11,13 @@ from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import binance_klines
 from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.exchanges.binance_http import BinanceHttp, InvalidSymbolError
+from crypto_lake.exchanges.binance_trades import historical_trades
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.segments import RawLine
 
 _INFO_WEIGHT = 20
 _KLINES_WEIGHT = 2
+_TRADES_WEIGHT = 25
 _PAGE = 1000
 _ASKED_AT_ONCE = 100
 # In eight years of an exchange's life there were 35 halts. An answer with more holes than this is not about halts.
@@ -98,6 +101,22 @@ class BinanceRest:
             found += page
             asked += holes
         return sorted(found)
+
+    async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[RawLine]:
+        """By historicalTrades. That an answer begins with `fromId` itself is not promised: if not, it is asked again.
+
+        Of what lies beyond the ids asked for nothing is taken.
+        """
+        found = await self._trades(symbol, first_id, count, ts_recv)
+        if first_id and found and found[0].id > first_id:
+            found += await self._trades(symbol, first_id - 1, count, ts_recv)
+        once = {line.id: line for line in found if first_id <= line.id < first_id + count}
+        return [once[number] for number in sorted(once)]
+
+    async def _trades(self, symbol: str, from_id: int, count: int, ts_recv: int) -> list[RawLine]:
+        params: dict[str, str | int] = {"symbol": symbol, "fromId": from_id, "limit": count}
+        rows = await self._http.get("historicalTrades", params, _TRADES_WEIGHT)
+        return historical_trades(rows, symbol, from_id, ts_recv)
 
     async def _page(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
         params: dict[str, str | int] = {

@@ -1,7 +1,7 @@
 """The exchanges there are, by the name that `config.yml` uses."""
 
 from crypto_lake.errors import ConfigError
-from crypto_lake.exchanges.base import RestClient, WireFormat
+from crypto_lake.exchanges.base import TradesClient, WireFormat
 from crypto_lake.exchanges.binance import WIRE
 
 _WIRES: dict[str, WireFormat] = {"binance": WIRE}
@@ -18,7 +18,7 @@ def wire(name: str) -> WireFormat:
     return _WIRES[name]
 
 
-def rest_client(name: str, rest_url: str) -> RestClient:
+def rest_client(name: str, rest_url: str) -> TradesClient:
     """A client of the exchange's request interface; close it with `aclose`.
 
     Raises:

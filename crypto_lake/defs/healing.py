@@ -1,0 +1,118 @@
+"""What starts a heal: holes in the trade ids of recent days, and the night, before the day is compacted.
+
+Whether a day has holes is asked of its bars, as the check `trade_ids_contiguous` does. What was tried is remembered in
+the sensor's cursor, so that what cannot be healed, or an exchange that is away, costs a few runs that lie ever further
+apart. Bars and daily files follow by themselves: the sensor on new segments sees the healed ones.
+"""
+
+import json
+from datetime import UTC, date, timedelta
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+
+from crypto_lake import bars, holes
+from crypto_lake.bars import Series
+from crypto_lake.config import Config
+from crypto_lake.defs.assets import healed_trades
+from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.holes import Hole
+from crypto_lake.layout import SECOND_US, day_of
+
+# A hole may close by itself when late segments come.
+_OLD_ENOUGH_US = 180 * SECOND_US
+_RECENT_DAYS = 3
+_NIGHTS_TO_CATCH_UP = 7
+_FIRST_WAIT_US = 600 * SECOND_US
+_MOST_TRIES = 6
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+heal_trades = dg.define_asset_job("heal", selection=[healed_trades])
+
+
+@dg.schedule(
+    job=heal_trades,
+    cron_schedule="8 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def heal_nightly(
+    context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Finished days of the last week that have holes, whatever was tried before; compaction comes after."""
+    now = context.scheduled_execution_time.astimezone(UTC)
+    days = [now.date() - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
+    with connected(duckdb) as db:
+        missing = _missing(db, lake.config(), days, lake.now_us())
+    if not missing:
+        return dg.SkipReason("no trade is missing in the last week")
+    return [dg.RunRequest(run_key=f"{now:%Y-%m-%d} {day}", partition_key=day.isoformat()) for day in missing]
+
+
+@dg.sensor(job=heal_trades, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
+def missing_trades(
+    context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource
+) -> dg.SensorResult:
+    """Recent days with holes that are some minutes old.
+
+    The cursor is a JSON object: day → [the holes, how often their heal was requested, when it may be again (µs)].
+    """
+    if context.instance.get_runs_count(dg.RunsFilter(job_name=heal_trades.name, statuses=_UNDER_WAY)):
+        return dg.SensorResult(skip_reason="a heal is under way", cursor=context.cursor)
+    config, now = lake.config(), lake.now_us()
+    with connected(duckdb) as db:
+        missing = _missing(db, config, _recent_days(config), now)
+    tried: dict[str, tuple[str, int, int]] = json.loads(context.cursor or "{}")
+    cursor = {day.isoformat(): _next(tried.get(day.isoformat()), said, now) for day, said in missing.items()}
+    due = [day for day, state in cursor.items() if state != tuple(tried.get(day, ()))]
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(run_key=f"{day}|{now}", partition_key=day) for day in due],
+        skip_reason=None if due else "no trade is missing, or its heal was tried a short while ago",
+        cursor=json.dumps(cursor),
+    )
+
+
+def _next(before: tuple[str, int, int] | None, said: str, now_us: int) -> tuple[str, int, int]:
+    """What to remember of a day's holes; something new where a heal is due."""
+    tries = before[1] if before and before[0] == said else 0
+    if before and tries and (tries >= _MOST_TRIES or now_us < before[2]):
+        return before[0], before[1], before[2]
+    return said, tries + 1, now_us + _FIRST_WAIT_US * 2**tries
+
+
+def _missing(
+    connection: duckdb.DuckDBPyConnection, config: Config, days: list[date], now_us: int
+) -> dict[date, str]:
+    """The days of these that have holes which are old enough, and what is missing, in words."""
+    found: dict[date, str] = {}
+    for day in days:
+        said = [
+            f"{series.symbol} {hole.first_id}-{hole.last_id}"
+            for series in Series.recorded(config)
+            for hole in _of(connection, series, day, now_us)
+        ]
+        if said:
+            found[day] = " ".join(said)
+    return found
+
+
+def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
+    if day not in holes.known_days(series):
+        return []
+    found = holes.find(connection, series, day, now_us)
+    old = [hole for hole in found if hole.before_us < now_us - _OLD_ENOUGH_US]
+    # Bars that are yet to be made look like missing trades; of today there always are some, but none follow them.
+    finished = [day - timedelta(days=1), *([day] if day < day_of(now_us) else [])]
+    in_line = not old or not any(bars.is_stale(connection, series, one, now_us) for one in finished)
+    return old if in_line else []
+
+
+def _recent_days(config: Config) -> list[date]:
+    days = {day for series in Series.recorded(config) for day in holes.known_days(series)[-_RECENT_DAYS:]}
+    return sorted(days)

@@ -1,0 +1,174 @@
+"""Which trades of a day are missing: the exchange numbers trades without holes, so a number that is not there is one.
+
+The bars say between which trades and in which seconds any are missing, and the raw lines of those seconds which. Where
+a recording has no trade before, or after, the journal still knows the first and the last id that was ever received.
+Nothing is fetched here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.resources import files
+from typing import NamedTuple
+
+import duckdb
+
+from crypto_lake import bars, daily, journal, raw, segments
+from crypto_lake.bars import Series
+from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Missing trades, both ends included; they happened in [after_us, before_us), exchange clock."""
+
+    first_id: int
+    last_id: int
+    after_us: int
+    before_us: int
+
+    @property
+    def size(self) -> int:
+        """How many trades are missing."""
+        return self.last_id - self.first_id + 1
+
+
+class _Known(NamedTuple):
+    """A trade that is, or was, there, and when it happened; as exactly as is known."""
+
+    id: int
+    us: int
+
+
+def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
+    """The holes of a symbol's day in order, those that reach into its neighbours whole.
+
+    By the bars as they are: bring them in line first. A day whose raw files are gone has none.
+
+    Raises:
+        RawDataError: a raw file or a journal holds something else.
+    """
+    if is_pruned(series, day):
+        return []
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    first, last, found = _in_bars(connection, series, day, step)
+    low = _lowest(connection, series, day)
+    high = _highest(connection, series, day, step) if now_us >= day_start_us(day) + DAY_US else None
+    if first and last:
+        found += [Hole(low.id, first.id - 1, low.us, first.us + step)] if low else []
+        found += [Hole(last.id + 1, high.id, last.us, high.us)] if high else []
+    elif low and high:
+        found = [Hole(low.id, high.id, low.us, high.us)]
+    return sorted((hole for hole in found if hole.size > 0), key=lambda hole: hole.first_id)
+
+
+def _in_bars(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int
+) -> tuple[_Known | None, _Known | None, list[Hole]]:
+    """A day's first and last trade, and the holes between them."""
+    if not series.layout.bar_files(series.exchange, series.symbol, day):
+        return None, None, []
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, day)}")
+    return *_ends(connection), list(_inner(connection, series, day, step))
+
+
+def _lowest(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> _Known | None:
+    """The lowest id that may be missing, and an instant that its trade is not before; None: it is not known."""
+    before = _neighbour(connection, series, day, later=False)
+    return _Known(before.id + 1, before.us) if before else min(_evidence(series, day), default=None)
+
+
+def _highest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> _Known | None:
+    """The highest id that may be missing, and an instant that its trade is before; None: it is not known.
+
+    Of a day in progress it is not: what was sealed last is not all in its bars yet.
+    """
+    after = _neighbour(connection, series, day, later=True)
+    if after:
+        return _Known(after.id - 1, after.us + step)
+    last = max(_evidence(series, day), default=None)
+    return _Known(last.id, last.us + 1) if last else None
+
+
+def is_pruned(series: Series, day: date) -> bool:
+    """Whether a day's bars were made of files in its folder that are all gone: healed lines alone would spoil them."""
+    made_of = {
+        name
+        for record in bars.remembered(series, day).values()
+        for name, _ in record.fingerprint.get("segments", [])
+    }
+    folder = series.layout.raw_day(series.exchange, series.symbol, day)
+    return any(name.startswith(f"{day}/") for name in made_of) and not segments.sealed(folder)
+
+
+def known_days(series: Series) -> list[date]:
+    """Every day from the first of which anything is known to the last: a day between may be all hole."""
+    layout = series.layout
+    days = {
+        *layout.raw_days(series.exchange, series.symbol),
+        *layout.bar_days(series.exchange, series.symbol),
+    }
+    for received in layout.raw_days(series.exchange, series.symbol):
+        days |= {day_of(known.us) for known in _told(series, received)}
+    span = (max(days) - min(days)).days + 1 if days else 0
+    return [min(days) + timedelta(days=n) for n in range(span)]
+
+
+def _ends(connection: duckdb.DuckDBPyConnection) -> tuple[_Known | None, _Known | None]:
+    row = connection.execute(
+        """SELECT min(first_trade_id), epoch_us(min(window_start)), max(last_trade_id), epoch_us(max(window_start))
+           FROM bars WHERE trade_count > 0"""
+    ).fetchall()[0]
+    return (None, None) if row[0] is None else (_Known(*row[:2]), _Known(*row[2:]))
+
+
+def _inner(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> Iterator[Hole]:
+    found = connection.execute(_sql("holes")).fetchall()
+    yield from (Hole(a, b, start, stop + step) for inside, a, b, start, stop in found if not inside)
+    short = [start for inside, _, _, start, _ in found if inside]
+    if not short:
+        return
+    catalog = series.recording(connection).around(day)
+    for hour in sorted({start // HOUR_US for start in short}):
+        paths = [source.path for source in catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)]
+        starts = [start for start in short if start // HOUR_US == hour]
+        connection.execute("SET VARIABLE starts = $starts", {"starts": starts})
+        connection.execute("SET VARIABLE step = $step", {"step": step})
+        query = _sql("holes_inside").replace("FROM raw", f"FROM {raw.lines(paths)}")
+        for a, b, start in connection.execute(query).fetchall():
+            yield Hole(a, b, start, start + step)
+
+
+def _sql(name: str) -> str:
+    return (files("crypto_lake") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _neighbour(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, *, later: bool
+) -> _Known | None:
+    """The last trade of the latest earlier day that has any; or the first of the earliest later one."""
+    days = series.layout.bar_days(series.exchange, series.symbol)
+    for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, other)}")
+        first, last = _ends(connection)
+        if found := first if later else last:
+            return found
+    return None
+
+
+def _evidence(series: Series, day: date) -> list[_Known]:
+    """What the journal knows of trades of a day: first and last ids of segments when sealed, and of gaps."""
+    near = (day + timedelta(days=n) for n in (-1, 0, 1))
+    return [known for received in near for known in _told(series, received) if day_of(known.us) == day]
+
+
+def _told(series: Series, received: date) -> Iterator[_Known]:
+    for record in journal.read(series.layout.journal(series.exchange, received)):
+        if isinstance(record, journal.Gap) and record.symbol == series.symbol:
+            yield _Known(record.first_id, record.event_from)
+            yield _Known(record.last_id, record.event_to)
+        if isinstance(record, journal.Sealed) and record.symbol == series.symbol:
+            if record.first_trade_id is not None and record.event_from is not None:
+                yield _Known(record.first_trade_id, record.event_from)
+            if record.last_trade_id is not None and record.event_to is not None:
+                yield _Known(record.last_trade_id, record.event_to)

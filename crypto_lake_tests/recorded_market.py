@@ -1,0 +1,123 @@
+"""A lake recorded from the bundled exchange's market, ways to lose some of it, and what is left in the end."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from crypto_lake import bars, daily, journal
+from crypto_lake.bars import Series
+from crypto_lake.config import Config
+from crypto_lake.exchanges.binance import WIRE
+from crypto_lake.layout import DAY_US, MINUTE_US, day_of
+from crypto_lake.segments import RawLine
+from crypto_lake.simulator import wire
+from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.tape import Trade
+from crypto_lake_tests.raw_lines import DAY, START, SYMBOL, land, sealed
+
+NEXT = date.fromordinal(DAY.toordinal() + 1)
+MIDNIGHT = START + DAY_US
+OVER = START + 400 * DAY_US
+MARKET = SyntheticMarket(7, [SYMBOL], rate=2)
+_DELAY_US = 40_000
+
+
+def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled: bool = True) -> None:
+    """What a collector leaves of [start, end), a segment a minute, listening all the time."""
+    notes = journal.Journal(lake.layout, "binance")
+    for minute, lines in groupby(
+        _lines(start, end, quotes=quotes), key=lambda line: line.ts_recv // MINUTE_US
+    ):
+        landed = list(lines)
+        begin = minute * MINUTE_US
+        path = land(lake, landed, day_of(begin))
+        ids = [line.id for line in landed if line.stream == "trade"]
+        if journaled:
+            note = sealed(path, landed, [(begin, begin + MINUTE_US)])
+            told = msgspec.structs.replace(note, first_trade_id=min(ids), last_trade_id=max(ids))
+            notes.write(told, day_of(begin))
+
+
+def _lines(start: int, end: int, *, quotes: bool) -> Iterator[RawLine]:
+    for event in MARKET.events(SYMBOL, start, end):
+        if quotes or isinstance(event, Trade):
+            frame = wire.payload(SYMBOL, event, wire.MICROSECOND_US).encode()
+            line = WIRE.decode(frame, event.sent_us + _DELAY_US)
+            assert isinstance(line, RawLine)
+            yield line
+
+
+def copied(lake: Config, folder: Path, rest_url: str) -> Config:
+    """A second lake with the same raw files, healed from there."""
+    shutil.copytree(Path(lake.general.base_path) / "raw", folder / "raw")
+    exchange = msgspec.structs.replace(lake.exchanges[0], rest_url=rest_url)
+    general = msgspec.structs.replace(lake.general, base_path=str(folder))
+    return msgspec.structs.replace(lake, general=general, exchanges=[exchange])
+
+
+def segments_of(lake: Config) -> list[Path]:
+    """All that was received, in order."""
+    return sorted(lake.layout.raw_symbol("binance", SYMBOL).glob("*/part_*.jsonl"))
+
+
+def trade_ids(lake: Config) -> list[int]:
+    """Of all trades that are there, in order."""
+    return sorted(
+        line["id"] for path in segments_of(lake) for line in _decoded(path) if line["stream"] == "trade"
+    )
+
+
+def _decoded(path: Path) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+
+
+def cut(lake: Config, lost: set[int]) -> None:
+    """Take trades out of the files; a file without any line left is taken away."""
+    for path in segments_of(lake):
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = [
+            line
+            for line, found in zip(lines, _decoded(path), strict=True)
+            if found["stream"] != "trade" or found["id"] not in lost
+        ]
+        if not kept:
+            path.unlink()
+        elif len(kept) < len(lines):
+            path.write_bytes(b"".join(kept))
+
+
+def random_holes(ids: list[int], seed: int, count: int) -> set[int]:
+    """Holes of 1 to 5,000 trades, small ones more often, anywhere but at the very ends."""
+    chance = random.Random(seed)
+    lost: set[int] = set()
+    for _ in range(count):
+        size = int(5000 ** chance.random())
+        first = chance.randrange(ids[0] + 1, max(ids[0] + 2, ids[-1] - size))
+        lost |= set(range(first, min(first + size, ids[-1])))
+    return lost
+
+
+def make_bars(duck: duckdb.DuckDBPyConnection, lake: Config) -> None:
+    for day in (DAY, NEXT):
+        bars.build_all(duck, lake, day, OVER)
+
+
+def daily_bytes(duck: duckdb.DuckDBPyConnection, lake: Config) -> list[bytes]:
+    """The daily files of both days, made or brought in line."""
+    make_bars(duck, lake)
+    series = Series(lake, "binance", SYMBOL)
+    done = [daily.compact(duck, series, day, OVER) for day in (DAY, NEXT)]
+    return [one.path.read_bytes() if one else b"" for one in done]
+
+
+def first_after_midnight() -> int:
+    """The id of the second day's first trade."""
+    events = MARKET.events(SYMBOL, MIDNIGHT, MIDNIGHT + MINUTE_US)
+    return next(event.id for event in events if isinstance(event, Trade) and event.ts_us >= MIDNIGHT)
