@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from crypto_lake.config import Config, Exchange
-from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError, UnknownSymbolError
+from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError
 from crypto_lake.exchanges import known
 from crypto_lake.layout import Layout
 
@@ -62,11 +62,8 @@ async def check_symbols(exchange: Exchange) -> None:
     client = known.rest_client(exchange.name, exchange.rest_url)
     try:
         async with asyncio.timeout(_REST_TIMEOUT_SEC):
-            listed = await client.listed(exchange.symbols)
+            await known.check_listed(client, exchange.name, exchange.symbols)
     except TimeoutError:
         raise ExchangeError(f"{exchange.rest_url}: no answer within {_REST_TIMEOUT_SEC:g} s") from None
     finally:
         await client.aclose()
-    unknown = [symbol for symbol in exchange.symbols if symbol not in listed]
-    if unknown:
-        raise UnknownSymbolError(f"{exchange.name} does not list {', '.join(unknown)}; see exchanges.symbols")

@@ -1,4 +1,4 @@
-"""The exchange's own 1-minute candles of past days, in the bar schema, one file a symbol and day.
+"""The exchange's own 1-minute candles of past days, one file a symbol and day, fetched with few requests at a time.
 
 A finished day is fetched once and kept. A day that still ran when it was fetched says so in its footer
 (`complete` false) and is fetched again. What does not add up is not written.
@@ -6,24 +6,27 @@ A finished day is fetched once and kept. A day that still ran when it was fetche
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import pyarrow as pa
 from loguru import logger
-from pyarrow import parquet as pq
 
-from crypto_lake import parquet, publish
+from crypto_lake import candles, halts
 from crypto_lake.config import Config
-from crypto_lake.errors import ExchangeError, LakeError
 from crypto_lake.exchanges import known
-from crypto_lake.exchanges.base import Candle, RestClient
-from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
+from crypto_lake.exchanges.base import Candle, RestClient, Usage, holes
+from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
+
+# The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
+_SETTLED_US = 2 * MINUTE_US
+# Somewhat more than a client sends at once, so that it has the next question while an answer is being looked at.
+_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -41,39 +44,34 @@ class Backfilled:
     fetched: bool
 
 
-def backfill_days(
-    config: Config, days: Iterable[date], now_us: Callable[[], int]
-) -> Iterator[tuple[date, list[Backfilled]]]:
-    """Make sure of the candles of all configured symbols, day by day, over one set of connections.
+class Day(NamedTuple):
+    """A day that is done. `usage` is what was asked since the day before was done: requests span days."""
 
-    Yields each day when it is done; what was yielded stays done whatever comes after.
+    day: date
+    files: list[Backfilled]
+    usage: Usage
+
+
+def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int]) -> Iterator[Day]:
+    """Make sure of the candles of all configured symbols, over one set of connections, many requests at once.
+
+    Yields each day, oldest first, when all its symbols are done; what was yielded stays done whatever comes after.
 
     Raises:
+        UnknownSymbolError: the exchange does not list a symbol that lacks days.
         ExchangeError, LakeError: as `backfill_day`.
     """
     with asyncio.Runner() as runner:
-        clients = {
-            exchange.name: known.rest_client(exchange.name, exchange.rest_url)
-            for exchange in config.exchanges
-        }
-
-        async def one_day(day: date) -> list[Backfilled]:
-            return await asyncio.gather(
-                *(
-                    backfill_day(clients[exchange.name], config, exchange.name, symbol, day, now_us())
-                    for exchange in config.exchanges
-                    for symbol in exchange.symbols
-                )
-            )
-
+        work = _Backfill(config, sorted(set(days)), now_us())
         try:
-            for day in days:
+            with interruptible():
+                runner.run(work.start())
+            for day in work.days:
                 with interruptible():
-                    done = runner.run(one_day(day))
-                yield day, done
+                    done = runner.run(work.finish(day))
+                yield done
         finally:
-            for client in clients.values():
-                runner.run(client.aclose())
+            runner.run(work.aclose())
 
 
 @contextlib.contextmanager
@@ -101,61 +99,149 @@ async def backfill_day(
         ExchangeError: no usable answer, or one that contradicts itself; nothing has been written.
         LakeError: the disk refused.
     """
-    path = config.layout.candles(exchange, symbol, day)
-    start = day_start_us(day)
-    end = max(start, min(start + DAY_US, now_us))
-    recorded = parquet.footer(path) if path.exists() else None
-    if recorded and recorded.get("complete"):
-        return Backfilled(symbol, day, path, recorded["rows"], recorded["missing"], fetched=False)
-    table = _table(symbol, await client.candles_1m(symbol, start, end), end)
-    footer = {
-        "complete": now_us >= start + DAY_US,
-        "rows": table.num_rows,
-        "missing": (end - start) // MINUTE_US - table.num_rows,
-    }
-    _write(path, table, config.transformer.parquet_compression, footer)
-    logger.info("{} {}: {} candles fetched", symbol, day, table.num_rows)
-    return Backfilled(symbol, day, path, footer["rows"], footer["missing"], fetched=True)
+    here = _Place(config, exchange, symbol, now_us)
+    if there := here.finished(day):
+        return there
+    return here.land(day, await client.candles_1m(symbol, day_start_us(day), here.end_us(day)))
 
 
-def _table(symbol: str, candles: list[Candle], end: int) -> pa.Table:
-    """Candles as bars: observed, without quotes and trade ids. The one that is still open at `end` is left out."""
-    closed = [candle for candle in candles if candle.close_time < end]
-    rows = [_bar(symbol, candle) for candle in closed]
-    return pa.Table.from_pylist(rows, schema=parquet.arrow_schema())
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where one symbol's days lie, as things stand at `now_us`."""
+
+    config: Config
+    exchange: str
+    symbol: str
+    now_us: int
+
+    def end_us(self, day: date) -> int:
+        """How far a day has come."""
+        start = day_start_us(day)
+        return max(start, min(start + DAY_US, self.now_us))
+
+    def finished(self, day: date) -> Backfilled | None:
+        """The day, if nothing needs to be asked about it any more."""
+        path = self.config.layout.candles(self.exchange, self.symbol, day)
+        if footer := candles.finished(path):
+            return Backfilled(self.symbol, day, path, footer["rows"], footer["missing"], fetched=False)
+        return None
+
+    def land(self, day: date, found: list[Candle]) -> Backfilled:
+        """Write a day's candles, but for the one that is still open, and enter its halts."""
+        start, end = day_start_us(day), self.end_us(day)
+        path = self.config.layout.candles(self.exchange, self.symbol, day)
+        closed = [candle for candle in found if candle.close_time < end]
+        is_over = self.now_us >= start + DAY_US + _SETTLED_US
+        missing = (end - start) // MINUTE_US - len(closed)
+        footer = {"complete": is_over, "rows": len(closed), "missing": missing}
+        table = candles.table(self.symbol, closed)
+        candles.write(path, table, self.config.transformer.parquet_compression, footer)
+        if is_over:
+            lacking = holes(closed, start, end)
+            halts.enter(self.config.layout, self.exchange, self.symbol, day, lacking)
+            for first, last in lacking:
+                logger.warning(
+                    "{} {}: the exchange has no candles from {} to {}",
+                    self.symbol,
+                    day,
+                    iso(first),
+                    iso(last),
+                )
+        logger.info("{} {}: {} candles fetched", self.symbol, day, len(closed))
+        return Backfilled(self.symbol, day, path, len(closed), missing, fetched=True)
 
 
-def _bar(symbol: str, candle: Candle) -> dict[str, Any]:
-    try:
-        bar: dict[str, Any] = {
-            "open": float(candle.open),
-            "high": float(candle.high),
-            "low": float(candle.low),
-            "close": float(candle.close),
-            "volume_base": float(candle.volume_base),
-            "volume_quote": float(candle.volume_quote),
-            "taker_buy_base": float(candle.taker_buy_base),
-            "taker_buy_quote": float(candle.taker_buy_quote),
-        }
-    except ValueError as error:
-        raise ExchangeError(f"candle of {symbol} at {candle.open_time}: {error}") from None
-    if not bar["low"] <= min(bar["open"], bar["close"]) <= max(bar["open"], bar["close"]) <= bar["high"]:
-        raise ExchangeError(f"candle of {symbol} at {candle.open_time}: expected low ≤ open, close ≤ high")
-    return bar | {
-        "symbol": symbol,
-        "window_start": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=candle.open_time),
-        "vwap": bar["volume_quote"] / bar["volume_base"] if bar["volume_base"] else None,
-        "trade_count": candle.trade_count,
-        "quote_count": 0,
-        "observed": True,
-    }
+@dataclass
+class _Chunk:
+    """A stretch of one symbol's time that one question asks for, and the answer when it is there."""
+
+    client: RestClient
+    symbol: str
+    start_us: int
+    end_us: int
+    answer: "asyncio.Future[list[Candle]]" = field(default_factory=asyncio.Future)
 
 
-def _write(path: Path, table: pa.Table, compression: str, footer: dict[str, Any]) -> None:
-    metadata = {parquet.FOOTER_KEY: parquet.canonical(footer)}
-    codec = {"uncompressed": "none"}.get(compression, compression)
-    try:
-        with publish.publishing(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression=codec)
-    except OSError as error:
-        raise LakeError(f"{path}: cannot be written: {error}") from None
+class _Backfill:
+    """Workers that fetch chunks in order of time, while finished days are written behind them."""
+
+    def __init__(self, config: Config, days: list[date], now_us: int) -> None:
+        self.days = days
+        self._config = config
+        self._clients = {e.name: known.rest_client(e.name, e.rest_url) for e in config.exchanges}
+        self._places = [_Place(config, e.name, s, now_us) for e in config.exchanges for s in e.symbols]
+        self._chunks: dict[_Place, list[_Chunk]] = {}
+        self._workers: list[asyncio.Task[None]] = []
+        self._told = Usage(0, 0)
+
+    async def start(self) -> None:
+        """Find out what is lacking, whether the exchange knows the symbols, and begin to ask."""
+        lacking = {place: [day for day in self.days if not place.finished(day)] for place in self._places}
+        for exchange in self._config.exchanges:
+            if any(days for place, days in lacking.items() if place.exchange == exchange.name):
+                await known.check_listed(self._clients[exchange.name], exchange.name, exchange.symbols)
+        self._chunks = {place: self._cut(place, days) for place, days in lacking.items()}
+        waiting = iter(sorted(itertools.chain(*self._chunks.values()), key=lambda chunk: chunk.start_us))
+        self._workers = [asyncio.create_task(_fetch(waiting)) for _ in range(_WORKERS)]
+
+    def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
+        """Days that follow each other, cut into what one request brings, whatever the days' borders."""
+        client = self._clients[place.exchange]
+        length = client.candles_at_once * MINUTE_US
+        return [
+            _Chunk(client, place.symbol, at, min(at + length, end))
+            for start, end in _stretches([(day_start_us(day), place.end_us(day)) for day in days])
+            for at in range(start, end, length)
+        ]
+
+    async def finish(self, day: date) -> Day:
+        """Wait for a day's candles of each symbol, and write them."""
+        files = await asyncio.gather(*(self._finish(place, day) for place in self._places))
+        used = [client.usage for client in self._clients.values()]
+        total = Usage(sum(one.requests for one in used), sum(one.weight for one in used))
+        since = Usage(total.requests - self._told.requests, total.weight - self._told.weight)
+        self._told = total
+        return Day(day, files, since)
+
+    async def _finish(self, place: _Place, day: date) -> Backfilled:
+        if there := place.finished(day):
+            return there
+        start, end = day_start_us(day), place.end_us(day)
+        of_day = [chunk for chunk in self._chunks[place] if chunk.start_us < end and start < chunk.end_us]
+        answers = [await chunk.answer for chunk in of_day]
+        found = [candle for answer in answers for candle in answer if start <= candle.open_time < end]
+        self._chunks[place] = [chunk for chunk in self._chunks[place] if chunk.end_us > end]
+        # In a thread, since the disk takes its time to say that a file is safe, and requests need not wait for it.
+        return await asyncio.to_thread(place.land, day, found)
+
+    async def aclose(self) -> None:
+        """Stop asking, and let go of the connections."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        for client in self._clients.values():
+            await client.aclose()
+
+
+async def _fetch(waiting: Iterator[_Chunk]) -> None:
+    """Ask for one chunk after the other; what fails is told to whoever waits for it."""
+    for chunk in waiting:
+        try:
+            found = await chunk.client.candles_1m(chunk.symbol, chunk.start_us, chunk.end_us)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
+            chunk.answer.set_exception(error)
+            # Said to be seen: if nobody comes to wait for this one, asyncio is not to complain.
+            chunk.answer.exception()
+        else:
+            chunk.answer.set_result(found)
+
+
+def _stretches(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined

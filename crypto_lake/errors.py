@@ -29,6 +29,14 @@ class ExchangeError(LakeError):
     """The exchange could not be reached, or answered with something that cannot be used."""
 
 
+class LeftAloneError(ExchangeError):
+    """The exchange wants to hear nothing for longer than is waited for: `seconds`."""
+
+    def __init__(self, where: str, seconds: float) -> None:
+        super().__init__(f"{where}: asks to be left alone for {seconds:.0f} s; try again then")
+        self.seconds = seconds
+
+
 class UnknownSymbolError(ConfigError):
     """The exchange does not list (or does not trade) a configured symbol."""
 

@@ -14,6 +14,7 @@ MINUTE_US = 60 * SECOND_US
 HOUR_US = 3_600 * SECOND_US
 DAY_US = 24 * HOUR_US
 HOURS_OF_A_DAY = 24
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = date(1970, 1, 1)
 
 
@@ -29,7 +30,7 @@ def day_start_us(day: date) -> int:
 
 def iso(us: int) -> str:
     """An instant in microseconds since the epoch as people read it: `2025-10-20T00:00:00.098195Z`."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+    return (EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
 def _days(names: Iterable[str]) -> list[date]:
@@ -166,6 +167,16 @@ class Layout:
     def candle_symbols(self, exchange: str) -> list[str]:
         """The symbols that have backfilled candles, sorted."""
         return _symbols(self.base / "backfill" / exchange)
+
+    @property
+    def halts(self) -> Path:
+        """The minutes of finished days for which an exchange has no candle."""
+        return self.base / "state" / "halts.json"
+
+    @property
+    def halts_lock(self) -> Path:
+        """Keeps two runs from entering halts at the same time."""
+        return self.base / "state" / "locks" / "halts.lock"
 
     # the rest
 

@@ -104,5 +104,5 @@ def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     config = lake.config()
     days = backfill.backfill_days(config, days_of(context), lake.now_us)
     with tried_again(context):
-        yield from metadata.reported(context, ((day, metadata.of_candles(done)) for day, done in days))
+        yield from metadata.reported(context, ((done.day, metadata.of_candles(done)) for done in days))
     _refresh_views(context, config)

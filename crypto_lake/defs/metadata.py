@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from loguru import logger
 
-from crypto_lake.backfill import Backfilled
+from crypto_lake import backfill
 from crypto_lake.bars import Built
 from crypto_lake.checks import Verdict
 from crypto_lake.daily import Compacted
@@ -60,13 +60,20 @@ def of_daily(compacted: list[Compacted], numbers: Rows) -> Metadata:
     return {"files": _table(files), **_totals(numbers)}
 
 
-def of_candles(backfilled: list[Backfilled]) -> Metadata:
-    """What a backfill brought."""
+def of_candles(done: backfill.Day) -> Metadata:
+    """What a backfill brought, and what it has asked since the day before was done."""
+    files = [
+        {"symbol": one.symbol, "rows": one.rows, "missing": one.missing, "file": one.path}
+        for one in done.files
+    ]
     return {
-        "dagster/partition_row_count": sum(one.rows for one in backfilled),
-        "fetched": sum(one.fetched for one in backfilled),
-        "minutes_missing": sum(one.missing for one in backfilled),
-        "files": _table([{"symbol": one.symbol, "rows": one.rows, "file": one.path} for one in backfilled]),
+        "dagster/partition_row_count": sum(one.rows for one in done.files),
+        "fetched": sum(one.fetched for one in done.files),
+        "already_there": sum(not one.fetched for one in done.files),
+        "minutes_missing": sum(one.missing for one in done.files),
+        "requests": done.usage.requests,
+        "weight": done.usage.weight,
+        "files": _table(files),
     }
 
 

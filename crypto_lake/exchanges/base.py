@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from crypto_lake.layout import MINUTE_US
 from crypto_lake.segments import RawLine
 
 
@@ -83,6 +84,12 @@ class Usage(NamedTuple):
 
     requests: int
     weight: int
+
+
+def holes(candles: Sequence[Candle], start_us: int, end_us: int) -> list[tuple[int, int]]:
+    """The stretches of [start, end) that no 1-minute candle covers, in order; the candles are in order too."""
+    edges = [start_us, *(edge for c in candles for edge in (c.open_time, c.open_time + MINUTE_US)), end_us]
+    return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]
 
 
 class RestClient(Protocol):

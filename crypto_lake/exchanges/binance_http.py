@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from crypto_lake.errors import ExchangeError
+from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Usage
 from crypto_lake.exchanges.limiter import Limiter
 
@@ -27,7 +27,7 @@ _AT_ONCE = 6
 _USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 # errors.md: the code of "Invalid symbol."
 _INVALID_SYMBOL = "-1121"
-_BAD_REQUEST, _FIREWALL, _BANNED, _TOO_MANY, _SERVER_ERROR = 400, 403, 418, 429, 500
+_BAD_REQUEST, _FIREWALL, _NOT_THERE, _BANNED, _TOO_MANY, _SERVER_ERROR = 400, 403, 404, 418, 429, 500
 
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
@@ -36,12 +36,16 @@ class InvalidSymbolError(ExchangeError):
     """The exchange does not know a symbol that was named."""
 
 
-class LeftAloneError(ExchangeError):
-    """The exchange wants to hear nothing for longer than is waited for: `seconds`."""
+class NotThereError(ExchangeError):
+    """There is nothing under that address."""
 
-    def __init__(self, where: str, seconds: float) -> None:
-        super().__init__(f"{where}: asks to be left alone for {seconds:.0f} s; try again then")
-        self.seconds = seconds
+
+def json(response: httpx.Response) -> Any:  # noqa: ANN401 - it is JSON
+    """A body of JSON; ValueError for any other."""
+    try:
+        return msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ValueError(f"expected JSON, got {response.text[:80]!r}") from None
 
 
 class BinanceHttp:
@@ -72,11 +76,18 @@ class BinanceHttp:
         """Close the connections."""
         await self._http.aclose()
 
-    async def get(self, endpoint: str, params: dict[str, str | int], weight: int) -> Any:  # noqa: ANN401 - it is JSON
+    async def get(
+        self,
+        endpoint: str,
+        params: dict[str, str | int],
+        weight: int,
+        parse: Callable[[httpx.Response], Any] = json,
+    ) -> Any:  # noqa: ANN401 - it is whatever `parse` makes of it
         """One answer, tried again where that is worth it. `weight` is what the exchange charges for it.
 
         Raises:
             InvalidSymbolError: it does not know the symbol.
+            NotThereError: HTTP 404.
             LeftAloneError: it wants to be left alone for long; nothing more is sent before that is over.
             ExchangeError: it refused, or `_TRIES` attempts did not bring a whole answer.
         """
@@ -94,9 +105,9 @@ class BinanceHttp:
                     continue
                 if response.status_code < _BAD_REQUEST:
                     try:
-                        return msgspec.json.decode(response.content)
-                    except (msgspec.DecodeError, UnicodeDecodeError):
-                        mistake = f"expected JSON, got {response.text[:80]!r}"
+                        return parse(response)
+                    except ValueError as error:
+                        mistake = str(error)
                 else:
                     mistake = self._worth_another_try(response, endpoint)
             if attempt < _TRIES - 1:
@@ -130,7 +141,9 @@ class BinanceHttp:
         if response.status_code == _FIREWALL:
             # Its firewall has met too much of us, or something it dislikes; whoever goes on makes it worse.
             self.limiter.silence(_retry_after(response), self._clock())
-        refused = InvalidSymbolError if _INVALID_SYMBOL in response.text else ExchangeError
+        refused = NotThereError if response.status_code == _NOT_THERE else ExchangeError
+        if _INVALID_SYMBOL in response.text:
+            refused = InvalidSymbolError
         raise refused(f"{self.url}/{endpoint}: refused: {mistake}")
 
 

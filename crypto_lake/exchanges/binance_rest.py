@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges import binance_klines
+from crypto_lake.exchanges import base, binance_klines
 from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.exchanges.binance_http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance_trades import historical_trades
-from crypto_lake.layout import MINUTE_US
 from crypto_lake.segments import RawLine
 
 _INFO_WEIGHT = 20
@@ -95,11 +94,11 @@ class BinanceRest:
             page = await self._page(symbol, first, last)
             if not page:
                 continue
-            holes = _holes(page, first, last)
-            if len(holes) > _MOST_HOLES:
-                raise ExchangeError(f"klines of {symbol}: {len(holes)} holes between {first} and {last}")
+            lacking = base.holes(page, first, last)
+            if len(lacking) > _MOST_HOLES:
+                raise ExchangeError(f"klines of {symbol}: {len(lacking)} holes between {first} and {last}")
             found += page
-            asked += holes
+            asked += lacking
         return sorted(found)
 
     async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[RawLine]:
@@ -128,9 +127,3 @@ class BinanceRest:
         }
         rows = await self._http.get("klines", params, _KLINES_WEIGHT)
         return binance_klines.candles(rows, symbol, start_us, end_us)
-
-
-def _holes(page: list[Candle], start_us: int, end_us: int) -> list[tuple[int, int]]:
-    """The stretches of [start, end) that no candle of the page covers, in order."""
-    edges = [start_us, *(edge for c in page for edge in (c.open_time, c.open_time + MINUTE_US)), end_us]
-    return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]

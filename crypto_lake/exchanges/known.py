@@ -1,7 +1,9 @@
 """The exchanges there are, by the name that `config.yml` uses."""
 
-from crypto_lake.errors import ConfigError
-from crypto_lake.exchanges.base import TradesClient, WireFormat
+from collections.abc import Sequence
+
+from crypto_lake.errors import ConfigError, UnknownSymbolError
+from crypto_lake.exchanges.base import RestClient, TradesClient, WireFormat
 from crypto_lake.exchanges.binance import WIRE
 
 _WIRES: dict[str, WireFormat] = {"binance": WIRE}
@@ -30,3 +32,15 @@ def rest_client(name: str, rest_url: str) -> TradesClient:
     from crypto_lake.exchanges.binance_rest import BinanceRest  # noqa: PLC0415
 
     return BinanceRest(BinanceHttp(rest_url))
+
+
+async def check_listed(client: RestClient, name: str, symbols: Sequence[str]) -> None:
+    """Ask an exchange whether it lists the configured symbols.
+
+    Raises:
+        UnknownSymbolError: it does not.
+        ExchangeError: no answer.
+    """
+    listed = await client.listed(symbols)
+    if unknown := [symbol for symbol in symbols if symbol not in listed]:
+        raise UnknownSymbolError(f"{name} does not list {', '.join(unknown)}; see exchanges.symbols")

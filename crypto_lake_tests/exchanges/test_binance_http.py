@@ -5,9 +5,9 @@ import asyncio
 import httpx
 import pytest
 
-from crypto_lake.errors import ExchangeError
+from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Candle
-from crypto_lake.exchanges.binance_http import BinanceHttp, LeftAloneError
+from crypto_lake.exchanges.binance_http import BinanceHttp
 from crypto_lake.exchanges.binance_rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.exchanges.rest_script import START_US, URL, Answer, Exchange, klines, refusal, row

@@ -1,0 +1,108 @@
+"""A file of the exchange's own 1-minute candles of a day, in the columns of a bar: what may go in, and how it is kept.
+
+Its footer says whether the day was over when it was fetched (`complete`), its `rows`, and how many minutes the exchange
+has no candle for (`missing`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from crypto_lake import parquet, publish
+from crypto_lake.errors import ExchangeError, LakeError
+from crypto_lake.exchanges.base import Candle
+
+_NUMBERS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume_base",
+    "volume_quote",
+    "taker_buy_base",
+    "taker_buy_quote",
+)
+
+
+def finished(path: Path) -> dict[str, Any] | None:
+    """The footer of a file whose day was over when it was fetched; None where there is no such file."""
+    footer = parquet.footer(path) if path.exists() else None
+    return footer if footer and footer.get("complete") else None
+
+
+def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
+    """Candles as bars: observed, without quotes and trade ids.
+
+    Raises:
+        ExchangeError: one of them contradicts itself.
+    """
+    columns: dict[str, Any] = (
+        dict(zip(Candle._fields, zip(*candles, strict=True), strict=True)) if candles else {}
+    )
+    numbers = {name: _doubles(columns.get(name, ()), symbol) for name in _NUMBERS}
+    counts = np.array(columns.get("trade_count", ()), dtype=np.int64)
+    _trusted(symbol, candles, numbers, counts)
+    base = numbers["volume_base"]
+    values: dict[str, Any] = numbers | {
+        "symbol": [symbol] * len(candles),
+        "window_start": np.array(columns.get("open_time", ()), dtype="datetime64[us]"),
+        "vwap": pa.array(
+            np.divide(numbers["volume_quote"], base, out=np.zeros(len(base)), where=base > 0), mask=base == 0
+        ),
+        "trade_count": counts,
+        "quote_count": np.zeros(len(candles), dtype=np.int32),
+        "observed": np.ones(len(candles), dtype=bool),
+    }
+    schema = parquet.arrow_schema()
+    arrays = [
+        pa.array(values[field.name], type=field.type)
+        if field.name in values
+        else pa.nulls(len(candles), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write(path: Path, table: pa.Table, compression: str, footer: dict[str, Any]) -> None:
+    """Publish a day.
+
+    Raises:
+        LakeError: the disk refused; nothing has appeared.
+    """
+    metadata = {parquet.FOOTER_KEY: parquet.canonical(footer)}
+    codec = {"uncompressed": "none"}.get(compression, compression)
+    try:
+        with publish.publishing(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression=codec)
+    except OSError as error:
+        raise LakeError(f"{path}: cannot be written: {error}") from None
+
+
+def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        found: np.ndarray[Any, np.dtype[np.float64]] = (
+            pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
+        )
+    except pa.ArrowInvalid as error:
+        raise ExchangeError(f"candle of {symbol}: {error}") from None
+    return found
+
+
+def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any], counts: Any) -> None:  # noqa: ANN401
+    """Raise where a candle says what no trades can have made."""
+    rules = {
+        "low ≤ open, close ≤ high": (n["low"] <= np.minimum(n["open"], n["close"]))
+        & (np.maximum(n["open"], n["close"]) <= n["high"]),
+        "takers to have bought no more than was traded": (n["taker_buy_base"] <= n["volume_base"])
+        & (n["taker_buy_quote"] <= n["volume_quote"]),
+        "a volume where there are trades, and none where there are none": (counts > 0)
+        == (n["volume_base"] > 0),
+    }
+    for expected, holds in rules.items():
+        if not holds.all():
+            wrong = candles[int(np.argmin(holds))]
+            raise ExchangeError(f"candle of {symbol} at {wrong.open_time}: expected {expected}")
