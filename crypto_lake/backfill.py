@@ -20,7 +20,7 @@ from loguru import logger
 from crypto_lake import candles, halts
 from crypto_lake.config import Config
 from crypto_lake.exchanges import known
-from crypto_lake.exchanges.base import Candle, RestClient, Usage, holes
+from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
 
 # The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
@@ -70,6 +70,7 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
                 with interruptible():
                     done = runner.run(work.finish(day))
                 yield done
+            logger.info("candles of {} days: {} requests of weight {}", len(work.days), *work.used)
         finally:
             runner.run(work.aclose())
 
@@ -155,7 +156,7 @@ class _Place:
 class _Chunk:
     """A stretch of one symbol's time that one question asks for, and the answer when it is there."""
 
-    client: RestClient
+    client: BulkClient
     symbol: str
     start_us: int
     end_us: int
@@ -172,7 +173,7 @@ class _Backfill:
         self._places = [_Place(config, e.name, s, now_us) for e in config.exchanges for s in e.symbols]
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
-        self._told = Usage(0, 0)
+        self.used = Usage(0, 0)
 
     async def start(self) -> None:
         """Find out what is lacking, whether the exchange knows the symbols, and begin to ask."""
@@ -199,8 +200,8 @@ class _Backfill:
         files = await asyncio.gather(*(self._finish(place, day) for place in self._places))
         used = [client.usage for client in self._clients.values()]
         total = Usage(sum(one.requests for one in used), sum(one.weight for one in used))
-        since = Usage(total.requests - self._told.requests, total.weight - self._told.weight)
-        self._told = total
+        since = Usage(total.requests - self.used.requests, total.weight - self.used.weight)
+        self.used = total
         return Day(day, files, since)
 
     async def _finish(self, place: _Place, day: date) -> Backfilled:

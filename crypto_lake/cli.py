@@ -149,23 +149,20 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
 @cli.command()
 @_config_option
 @_days_options
-@click.option(
-    "--days",
-    "count",
-    type=click.IntRange(1, 3650),
-    default=90,
-    show_default=True,
-    help="So many, to yesterday.",
-)
+@click.option("--days", "count", type=click.IntRange(1, 3650), help="So many, to yesterday.  [default: 90]")
 def backfill(
-    config_file: str | None, day: date | None, first: date | None, last: date | None, count: int
+    config_file: str | None, day: date | None, first: date | None, last: date | None, count: int | None
 ) -> None:
     """Fetch the exchange's own 1-minute candles; finished days that are there already are not fetched again."""
+    if count and (day or first or last):
+        raise click.UsageError(
+            "--days counts back from yesterday; expected it without --date, --from and --to"
+        )
     loaded = _loaded(config_file, "transformer")
     from crypto_lake import runs
 
-    days = _days(day, first, last) or [_today() - timedelta(days=n) for n in range(count, 0, -1)]
-    runs.backfill(loaded, days)
+    days = _days(day, first, last) or [_today() - timedelta(days=n) for n in range(count or 90, 0, -1)]
+    runs.report_candles(loaded, days, runs.backfill(loaded, days))
 
 
 @cli.command()

@@ -1,10 +1,10 @@
 """What the commands start: which days a run is about, the run itself (by Dagster, in this process), what came of it."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from loguru import logger
@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from collector_daemon.startup import check_symbols
-from crypto_lake import bars, checks, holes, parquet, views
+from crypto_lake import bars, candles, checks, holes, parquet, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
@@ -103,16 +102,39 @@ def validate(config: Config, days: list[date]) -> list[Verdict]:
     return [one for one in found if one.metadata["symbols_checked"]]
 
 
-def backfill(config: Config, days: list[date]) -> None:
-    """Fetch the candles of some days, once it is clear that the exchange is there and knows the symbols."""
-    asyncio.run(_ask_for_symbols(config))
+def backfill(config: Config, days: list[date]) -> list[date]:
+    """Fetch the candles of some days. Those of them that were there already are returned."""
+    there = [day for day in days if all(candles.finished(path) for path in _candle_files(config, day))]
     with _progress("candles", len(days)):
         launch.execute(defs, "backfill_candles", days)
+    return there
 
 
-async def _ask_for_symbols(config: Config) -> None:
-    for exchange in config.exchanges:
-        await check_symbols(exchange)
+def _candle_files(config: Config, day: date) -> list[Path]:
+    """Where the candles of each configured symbol lie, or would."""
+    return [
+        config.layout.candles(exchange.name, symbol, day)
+        for exchange in config.exchanges
+        for symbol in exchange.symbols
+    ]
+
+
+def report_candles(config: Config, days: list[date], there: list[date]) -> None:
+    """Print what a backfill of days came to, where some were there already."""
+    footers = [parquet.footer(path) or {} for day in days for path in _candle_files(config, day)]
+    rows, missing = (sum(footer.get(name, 0) for footer in footers) for name in ("rows", "missing"))
+    page = console()
+    if there:
+        page.print(f"already there: {len(there)} days", highlight=False)
+    page.print(f"fetched: {len(days) - len(there)} days", highlight=False)
+    page.print(f"candles of all {len(days)} days: {rows:,}", highlight=False)
+    if missing:
+        register = config.layout.halts
+        page.print(
+            f"minutes that the exchange has no candle for: {missing:,} (those of finished days: {register})",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def heal(config: Config, days: list[date] | None) -> list[Missing]:

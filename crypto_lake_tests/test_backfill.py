@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pyarrow import parquet as pq
 
-from crypto_lake import backfill, config, parquet
+from crypto_lake import backfill, config, halts, parquet
 from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Candle, Usage
+from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
@@ -29,15 +29,9 @@ OVER = START + 3 * DAY_US
 class Scripted:
     """A client that answers what it was given, and counts."""
 
-    candles_at_once = 1000
-
     def __init__(self, candles: list[Candle]) -> None:
         self.candles = candles
         self.asked = 0
-
-    @property
-    def usage(self) -> Usage:
-        return Usage(self.asked, 2 * self.asked)
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         return frozenset(symbols)
@@ -90,11 +84,39 @@ def test_minutes_that_the_exchange_lacks_stay_missing_and_are_counted(lake: Conf
     assert (done.rows, done.missing) == (1351, 89)
 
 
-@pytest.mark.parametrize("changes", [{"open": "x"}, {"low": "2.5"}, {"high": "2.9"}, {"close": "5"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"open": "x"},
+        {"low": "2.5"},
+        {"high": "2.9"},
+        {"close": "5"},
+        {"taker_buy_base": "10.1"},
+        {"taker_buy_quote": "26"},
+        {"trade_count": 0},
+        {"volume_base": "0", "taker_buy_base": "0"},
+    ],
+)
 def test_a_candle_that_contradicts_itself_is_not_written(lake: Config, changes: dict[str, str]) -> None:
     with pytest.raises(ExchangeError, match="candle of SOLUSDT"):
         fetch(lake, Scripted([*WHOLE[:5], candle(5, **changes)]))
     assert not lake.layout.candles("binance", "SOLUSDT", DAY).exists()
+
+
+def test_halts_of_a_finished_day_are_entered_in_the_register(lake: Config) -> None:
+    fetch(lake, Scripted([*WHOLE[:700], *WHOLE[790:1439]]))
+    found = halts.of_day(lake.layout, "binance", "SOLUSDT", DAY)
+    assert [((a - START) // MINUTE_US, (b - START) // MINUTE_US) for a, b in found] == [
+        (700, 790),
+        (1439, 1440),
+    ]
+
+
+def test_a_day_that_just_ended_by_our_clock_is_fetched_again(lake: Config) -> None:
+    """Our clock may be ahead, and the last candle not closed yet."""
+    client = Scripted(WHOLE)
+    assert [fetch(lake, client, START + DAY_US + 1).fetched, fetch(lake, client).fetched] == [True, True]
+    assert not fetch(lake, client).fetched
 
 
 @pytest.fixture

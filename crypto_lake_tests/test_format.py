@@ -76,6 +76,7 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.checksum(daily),
         layout.manifest(daily),
         layout.candles("binance", "SOLUSDT", DAY),
+        layout.halts,
         layout.validation(DAY),
         layout.validation_page(DAY),
         layout.collector_status,

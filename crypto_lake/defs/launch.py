@@ -17,7 +17,7 @@ from dagster._core.instance import InstanceRef
 
 import crypto_lake
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
-from crypto_lake.errors import ConfigError, ExchangeError, LakeError
+from crypto_lake.errors import ConfigError, ExchangeError, LakeError, LeftAloneError
 
 # The tag of a run that a person waits for: it does not sit out the exchange's troubles.
 BY_COMMAND = "crypto_lake/by_command"
@@ -73,7 +73,8 @@ def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
     try:
         yield
     except ExchangeError as error:
-        if BY_COMMAND in context.run.tags:
+        # Where it wants to be left alone for long, when to ask again is a person's decision.
+        if BY_COMMAND in context.run.tags or isinstance(error, LeftAloneError):
             raise
         raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
 

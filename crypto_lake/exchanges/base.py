@@ -93,16 +93,7 @@ def holes(candles: Sequence[Candle], start_us: int, end_us: int) -> list[tuple[i
 
 
 class RestClient(Protocol):
-    """The exchange's request interface. Every method raises `ExchangeError` where no usable answer came.
-
-    `candles_at_once` is how many minutes of candles one request brings at most.
-    """
-
-    candles_at_once: int
-
-    @property
-    def usage(self) -> Usage:
-        """What this client has asked so far."""
+    """The exchange's request interface. Every method raises `ExchangeError` where no usable answer came."""
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         """Those of the symbols that the exchange lists, whether they trade at this moment or not."""
@@ -122,3 +113,17 @@ class TradesClient(RestClient, Protocol):
 
         One page: `count` is at most 1000. Fewer where the exchange gives fewer; the next page tells if it has more.
         """
+
+
+class BulkClient(RestClient, Protocol):
+    """A client for many candles: how many minutes of them one request brings at most, and what was asked so far."""
+
+    candles_at_once: int
+
+    @property
+    def usage(self) -> Usage:
+        """What this client has asked so far."""
+
+
+class Client(TradesClient, BulkClient, Protocol):
+    """All that one exchange's client can be asked."""

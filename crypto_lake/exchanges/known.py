@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from crypto_lake.errors import ConfigError, UnknownSymbolError
-from crypto_lake.exchanges.base import RestClient, TradesClient, WireFormat
+from crypto_lake.exchanges.base import Client, RestClient, WireFormat
 from crypto_lake.exchanges.binance import WIRE
 
 _WIRES: dict[str, WireFormat] = {"binance": WIRE}
@@ -20,7 +20,7 @@ def wire(name: str) -> WireFormat:
     return _WIRES[name]
 
 
-def rest_client(name: str, rest_url: str) -> TradesClient:
+def rest_client(name: str, rest_url: str) -> Client:
     """A client of the exchange's request interface; close it with `aclose`.
 
     Raises:

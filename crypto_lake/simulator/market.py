@@ -32,6 +32,9 @@ SEND_DELAY_US = 150  # from the match to the wire
 _BLOCK_LENGTHS_S = (3600, 600, 60, 10, 1)
 _MOST_EVENTS_A_BLOCK = 100_000
 _CACHED_BLOCKS = 24  # of each symbol: 1,000 minutes, and then some
+_CACHED_CANDLES = (
+    24 * 100
+)  # of each symbol, the candles of so many blocks: 90 days of them are asked for at a time
 _ID_STRIDE = 7  # quotes count every change of the book, not only those at the top
 _LONGEST_BURST_GAP_S = 0.03
 
@@ -85,12 +88,13 @@ class SyntheticMarket:
         opens = page.opens(EPOCH_US, now_us)
         if not opens:
             return []
-        until_us = min(opens[-1] + page.interval_us - 1, now_us)
+        last_us = opens[-1] + page.interval_us - 1
+        blocks = range(listing.block_at(opens[0]), listing.block_at(min(last_us, now_us)) + 1)
+        known = joined(c for block in blocks for c in listing.candles(block, page.interval_us, now_us))
+        if opens[0] in known:
+            return filled(known, opens, previous_close=0)
         before = self.trades_from(symbol, listing.last_id(opens[0] - 1), 1, now_us)
-        blocks = range(listing.block_at(opens[0]), listing.block_at(until_us) + 1)
-        known = (listing.known_trades(block, until_us) for block in blocks)
-        parts = (candle for trades in known for candle in summarise(trades, page.interval_us))
-        return filled(joined(parts), opens, before[0].price if before else listing.first_price)
+        return filled(known, opens, before[0].price if before else listing.first_price)
 
 
 class _Listing:
@@ -106,6 +110,7 @@ class _Listing:
         self._block_s = fitting[0] if fitting else _BLOCK_LENGTHS_S[-1]
         self.trades = lru_cache(_CACHED_BLOCKS)(self._trades)
         self._book = lru_cache(4)(self._make_book)
+        self._whole = lru_cache(_CACHED_CANDLES)(self._summarised)
         self.first_price = self.character.price * self.character.instrument.tick
 
     def block_at(self, time_us: int) -> int:
@@ -136,6 +141,15 @@ class _Listing:
         """The block's trades that were matched up to now."""
         trades = self.trades(block)
         return trades.cut(0, int(np.searchsorted(trades.ts_us, now_us, side="right")))
+
+    def candles(self, block: int, interval_us: int, now_us: int) -> list[Candle]:
+        """What the block's trades up to now make of each interval that has any."""
+        if now_us >= self._start_us(block + 1):
+            return self._whole(block, interval_us)
+        return summarise(self.known_trades(block, now_us), interval_us)
+
+    def _summarised(self, block: int, interval_us: int) -> list[Candle]:
+        return summarise(self.trades(block), interval_us)
 
     def events(self, block: int, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
         """The block's trades and quotes sent in `[start_us, end_us)`, in order; of equal times the quote first."""

@@ -1,0 +1,44 @@
+"""The register of halts: what was entered is read again, whoever else enters something."""
+
+from datetime import timedelta
+
+import pytest
+
+from crypto_lake import halts
+from crypto_lake.config import Config
+from crypto_lake.errors import LakeError
+from crypto_lake_tests.raw_lines import DAY, HOUR, START
+
+STRETCHES = [(START + HOUR, START + 2 * HOUR), (START + 5 * HOUR, START + 6 * HOUR)]
+
+
+def test_what_was_entered_is_read_again(lake: Config) -> None:
+    halts.enter(lake.layout, "binance", "SOLUSDT", DAY, STRETCHES)
+    halts.enter(lake.layout, "binance", "ADAUSDT", DAY, STRETCHES[1:])
+    assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY) == STRETCHES
+    assert halts.of_day(lake.layout, "binance", "ADAUSDT", DAY) == STRETCHES[1:]
+
+
+def test_of_other_days_and_symbols_nothing_is_said(lake: Config) -> None:
+    halts.enter(lake.layout, "binance", "SOLUSDT", DAY, STRETCHES)
+    assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY + timedelta(days=1)) == []
+    assert halts.of_day(lake.layout, "binance", "ADAUSDT", DAY) == []
+
+
+def test_a_day_is_entered_anew(lake: Config) -> None:
+    halts.enter(lake.layout, "binance", "SOLUSDT", DAY, STRETCHES)
+    halts.enter(lake.layout, "binance", "SOLUSDT", DAY, [])
+    assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY) == []
+
+
+def test_without_a_halt_there_is_no_register(lake: Config) -> None:
+    halts.enter(lake.layout, "binance", "SOLUSDT", DAY, [])
+    assert not lake.layout.halts.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{"])
+def test_a_register_that_is_none_is_told_in_one_line(lake: Config, content: bytes) -> None:
+    lake.layout.halts.parent.mkdir(parents=True)
+    lake.layout.halts.write_bytes(content)
+    with pytest.raises(LakeError, match=r"halts.json: expected one JSON object; delete it"):
+        halts.of_day(lake.layout, "binance", "SOLUSDT", DAY)
