@@ -44,8 +44,7 @@ def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
         dict(zip(Candle._fields, zip(*candles, strict=True), strict=True)) if candles else {}
     )
     numbers = {name: _doubles(columns.get(name, ()), symbol) for name in _NUMBERS}
-    counts = np.array(columns.get("trade_count", ()), dtype=np.int64)
-    _trusted(symbol, candles, numbers, counts)
+    _trusted(symbol, candles, numbers)
     base = numbers["volume_base"]
     values: dict[str, Any] = numbers | {
         "symbol": [symbol] * len(candles),
@@ -53,7 +52,7 @@ def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
         "vwap": pa.array(
             np.divide(numbers["volume_quote"], base, out=np.zeros(len(base)), where=base > 0), mask=base == 0
         ),
-        "trade_count": counts,
+        "trade_count": np.array(columns.get("trade_count", ()), dtype=np.int64),
         "quote_count": np.zeros(len(candles), dtype=np.int32),
         "observed": np.ones(len(candles), dtype=bool),
     }
@@ -92,15 +91,13 @@ def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.f
     return found
 
 
-def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any], counts: Any) -> None:  # noqa: ANN401
+def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any]) -> None:
     """Raise where a candle says what no trades can have made."""
     rules = {
         "low ≤ open, close ≤ high": (n["low"] <= np.minimum(n["open"], n["close"]))
         & (np.maximum(n["open"], n["close"]) <= n["high"]),
         "takers to have bought no more than was traded": (n["taker_buy_base"] <= n["volume_base"])
         & (n["taker_buy_quote"] <= n["volume_quote"]),
-        "a volume where there are trades, and none where there are none": (counts > 0)
-        == (n["volume_base"] > 0),
     }
     for expected, holds in rules.items():
         if not holds.all():
