@@ -21,7 +21,7 @@ from crypto_lake.checks.reference import NINE, ExchangeCandles
 from crypto_lake.checks.subject import Subject
 from crypto_lake.config import Config, Exchange, General, load
 from crypto_lake.errors import ExchangeError, LakeError
-from crypto_lake.exchanges.base import Candle
+from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.segments import RawLine
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
@@ -35,10 +35,16 @@ ONCE = pytest.mark.parametrize(("asset", "check"), EVERY, ids=lambda x: x if isi
 class Told:
     """An exchange whose candles are those of some lines, in plain decimal arithmetic; or one that is away."""
 
+    candles_at_once = 1440
+
     def __init__(self, lines: list[RawLine], change: Callable[[list[Candle]], list[Candle]] = list) -> None:
         self.lines = lines
         self.change = change
         self.asked = 0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.asked, 2 * self.asked)
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         return frozenset(symbols)

@@ -19,7 +19,7 @@ from crypto_lake.bars import Series
 from crypto_lake.checks import Means
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Config
-from crypto_lake.exchanges.base import Candle
+from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import day_of, day_start_us
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import SimulatedExchange, running
@@ -163,6 +163,9 @@ def test_quotes_fit_the_trades_far_better_than_by_the_recorders_slow_clock(
 
 class CandleFiles:
     """The exchange's own candles of then, from the files beside the capture."""
+
+    candles_at_once = 1440
+    usage = Usage(0, 0)
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         return frozenset(symbols)
