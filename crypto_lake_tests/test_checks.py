@@ -275,7 +275,8 @@ def test_a_hole_inside_a_second_whose_raw_lines_are_gone_is_told_by_the_seconds_
     for path in series.layout.raw_day("binance", SYMBOL, DAY).iterdir():
         path.unlink()
     verdict = run(checks.TRADE_IDS_CONTIGUOUS, duck, series, asset="raw_segments")
-    assert [(row["first_id"], row["last_id"]) for row in verdict.rows[SYMBOL]] == [(2, 4)]
+    (row,) = verdict.rows[SYMBOL]
+    assert (row["first_id"], row["last_id"], row["trades_missing"]) == (2, 4, 2)
 
 
 def test_a_hole_between_two_days_is_told_by_its_ids(duck: Duck, series: Series) -> None:
@@ -298,7 +299,9 @@ def test_the_holes_told_are_exactly_the_ids_that_are_missing(kept: set[int], spa
         land(config, [*(trade(n, START + n * spacing) for n in sorted(kept)), quote(1, START + 500 * SECOND)])
         bars.build_day(duck, series, DAY, START + 20 * HOUR)
         subject = Subject(duck, series, DAY, LATER, checks.files_of("", series, DAY), ExchangeCandles())
-        told = [n for row in on_raw.holes(subject) for n in range(row["first_id"], row["last_id"] + 1)]
+        told = [
+            n for row in on_raw.missing_trades(subject) for n in range(row["first_id"], row["last_id"] + 1)
+        ]
     assert told == sorted(set(range(min(kept), max(kept))) - kept)
 
 
@@ -421,6 +424,20 @@ def test_a_difference_outside_the_hole_fails_all_the_same(duck: Duck, series: Se
 @pytest.mark.parametrize("lost", [3, 26], ids=["first", "last"])
 def test_a_hole_at_an_end_of_the_day_warns(duck: Duck, series: Series, lost: int) -> None:
     assert compared(duck, incomplete(duck, series, lost), Told(GOOD)).outcome == "warning"
+
+
+def test_a_hole_at_the_end_of_the_recording_that_only_the_journal_knows_of_warns(
+    duck: Duck, series: Series
+) -> None:
+    landed(duck, series, [*without(25, 26), *QUOTES])
+    ends = (START + 21 * HOUR, START + 23 * HOUR + 7 * SECOND)
+    gap = journal.Gap(
+        at=ends[1], symbol=SYMBOL, first_id=25, last_id=26, event_from=ends[0], event_to=ends[1]
+    )
+    journal.Journal(series.layout, "binance").write(gap)
+    verdict = compared(duck, series, Told(GOOD))
+    assert verdict.outcome == "warning"
+    assert "trade ids are missing" in {row["reason"] for row in verdict.rows[SYMBOL]}
 
 
 def test_what_came_before_the_very_first_recording_warns_with_the_reason(duck: Duck, series: Series) -> None:

@@ -138,7 +138,7 @@ def test_a_configuration_that_is_wrong_fails_the_run_with_its_line(
 def test_every_check_is_evaluated_for_each_day_of_a_range_and_is_in_its_report(
     instance: dg.DagsterInstance, lake: Config
 ) -> None:
-    land(lake, [trade(1, START + HOUR), trade(4, START + 25 * HOUR)])
+    land(lake, [trade(1, START + HOUR), trade(2, START + 25 * HOUR), trade(5, START + 26 * HOUR)])
     assert run(instance, "compact", DAY, TOMORROW).success
     result = run(instance, "validate", DAY, TOMORROW)
     found = {

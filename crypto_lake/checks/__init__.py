@@ -168,7 +168,7 @@ TRADE_IDS_CONTIGUOUS = Check(
     "WARN",
     blocking=False,
     description="No trade id is missing since the last trade of the day before: the proof of completeness.",
-    offending=on_raw.holes,
+    offending=on_raw.missing_trades,
 )
 STREAM_DOWNTIME = Check(
     "stream_downtime",

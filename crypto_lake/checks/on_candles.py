@@ -6,7 +6,7 @@ from dataclasses import replace
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from crypto_lake import parquet, views
+from crypto_lake import holes, parquet, views
 from crypto_lake.checks.reference import NINE
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.errors import ExchangeError
@@ -36,12 +36,14 @@ def _differences(subject: Subject, candles: pa.Table) -> Rows:
     if MINUTE_US % subject.step:
         return [{"reason": "bars of this length do not make up minutes", "candle": False}]
     connection = subject.connection
+    found = holes.find(connection, subject.series, subject.day, subject.now_us)
     connection.register("candles", candles)
     connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {parquet.scan(subject.files)}")
     views.resample(connection, subject.series.config)
     return subject.query(
         "equals_exchange_candles",
         step=subject.step,
+        holes=[{"start": hole.after_us, "stop": hole.before_us} for hole in found],
         id_before=subject.trade_id_before(),
         id_after=subject.trade_id_after(),
     )

@@ -1,28 +1,31 @@
 """What is asked of the recording: is a trade missing, was somebody listening, did quotes come, was the clock right.
 
 Trade ids and quotes are asked of the bars, which say in a second what a day of raw lines says in minutes; raw lines are
-read only for the seconds in which the bars show a hole. Listening and clock are asked of the journal.
+read only for the seconds in which the bars show a hole, by `holes`, which the healer asks too. Listening and clock are
+asked of the journal.
 """
 
-from crypto_lake import journal, raw
+from crypto_lake import holes, journal
 from crypto_lake.bars import clipped
 from crypto_lake.catalog import Catalog
 from crypto_lake.checks.subject import Rows, Subject
-from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
+from crypto_lake.layout import DAY_US, SECOND_US, day_start_us, iso
 
 
-def holes(subject: Subject) -> Rows:
-    """Every hole in the trade ids: `first_id` to `last_id` are missing, between the seconds `from` and `to`."""
-    seconds = [row["second"] for row in subject.query("seconds_with_holes")]
-    # Where there are none, the journal need not be read either.
-    catalog = subject.series.recording(subject.connection).around(subject.day) if seconds else None
-    near = (
-        {s.path for second in seconds for s in catalog.between(second, second + subject.step)}
-        if catalog
-        else []
-    )
-    subject.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw AS FROM {raw.lines(sorted(near))}")
-    return subject.query("trade_ids_contiguous", last_id_before=subject.trade_id_before())
+def missing_trades(subject: Subject) -> Rows:
+    """Every hole in the trade ids: `first_id` to `last_id` are missing, between `from` and `to`."""
+    if holes.is_pruned(subject.series, subject.day):
+        return subject.query("trade_ids_contiguous", last_id_before=subject.trade_id_before())
+    return [
+        {
+            "first_id": hole.first_id,
+            "last_id": hole.last_id,
+            "trades_missing": hole.size,
+            "from": iso(hole.after_us),
+            "to": iso(hole.before_us),
+        }
+        for hole in holes.find(subject.connection, subject.series, subject.day, subject.now_us)
+    ]
 
 
 def downtime(subject: Subject) -> Rows:

@@ -2,13 +2,17 @@
 -- `reason` says why a trade of such a minute may be missing here; without one the minute is complete, and wrong.
 -- A minute without a candle in which nothing was traded is one in which the exchange was halted, and not told.
 -- reads `bars`, `bars_1m` (the same by minute), `candles` (the exchange's)
--- variables: step (µs), id_before, id_after (the last trade id of an earlier day, the first of a later one, or null)
+-- variables: step (µs), holes ([{start, stop}] in which trades are known to be missing, µs),
+--            id_before, id_after (the last trade id of an earlier day, the first of a later one, or null)
 CREATE OR REPLACE TEMP MACRO unequal(name, ours, theirs) AS CASE
     WHEN ours IS DISTINCT FROM theirs
     THEN concat(name, ' ', coalesce(ours::VARCHAR, 'null'), ', the exchange''s ', coalesce(theirs::VARCHAR, 'null'))
 END;
 
-WITH linked AS (
+WITH holes AS (
+    SELECT unnest(getvariable('holes')::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
+),
+linked AS (
     SELECT
         window_start,
         trade_count,
@@ -40,6 +44,10 @@ doubted AS (
             THEN 'no trade is known before'
             WHEN last_trade_id - first_trade_id + 1 <> trade_count
               OR first_trade_id <> id_before + 1
+              OR EXISTS (
+                  SELECT 1 FROM holes
+                  WHERE start < epoch_us(window_start) + getvariable('step') AND stop > epoch_us(window_start)
+              )
               OR id_after <> coalesce(last_trade_id, id_before) + 1
             THEN 'trade ids are missing'
             WHEN (id_before IS NULL OR id_after IS NULL)
