@@ -19,7 +19,7 @@ from loguru import logger
 from msgspec import MsgspecError, Struct, convert, json, to_builtins
 
 from crypto_lake import parquet, raw
-from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, without
+from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, paths_of, without
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, Layout, day_start_us
@@ -251,13 +251,26 @@ class _Plan:
         if not without(self.catalog.listened, start, end):
             return []
         beside = self.catalog.beside(start, end)
-        healed = any(raw.is_healed(source.path) for source in [*sources, *beside])
+        healed = any(source.is_healed for source in [*sources, *beside])
         return [[source.name, source.size] for source in beside] if healed else []
 
     def sources(self, fingerprint: dict[str, Any], key: str = "segments") -> list[Source]:
         """Those that a fingerprint names under a key."""
         wanted = {name for name, _ in fingerprint[key]}
         return [source for source in self.catalog.sources if source.name in wanted]
+
+
+def heard(
+    connection: duckdb.DuckDBPyConnection, series: Series, catalog: Catalog, day: date
+) -> list[Interval]:
+    """When somebody listened on a finished day, on the exchange's clock, and what healed trades prove of the rest."""
+    plan = _Plan(catalog, series, day, day_start_us(day) + DAY_US)
+    found: list[Interval] = []
+    for hour in range(HOURS_OF_A_DAY):
+        fingerprint = plan.fingerprint(hour, Carry())
+        beside = plan.sources(fingerprint, "beside")
+        found += _listened(connection, fingerprint, [*plan.sources(fingerprint), *beside])
+    return merged(found)
 
 
 def clipped(intervals: list[Interval], start: int, end: int) -> list[list[int]]:
@@ -294,7 +307,7 @@ def _build_part(
         raise RawDataError(f"{series.symbol} {plan.day} hour {hour:02d}: {error}") from None
     _set_variables(connection, series, fingerprint | {"listened": listened}, sources)
     query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
-    query = query.replace("FROM raw", f"FROM {raw.lines([source.path for source in sources])}")
+    query = query.replace("FROM raw", f"FROM {raw.lines(paths_of(sources))}")
     try:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
     except duckdb.Error as error:
@@ -322,15 +335,17 @@ def _listened(
     start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
     listened = [(first, last) for first, last in fingerprint["listened"]]
     missed = without(listened, start, end)
-    healed = [source.path for source in sources if raw.is_healed(source.path)]
+    healed = [source for source in sources if source.is_healed]
     if not missed or not healed:
         return listened
-    received = [source.path for source in sources if source.path not in healed]
+    received = [source for source in sources if not source.is_healed]
     stretches = [{"start": first, "stop": last} for first, last in missed]
     connection.execute("SET VARIABLE missed = $missed", {"missed": stretches})
     query = (files("crypto_lake") / "sql" / "proved.sql").read_text(encoding="utf-8")
-    query = query.replace("FROM received", f"FROM {raw.lines(received)}")
-    proved = connection.execute(query.replace("FROM healed", f"FROM {raw.lines(healed)}")).fetchall()
+    query = query.replace("FROM received", f"FROM {raw.lines(paths_of(received))}")
+    proved = connection.execute(
+        query.replace("FROM healed", f"FROM {raw.lines(paths_of(healed))}")
+    ).fetchall()
     return merged([*listened, *proved])
 
 

@@ -14,36 +14,51 @@ from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
+from msgspec import MsgspecError, Struct, json
 
 from crypto_lake import journal, raw, segments
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
+from crypto_lake.schema import TICKS
 
 # How much the offset may change from one stretch to the next without the clock having been set.
 _OFFSET_DRIFT_US = 5 * SECOND_US
 
 Interval = tuple[int, int]
+_TICKS = "ticks/"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A sealed segment. `name` is its folder and file, as fingerprints spell it; [start, end] its stretch.
+    """A sealed segment, or the ticks of a day that stand for segments that are gone.
+
+    `name` is its folder and file, as fingerprints spell it; `size` that of the lines; [start, end] its stretch.
 
     `received` is the same on the local clock, None where it was fetched; `trade_ids` the lowest and the highest, if the
     journal says so and so vouches for the rest.
     """
 
     name: str
-    path: Path
+    paths: tuple[Path, ...]
     size: int
     start: int
     end: int
     received: Interval | None
     trade_ids: Interval | None
     has_trades: bool
+
+    @property
+    def is_healed(self) -> bool:
+        """Whether it was fetched rather than received."""
+        return any(map(raw.is_healed, self.paths))
+
+    @property
+    def is_ticks(self) -> bool:
+        """Whether it is ticks that stand for segments."""
+        return self.name.startswith(_TICKS)
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,12 @@ class Recording:
         ):
             if record.symbol == self._symbol:
                 folders.add(date.fromisoformat(record.landed))
-        return _merge([self._folder(folder) for folder in sorted(folders)])
+        found = _merge([self._folder(folder) for folder in sorted(folders)])
+        kept = read_kept(self._layout, self._exchange, self._symbol, day)
+        return _with_ticks(found, kept, self._ticks(day)) if kept else found
+
+    def _ticks(self, day: date) -> tuple[Path, ...]:
+        return tuple(self._layout.ticks(self._exchange, self._symbol, kind, day) for kind in TICKS)
 
     def event_days(self, received: date) -> set[date]:
         """The days whose events were received, or listened for, on a day.
@@ -164,11 +184,11 @@ class Recording:
         sealed = [r for r in journal.of_kind(written, journal.Sealed) if r.symbol == self._symbol]
         described = {(r.segment, r.size): r for r in sealed if r.segment}
         found = segments.sealed(self._layout.raw_day(self._exchange, self._symbol, day))
-        sizes = {path: path.stat().st_size for path in found}
-        unknown = [path for path in found if (path.name, sizes[path]) not in described]
+        keys = {path: (segments.name_of(path), segments.size_of(path)) for path in found}
+        unknown = [path for path in found if keys[path] not in described]
         scanned = raw.scan_files(self._connection, unknown, self._symbol) if unknown else {}
         records: list[tuple[Path | None, journal.Sealed]] = [
-            (path, described.get((path.name, sizes[path])) or scanned[path].record) for path in found
+            (path, described.get(keys[path]) or scanned[path].record) for path in found
         ]
         records += [(None, r) for r in sealed if r.segment is None]
         records += _still_listened(records, sealed)
@@ -220,10 +240,10 @@ def _still_listened(
 
     What such a file itself says of listening is taken away. A folder without any file is not in use any more.
     """
-    held = {path.name for path, record in records if path and record.at}
+    held = {segments.name_of(path) for path, record in records if path and record.at}
     told = {r.segment: r for r in sealed if r.segment and r.segment not in held}
     for number, (path, record) in enumerate(records):
-        if path and path.name in told:
+        if path and segments.name_of(path) in told:
             records[number] = (path, msgspec.structs.replace(record, listened=[]))
     return [(None, record) for record in told.values()] if any(path for path, _ in records) else []
 
@@ -270,14 +290,58 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
     return Catalog(sources, merged(_joined(stretches)), offsets)
 
 
+def paths_of(sources: Iterable[Source]) -> list[Path]:
+    """The files of sources."""
+    return [path for source in sources for path in source.paths]
+
+
+class Kept(Struct, frozen=True):
+    """What is remembered of a day's ticks, in the manifest beside them.
+
+    `made_from` is the fingerprint of what they were made from; `segments` the names and sizes of all segments whose
+    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock.
+    """
+
+    rows: dict[str, int]
+    sha256: dict[str, str]
+    made_from: dict[str, Any]
+    segments: list[tuple[str, int]]
+    listened: list[Interval]
+    span: Interval
+    trade_ids: Interval | None
+
+
+def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | None:
+    """The manifest of a day's ticks; None where there is none that can be understood, or no ticks beside it."""
+    ticks = [layout.ticks(exchange, symbol, kind, day) for kind in TICKS]
+    try:
+        kept = json.decode(layout.ticks_manifest(exchange, symbol, day).read_bytes(), type=Kept)
+    except (OSError, MsgspecError):
+        return None
+    return kept if all(path.exists() for path in ticks) else None
+
+
+def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
+    """Ticks stand for the segments they were made from, once one of these is gone."""
+    there = {(source.name, source.size) for source in found.sources}
+    if there.issuperset(kept.segments):
+        return found
+    size = sum(path.stat().st_size for path in paths)
+    ticks = Source(
+        _TICKS + paths[0].stem, paths, size, *kept.span, None, kept.trade_ids, kept.trade_ids is not None
+    )
+    others = [source for source in found.sources if (source.name, source.size) not in kept.segments]
+    return Catalog([*others, ticks], merged([*found.listened, *kept.listened]), found.offsets)
+
+
 def _source(day: date, path: Path, record: journal.Sealed, offsets: Offsets) -> Source:
     received = _interval(record.recv_from, record.recv_to)
     bounds = [us for us in (record.event_from, record.event_to) if us is not None]
     bounds += offsets.span(*received) if received else ()
-    name = f"{day.isoformat()}/{path.name}"
+    name = f"{day.isoformat()}/{segments.name_of(path)}"
     trade_ids = _interval(record.first_trade_id, record.last_trade_id) if record.at else None
     has_trades = record.event_from is not None
-    return Source(name, path, record.size, min(bounds), max(bounds), received, trade_ids, has_trades)
+    return Source(name, (path,), record.size, min(bounds), max(bounds), received, trade_ids, has_trades)
 
 
 def _interval(first: int | None, last: int | None) -> Interval | None:

@@ -126,7 +126,7 @@ def transformer(config_file: str | None, day: date | None, first: date | None, l
 @_config_option
 @_days_options
 def compact(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
-    """Make the daily files of finished days; of all that still lie in parts, if none is given."""
+    """Make daily files and ticks of finished days; of all that lack one of them, if none is given."""
     loaded = _loaded(config_file, "transformer")
     from crypto_lake import runs
 
@@ -144,6 +144,17 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
     asked = _days(day, first, last) or [_today() - timedelta(days=1), _today()]
     if failed := runs.report_verdicts(loaded, runs.validate(loaded, asked)):
         raise LakeError(f"checks failed: {failed}")
+
+
+@cli.command()
+@_config_option
+def verify(config_file: str | None) -> None:
+    """Read every finished file (daily bars, ticks) against its checksum, and name each that is damaged."""
+    loaded = _loaded(config_file, "validation")
+    from crypto_lake import runs
+
+    if damaged := runs.verify(loaded):
+        raise LakeError(f"files damaged, missing or without a checksum: {damaged}")
 
 
 @cli.command()

@@ -98,6 +98,16 @@ class Checks(Struct, forbid_unknown_fields=True, frozen=True):
     max_clock_drift_sec: Annotated[float, Meta(gt=0)] = 1
 
 
+class Retention(Struct, forbid_unknown_fields=True, frozen=True):
+    """What becomes of raw segments once their days are compacted, in ticks, and verified. None: they stay as they are.
+
+    So many days after the day of receipt they are compressed (`.jsonl.zst`), and removed.
+    """
+
+    compress_raw_after_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    prune_raw_after_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """A validated `config.yml`. `general.base_path` is absolute, with `${VAR}` and `~` expanded."""
 
@@ -107,6 +117,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     transformer: Transformer = Transformer()
     checks: Checks = Checks()
     heal: Heal = Heal()
+    retention: Retention = Retention()
 
     @property
     def layout(self) -> Layout:
@@ -123,6 +134,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "transformer": Transformer,
     "checks": Checks,
     "heal": Heal,
+    "retention": Retention,
 }
 
 

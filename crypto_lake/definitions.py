@@ -11,7 +11,14 @@ with warnings.catch_warnings():
     from crypto_lake.defs import asset_checks, assets, automation, healing, resources
 
 defs = dg.Definitions(
-    assets=[assets.raw_segments, assets.healed_trades, assets.bars_1s, assets.daily_bars, assets.candles_1m],
+    assets=[
+        assets.raw_segments,
+        assets.healed_trades,
+        assets.bars_1s,
+        assets.daily_bars,
+        assets.ticks_of_days,
+        assets.candles_1m,
+    ],
     asset_checks=asset_checks.ALL,
     jobs=[
         automation.make_bars,

@@ -15,6 +15,7 @@ import duckdb
 
 from crypto_lake import bars, daily, journal, raw, segments
 from crypto_lake.bars import Series
+from crypto_lake.catalog import paths_of
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 
 
@@ -130,11 +131,11 @@ def _inner(connection: duckdb.DuckDBPyConnection, series: Series, day: date, ste
         return
     catalog = series.recording(connection).around(day)
     for hour in sorted({start // HOUR_US for start in short}):
-        paths = [source.path for source in catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)]
+        sources = catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)
         starts = [start for start in short if start // HOUR_US == hour]
         connection.execute("SET VARIABLE starts = $starts", {"starts": starts})
         connection.execute("SET VARIABLE step = $step", {"step": step})
-        query = _sql("holes_inside").replace("FROM raw", f"FROM {raw.lines(paths)}")
+        query = _sql("holes_inside").replace("FROM raw", f"FROM {raw.lines(paths_of(sources))}")
         for a, b, start in connection.execute(query).fetchall():
             yield Hole(a, b, start, start + step)
 

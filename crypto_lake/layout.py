@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 OPEN_SUFFIX = ".open"
+COMPRESSED_SUFFIX = ".zst"
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 3_600 * SECOND_US
@@ -177,6 +178,32 @@ class Layout:
     def halts_lock(self) -> Path:
         """Keeps two runs from entering halts at the same time."""
         return self.base / "state" / "locks" / "halts.lock"
+
+    # ticks: trades and quotes of finished days
+
+    def ticks_symbol(self, exchange: str, symbol: str) -> Path:
+        """The folder of all ticks of a symbol."""
+        return self.base / "ticks" / exchange / symbol
+
+    def ticks(self, exchange: str, symbol: str, kind: str, day: date) -> Path:
+        """The `trades` or the `quotes` (`kind`) of a finished day."""
+        return self.ticks_symbol(exchange, symbol) / kind / f"{day.isoformat()}.parquet"
+
+    def ticks_manifest(self, exchange: str, symbol: str, day: date) -> Path:
+        """What a day's ticks were made from."""
+        return self.ticks_symbol(exchange, symbol) / f"{day.isoformat()}.json"
+
+    def ticks_staging(self, exchange: str, symbol: str) -> Path:
+        """Where a day's ticks are gathered hour by hour; what a crash leaves there is removed by the next run."""
+        return self.ticks_symbol(exchange, symbol) / ".staging"
+
+    def ticks_days(self, exchange: str, symbol: str, kind: str = "trades") -> list[date]:
+        """The days that have ticks of a kind, oldest first."""
+        return _file_days(self.ticks_symbol(exchange, symbol) / kind)
+
+    def ticks_symbols(self, exchange: str) -> list[str]:
+        """The symbols that have ticks, sorted."""
+        return _symbols(self.base / "ticks" / exchange)
 
     # the rest
 

@@ -16,7 +16,7 @@ from pyarrow import parquet as pq
 
 from crypto_lake import publish
 from crypto_lake.errors import LakeError
-from crypto_lake.schema import BAR, Column
+from crypto_lake.schema import BAR, PRICE, QUANTITY, Column
 
 FOOTER_KEY = "crypto_lake"
 _MAGIC = b"PAR1"
@@ -28,6 +28,8 @@ _ARROW: dict[str, pa.DataType] = {
     "INTEGER": pa.int32(),
     "BIGINT": pa.int64(),
     "BOOLEAN": pa.bool_(),
+    PRICE: pa.decimal128(18, 8),
+    QUANTITY: pa.decimal128(20, 8),
 }
 
 

@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import duckdb
 
-from crypto_lake import journal
+from crypto_lake import journal, segments
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.parquet import literal, path_list, scan
-from crypto_lake.schema import RAW_LINE, Column, names, typed
+from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
 
 # 2017-01-01, before which Binance has no data: a time below is in other units, or none.
 _EARLIEST_US = 1_483_228_800_000_000
-_STAGED = ".parquet"
+# The streams of raw lines by the kind of ticks that are made of them.
+STREAMS = {"trades": "trade", "quotes": "bookTicker"}
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
@@ -26,16 +27,31 @@ def is_healed(path: Path) -> bool:
 
 
 def lines(paths: Sequence[Path]) -> str:
-    """The lines of segments as an SQL table with the columns of `RAW_LINE`, the numbers of quotes as they are spelt."""
-    columns = ", ".join(names(LINES))
-    segments = [path for path in paths if path.suffix != _STAGED]
-    staged = [path for path in paths if path.suffix == _STAGED]
-    tables = [_read_json(segments, LINES)] if segments else []
-    tables += [scan(staged)] if staged else []
+    """The lines of segments, or of ticks that stand for them, as an SQL table.
+
+    It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt.
+    """
+    landed = [path for path in paths if path.suffix != ".parquet"]
+    tables = [f"SELECT {', '.join(names(LINES))} FROM {_read_json(landed, LINES)}"] if landed else []
+    tables += [_of_ticks(path) for path in paths if path not in landed]
     if not tables:
         nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
         return f"(SELECT {nothing} WHERE false)"
-    return "(" + " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in tables) + ")"
+    return "(" + " UNION ALL ".join(tables) + ")"
+
+
+def _of_ticks(path: Path) -> str:
+    """Ticks as the lines that they were made from; but their quotes have been given a time of the exchange."""
+    kind = path.parent.name
+    given = names(TICKS[kind])
+    times = {name: f"epoch_us({name}) AS {name}" for name in ("ts_event", "ts_recv")}
+    columns = [f"'{STREAMS[kind]}' AS stream"]
+    columns += [
+        times.get(c.name)
+        or (f"{c.name}::{c.type} AS {c.name}" if c.name in given else f"NULL::{c.type} AS {c.name}")
+        for c in LINES[1:]
+    ]
+    return f"SELECT {', '.join(columns)} FROM {scan([path])}"
 
 
 class Scanned(NamedTuple):
@@ -107,9 +123,9 @@ def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned:
     record = journal.Sealed(
         at=0,
         symbol=symbol,
-        segment=path.name,
+        segment=segments.name_of(path),
         lines=count,
-        size=path.stat().st_size,
+        size=segments.size_of(path),
         recv_from=received[0] if received else None,
         recv_to=received[1] if received else None,
         event_from=min((one.event_from for one in minutes if one.event_from is not None), default=None),

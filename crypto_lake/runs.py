@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from crypto_lake import bars, candles, checks, holes, parquet, views
+from crypto_lake import verify as verification
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
@@ -86,7 +87,8 @@ def stale_days(config: Config) -> list[date]:
 def compact(config: Config, days: list[date] | None) -> list[date]:
     """Make the daily files of some days; None: of every finished day that lies in parts. Those worked on."""
     if days is None:
-        waiting = _days_of(config, Layout.part_days)
+        without_ticks = _days_of(config, Layout.daily_days) - _days_of(config, Layout.ticks_days)
+        waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, Layout.raw_days))
         days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us())
     if days:
         with _progress("daily files", len(days)):
@@ -100,6 +102,21 @@ def validate(config: Config, days: list[date]) -> list[Verdict]:
     found = launch.execute(defs, "validate", [day for day in days if day in known])
     # Of a day that is not compacted the daily file's checks look at nothing, and so on.
     return [one for one in found if one.metadata["symbols_checked"]]
+
+
+def verify(config: Config) -> int:
+    """Read every finished file against its checksum and print those that differ; how many did is returned."""
+    paths = verification.finished_files(config)
+    page = console()
+    found = []
+    with _progress("files", len(paths)):
+        for damage in verification.damages(config, paths):
+            logger.bind(day_done=True).debug("one more file read")
+            found += [damage] if damage else []
+    for path, what in found:
+        page.print(f"{path} {what}", highlight=False, soft_wrap=True, markup=False)
+    page.print(f"{len(paths)} files read, {len(found)} of them not as they were made.")
+    return len(found)
 
 
 def backfill(config: Config, days: list[date]) -> list[date]:

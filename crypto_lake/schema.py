@@ -33,6 +33,28 @@ RAW_LINE: tuple[Column, ...] = (
     Column("ask_qty", QUANTITY, "quantity at the best ask; null for trades"),
 )
 
+_TIME = "TIMESTAMP WITH TIME ZONE"
+TRADE: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("id", "BIGINT", "trade id, without holes where nothing is missing"),
+    Column("ts_event", _TIME, "trade time of the exchange"),
+    Column("ts_recv", _TIME, "first receipt by the local clock, or when it was fetched"),
+    Column("price", PRICE, "trade price"),
+    Column("qty", QUANTITY, "trade quantity, base asset"),
+    Column("side", "VARCHAR", "the taker's: `buy` or `sell`"),
+)
+QUOTE: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("id", "BIGINT", "the quote's update id, rising, with holes"),
+    Column("ts_event", _TIME, "receipt put on the exchange's clock"),
+    Column("ts_recv", _TIME, "first receipt by the local clock"),
+    Column("bid", PRICE, "best bid"),
+    Column("bid_qty", QUANTITY, "quantity at the best bid"),
+    Column("ask", PRICE, "best ask"),
+    Column("ask_qty", QUANTITY, "quantity at the best ask"),
+)
+TICKS = {"trades": TRADE, "quotes": QUOTE}
+
 BAR: tuple[Column, ...] = (
     Column("symbol", "VARCHAR", "the exchange's own spelling"),
     Column("window_start", "TIMESTAMP WITH TIME ZONE", "start of the interval, exchange clock, UTC"),

@@ -17,10 +17,15 @@ import msgspec
 from msgspec import Struct
 
 from crypto_lake import publish
-from crypto_lake.layout import OPEN_SUFFIX, Layout
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX, Layout
 
-_NAME = re.compile(r"(part|heal)_([0-9]{4,})\.jsonl(\.open)?")
+_NAME = re.compile(r"(part|heal)_([0-9]{4,})\.jsonl(\.open|\.zst)?")
 _TAIL = 1 << 16
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SHORTEST_FRAME = 9
+# A size of two bytes counts from 256.
+_ADDED = {2: 256}
 
 
 class RawLine(Struct, gc=False):
@@ -41,8 +46,43 @@ class RawLine(Struct, gc=False):
 
 
 def sealed(folder: Path) -> list[Path]:
-    """The sealed segments of a day's folder, in order of kind and number; empty where there is no folder."""
-    return [found.path for found in _found(folder) if not found.is_open]
+    """The sealed segments of a day's folder, in order of kind and number; empty where there is no folder.
+
+    One that is there in both forms, plain and compressed, is taken plain.
+    """
+    by_name = {name_of(found.path): found.path for found in reversed(_found(folder)) if not found.is_open}
+    return list(reversed(by_name.values()))
+
+
+def name_of(path: Path) -> str:
+    """A sealed segment's name, whether it is compressed or not."""
+    return path.name.removesuffix(COMPRESSED_SUFFIX)
+
+
+def size_of(path: Path) -> int:
+    """How many bytes of lines a sealed segment holds, whether it is compressed or not.
+
+    Raises:
+        RawDataError: it calls itself compressed, and is not as we compress.
+    """
+    if path.suffix != COMPRESSED_SUFFIX:
+        return path.stat().st_size
+    with path.open("rb") as file:
+        return _content_size(path, file.read(18))
+
+
+def _content_size(path: Path, head: bytes) -> int:
+    """What a Zstandard frame says of its content's size (RFC 8878, 3.1.1.1)."""
+    if not head.startswith(_ZSTD_MAGIC) or len(head) < _SHORTEST_FRAME:
+        raise RawDataError(f"{path}: not a Zstandard file; expected a compressed segment")
+    flags = head[4]
+    single, width = flags & 0x20, 1 << (flags >> 6)
+    begin = 5 + (0 if single else 1) + (0, 1, 2, 4)[flags & 3]
+    if width == 1 and not single:
+        raise RawDataError(
+            f"{path}: does not say how long its content is; expected a segment compressed by the lake"
+        )
+    return int.from_bytes(head[begin : begin + width], "little") + _ADDED.get(width, 0)
 
 
 class _Found(NamedTuple):
@@ -55,7 +95,9 @@ class _Found(NamedTuple):
 def _found(folder: Path) -> list[_Found]:
     entries = folder.iterdir() if folder.is_dir() else ()
     matches = ((_NAME.fullmatch(entry.name), entry) for entry in entries)
-    return sorted(_Found(match[1], int(match[2]), bool(match[3]), entry) for match, entry in matches if match)
+    return sorted(
+        _Found(match[1], int(match[2]), match[3] == OPEN_SUFFIX, entry) for match, entry in matches if match
+    )
 
 
 def next_number(folder: Path, kind: str = "part") -> int:

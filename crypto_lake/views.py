@@ -1,4 +1,4 @@
-"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; `candles_1m`.
+"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; `candles_1m`; ticks.
 
 Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice.
 """
@@ -12,13 +12,13 @@ from typing import Any
 import duckdb
 from loguru import logger
 
-from crypto_lake import parquet, publish
+from crypto_lake import parquet, publish, ticks
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
-from crypto_lake.schema import BAR
+from crypto_lake.schema import BAR, TICKS, Column, names
 
-NAMES = ("bars_1s", "bars_1m", "bars_5m", "bars_1h", "bars_1d", "candles_1m")
+NAMES = ("trades", "quotes", "bars_1s", "bars_1m", "bars_5m", "bars_1h", "bars_1d", "candles_1m")
 
 
 def create(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -26,11 +26,14 @@ def create(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
 
     Files that cannot be read are left out, with a warning for each: one bad file does not silence the others.
     """
-    for name, paths in {"bars_1s": bar_files(config), "candles_1m": candle_files(config)}.items():
+    tables = {"bars_1s": (BAR, bar_files(config)), "candles_1m": (BAR, candle_files(config))}
+    for kind, columns in TICKS.items():
+        tables[kind] = (columns, [path for path in ticks.all_paths(config) if path.parent.name == kind])
+    for name, (columns, paths) in tables.items():
         readable = [path for path in paths if parquet.is_whole(path)]
         for path in sorted(set(paths) - set(readable)):
             logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
-        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(readable)}")
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(columns, readable)}")
     resample(connection, config)
 
 
@@ -103,9 +106,8 @@ def candle_files(config: Config) -> list[Path]:
     ]
 
 
-def _select(paths: list[Path]) -> str:
-    columns = ", ".join(column.name for column in BAR)
+def _select(columns: tuple[Column, ...], paths: list[Path]) -> str:
     if paths:
-        return f"SELECT {columns} FROM {parquet.scan(paths)}"
-    nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in BAR)
+        return f"SELECT {', '.join(names(columns))} FROM {parquet.scan(paths)}"
+    nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in columns)
     return f"SELECT {nothing} WHERE false"

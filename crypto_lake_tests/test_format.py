@@ -18,6 +18,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "transformer": config.Transformer,
     "checks": config.Checks,
     "heal": config.Heal,
+    "retention": config.Retention,
 }
 
 
@@ -28,7 +29,15 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-@pytest.mark.parametrize(("heading", "columns"), [("A raw line", schema.RAW_LINE), ("A bar", schema.BAR)])
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [
+        ("A raw line", schema.RAW_LINE),
+        ("A bar", schema.BAR),
+        ("A trade", schema.TRADE),
+        ("A quote", schema.QUOTE),
+    ],
+)
 def test_columns_are_documented_in_order_with_their_types_and_meanings(
     heading: str, columns: tuple[Column, ...]
 ) -> None:
@@ -77,6 +86,9 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.manifest(daily),
         layout.candles("binance", "SOLUSDT", DAY),
         layout.halts,
+        layout.ticks("binance", "SOLUSDT", "trades", DAY),
+        layout.ticks("binance", "SOLUSDT", "quotes", DAY),
+        layout.ticks_manifest("binance", "SOLUSDT", DAY),
         layout.validation(DAY),
         layout.validation_page(DAY),
         layout.collector_status,

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from crypto_lake import bars, daily, query, views
+from crypto_lake import bars, daily, query, ticks, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
@@ -17,9 +17,23 @@ from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL,
 Duck = duckdb.DuckDBPyConnection
 
 
+def test_ticks_of_finished_days_are_views_of_their_own(
+    duck: duckdb.DuckDBPyConnection, series: Series
+) -> None:
+    land(series.config, [trade(7, START + HOUR, "190.12000001"), quote(9, START + HOUR)])
+    ticks.make(duck, series, DAY, LATER)
+    views.create(duck, series.config)
+    assert duck.execute("SELECT symbol, id, price::VARCHAR, side FROM trades").fetchall() == [
+        ("SOLUSDT", 7, "190.12000001", "buy")
+    ]
+    assert duck.execute("SELECT id, ask::VARCHAR FROM quotes").fetchall() == [(9, "190.12000000")]
+
+
 def test_an_empty_lake_has_all_views_and_no_rows(duck: Duck, lake: Config) -> None:
     views.create(duck, lake)
-    assert [duck.execute(f"SELECT count(*) FROM {name}").fetchall() for name in views.NAMES] == [[(0,)]] * 6
+    assert [duck.execute(f"SELECT count(*) FROM {name}").fetchall() for name in views.NAMES] == [
+        [(0,)]
+    ] * len(views.NAMES)
 
 
 def test_daily_files_and_parts_are_one_series_without_a_row_twice(duck: Duck, series: Series) -> None:

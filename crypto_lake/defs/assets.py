@@ -3,7 +3,7 @@
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import backfill, bars, daily, heal, views
+from crypto_lake import backfill, bars, daily, heal, retention, ticks, views
 from crypto_lake.config import Config
 from crypto_lake.defs import metadata
 from crypto_lake.defs.launch import tried_again
@@ -88,6 +88,25 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
             context,
             ((day, metadata.of_daily(done, views.day_in_numbers(db, config, day))) for day, done in days),
         )
+    _refresh_views(context, config)
+
+
+@dg.asset(
+    name="ticks",
+    partitions_def=DAILY,
+    deps=[daily_bars],
+    backfill_policy=_RANGE_IN_ONE_RUN,
+    group_name="daily",
+    kinds={"duckdb", "parquet"},
+    pool="bars",
+)
+def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+    """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
+    config = lake.config()
+    with connected(duckdb) as db:
+        days = ((day, ticks.make_all(db, config, day, lake.now_us())) for day in days_of(context))
+        yield from metadata.reported(context, ((day, metadata.of_ticks(done)) for day, done in days))
+        retention.apply(db, config, lake.now_us())
     _refresh_views(context, config)
 
 

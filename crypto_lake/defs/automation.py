@@ -14,7 +14,7 @@ from dagster_duckdb import DuckDBResource
 from crypto_lake import bars, segments
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
-from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments
+from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.partitions import days_tags
 from crypto_lake.defs.resources import Lake, connected
 
@@ -32,7 +32,8 @@ _comparison = dg.AssetSelection.checks(dg.AssetCheckKey(daily_bars.key, "equals_
 
 make_bars = dg.define_asset_job("make_bars", selection=dg.AssetSelection.assets(bars_1s) | _proof)
 compact = dg.define_asset_job(
-    "compact", selection=(dg.AssetSelection.assets(bars_1s, daily_bars) | _proof) - _comparison
+    "compact",
+    selection=(dg.AssetSelection.assets(bars_1s, daily_bars, ticks_of_days) | _proof) - _comparison,
 )
 validate = dg.define_asset_job("validate", selection=dg.AssetSelection.all_asset_checks())
 backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m])
@@ -160,7 +161,7 @@ def _last_folders(series: Series, count: int) -> list[date]:
 
 def _sealed(config: Config, day: date) -> list[tuple[str, int]]:
     return [
-        (f"{series.exchange}/{series.symbol}/{path.name}", path.stat().st_size)
+        (f"{series.exchange}/{series.symbol}/{segments.name_of(path)}", segments.size_of(path))
         for series in Series.recorded(config)
         for path in segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
     ]

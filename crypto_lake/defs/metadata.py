@@ -14,6 +14,7 @@ from crypto_lake.checks import Verdict
 from crypto_lake.daily import Compacted
 from crypto_lake.heal import Healed
 from crypto_lake.schema import BAR
+from crypto_lake.ticks import Ticks
 
 Metadata = dict[str, Any]
 Rows = list[dict[str, Any]]
@@ -58,6 +59,24 @@ def of_daily(compacted: list[Compacted], numbers: Rows) -> Metadata:
         for one in compacted
     ]
     return {"files": _table(files), **_totals(numbers)}
+
+
+def of_ticks(made: list[Ticks]) -> Metadata:
+    """What a day's trades and quotes are, and where."""
+    files = [(one, kind, path) for one in made for kind, path in one.paths.items()]
+    sizes = {path: path.stat().st_size for _, _, path in files}
+    rows = [
+        {"symbol": one.symbol, "kind": kind, "rows": one.rows[kind], "bytes": sizes[path], "file": path}
+        for one, kind, path in files
+    ]
+    return {
+        "dagster/partition_row_count": sum(sum(one.rows.values()) for one in made),
+        "trades": sum(one.rows["trades"] for one in made),
+        "quotes": sum(one.rows["quotes"] for one in made),
+        "rewritten": sum(one.rewritten for one in made),
+        "bytes": sum(sizes.values()),
+        "files": _table(rows),
+    }
 
 
 def of_candles(done: backfill.Day) -> Metadata:

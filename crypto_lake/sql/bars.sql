@@ -11,7 +11,7 @@
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
 
 WITH
--- Parsed once, though looked at twice. A trade has a time of the exchange, a quote has none.
+-- Parsed once, though looked at twice. A trade has a price, a quote has none.
 lines AS MATERIALIZED (
     SELECT ts_event, ts_recv, id, price, qty, side, bid, bid_qty, ask, ask_qty FROM raw
 ),
@@ -21,45 +21,47 @@ lines AS MATERIALIZED (
 trades AS (
     SELECT id, ts_event AS ts, price, qty, side = 'buy' AS taker_buys
     FROM lines
-    WHERE NOT getvariable('deduplicate')
+    WHERE price IS NOT NULL AND NOT getvariable('deduplicate')
       AND ts_event >= getvariable('hour_start')
       AND ts_event < getvariable('hour_end')
     UNION ALL
     SELECT id, min(ts_event) AS ts, min(price) AS price, min(qty) AS qty, min(side) = 'buy' AS taker_buys
     FROM lines
-    WHERE getvariable('deduplicate')
+    WHERE price IS NOT NULL AND getvariable('deduplicate')
       AND ts_event >= getvariable('hour_start')
       AND ts_event < getvariable('hour_end')
     GROUP BY id
 ),
 received_quotes AS (
-    SELECT id, ts_recv, bid, bid_qty, ask, ask_qty
+    SELECT id, ts_event, ts_recv, bid, bid_qty, ask, ask_qty
     FROM lines
-    WHERE ts_event IS NULL AND NOT getvariable('deduplicate')
+    WHERE price IS NULL AND NOT getvariable('deduplicate')
     UNION ALL
     SELECT
         id,
+        min(ts_event) AS ts_event,
         min(ts_recv) AS ts_recv,
         min(bid) AS bid,
         min(bid_qty) AS bid_qty,
         min(ask) AS ask,
         min(ask_qty) AS ask_qty
     FROM lines
-    WHERE ts_event IS NULL AND getvariable('deduplicate')
+    WHERE price IS NULL AND getvariable('deduplicate')
     GROUP BY id
 ),
 
--- A quote carries no exchange time. Its time is its receipt minus the smallest (receipt - trade time) among the
--- trades received in the same minute; a minute without trades has the offset of the last one that had some.
+-- A quote carries no exchange time (those of ticks were given theirs when they were made). Its time is its receipt minus
+-- the smallest (receipt - trade time) among the trades received in the same minute; a minute without trades has the
+-- offset of the last one that had some.
 offsets AS (
     SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 quotes AS (
-    SELECT q.id, q.ts_recv - o.offset_us AS ts, q.bid, q.bid_qty, q.ask, q.ask_qty
+    SELECT q.id, coalesce(q.ts_event, q.ts_recv - o.offset_us) AS ts, q.bid, q.bid_qty, q.ask, q.ask_qty
     FROM received_quotes AS q
-    JOIN offsets AS o ON q.ts_recv // 60000000 * 60000000 = o.minute
-    WHERE q.ts_recv - o.offset_us >= getvariable('hour_start')
-      AND q.ts_recv - o.offset_us < getvariable('hour_end')
+    LEFT JOIN offsets AS o ON q.ts_recv // 60000000 * 60000000 = o.minute
+    WHERE coalesce(q.ts_event, q.ts_recv - o.offset_us) >= getvariable('hour_start')
+      AND coalesce(q.ts_event, q.ts_recv - o.offset_us) < getvariable('hour_end')
 ),
 
 traded AS (

@@ -3,7 +3,7 @@
 WITH ids AS (
     SELECT DISTINCT ts_event // getvariable('step') * getvariable('step') AS start, id
     FROM raw
-    WHERE ts_event IS NOT NULL
+    WHERE price IS NOT NULL
       AND ts_event // getvariable('step') * getvariable('step') IN (SELECT unnest(getvariable('starts')::BIGINT[]))
 ),
 neighbours AS (

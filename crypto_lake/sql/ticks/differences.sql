@@ -1,0 +1,42 @@
+-- How many of an hour's lines have no row in its ticks that says the same, and how many rows no line, or come twice.
+--
+-- reads     raw               the lines of the segments that may hold an event of the hour
+--           hour_trades, hour_quotes    what was written of the hour
+-- variables hour_start, hour_end, offsets    as in quotes.sql
+
+WITH offsets AS (
+    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+),
+raw_trades AS (
+    SELECT id, price, qty, side, make_timestamptz(ts_event) AS ts_event
+    FROM raw
+    WHERE price IS NOT NULL AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
+),
+raw_quotes AS (
+    SELECT
+        id,
+        bid::DECIMAL(18, 8) AS bid,
+        bid_qty::DECIMAL(20, 8) AS bid_qty,
+        ask::DECIMAL(18, 8) AS ask,
+        ask_qty::DECIMAL(20, 8) AS ask_qty,
+        coalesce(ts_event, ts_recv - offset_us) AS ts
+    FROM raw
+    LEFT JOIN offsets ON ts_recv // 60000000 * 60000000 = minute
+    WHERE price IS NULL
+    -- Of copies the one received first says when it was.
+    QUALIFY ts_recv = min(ts_recv) OVER (PARTITION BY id)
+)
+SELECT
+    (SELECT count(*) FROM raw_trades ANTI JOIN hour_trades USING (id, price, qty, side, ts_event))
+    + (SELECT count(*) FROM hour_trades ANTI JOIN raw_trades USING (id, price, qty, side, ts_event))
+    + (
+        SELECT count(*)
+        FROM (
+            FROM raw_quotes
+            WHERE ts >= getvariable('hour_start') AND ts < getvariable('hour_end')
+        )
+        ANTI JOIN hour_quotes USING (id, bid, bid_qty, ask, ask_qty)
+    )
+    + (SELECT count(*) FROM hour_quotes ANTI JOIN raw_quotes USING (id, bid, bid_qty, ask, ask_qty))
+    + (SELECT count(*) - count(DISTINCT id) FROM hour_trades)
+    + (SELECT count(*) - count(DISTINCT id) FROM hour_quotes) AS differences
