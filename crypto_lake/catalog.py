@@ -81,7 +81,7 @@ class Catalog:
         """The nearest sources with trades before and after [start, end), both received and fetched ones."""
         found: list[Source] = []
         for healed in (False, True):
-            traded = [s for s in self.sources if s.has_trades and raw.is_healed(s.path) is healed]
+            traded = [s for s in self.sources if s.has_trades and s.is_healed is healed]
             found += sorted((s for s in traded if s.end < start), key=lambda s: s.end)[-1:]
             found += sorted((s for s in traded if s.start >= end), key=lambda s: s.start)[:1]
         return found
