@@ -1,10 +1,13 @@
-"""How fast raw lines become bars: a day of one busy symbol, against DuckDB doing nothing but parse the same lines.
+"""How fast raw lines become bars, and bars answers: against DuckDB and polars in the same run.
 
     python benchmarks/transform.py [--lines 5000000] [--repeat 3]
 
 Makes a synthetic day in a temporary folder (one-minute segments and their journal, as a collector writes them), then,
-in turn and each in a process of its own, parses all of it with the transform's column types, and builds the day's bars.
-Prints the median seconds of both, their ratio, and the peak memory of each (Linux and macOS).
+in turn and each in a process of its own: parses all of it with the transform's column types, builds the day's bars, and
+(where polars is installed) aggregates the same in polars, in floats and without once-only, clock or carried values.
+Then a run of five minutes at 23:55 is compared with one at 01:00 by the bytes they read (Linux), and `bars_1m` over
+90 daily files of three symbols with the same query over one file sorted beforehand. Prints medians, ratios, and the
+peak memory of each (Linux and macOS).
 """
 
 import argparse
@@ -13,26 +16,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
+from datetime import date, timedelta
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import msgspec
 
-from crypto_lake import bars, config, journal, parquet
+from crypto_lake import bars, config, journal, parquet, views
 from crypto_lake.bars import Series
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_start_us
 from crypto_lake.parquet import path_list
-from crypto_lake.schema import RAW_LINE, names, typed
+from crypto_lake.schema import BAR, RAW_LINE, names, typed
 from crypto_lake.segments import sealed
 
 DAY = date(2025, 10, 20)
 SYMBOL = "SOLUSDT"
+THREE = (SYMBOL, "SUIUSDT", "ADAUSDT")
+DAYS = 90
 MINUTES = 1440
 # Of eight lines, five are quotes: about the share of the real captures.
 QUOTES_OF_EIGHT = 5
 DELAY_US = 60_000
 KEYS = names(RAW_LINE)
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "general": {"base_path": "."},
     "exchanges": [{"name": "binance", "symbols": [SYMBOL], "rest_url": "http://h/", "wss_url": "ws://h/"}],
 }
@@ -111,7 +119,113 @@ def transform(folder: Path) -> None:
         raise SystemExit(f"expected a whole day, got {built}")
 
 
-WORK = {"parse": parse, "transform": transform}
+def with_polars(folder: Path) -> None:
+    """The day's bars as one would in polars: prices and quantities as floats, seconds by trade or receipt time."""
+    import polars as pl  # noqa: PLC0415 - an extra
+
+    text = {"stream": pl.String, "side": pl.String, "symbol": pl.String}
+    numbers = dict.fromkeys(("price", "qty", "bid", "bid_qty", "ask", "ask_qty"), pl.String)
+    schema = {name: text.get(name) or numbers.get(name) or pl.Int64 for name in KEYS}
+    paths = sealed(Layout(folder).raw_day("binance", SYMBOL, DAY))
+    lines = pl.scan_ndjson(paths, schema=schema).with_columns(pl.col(list(numbers)).cast(pl.Float64))
+    trades = lines.filter(pl.col("stream") == "trade").with_columns(start=pl.col("ts_event") // 1_000_000)
+    value, bought = pl.col("price") * pl.col("qty"), pl.col("side") == "buy"
+    traded = trades.group_by("start").agg(
+        open=pl.col("price").sort_by("id").first(),
+        high=pl.col("price").max(),
+        low=pl.col("price").min(),
+        close=pl.col("price").sort_by("id").last(),
+        volume_base=pl.col("qty").sum(),
+        volume_quote=value.sum(),
+        taker_buy_base=pl.col("qty").filter(bought).sum(),
+        taker_buy_quote=value.filter(bought).sum(),
+        trade_count=pl.len(),
+    )
+    quotes = lines.filter(pl.col("stream") == "bookTicker").with_columns(start=pl.col("ts_recv") // 1_000_000)
+    quoted = quotes.group_by("start").agg(
+        pl.col(name).sort_by("id").last() for name in ("bid", "bid_qty", "ask", "ask_qty")
+    )
+    bars_of_day = traded.join(quoted, on="start", how="full", coalesce=True).sort("start")
+    bars_of_day.collect().write_parquet(folder / "polars.parquet")
+
+
+WORK = {"parse": parse, "transform": transform, "polars": with_polars}
+
+
+def bytes_read(folder: Path, hour: int, minute: int) -> int:
+    """What the process reads to bring today's bars up to a time of day, five minutes after it last did; 0: not told."""
+    counters = Path("/proc/self/io")
+    start = day_start_us(DAY) + (60 * hour + minute) * MINUTE_US
+    series = Series(config.load(folder / "config.yml"), "binance", SYMBOL)
+    hidden = folder / "hidden"
+    hidden.mkdir(exist_ok=True)
+    raw_day = series.layout.raw_day("binance", SYMBOL, DAY)
+    later = [path for path in sealed(raw_day) if int(path.stem[5:]) > 60 * hour + minute]
+    for path in later:
+        path.rename(hidden / path.name)
+    newest = sealed(raw_day)[-5:]
+    for path in newest:
+        path.rename(hidden / path.name)
+    for part in series.layout.parts("binance", SYMBOL, DAY):
+        part.unlink()
+    with parquet.connect() as connection:
+        bars.build_day(connection, series, DAY, start)
+        for path in newest:
+            (hidden / path.name).rename(path)
+        before = _read(counters)
+        bars.build_day(connection, series, DAY, start)
+        after = _read(counters)
+    for path in later:
+        (hidden / path.name).rename(path)
+    return after - before
+
+
+def _read(counters: Path) -> int:
+    if not counters.exists():
+        return 0
+    return int(counters.read_text(encoding="ascii").split()[1])
+
+
+def views_over_files(folder: Path) -> tuple[float, float]:
+    """Seconds of `bars_1m` over 90 daily files of three symbols, and over one file sorted beforehand."""
+    layout = Layout(folder / "ninety")
+    text = msgspec.yaml.encode(
+        {
+            **_CONFIG,
+            "general": {"base_path": "ninety"},
+            "exchanges": [{**_CONFIG["exchanges"][0], "symbols": list(THREE)}],
+        }
+    )
+    (folder / "ninety.yml").write_bytes(text)
+    settings = config.load(folder / "ninety.yml")
+    series = Series(config.load(folder / "config.yml"), "binance", SYMBOL)
+    with parquet.connect() as connection:
+        columns = ", ".join(names(BAR)[2:])
+        a_day = parquet.scan(series.layout.parts("binance", SYMBOL, DAY))
+        for symbol in THREE:
+            for number in range(DAYS):
+                path = layout.daily("binance", symbol, DAY - timedelta(days=number))
+                own = f"'{symbol}' AS symbol, window_start - INTERVAL {number} DAY AS window_start"
+                rows = f"SELECT {own}, {columns} FROM {a_day} ORDER BY window_start"
+                parquet.write(connection, rows, path, "snappy", footer={})
+        one = folder / "sorted.parquet"
+        files_of_all = parquet.scan(views.bar_files(settings))
+        parquet.write(
+            connection, f"FROM {files_of_all} ORDER BY symbol, window_start", one, "snappy", footer={}
+        )
+        views.create(connection, settings)
+        ours = _seconds(connection)
+        connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {parquet.scan([one])}")
+        return ours, _seconds(connection)
+
+
+def _seconds(connection: duckdb.DuckDBPyConnection) -> float:
+    found = []
+    for _ in range(3):
+        start = time.perf_counter()
+        connection.execute("CREATE OR REPLACE TEMP TABLE answer AS FROM bars_1m")
+        found.append(time.perf_counter() - start)
+    return min(found)
 
 
 def measured(work: str, folder: Path) -> tuple[float, float]:
@@ -153,17 +267,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_lake(folder, words.lines)
-        runs: dict[str, list[tuple[float, float]]] = {work: [] for work in WORK}
+        todo = [work for work in WORK if work != "polars" or find_spec("polars")]
+        runs: dict[str, list[tuple[float, float]]] = {work: [] for work in todo}
         for _ in range(words.repeat):
-            for work in WORK:
+            for work in todo:
                 runs[work].append(measured(work, folder))
+        reads = [bytes_read(folder, 23, 55), bytes_read(folder, 1, 0)]
+        transform(folder)
+        ours, one_file = views_over_files(folder)
     for work, found in runs.items():
-        print(
-            f"{work:<10} {statistics.median(s for s, _ in found):6.2f} s   {max(mb for _, mb in found):6.0f} MB peak"
-        )
-    ratios = [t / p for (t, _), (p, _) in zip(runs["transform"], runs["parse"], strict=True)]
+        seconds = statistics.median(one for one, _ in found)
+        print(f"{work:<10} {seconds:6.2f} s   {max(mb for _, mb in found):6.0f} MB peak")
+    _print_ratio("transform / parse", runs["transform"], runs["parse"])
+    if runs.get("polars"):
+        _print_ratio("polars / transform", runs["polars"], runs["transform"])
+    print(f"bytes read by a run of five minutes: {reads[0]:,} at 23:55, {reads[1]:,} at 01:00")
+    print(
+        f"bars_1m over {DAYS} days of three symbols: {ours:.2f} s, over one sorted file: {one_file:.2f} s, "
+        f"ratio {ours / one_file:.2f}"
+    )
+
+
+def _print_ratio(what: str, above: list[tuple[float, float]], below: list[tuple[float, float]]) -> None:
+    ratios = [a / b for (a, _), (b, _) in zip(above, below, strict=True)]
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-    print(f"transform / parse: {middle:.2f} ({low:.2f} to {high:.2f} over {len(ratios)} pairs)")
+    print(f"{what}: {middle:.2f} ({low:.2f} to {high:.2f} over {len(ratios)} pairs)")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -271,6 +271,48 @@ def heard(
         beside = plan.sources(fingerprint, "beside")
         found += _listened(connection, fingerprint, [*plan.sources(fingerprint), *beside])
     return merged(found)
+
+
+class Hits(NamedTuple):
+    """The share of an hour's trades that were made at the prevailing quote, 0 to 1; None without trades or quotes.
+
+    `as_received` with quotes placed by the local clock, `corrected` by the exchange's: what the correction is worth.
+    """
+
+    as_received: float | None
+    corrected: float | None
+
+
+def hits(connection: duckdb.DuckDBPyConnection, series: Series, day: date, hour: int) -> Hits:
+    """Measure how well an hour's quotes fit its trades.
+
+    Raises:
+        RawDataError: a segment holds something other than raw lines.
+    """
+    plan = _Plan(series.recording(connection).around(day), series, day, day_start_us(day) + DAY_US)
+    fingerprint = plan.fingerprint(hour, Carry())
+    sources = plan.sources(fingerprint)
+    _set_variables(connection, series, fingerprint, sources)
+    query = (files("crypto_lake") / "sql" / "hits.sql").read_text(encoding="utf-8")
+    try:
+        row = connection.execute(
+            query.replace("FROM raw", f"FROM {raw.lines(paths_of(sources))}")
+        ).fetchall()[0]
+    except duckdb.Error as error:
+        raise RawDataError(f"{series.symbol} {day} hour {hour:02d}: {' '.join(str(error).split())}") from None
+    return Hits(*row)
+
+
+def newest_hits(connection: duckdb.DuckDBPyConnection, config: Config, built: list[Built]) -> dict[str, Hits]:
+    """By symbol, `hits` of the newest hour that was made anew; those of which none was are left out."""
+    rebuilt = {one.symbol: one for one in built if one.rebuilt}
+    return {
+        series.symbol: hits(
+            connection, series, rebuilt[series.symbol].day, rebuilt[series.symbol].rebuilt[-1]
+        )
+        for series in Series.recorded(config)
+        if series.symbol in rebuilt
+    }
 
 
 def clipped(intervals: list[Interval], start: int, end: int) -> list[list[int]]:

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from collector_daemon.clock import SystemClock
@@ -20,10 +21,13 @@ from crypto_lake.checks import Means
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Config
 from crypto_lake.exchanges.base import Candle, Usage
+from crypto_lake.exchanges.binance import WIRE
 from crypto_lake.layout import day_of, day_start_us
+from crypto_lake.segments import RawLine
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import SimulatedExchange, running
 from crypto_lake.simulator.replay import Replay
+from crypto_lake_tests.exchanges.test_binance import recorded
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CAPTURES = [DATA / "capture" / f"btcusdt_{day}.gz" for day in ("20240808", "20240809")]
@@ -144,6 +148,27 @@ def test_the_trades_of_both_days_are_proved_complete(made: Config, duck: duckdb.
         f"SELECT sum(trade_count), {ids} FROM {parquet.scan(views.bar_files(made))}"
     ).fetchall()
     assert total == [(19_904, 19_904)]
+
+
+@pytest.mark.parametrize(("day", "hour"), [(date(2024, 8, 8), 23), (date(2024, 8, 9), 0)])
+def test_the_share_of_trades_at_the_prevailing_quote_rises_from_a_tenth_to_a_half(
+    write_config: Callable[..., Path], duck: duckdb.DuckDBPyConnection, day: date, hour: int
+) -> None:
+    series = Series(config.load(write_config()), "binance", "BTCUSDT")
+    lines: dict[date, list[RawLine]] = {}
+    for recv_us, frame in recorded():
+        line = WIRE.decode(frame, recv_us)
+        assert isinstance(line, RawLine)
+        lines.setdefault(day_of(recv_us), []).append(line)
+    for received, some in lines.items():
+        path = series.layout.segment("binance", "BTCUSDT", received, 1)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(msgspec.json.Encoder().encode_lines(some))
+    before, after = bars.hits(duck, series, day, hour)
+    assert before is not None
+    assert after is not None
+    assert before < 0.15
+    assert after > 0.45
 
 
 def test_quotes_fit_the_trades_far_better_than_by_the_recorders_slow_clock(

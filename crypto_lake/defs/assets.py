@@ -65,7 +65,15 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
         days = ((day, bars.build_all(db, config, day, lake.now_us())) for day in days_of(context))
         yield from metadata.reported(
             context,
-            ((day, metadata.of_bars(built, views.day_in_numbers(db, config, day))) for day, built in days),
+            (
+                (
+                    day,
+                    metadata.of_bars(
+                        built, views.day_in_numbers(db, config, day), bars.newest_hits(db, config, built)
+                    ),
+                )
+                for day, built in days
+            ),
         )
     _refresh_views(context, config)
 

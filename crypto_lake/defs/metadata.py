@@ -9,7 +9,7 @@ import dagster as dg
 from loguru import logger
 
 from crypto_lake import backfill
-from crypto_lake.bars import Built
+from crypto_lake.bars import Built, Hits
 from crypto_lake.checks import Verdict
 from crypto_lake.daily import Compacted
 from crypto_lake.heal import Healed
@@ -36,10 +36,26 @@ def reported(context: dg.AssetExecutionContext, done: Iterable[tuple[date, Metad
     yield dg.MaterializeResult()
 
 
-def of_bars(built: list[Built], numbers: Rows) -> Metadata:
-    """What a run of the transform did, and the day as it is now."""
+def of_bars(built: list[Built], numbers: Rows, hits: dict[str, Hits]) -> Metadata:
+    """What a run of the transform did, and the day as it is now.
+
+    `hits` by symbol: how well the quotes of the newest hour fit its trades, in percent as received and as corrected.
+    """
     rebuilt = sum(len(one.rebuilt) for one in built)
+    shares = [
+        {"symbol": symbol, "as_received": _percent(one.as_received), "corrected": _percent(one.corrected)}
+        for symbol, one in hits.items()
+    ]
+    known = [one.corrected for one in hits.values() if one.corrected is not None]
+    before = [one.as_received for one in hits.values() if one.as_received is not None]
+    fit: Metadata = {"trades_at_the_quote": _table(shares)} if shares else {}
+    if known and before:
+        fit |= {
+            "at_the_quote_as_received": sum(before) / len(before),
+            "at_the_quote_corrected": sum(known) / len(known),
+        }
     return {
+        **fit,
         "parts_rebuilt": rebuilt,
         "parts_unchanged": sum(one.unchanged for one in built),
         **_totals(numbers),
@@ -122,6 +138,10 @@ def of_verdict(verdict: Verdict) -> Metadata:
             [{"symbol": symbol} | row for symbol, rows in verdict.rows.items() for row in rows]
         ),
     }
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _totals(numbers: Rows) -> Metadata:
