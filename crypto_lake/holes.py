@@ -102,17 +102,16 @@ def is_pruned(series: Series, day: date) -> bool:
     return any(name.startswith(f"{day}/") for name in made_of) and not segments.sealed(folder)
 
 
-def known_days(series: Series) -> list[date]:
-    """Every day from the first of which anything is known to the last: a day between may be all hole."""
-    layout = series.layout
-    days = {
-        *layout.raw_days(series.exchange, series.symbol),
-        *layout.bar_days(series.exchange, series.symbol),
-    }
-    for received in layout.raw_days(series.exchange, series.symbol):
-        days |= {day_of(known.us) for known in _told(series, received)}
+def known_days(series: Series, latest: int = 0) -> list[date]:
+    """Every day from the first of which anything is known to the last, since a day between may be all hole.
+
+    With `latest`, so many of them, the last ones; older folders are then not looked at.
+    """
+    received = series.layout.raw_days(series.exchange, series.symbol)[-latest:]
+    days = {*received, *series.layout.bar_days(series.exchange, series.symbol)[-latest:]}
+    days |= {day_of(known.us) for folder in received for known in _told(series, folder)}
     span = (max(days) - min(days)).days + 1 if days else 0
-    return [min(days) + timedelta(days=n) for n in range(span)]
+    return [min(days) + timedelta(days=n) for n in range(span)][-latest:]
 
 
 def _ends(connection: duckdb.DuckDBPyConnection) -> tuple[_Known | None, _Known | None]:

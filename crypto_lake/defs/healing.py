@@ -103,8 +103,6 @@ def _missing(
 
 
 def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
-    if day not in holes.known_days(series):
-        return []
     found = holes.find(connection, series, day, now_us)
     old = [hole for hole in found if hole.before_us < now_us - _OLD_ENOUGH_US]
     # Bars that are yet to be made look like missing trades; of today there always are some, but none follow them.
@@ -114,5 +112,5 @@ def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us
 
 
 def _recent_days(config: Config) -> list[date]:
-    days = {day for series in Series.recorded(config) for day in holes.known_days(series)[-_RECENT_DAYS:]}
+    days = {day for series in Series.recorded(config) for day in holes.known_days(series, _RECENT_DAYS)}
     return sorted(days)
