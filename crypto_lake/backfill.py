@@ -18,7 +18,7 @@ from typing import NamedTuple
 from loguru import logger
 
 from crypto_lake import candles, halts
-from crypto_lake.config import Config
+from crypto_lake.config import Config, Exchange
 from crypto_lake.exchanges import known
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
@@ -169,7 +169,7 @@ class _Backfill:
     def __init__(self, config: Config, days: list[date], now_us: int) -> None:
         self.days = days
         self._config = config
-        self._clients = {e.name: known.rest_client(e.name, e.rest_url) for e in config.exchanges}
+        self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
         self._places = [_Place(config, e.name, s, now_us) for e in config.exchanges for s in e.symbols]
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
@@ -222,6 +222,12 @@ class _Backfill:
         await asyncio.gather(*self._workers, return_exceptions=True)
         for client in self._clients.values():
             await client.aclose()
+
+
+def _client(config: Config, exchange: Exchange) -> BulkClient:
+    if config.backfill.source == "archive":
+        return known.archive_client(exchange.name, exchange.rest_url, config.backfill.archive_url)
+    return known.rest_client(exchange.name, exchange.rest_url)
 
 
 async def _fetch(waiting: Iterator[_Chunk]) -> None:

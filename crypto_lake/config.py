@@ -108,6 +108,13 @@ class Retention(Struct, forbid_unknown_fields=True, frozen=True):
     prune_raw_after_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
 
 
+class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
+    """Where candles of past days come from: the exchange's REST interface, or its public archive of daily files."""
+
+    source: Literal["rest", "archive"] = "rest"
+    archive_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")] = "https://data.binance.vision"
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """A validated `config.yml`. `general.base_path` is absolute, with `${VAR}` and `~` expanded."""
 
@@ -118,6 +125,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     checks: Checks = Checks()
     heal: Heal = Heal()
     retention: Retention = Retention()
+    backfill: Backfill = Backfill()
 
     @property
     def layout(self) -> Layout:
@@ -135,6 +143,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "checks": Checks,
     "heal": Heal,
     "retention": Retention,
+    "backfill": Backfill,
 }
 
 
@@ -244,6 +253,7 @@ def _checked(config: Config, path: Path) -> Config:
         _address(exchange.wss_url, f"{where}.wss_url")
         for place, url in enumerate(exchange.fallback_wss_urls):
             _address(url, f"{where}.fallback_wss_urls[{place}]")
+    _address(config.backfill.archive_url, f"{path}: backfill.archive_url")
     base = _expand(config.general.base_path, path)
     if base.exists() and not base.is_dir():
         raise ConfigError(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pyarrow import parquet as pq
 
@@ -124,14 +125,19 @@ def market() -> Iterator[tuple[SimulatedExchange, Address]]:
         yield exchange, address
 
 
-def simulated(write_config: Callable[..., Path], address: Address) -> Config:
+def simulated(
+    write_config: Callable[..., Path],
+    address: Address,
+    symbols: Sequence[str] = ("SOLUSDT",),
+    **sections: object,
+) -> Config:
     exchange = {
         "name": "binance",
-        "symbols": ["SOLUSDT"],
+        "symbols": symbols,
         "rest_url": address.rest_url,
         "wss_url": address.ws_url,
     }
-    return config.load(write_config(exchanges=[exchange]))
+    return config.load(write_config(exchanges=[exchange], **sections))
 
 
 def test_days_come_from_the_exchange_one_after_the_other(
@@ -171,3 +177,43 @@ def test_a_day_yielded_before_a_failure_stays_done(
         done.extend(one.day for one in days)
     assert 0 < len(done) < 60
     assert lake.layout.candle_days("binance", "SOLUSDT") == done
+
+
+@pytest.mark.parametrize("fault", [{}, {"archive_checksum_wrong": True}])
+def test_days_from_the_archive_equal_those_from_rest(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path], fault: dict[str, bool]
+) -> None:
+    exchange, address = market
+    exchange.faults = Faults(halted=((START + 5 * MINUTE_US, START + 9 * MINUTE_US),), **fault)
+    days = [DAY - timedelta(days=1), DAY]
+    tables = []
+    for source in ("rest", "archive"):
+        lake = simulated(
+            write_config, address, backfill={"source": source, "archive_url": address.archive_url}
+        )
+        lake = msgspec.structs.replace(
+            lake,
+            general=msgspec.structs.replace(lake.general, base_path=f"{lake.general.base_path}-{source}"),
+        )
+        list(backfill.backfill_days(lake, days, lambda: OVER))
+        tables.append([pq.read_table(lake.layout.candles("binance", "SOLUSDT", day)) for day in days])
+        assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY) == list(exchange.faults.halted)
+    assert tables[0] == tables[1]
+
+
+def test_ninety_days_of_three_symbols_cost_few_requests_and_a_second_run_none(
+    write_config: Callable[..., Path],
+) -> None:
+    symbols = ["SOLUSDT", "SUIUSDT", "ADAUSDT"]
+    exchange = SimulatedExchange(SyntheticMarket(3, symbols, rate=0.02), MarketClock(OVER))
+    days = [DAY - timedelta(days=n) for n in range(90)]
+    with running(exchange) as address:
+        lake = simulated(write_config, address, symbols=symbols)
+        first = list(backfill.backfill_days(lake, days, lambda: OVER))
+    # Nobody is there any more: a request would be an error.
+    second = list(backfill.backfill_days(lake, days, lambda: OVER))
+    assert sum(done.usage.requests for done in first) == 1 + 3 * 130
+    assert sum(done.usage.weight for done in first) == 20 + 2 * 3 * 130
+    assert {file.rows for done in first for file in done.files} == {1440}
+    assert [file.fetched for done in second for file in done.files] == [False] * 270
+    assert sum(done.usage.requests for done in second) == 0

@@ -19,6 +19,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "checks": config.Checks,
     "heal": config.Heal,
     "retention": config.Retention,
+    "backfill": config.Backfill,
 }
 
 

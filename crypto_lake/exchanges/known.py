@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from crypto_lake.errors import ConfigError, UnknownSymbolError
-from crypto_lake.exchanges.base import Client, RestClient, WireFormat
+from crypto_lake.exchanges.base import BulkClient, Client, RestClient, WireFormat
 from crypto_lake.exchanges.binance import WIRE
 
 _WIRES: dict[str, WireFormat] = {"binance": WIRE}
@@ -32,6 +32,20 @@ def rest_client(name: str, rest_url: str) -> Client:
     from crypto_lake.exchanges.binance_rest import BinanceRest  # noqa: PLC0415
 
     return BinanceRest(BinanceHttp(rest_url))
+
+
+def archive_client(name: str, rest_url: str, archive_url: str) -> BulkClient:
+    """A client that takes candles of past days from the exchange's public archive, where it has them.
+
+    Raises:
+        ConfigError: there is no such exchange.
+    """
+    wire(name)
+    from crypto_lake.exchanges.binance_archive import BinanceArchive  # noqa: PLC0415 - see above
+    from crypto_lake.exchanges.binance_http import BinanceHttp  # noqa: PLC0415
+    from crypto_lake.exchanges.binance_rest import BinanceRest  # noqa: PLC0415
+
+    return BinanceArchive(BinanceHttp(archive_url), BinanceRest(BinanceHttp(rest_url)))
 
 
 async def check_listed(client: RestClient, name: str, symbols: Sequence[str]) -> None:

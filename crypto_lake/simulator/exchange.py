@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from crypto_lake.simulator import wire
+from crypto_lake.simulator import archive, wire
 from crypto_lake.simulator.faults import Faults
 from crypto_lake.simulator.limits import WeightLimit
 from crypto_lake.simulator.line import Line
@@ -91,6 +91,7 @@ class SimulatedExchange:
         """The ASGI application; only `running` serves it with all faults at hand."""
         routes = [
             Route("/api/v3/{endpoint}", self._rest),
+            Route("/data/spot/daily/klines/{path:path}", self._archive),
             WebSocketRoute("/ws", self._stream),
             WebSocketRoute("/ws/{streams:path}", self._stream),
             WebSocketRoute("/stream", self._stream),
@@ -131,6 +132,11 @@ class SimulatedExchange:
         except RequestError as error:
             return _json(_BAD_REQUEST, error.body, headers)
 
+    async def _archive(self, request: Request) -> Response:
+        await asyncio.sleep(self.latency_us / 1e6)
+        content = await run_in_threadpool(archive.file, self, request.path_params["path"])
+        return Response(content or b"", _OK if content else _NOT_FOUND)
+
 
 def _json(status: int, body: Any, headers: dict[str, str]) -> Response:  # noqa: ANN401 - whatever JSON holds
     return Response(msgspec.json.encode(body), status, headers, "application/json;charset=UTF-8")
@@ -156,6 +162,11 @@ class Address:
     def ws_url(self) -> str:
         """For `wss_url` in a configuration."""
         return f"ws://{HOST}:{self.port}/ws"
+
+    @property
+    def archive_url(self) -> str:
+        """For `backfill.archive_url` in a configuration."""
+        return f"http://{HOST}:{self.port}"
 
     @property
     def rest_url(self) -> str:

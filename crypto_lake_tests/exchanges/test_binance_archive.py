@@ -1,0 +1,136 @@
+"""Daily files of the public archive: what is taken from them, and when REST is asked instead."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crypto_lake.exchanges.base import Candle
+from crypto_lake.exchanges.binance_archive import BinanceArchive
+from crypto_lake.exchanges.binance_http import BinanceHttp
+from crypto_lake.exchanges.binance_rest import BinanceRest
+from crypto_lake.layout import DAY_US, MINUTE_US, day_of
+from crypto_lake_tests.exchanges.rest_script import START_US, URL, Paged, row
+
+DAY = day_of(START_US)
+REAL = Path("/work/shared/data/candles")
+
+
+def zipped(text: str, *more: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in ("klines.csv", *more):
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def lines(*minutes: int, unit_us: int = 1) -> str:
+    rows = [row(minute) for minute in minutes]
+    times = [[r[0] // unit_us, *r[1:6], r[6] // unit_us, *r[7:]] for r in rows]
+    return "".join(",".join(map(str, one)) + "\n" for one in times)
+
+
+class Archive(Paged):
+    """A REST interface that has every minute of the day, and an archive that has one file."""
+
+    def __init__(self, content: bytes | None, checksum: str | None = None) -> None:
+        super().__init__(range(1440))
+        self._content = content
+        self._checksum = checksum or hashlib.sha256(content or b"").hexdigest()
+        self.rest_asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("klines"):
+            self.rest_asked += 1
+            return super().__call__(request)
+        self.asked.append(request)
+        if self._content is None:
+            return httpx.Response(404)
+        if request.url.path.endswith(".CHECKSUM"):
+            return httpx.Response(200, text=f"{self._checksum}  some.zip\n")
+        return httpx.Response(200, content=self._content)
+
+    def day(self, start_us: int = START_US, end_us: int = START_US + DAY_US) -> list[Candle]:
+        async def question(rest: BinanceRest) -> list[Candle]:
+            transport = httpx.MockTransport(self)
+            files = BinanceHttp("http://archive.test", sleep=self.sleep, transport=transport)
+            client = BinanceArchive(files, rest)
+            try:
+                return await client.candles_1m("SOLUSDT", start_us, end_us)
+            finally:
+                await files.aclose()
+
+        return self.ask(question, URL)
+
+
+WHOLE = [tuple(row(minute)[:11]) for minute in range(1440)]
+
+
+@pytest.mark.parametrize("unit_us", [1, 1000])
+def test_a_day_is_taken_from_its_file_in_either_unit_of_time(unit_us: int) -> None:
+    exchange = Archive(zipped(lines(*range(1440), unit_us=unit_us)))
+    assert exchange.day() == WHOLE
+    assert exchange.rest_asked == 0
+    file = f"/data/spot/daily/klines/SOLUSDT/1m/SOLUSDT-1m-{DAY}.zip"
+    assert [request.url.path for request in exchange.asked] == [f"{file}.CHECKSUM", file]
+
+
+def test_units_may_change_within_a_file() -> None:
+    mixed = lines(*range(700), unit_us=1000) + lines(*range(700, 1440))
+    assert Archive(zipped(mixed)).day() == WHOLE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"no zip",
+        zipped(lines(*range(1440)), "another.csv"),
+        zipped("open_time,open\n1,2\n"),
+        zipped(lines(*range(1440)).replace("1.0", "x")),
+        zipped(lines(5, 4)),
+        zipped(lines(-1, 0)),
+        zipped(""),
+    ],
+)
+def test_a_file_that_is_not_there_or_none_of_candles_is_replaced_by_rest(content: bytes | None) -> None:
+    exchange = Archive(content)
+    assert exchange.day() == WHOLE
+    assert exchange.rest_asked == 2
+
+
+def test_a_file_whose_checksum_does_not_fit_is_not_used() -> None:
+    other = lines(*range(1440)).replace("1.5", "1.6")
+    exchange = Archive(zipped(other), checksum=hashlib.sha256(b"other").hexdigest())
+    assert exchange.day() == WHOLE
+
+
+def test_what_a_file_lacks_rest_is_asked_for() -> None:
+    exchange = Archive(zipped(lines(*range(420), *range(425, 1440))))
+    assert exchange.day() == WHOLE
+    assert exchange.rest_asked == 1
+
+
+def test_a_part_of_a_day_comes_from_rest() -> None:
+    exchange = Archive(zipped(lines(*range(1440))))
+    assert len(exchange.day(end_us=START_US + 90 * MINUTE_US)) == 90
+    assert [request.url.path for request in exchange.asked] == ["/api/v3/klines"]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the exchange's own candle files are not on this machine")
+@pytest.mark.parametrize("name", ["2023-03-24", "2024-12-31", "2025-01-01", "2021-08-13"])
+def test_the_exchanges_own_files_are_read(name: str) -> None:
+    """Milliseconds until 2024, microseconds from 2025 on, halts and a candle that one of them cut short."""
+    from crypto_lake.exchanges import binance_archive, binance_klines  # noqa: PLC0415
+    from crypto_lake.layout import day_start_us  # noqa: PLC0415
+
+    text = (REAL / f"BTCUSDT-1m-{name}.csv").read_text()
+    start = day_start_us(DAY.fromisoformat(name))
+    rows = binance_archive._rows(zipped(text))
+    found = binance_klines.candles(rows, "BTCUSDT", start, start + DAY_US)
+    assert len(found) == len(text.splitlines())
+    whole = [c for c in found if c.close_time == c.open_time + MINUTE_US - 1]
+    assert len(found) - len(whole) <= 1
