@@ -16,7 +16,7 @@ from crypto_lake.layout import DAY_US, MINUTE_US, day_of
 from crypto_lake_tests.exchanges.rest_script import START_US, URL, Paged, row
 
 DAY = day_of(START_US)
-REAL = Path("/work/shared/data/candles")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "candles"
 
 
 def zipped(text: str, *more: str) -> bytes:
