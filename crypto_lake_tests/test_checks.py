@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto_lake import backfill, bars, checks, daily, journal, parquet
+from crypto_lake import backfill, bars, checks, daily, journal, parquet, ticks
 from crypto_lake.bars import Series
 from crypto_lake.checks import Check, Means, Verdict, on_raw
 from crypto_lake.checks.reference import NINE, ExchangeCandles
@@ -154,12 +154,13 @@ def test_a_good_day_passes(duck: Duck, good: Series, asset: str, check: Check) -
     backfilled(good, Told(GOOD))
     verdict = run(check, duck, good, asset=asset)
     assert (verdict.rows, verdict.outcome) == ({}, "passed")
-    assert verdict.counts == ({} if asset == "daily_bars" else {SYMBOL: 0})
+    assert verdict.counts == ({} if asset in {"daily_bars", "ticks"} else {SYMBOL: 0})
 
 
 @ONCE
 def test_a_good_day_passes_when_compacted(duck: Duck, good: Series, asset: str, check: Check) -> None:
     daily.compact(duck, good, DAY, LATER)
+    ticks.make(duck, good, DAY, LATER)
     verdict = run(check, duck, good, asset=asset)
     assert (verdict.rows, verdict.outcome) == ({}, "passed")
     assert verdict.counts == ({} if asset == "candles_1m" else {SYMBOL: 0})
@@ -534,3 +535,32 @@ def test_a_file_that_is_no_parquet_is_a_difference_of_schema(duck: Duck, good: S
     )
     with pytest.raises(LakeError, match=r"part-0005\.parquet"):
         run(checks.NO_DUPLICATE_SECONDS, duck, good)
+
+
+def on_ticks(duck: Duck, series: Series, name: str) -> Verdict:
+    (check,) = (check for check in checks.ON["ticks"] if check.name == name)
+    return run(check, duck, series, asset="ticks")
+
+
+def test_ticks_that_lack_trades_are_told_by_the_ids(duck: Duck, series: Series) -> None:
+    ticks.make(duck, incomplete(duck, series, 3, 9, 10), DAY, LATER)
+    verdict = on_ticks(duck, series, "trade_ids_contiguous")
+    assert verdict.outcome == "warning"
+    assert [(row["first_id"], row["last_id"]) for row in verdict.rows[SYMBOL]] == [(3, 3), (9, 10)]
+
+
+def test_ticks_of_other_columns_are_named_by_their_kind(duck: Duck, good: Series) -> None:
+    ticks.make(duck, good, DAY, LATER)
+    path = good.layout.ticks("binance", SYMBOL, "quotes", DAY)
+    duck.execute(f"COPY (SELECT 1 AS x) TO '{path}' (FORMAT parquet)")
+    (row,) = on_ticks(duck, good, "schema_matches").rows[SYMBOL]
+    assert row["file"] == f"quotes/{DAY}.parquet"
+
+
+def test_ticks_with_a_byte_changed_are_found(duck: Duck, good: Series) -> None:
+    ticks.make(duck, good, DAY, LATER)
+    path = good.layout.ticks("binance", SYMBOL, "trades", DAY)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    assert on_ticks(duck, good, "checksum_matches").outcome == "failed"

@@ -5,7 +5,7 @@ demo's verdicts are all made from it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -13,11 +13,12 @@ from typing import Literal
 import duckdb
 
 from crypto_lake.bars import Series
-from crypto_lake.checks import on_bars, on_candles, on_raw
+from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
+from crypto_lake.schema import TICKS
 
 Severity = Literal["ERROR", "WARN"]
 Outcome = Literal["passed", "warning", "failed"]
@@ -106,6 +107,8 @@ def files_of(asset: str, series: Series, day: date) -> list[Path]:
         return [daily] if daily.exists() else []
     if asset == "candles_1m":
         return [candles] if candles.exists() else []
+    if asset == "ticks":
+        return [path for kind in TICKS if (path := layout.ticks(exchange, symbol, kind, day)).exists()]
     return layout.bar_files(exchange, symbol, day)
 
 
@@ -160,7 +163,7 @@ CHECKSUM_MATCHES = Check(
     "checksum_matches",
     "ERROR",
     blocking=False,
-    description="The daily file is, byte for byte, the one that was verified when it was made.",
+    description="The file is, byte for byte, the one that was verified when it was made.",
     offending=on_bars.wrong_checksum,
 )
 TRADE_IDS_CONTIGUOUS = Check(
@@ -224,6 +227,11 @@ ON: dict[str, tuple[Check, ...]] = {
         NO_ABSURD_JUMP,
         CHECKSUM_MATCHES,
         EQUALS_EXCHANGE_CANDLES,
+    ),
+    "ticks": (
+        replace(SCHEMA_MATCHES, offending=on_ticks.schema),
+        replace(TRADE_IDS_CONTIGUOUS, offending=on_ticks.missing_trades),
+        CHECKSUM_MATCHES,
     ),
     "candles_1m": (SCHEMA_MATCHES, BACKFILL_AGREES_WITH_LIVE),
 }

@@ -1,6 +1,6 @@
 """What is asked of bars alone, in parts or in daily files: are they all there, once each, and do they add up."""
 
-from crypto_lake import bars, daily, parquet
+from crypto_lake import bars, parquet
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.layout import DAY_US, day_start_us
 
@@ -40,8 +40,12 @@ def jumps(subject: Subject) -> Rows:
 
 
 def wrong_checksum(subject: Subject) -> Rows:
-    """The daily file, if its bytes are not those that were verified."""
-    (path,) = subject.files
-    expected = daily.recorded_checksum(subject.series, subject.day)
-    found = parquet.sha256(path)
-    return [] if found == expected else [{"file": path.name, "sha256": found, "expected": expected}]
+    """Finished files, daily bars or ticks, whose bytes are not those that were verified."""
+    rows: Rows = []
+    for path in subject.files:
+        beside = subject.series.layout.checksum(path)
+        words = beside.read_text(encoding="ascii", errors="replace").split() if beside.exists() else []
+        found, expected = parquet.sha256(path), words[0] if words else None
+        if found != expected:
+            rows.append({"file": path.name, "sha256": found, "expected": expected})
+    return rows

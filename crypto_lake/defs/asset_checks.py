@@ -21,7 +21,7 @@ def _asset_check(check: Check, asset: str) -> dg.AssetChecksDefinition:
         name=check.name,
         asset=asset,
         # What is asked of raw and candles, the bars answer.
-        additional_deps=[] if asset in {"bars_1s", "daily_bars"} else [bars_1s],
+        additional_deps=[bars_1s] if asset in {"raw_segments", "candles_1m"} else [],
         description=check.description,
         blocking=check.blocking,
         partitions_def=DAILY,

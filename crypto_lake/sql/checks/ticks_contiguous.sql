@@ -1,0 +1,20 @@
+-- Holes in the trade ids of a day's ticks: one row a hole, with the times of the trades on both sides (`from` is null where
+-- the trade before it is of an earlier day).
+-- reads `trades`; variable: last_id_before (the last trade id of an earlier day, or null)
+WITH followed AS (
+    SELECT
+        id,
+        ts_event,
+        lag(ts_event) OVER (ORDER BY id) AS ts_before,
+        coalesce(lag(id) OVER (ORDER BY id), getvariable('last_id_before')::BIGINT) AS id_before
+    FROM trades
+)
+SELECT
+    id_before + 1 AS first_id,
+    id - 1 AS last_id,
+    id - id_before - 1 AS trades_missing,
+    ts_before AS "from",
+    ts_event AS "to"
+FROM followed
+WHERE id > id_before + 1
+ORDER BY first_id
