@@ -115,6 +115,23 @@ class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
     archive_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")] = "https://data.binance.vision"
 
 
+class Alerts(Struct, forbid_unknown_fields=True, frozen=True):
+    """Who is told of a run that failed: a command, with JSON on its standard input, a webhook, which gets the same.
+
+    Either that takes longer than `timeout_sec` is given up.
+    """
+
+    command: Annotated[list[str], Meta(min_length=1)] | None = None
+    webhook: Annotated[str, Meta(pattern=r"^https?://\S+\Z")] | None = None
+    timeout_sec: Annotated[float, Meta(gt=0, le=60)] = 10
+
+
+class Dagster(Struct, forbid_unknown_fields=True, frozen=True):
+    """Finished runs are forgotten after `keep_runs_days`, unless a partition's newest state is theirs. None: never."""
+
+    keep_runs_days: Annotated[int, Meta(ge=1, le=36_500)] | None = 14
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """A validated `config.yml`. `general.base_path` is absolute, with `${VAR}` and `~` expanded."""
 
@@ -126,6 +143,8 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     heal: Heal = Heal()
     retention: Retention = Retention()
     backfill: Backfill = Backfill()
+    alerts: Alerts = Alerts()
+    dagster: Dagster = Dagster()
 
     @property
     def layout(self) -> Layout:
@@ -144,6 +163,8 @@ _SECTIONS: dict[str, type[Struct]] = {
     "heal": Heal,
     "retention": Retention,
     "backfill": Backfill,
+    "alerts": Alerts,
+    "dagster": Dagster,
 }
 
 
@@ -254,6 +275,8 @@ def _checked(config: Config, path: Path) -> Config:
         for place, url in enumerate(exchange.fallback_wss_urls):
             _address(url, f"{where}.fallback_wss_urls[{place}]")
     _address(config.backfill.archive_url, f"{path}: backfill.archive_url")
+    if config.alerts.webhook is not None:
+        _address(config.alerts.webhook, f"{path}: alerts.webhook")
     base = _expand(config.general.base_path, path)
     if base.exists() and not base.is_dir():
         raise ConfigError(

@@ -20,6 +20,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "heal": config.Heal,
     "retention": config.Retention,
     "backfill": config.Backfill,
+    "alerts": config.Alerts,
+    "dagster": config.Dagster,
 }
 
 

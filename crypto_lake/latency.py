@@ -1,0 +1,55 @@
+"""How long trades took from the exchange to us: `ts_recv − ts_event`, in which the local clock's error is included."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from crypto_lake import parquet, raw, segments
+from crypto_lake.bars import Series
+from crypto_lake.config import Config
+
+
+class Latency(NamedTuple):
+    """Half of the trades, and 99 of a hundred, took no longer; milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+def of_segments(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> Latency | None:
+    """That of the trades in received segments; None where there is no trade.
+
+    Raises:
+        duckdb.Error: a segment holds something other than raw lines.
+    """
+    return _measured(connection, f"(FROM {raw.lines(paths)} SELECT * WHERE stream = 'trade')")
+
+
+def of_day(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> dict[str, Latency]:
+    """`of_finished_day` by symbol, of those that have it."""
+    found = {s.symbol: of_finished_day(connection, s, day) for s in Series.recorded(config)}
+    return {symbol: one for symbol, one in found.items() if one}
+
+
+def of_finished_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Latency | None:
+    """That of a day's trades as its ticks have them; those that were fetched later, to heal, are left out.
+
+    None where there are no ticks, or no trade that was received.
+    """
+    path = series.layout.ticks(series.exchange, series.symbol, "trades", day)
+    if not parquet.is_whole(path):
+        return None
+    folder = series.layout.raw_day(series.exchange, series.symbol, day)
+    healed = raw.lines([one for one in segments.sealed(folder) if raw.is_healed(one)])
+    trades = f"(SELECT id, epoch_us(ts_recv) AS ts_recv, epoch_us(ts_event) AS ts_event FROM {parquet.scan([path])})"
+    return _measured(connection, f"{trades} ANTI JOIN {healed} AS healed USING (id)")
+
+
+def _measured(connection: duckdb.DuckDBPyConnection, trades: str) -> Latency | None:
+    row = connection.execute(
+        f"SELECT quantile_cont((ts_recv - ts_event) / 1000, [0.5, 0.99]) FROM {trades}"
+    ).fetchall()[0]
+    return Latency(*row[0]) if row[0] else None
