@@ -8,7 +8,7 @@ with warnings.catch_warnings():
     # Partitioned checks are in preview, backfill policies in beta; this project is built on both and tested with them.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     warnings.simplefilter("ignore", dg.BetaWarning)
-    from crypto_lake.defs import asset_checks, assets, automation, healing, resources
+    from crypto_lake.defs import asset_checks, assets, automation, healing, resources, upkeep
 
 defs = dg.Definitions(
     assets=[
@@ -18,6 +18,7 @@ defs = dg.Definitions(
         assets.daily_bars,
         assets.ticks_of_days,
         assets.candles_1m,
+        assets.lake_views,
     ],
     asset_checks=asset_checks.ALL,
     jobs=[
@@ -28,7 +29,13 @@ defs = dg.Definitions(
         healing.heal_trades,
     ],
     schedules=[automation.bars_every_5_minutes, healing.heal_nightly, automation.compaction_nightly],
-    sensors=[automation.new_segments, automation.validation_after_compaction, healing.missing_trades],
+    sensors=[
+        automation.new_segments,
+        automation.validation_after_compaction,
+        healing.missing_trades,
+        upkeep.failed_runs,
+        upkeep.old_runs,
+    ],
     resources=resources.RESOURCES,
     executor=dg.in_process_executor,
 )

@@ -24,7 +24,7 @@ from collector_daemon.daemon import run
 from crypto_lake import config as configuration
 from crypto_lake import logs, query, runs
 from crypto_lake.config import Config
-from crypto_lake.defs.launch import Verdict
+from crypto_lake.defs.launch import Verdict, settings_of_a_home
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock
@@ -47,10 +47,6 @@ exchanges:
     wss_url: "{wss_url}"
 # Market time ran many times as fast as this machine's, and so did each of its delays.
 checks: {{max_clock_offset_sec: 60, max_clock_drift_sec: 60}}
-"""
-_DAGSTER = """\
-telemetry: {enabled: false}
-nux: {enabled: false}
 """
 _SAMPLE = """\
 SELECT symbol, strftime(window_start, '%H:%M') AS minute, open, high, low, close, volume_base, round(vwap, 6) AS vwap,
@@ -107,7 +103,7 @@ def _make_folder(folder: Path, ws_url: str, rest_url: str) -> Config:
         home.mkdir(parents=True)
     except OSError as error:
         raise LakeError(f"{folder}: cannot be made: {error}") from None
-    (home / "dagster.yaml").write_text(_DAGSTER, encoding="utf-8")
+    (home / "dagster.yaml").write_text(settings_of_a_home(), encoding="utf-8")
     path = folder / "config.yml"
     text = _CONFIG.format(symbols=", ".join(SYMBOLS), rest_url=rest_url, wss_url=ws_url)
     path.write_text(text, encoding="utf-8")

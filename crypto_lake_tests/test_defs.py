@@ -1,6 +1,5 @@
 """Dagster's side on a real instance: assets, checks, ranges, what starts runs and what does not."""
 
-import json
 import os
 import time
 import warnings
@@ -13,11 +12,11 @@ import pytest
 
 from crypto_lake import checks, config, definitions, report, views
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
-from crypto_lake.defs import automation, launch
-from crypto_lake.defs.resources import RESOURCES, Lake
+from crypto_lake.defs import launch
+from crypto_lake.defs.resources import Lake
 from crypto_lake.errors import LakeError
-from crypto_lake.layout import DAY_US, day_of, day_start_us
-from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, START, SYMBOL, land, trade
+from crypto_lake.layout import DAY_US
+from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
 
 TODAY = datetime.now(UTC).date()
 TOMORROW = DAY + timedelta(days=1)
@@ -71,7 +70,7 @@ def test_a_partition_is_materialized_and_its_checks_are_stored_for_it(
     result = run(instance, "make_bars", DAY)
     assert result.success
     assert verdicts(result)["no_missing_seconds", str(DAY)]
-    (event,) = result.get_asset_materialization_events()
+    event, _ = result.get_asset_materialization_events()
     metadata = event.materialization.metadata
     assert (metadata["trades"].value, metadata["parts_rebuilt"].value, event.partition) == (1, 24, str(DAY))
 
@@ -176,84 +175,6 @@ def test_a_severity_is_that_of_what_was_found(instance: dg.DagsterInstance, lake
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
 
 
-def test_a_compaction_is_followed_by_all_checks_of_its_days(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    result = run(instance, "compact", DAY)
-    context = dg.build_run_status_sensor_context(
-        "validation_after_compaction",
-        dagster_instance=instance,
-        dagster_run=result.dagster_run,
-        dagster_event=result.get_run_success_event(),
-    )
-    request = automation.validation_after_compaction(context)
-    assert isinstance(request, dg.RunRequest)
-    assert request.tags == {"dagster/partition": str(DAY)}
-
-
-def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=RESOURCES) as context:
-        result = automation.new_segments(context)
-    assert isinstance(result, dg.SensorResult)
-    return result
-
-
-def requested(result: dg.SensorResult) -> list[str | None]:
-    return [request.partition_key for request in result.run_requests or []]
-
-
-def test_newly_sealed_segments_of_an_old_day_request_a_run_of_it(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    assert requested(tick(instance)) == [str(DAY)]
-
-
-def test_segments_that_were_dealt_with_request_nothing(instance: dg.DagsterInstance, lake: Config) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    first = tick(instance)
-    assert requested(tick(instance, first.cursor)) == []
-
-
-def test_one_more_segment_requests_the_day_again(instance: dg.DagsterInstance, lake: Config) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    first = tick(instance)
-    land(lake, [trade(2, START + 2 * HOUR)])
-    assert requested(tick(instance, first.cursor)) == [str(DAY)]
-
-
-def test_segments_whose_bars_are_made_request_nothing_whatever_the_cursor(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    run(instance, "make_bars", DAY)
-    assert requested(tick(instance)) == []
-
-
-def test_a_day_is_not_made_again_within_five_minutes_but_not_forgotten(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    run(instance, "make_bars", DAY)
-    seen = tick(instance)
-    land(lake, [trade(2, START + 2 * HOUR)])
-    soon = tick(instance, seen.cursor)
-    assert requested(soon) == []
-    assert json.loads(soon.cursor or "") == json.loads(seen.cursor or "")
-
-
-def test_late_segments_of_a_compacted_day_request_its_compaction(
-    instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(automation, "_CADENCE_SEC", 0)
-    land(lake, [trade(1, START + HOUR)])
-    run(instance, "compact", DAY)
-    land(lake, [trade(2, START + 2 * HOUR)])
-    (request,) = tick(instance).run_requests or []
-    assert (request.job_name, request.partition_key) == ("compact", str(DAY))
-
-
 def test_a_database_that_a_client_holds_open_is_no_failure_of_the_run(
     instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,59 +184,6 @@ def test_a_database_that_a_client_holds_open_is_no_failure_of_the_run(
     monkeypatch.setattr(views, "save", held)
     land(lake, [trade(1, START + HOUR)])
     assert run(instance, "make_bars", DAY).success
-
-
-def test_a_trade_on_the_other_side_of_midnight_requests_the_day_it_happened_on(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    land(lake, [trade(1, START - 1, recv=START + 10), trade(2, START + HOUR)])
-    assert requested(tick(instance)) == [str(DAY - timedelta(days=1)), str(DAY)]
-
-
-def test_todays_landings_are_reported_as_materializations_of_raw(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    now = time.time_ns() // 1000
-    land(lake, [trade(1, now - SECOND)], day_of(now))
-    (event,) = tick(instance).asset_events
-    assert isinstance(event, dg.AssetMaterialization)
-    assert (event.asset_key.to_user_string(), event.metadata["segments"].value) == ("raw_segments", 1)
-
-
-def evaluate(schedule: dg.ScheduleDefinition, at: datetime) -> list[str | None]:
-    with dg.build_schedule_context(scheduled_execution_time=at, resources=RESOURCES) as context:
-        found = schedule(context)
-    requests = found if isinstance(found, list) else [found]
-    return [request.partition_key for request in requests if isinstance(request, dg.RunRequest)]
-
-
-def test_every_five_minutes_today_is_requested_if_anything_was_sealed(lake: Config) -> None:
-    now = datetime.now(UTC)
-    assert evaluate(automation.bars_every_5_minutes, now) == []
-    microseconds = int(now.timestamp() * 1e6)
-    land(lake, [trade(1, microseconds - 3 * SECOND), trade(2, microseconds - SECOND)], now.date())
-    assert evaluate(automation.bars_every_5_minutes, now) == [str(now.date())]
-
-
-def test_at_night_every_finished_day_in_parts_is_requested_and_never_today(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    today = TODAY
-    start = day_start_us(today)
-    land(lake, [trade(1, START + HOUR)])
-    land(lake, [trade(2, start - HOUR), trade(3, start + 1), trade(4, start + 3 * SECOND)], today)
-    for day in (DAY, today - timedelta(days=1), today):
-        run(instance, "make_bars", day)
-    night = datetime.combine(today, datetime.min.time(), UTC) + timedelta(minutes=20)
-    assert evaluate(automation.compaction_nightly, night) == [str(DAY), str(today - timedelta(days=1))]
-
-
-def test_at_night_nothing_is_requested_where_everything_is_compacted(
-    instance: dg.DagsterInstance, lake: Config
-) -> None:
-    land(lake, [trade(1, START + HOUR)])
-    run(instance, "compact", DAY)
-    assert evaluate(automation.compaction_nightly, datetime(2025, 10, 22, 0, 20, tzinfo=UTC)) == []
 
 
 @pytest.fixture
@@ -367,3 +235,15 @@ def test_the_lake_resource_reads_the_configuration_each_time(write_config: Calla
     assert found.config().transformer.parquet_compression == "zstd"
     assert config.find() == Path(os.environ[ENVIRONMENT_VARIABLE])
     assert abs(found.now_us() - time.time_ns() // 1000) < DAY_US
+
+
+def test_a_home_of_its_own_has_the_projects_settings_and_lies_in_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text(launch.settings_of_a_home(), encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as found:
+        assert found.root_directory == str(tmp_path)
+        assert found.run_monitoring_max_runtime_seconds > 0
+        assert (found.run_retries_enabled, found.run_retries_retry_on_asset_or_op_failure) == (True, False)
+        assert not found.telemetry_enabled

@@ -1,36 +1,40 @@
 """The assets, in the order in which data flows: raw → bars → daily files; beside them the exchange's candles."""
 
+from datetime import date, timedelta
+
 import dagster as dg
 from dagster_duckdb import DuckDBResource
+from duckdb import DuckDBPyConnection
 
-from crypto_lake import backfill, bars, daily, heal, retention, ticks, views
+from crypto_lake import backfill, bars, daily, heal, latency, preview, retention, ticks, views
 from crypto_lake.config import Config
-from crypto_lake.defs import metadata
+from crypto_lake.defs import columns, metadata
 from crypto_lake.defs.launch import tried_again
-from crypto_lake.defs.metadata import Events
+from crypto_lake.defs.metadata import Events, Metadata
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.errors import LakeError
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
-_COLUMNS = {"dagster/column_schema": metadata.COLUMNS}
-
-
-def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:
-    """Make `lake.duckdb` anew. On Windows a client that holds it open forbids that, which is no failure of the run."""
-    try:
-        views.save(config)
-    except LakeError as error:
-        context.log.warning(str(error))
-
+_OWNERS = ["team:crypto-lake"]
+# The collector seals a segment a minute as shipped, and the sensor looks as often.
+_SILENT = timedelta(minutes=15)
+_SUSPICIOUS = timedelta(minutes=5)
 
 raw_segments = dg.AssetSpec(
     "raw_segments",
     partitions_def=DAILY,
     group_name="raw",
+    owners=_OWNERS,
     kinds={"json"},
-    description="Every trade and quote as received: the collector's sealed JSONL segments. No run makes them.",
+    metadata=columns.RAW,
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=_SILENT, warn_window=_SUSPICIOUS),
+    description=(
+        "Every trade and quote as received: the collector's sealed JSONL segments. No run makes them; the sensor "
+        "`new_segments` reports what landed today, at most once a minute, and without landings it goes stale. "
+        "Latencies are those of the newest segments, the local clock's error included."
+    ),
 )
 
 
@@ -39,8 +43,10 @@ raw_segments = dg.AssetSpec(
     deps=[raw_segments],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="raw",
+    owners=_OWNERS,
     kinds={"json"},
     pool="exchange",
+    metadata=columns.RAW,
 )
 def healed_trades(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
@@ -54,27 +60,18 @@ def healed_trades(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
     deps=[raw_segments, healed_trades],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="bars",
+    owners=_OWNERS,
     kinds={"duckdb", "parquet"},
     pool="bars",
-    metadata=_COLUMNS,
+    metadata=columns.BARS,
 )
 def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
-    with connected(duckdb) as db:
+    with connected(duckdb) as db, tried_again(context):
         days = ((day, bars.build_all(db, config, day, lake.now_us())) for day in days_of(context))
-        yield from metadata.reported(
-            context,
-            (
-                (
-                    day,
-                    metadata.of_bars(
-                        built, views.day_in_numbers(db, config, day), bars.newest_hits(db, config, built)
-                    ),
-                )
-                for day, built in days
-            ),
-        )
+        said = ((day, metadata.of_bars(built, _seen(db, config, day, built))) for day, built in days)
+        yield from metadata.reported(context, said, columns.BARS_LINEAGE)
     _refresh_views(context, config)
 
 
@@ -83,19 +80,18 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
     deps=[bars_1s],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="daily",
+    owners=_OWNERS,
     kinds={"duckdb", "parquet"},
     pool="bars",
-    metadata=_COLUMNS,
+    metadata=columns.BARS,
 )
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum and manifest; the parts then go."""
     config = lake.config()
-    with connected(duckdb) as db:
+    with connected(duckdb) as db, tried_again(context):
         days = ((day, daily.compact_all(db, config, day, lake.now_us())) for day in days_of(context))
-        yield from metadata.reported(
-            context,
-            ((day, metadata.of_daily(done, views.day_in_numbers(db, config, day))) for day, done in days),
-        )
+        said = ((day, metadata.of_daily(done, _state(db, config, day))) for day, done in days)
+        yield from metadata.reported(context, said, columns.DAILY_LINEAGE)
     _refresh_views(context, config)
 
 
@@ -105,15 +101,18 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
     deps=[daily_bars],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="daily",
+    owners=_OWNERS,
     kinds={"duckdb", "parquet"},
     pool="bars",
+    metadata=columns.TICKS_OF_DAYS,
 )
 def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
-    with connected(duckdb) as db:
+    with connected(duckdb) as db, tried_again(context):
         days = ((day, ticks.make_all(db, config, day, lake.now_us())) for day in days_of(context))
-        yield from metadata.reported(context, ((day, metadata.of_ticks(done)) for day, done in days))
+        said = ((day, metadata.of_ticks(done, latency.of_day(db, config, day))) for day, done in days)
+        yield from metadata.reported(context, said, columns.TICKS_LINEAGE)
         retention.apply(db, config, lake.now_us())
     _refresh_views(context, config)
 
@@ -122,9 +121,10 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
     partitions_def=DAILY,
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="backfill",
+    owners=_OWNERS,
     kinds={"parquet"},
     pool="exchange",
-    metadata=_COLUMNS,
+    metadata=columns.BARS,
 )
 def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""
@@ -133,3 +133,40 @@ def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     with tried_again(context):
         yield from metadata.reported(context, ((done.day, metadata.of_candles(done)) for done in days))
     _refresh_views(context, config)
+
+
+@dg.asset(
+    deps=[bars_1s, daily_bars, ticks_of_days, candles_1m],
+    group_name="views",
+    owners=_OWNERS,
+    kinds={"duckdb"},
+)
+def lake_views(lake: Lake) -> dg.MaterializeResult[None]:
+    """`lake.duckdb`: views for any DuckDB client. Whatever makes files makes it anew, and says so here."""
+    config = lake.config()
+    views.save(config)
+    return dg.MaterializeResult(metadata=metadata.of_views(config))
+
+
+def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:
+    """Make `lake.duckdb` anew. On Windows a client that holds it open forbids that, which is no failure of the run."""
+    try:
+        views.save(config)
+    except LakeError as error:
+        context.log.warning(str(error))
+    else:
+        context.log_event(dg.AssetMaterialization(lake_views.key, metadata=metadata.of_views(config)))
+
+
+def _state(connection: DuckDBPyConnection, config: Config, day: date) -> Metadata:
+    """A day's bars as they are now: numbers, and where they lie."""
+    return metadata.of_day(views.day_in_numbers(connection, config, day)) | metadata.places(config, day)
+
+
+def _seen(connection: DuckDBPyConnection, config: Config, day: date, built: list[bars.Built]) -> Metadata:
+    """The same with a preview, and how well the newest quotes fit the newest trades."""
+    return (
+        _state(connection, config, day)
+        | metadata.of_previews(preview.of_day(connection, config, day))
+        | metadata.of_hits(bars.newest_hits(connection, config, built))
+    )

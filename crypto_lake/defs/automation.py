@@ -4,39 +4,48 @@ Whether a day needs a run is asked of the files (`bars.is_stale`), never of the 
 nightly schedule names its days itself: the ready-made one would ask for today, since today's partition exists.
 """
 
-import hashlib
-import json
-from datetime import UTC, date, datetime
+import contextlib
+from datetime import UTC, date
 
 import dagster as dg
+import msgspec
 from dagster_duckdb import DuckDBResource
+from duckdb import DuckDBPyConnection
 
-from crypto_lake import bars, segments
+from crypto_lake import bars
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
+from crypto_lake.defs import history, landings
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.partitions import days_tags
 from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.layout import SECOND_US, day_of
 
-# How far back the sensor looks each minute, and how far at night; older folders change by hand, and are then asked
-# for by hand: `crypto-lake transformer` looks at all.
-_RECENT_FOLDERS = 3
+# How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30
-_DAYS_A_TICK = 3
+# Of older folders that were touched, so many a tick: a tick that takes a minute is ended.
+_OLD_FOLDERS_A_TICK = 3
 _NIGHTS_TO_CATCH_UP = 7
 _CADENCE_SEC = 300
+_SCHEDULE_SEC = 300
+# So long before and after the schedule's time today is its business alone: both would start the same run.
+_SCHEDULES_TURN_SEC = 30
+# None of these takes minutes; one that runs for an hour hangs. (A person's own runs have the instance's limit.)
+_ENDS = {"dagster/max_runtime": "3600"}
 
 _proof = dg.AssetSelection.checks(dg.AssetCheckKey(raw_segments.key, "trade_ids_contiguous"))
 # What wants the exchange is asked by `validate`: neither bars nor daily files wait for it.
 _comparison = dg.AssetSelection.checks(dg.AssetCheckKey(daily_bars.key, "equals_exchange_candles"))
 
-make_bars = dg.define_asset_job("make_bars", selection=dg.AssetSelection.assets(bars_1s) | _proof)
+make_bars = dg.define_asset_job("make_bars", selection=dg.AssetSelection.assets(bars_1s) | _proof, tags=_ENDS)
 compact = dg.define_asset_job(
     "compact",
     selection=(dg.AssetSelection.assets(bars_1s, daily_bars, ticks_of_days) | _proof) - _comparison,
+    tags=_ENDS,
 )
-validate = dg.define_asset_job("validate", selection=dg.AssetSelection.all_asset_checks())
+validate = dg.define_asset_job("validate", selection=dg.AssetSelection.all_asset_checks(), tags=_ENDS)
 backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m])
+_MAKE_BARS = {make_bars.name, compact.name}
 
 
 @dg.schedule(
@@ -54,6 +63,8 @@ def bars_every_5_minutes(
         stale = any(bars.is_stale(db, s, now.date(), lake.now_us()) for s in Series.recorded(lake.config()))
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
+    if history.is_under_way(context.instance, now.date(), _MAKE_BARS):
+        return dg.SkipReason("today's bars are being made")
     return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H:%M}", partition_key=now.date().isoformat())
 
 
@@ -75,9 +86,9 @@ def compaction_nightly(
             for series in Series.recorded(config)
             for day in [
                 *series.layout.part_days(series.exchange, series.symbol),
-                *bars.stale_days(db, series, _last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
+                *bars.stale_days(db, series, landings.last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
             ]
-            if day < now.date()
+            if day < now.date() and not history.is_under_way(context.instance, day, {compact.name})
         }
     if not waiting:
         return dg.SkipReason("no finished day lies in parts, and no segment changed")
@@ -87,44 +98,88 @@ def compaction_nightly(
     ]
 
 
+class _Seen(msgspec.Struct, forbid_unknown_fields=True):
+    """The sensor's cursor.
+
+    `days`: received day → fingerprint of its sealed segments when it was last dealt with. `landed`: the fingerprint of
+    today's received ones when they were last reported. `looked_ns`: older folders touched before have been dealt with.
+    """
+
+    days: dict[str, str] = {}
+    landed: str = ""
+    looked_ns: int = 0
+
+
 @dg.sensor(
     jobs=[make_bars, compact], minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING
 )
 def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource) -> dg.SensorResult:
-    """Days whose segments changed, late and displaced ones too; each at most every five minutes.
-
-    The cursor is a JSON object: received day → fingerprint (names and sizes) of its sealed segments when it was last
-    dealt with.
-    """
-    config = lake.config()
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
-    landed = {day: _fingerprint(config, day) for day in _recent_days(config)}
-    changed = [day for day, fingerprint in landed.items() if seen.get(day.isoformat()) != fingerprint]
+    """Days whose segments changed, late and displaced ones too, however old; each at most every five minutes."""
+    config, seen = lake.config(), _seen(context.cursor)
+    touched = landings.touched(config, seen.looked_ns)[:_OLD_FOLDERS_A_TICK]
+    days = sorted(landings.recent_days(config) | {day for _, day in touched})
+    found = {day.isoformat(): landings.fingerprint(config, day) for day in days}
+    before = seen.days
+    seen.days = {day: said for day, said in before.items() if day in found}
     requests: list[dg.RunRequest] = []
-    for received in changed[:_DAYS_A_TICK]:
-        with connected(duckdb) as db:
-            stale = {
-                d for s in Series.recorded(config) for d in bars.stale_days(db, s, [received], lake.now_us())
-            }
-        due = [day for day in sorted(stale) if not _just_made(context.instance, day, lake.now_us())]
-        requests += [
-            dg.RunRequest(
-                run_key=f"{day}|{landed[received]}",
-                job_name=_job_for(config, day),
-                partition_key=day.isoformat(),
-            )
-            for day in due
-        ]
-        if len(due) == len(stale):
-            seen[received.isoformat()] = landed[received]
-    cursor = json.dumps({day.isoformat(): seen[day.isoformat()] for day in landed if day.isoformat() in seen})
+    with connected(duckdb) as db:
+        for received, said in found.items():
+            if before.get(received) == said:
+                continue
+            stale = _stale_days(db, config, date.fromisoformat(received), lake.now_us())
+            due = [day for day in stale if not _left_alone(context.instance, day, lake.now_us())]
+            requests += [_request(config, day, said) for day in due]
+            if len(due) == len(stale):
+                seen.days[received] = said
+        for touched_ns, day in touched:
+            if seen.days.get(day.isoformat()) != found[day.isoformat()]:
+                break
+            seen.looked_ns = touched_ns
+        events = _landing(db, config, seen, day_of(lake.now_us()))
     skip = None if requests else "no day's segments changed, or its bars were made less than five minutes ago"
-    return dg.SensorResult(
-        run_requests=requests,
-        skip_reason=skip,
-        cursor=cursor,
-        asset_events=[_landing(config, day) for day in changed[-1:] if day == _today(lake)],
+    cursor = msgspec.json.encode(seen).decode()
+    return dg.SensorResult(run_requests=requests, skip_reason=skip, cursor=cursor, asset_events=events)
+
+
+def _seen(cursor: str | None) -> _Seen:
+    """A cursor that cannot be understood, of another version, counts as none: what is in line asks for no run."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(cursor or "{}", type=_Seen)
+    return _Seen()
+
+
+def _stale_days(connection: DuckDBPyConnection, config: Config, received: date, now_us: int) -> list[date]:
+    found = (bars.stale_days(connection, s, [received], now_us) for s in Series.recorded(config))
+    return sorted({day for days in found for day in days})
+
+
+def _request(config: Config, day: date, fingerprint: str) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{day}|{fingerprint}", job_name=_job_for(config, day), partition_key=day.isoformat()
     )
+
+
+def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
+    """Whether a day's bars are being made, were made a short while ago, or are the schedule's to make now."""
+    now = now_us / SECOND_US
+    made = history.made_at(instance, bars_1s.key, day)
+    if made is not None and now - made < _CADENCE_SEC:
+        return True
+    schedules_turn = (now + _SCHEDULES_TURN_SEC) % _SCHEDULE_SEC < 2 * _SCHEDULES_TURN_SEC
+    if day == day_of(now_us) and schedules_turn:
+        return True
+    return history.is_under_way(instance, day, _MAKE_BARS)
+
+
+def _landing(
+    connection: DuckDBPyConnection, config: Config, seen: _Seen, today: date
+) -> list[dg.AssetMaterialization]:
+    """What landed today, where that is more than was reported; freshness is told by it, so no other day's counts."""
+    landed = landings.fingerprint(config, today, landings.is_received)
+    if landed in {"", seen.landed}:
+        return []
+    seen.landed = landed
+    return [landings.landing(connection, config, today)]
 
 
 @dg.run_status_sensor(
@@ -142,47 +197,3 @@ def _job_for(config: Config, day: date) -> str:
     """Bars, and where the day was compacted already, the daily files as well."""
     compacted = any(s.layout.daily(s.exchange, s.symbol, day).exists() for s in Series.recorded(config))
     return compact.name if compacted else make_bars.name
-
-
-def _today(lake: Lake) -> date:
-    return datetime.fromtimestamp(lake.now_us() / 1e6, UTC).date()
-
-
-def _recent_days(config: Config) -> list[date]:
-    """The last folders of each symbol."""
-    return sorted(
-        {day for series in Series.recorded(config) for day in _last_folders(series, _RECENT_FOLDERS)}
-    )
-
-
-def _last_folders(series: Series, count: int) -> list[date]:
-    return series.layout.raw_days(series.exchange, series.symbol)[-count:]
-
-
-def _sealed(config: Config, day: date) -> list[tuple[str, int]]:
-    return [
-        (f"{series.exchange}/{series.symbol}/{segments.name_of(path)}", segments.size_of(path))
-        for series in Series.recorded(config)
-        for path in segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
-    ]
-
-
-def _fingerprint(config: Config, day: date) -> str:
-    return hashlib.sha256(json.dumps(_sealed(config, day)).encode()).hexdigest()[:16]
-
-
-def _just_made(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
-    """Whether this day's bars were made less than the cadence ago."""
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=bars_1s.key, asset_partitions=[day.isoformat()]), limit=1
-    ).records
-    return bool(records) and now_us / 1e6 - records[0].timestamp < _CADENCE_SEC
-
-
-def _landing(config: Config, day: date) -> dg.AssetMaterialization:
-    sealed = _sealed(config, day)
-    return dg.AssetMaterialization(
-        raw_segments.key,
-        partition=day.isoformat(),
-        metadata={"segments": len(sealed), "bytes": sum(size for _, size in sealed)},
-    )

@@ -16,6 +16,7 @@ from crypto_lake import bars, holes
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.defs.assets import healed_trades
+from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.holes import Hole
 from crypto_lake.layout import SECOND_US, day_of
@@ -26,14 +27,9 @@ _RECENT_DAYS = 3
 _NIGHTS_TO_CATCH_UP = 7
 _FIRST_WAIT_US = 600 * SECOND_US
 _MOST_TRIES = 6
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
-heal_trades = dg.define_asset_job("heal", selection=[healed_trades])
+# An exchange that is asked for much asks for patience; more than this is a hang.
+heal_trades = dg.define_asset_job("heal", selection=[healed_trades], tags={"dagster/max_runtime": "7200"})
 
 
 @dg.schedule(
@@ -63,7 +59,7 @@ def missing_trades(
 
     The cursor is a JSON object: day → [the holes, how often their heal was requested, when it may be again (µs)].
     """
-    if context.instance.get_runs_count(dg.RunsFilter(job_name=heal_trades.name, statuses=_UNDER_WAY)):
+    if context.instance.get_runs_count(dg.RunsFilter(job_name=heal_trades.name, statuses=UNDER_WAY)):
         return dg.SensorResult(skip_reason="a heal is under way", cursor=context.cursor)
     config, now = lake.config(), lake.now_us()
     with connected(duckdb) as db:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
+import duckdb
+import yaml
 from dagster._core.errors import (
     DagsterAssetCheckFailedError,
     DagsterExecutionInterruptedError,
@@ -17,10 +19,12 @@ from dagster._core.instance import InstanceRef
 
 import crypto_lake
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
-from crypto_lake.errors import ConfigError, ExchangeError, LakeError, LeftAloneError
+from crypto_lake.errors import ConfigError, ExchangeError, LakeBusyError, LakeError, LeftAloneError
 
 # The tag of a run that a person waits for: it does not sit out the exchange's troubles.
 BY_COMMAND = "crypto_lake/by_command"
+# Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
+_WAITED_FOR = {BY_COMMAND: "true", "dagster/max_runtime": str(2 * 86_400), "dagster/max_retries": "0"}
 # A command's output is on the terminal already; capturing it costs two processes, which Ctrl-C makes complain.
 _NO_CAPTURE = {
     "compute_logs": {
@@ -28,6 +32,8 @@ _NO_CAPTURE = {
         "class": "NoOpComputeLogManager",
     }
 }
+# The settings that say where an instance lies.
+_PLACES = {"storage", "local_artifact_storage", "compute_logs"}
 # Our own log lines go to the console; Dagster's are in its event log.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -44,6 +50,16 @@ def project_root() -> Path:
             f"{root}: no dagster.yaml; expected the project's checkout there, or set $DAGSTER_HOME"
         )
     return root
+
+
+def settings_of_a_home() -> str:
+    """What the `dagster.yaml` of a `$DAGSTER_HOME` should hold: the root's, without its places, which are that folder.
+
+    Raises:
+        ConfigError: the root has none.
+    """
+    settings = yaml.safe_load((project_root() / "dagster.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
 
 
 @contextlib.contextmanager
@@ -69,10 +85,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @contextlib.contextmanager
 def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Where the exchange gives no usable answer: a step that no person waits for is tried again, a minute apart."""
+    """A step that no person waits for is tried again, a minute apart, where what stopped it may pass by itself.
+
+    So may an exchange that gives no usable answer, another process that is at the same files, and a disk that refuses.
+    Wrong raw lines, or a wrong configuration, do not.
+    """
     try:
         yield
-    except ExchangeError as error:
+    except (ExchangeError, LakeBusyError, OSError, duckdb.IOException) as error:
         # Where it wants to be left alone for long, when to ask again is a person's decision.
         if BY_COMMAND in context.run.tags or isinstance(error, LeftAloneError):
             raise
@@ -105,7 +125,7 @@ def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> 
     first, last = days[0].isoformat(), days[-1].isoformat()
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
     tags = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
-    tags[BY_COMMAND] = "true"
+    tags |= _WAITED_FOR
     try:
         result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags)
     except DagsterAssetCheckFailedError as error:

@@ -1,34 +1,46 @@
 """What assets and checks tell the UI, and how a run over many days tells it day by day."""
 
+import base64
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from loguru import logger
 
-from crypto_lake import backfill
-from crypto_lake.bars import Built, Hits
+from crypto_lake import backfill, views
+from crypto_lake.bars import Built, Hits, Series
 from crypto_lake.checks import Verdict
+from crypto_lake.config import Config
 from crypto_lake.daily import Compacted
 from crypto_lake.heal import Healed
-from crypto_lake.schema import BAR
+from crypto_lake.latency import Latency
+from crypto_lake.preview import Preview
 from crypto_lake.ticks import Ticks
 
 Metadata = dict[str, Any]
 Rows = list[dict[str, Any]]
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]
-COLUMNS = dg.TableSchema(columns=[dg.TableColumn(column.name, column.type, column.meaning) for column in BAR])
+# The pictures of so many symbols are kept; what is kept of a run stays well below 30 KB with them.
+_PICTURES = 5
 
 
-def reported(context: dg.AssetExecutionContext, done: Iterable[tuple[date, Metadata]]) -> Events:
-    """Report each day as soon as it is done, so that a run killed half-way keeps what it did."""
+def reported(
+    context: dg.AssetExecutionContext, done: Iterable[tuple[date, Metadata]], always: Metadata | None = None
+) -> Events:
+    """Report each day as soon as it is done, so that a run killed half-way keeps what it did.
+
+    Each has what is `always` said of the asset, and how long its work took.
+    """
+    timed = ((day, (always or {}) | metadata) for day, metadata in _timed(done))
     if context.has_partition_key:
-        for _, metadata in done:
+        for _, metadata in timed:
             yield dg.MaterializeResult(metadata=metadata)
         return
-    for day, metadata in done:
+    for day, metadata in timed:
         logger.bind(day_done=day).info("{} {} done", context.asset_key.to_user_string(), day)
         yield dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
         # The result at the end counts as one more materialization of every day, so it needs the same metadata.
@@ -36,12 +48,24 @@ def reported(context: dg.AssetExecutionContext, done: Iterable[tuple[date, Metad
     yield dg.MaterializeResult()
 
 
-def of_bars(built: list[Built], numbers: Rows, hits: dict[str, Hits]) -> Metadata:
-    """What a run of the transform did, and the day as it is now.
+def _timed(done: Iterable[tuple[date, Metadata]]) -> Iterator[tuple[date, Metadata]]:
+    began = time.monotonic()
+    for day, metadata in done:
+        yield day, metadata | {"seconds_of_work": round(time.monotonic() - began, 3)}
+        began = time.monotonic()
 
-    `hits` by symbol: how well the quotes of the newest hour fit its trades, in percent as received and as corrected.
-    """
-    rebuilt = sum(len(one.rebuilt) for one in built)
+
+def of_bars(built: list[Built], seen: Metadata) -> Metadata:
+    """What a run of the transform did, and what is `seen` of the day now."""
+    return {
+        "parts_rebuilt": sum(len(one.rebuilt) for one in built),
+        "parts_unchanged": sum(one.unchanged for one in built),
+        **seen,
+    }
+
+
+def of_hits(hits: dict[str, Hits]) -> Metadata:
+    """By symbol: how well the quotes of the newest hour fit its trades, in percent as received and as corrected."""
     shares = [
         {"symbol": symbol, "as_received": _percent(one.as_received), "corrected": _percent(one.corrected)}
         for symbol, one in hits.items()
@@ -54,16 +78,45 @@ def of_bars(built: list[Built], numbers: Rows, hits: dict[str, Hits]) -> Metadat
             "at_the_quote_as_received": sum(before) / len(before),
             "at_the_quote_corrected": sum(known) / len(known),
         }
+    return fit
+
+
+def of_previews(previews: list[Preview]) -> Metadata:
+    """What a person wants to see of a day first: gaps, a picture a symbol, the last minutes."""
+    pictures = sorted(previews, key=lambda one: -len(one.svg))[:_PICTURES]
+    images = [
+        f"![{one.symbol}](data:image/svg+xml;base64,{base64.b64encode(one.svg.encode()).decode()})"
+        for one in previews
+        if one in pictures
+    ]
+    minutes = [row for one in previews for row in one.minutes]
     return {
-        **fit,
-        "parts_rebuilt": rebuilt,
-        "parts_unchanged": sum(one.unchanged for one in built),
-        **_totals(numbers),
+        "gaps": sum(one.gaps for one in previews),
+        "trades_missing": sum(one.trades_missing for one in previews),
+        "preview": dg.MetadataValue.md("\n\n".join(images) or "none"),
+        "last_minutes": _table(sorted(minutes, key=lambda row: row["minute"], reverse=True)),
     }
 
 
-def of_daily(compacted: list[Compacted], numbers: Rows) -> Metadata:
-    """What a compaction did, and the day as it is now."""
+def places(config: Config, day: date) -> Metadata:
+    """Where the bars of a day lie: the folder of all, and of each symbol the daily file or the folder of parts."""
+    found: Metadata = {}
+    for series in Series.recorded(config):
+        layout = series.layout
+        daily = layout.daily(series.exchange, series.symbol, day)
+        parts = layout.parts_day(series.exchange, series.symbol, day)
+        if daily.exists() or parts.is_dir():
+            found |= _files([(series.symbol, daily if daily.exists() else parts)])
+            found["dagster/uri"] = layout.bars_symbol(series.exchange, series.symbol).parent.as_uri()
+    return found
+
+
+def _files(paths: Iterable[tuple[str, Path]]) -> Metadata:
+    return {f"file_{name}": dg.MetadataValue.path(str(path)) for name, path in paths}
+
+
+def of_daily(compacted: list[Compacted], state: Metadata) -> Metadata:
+    """What a compaction did, and the `state` of the day now."""
     files = [
         {
             "symbol": one.symbol,
@@ -74,17 +127,18 @@ def of_daily(compacted: list[Compacted], numbers: Rows) -> Metadata:
         }
         for one in compacted
     ]
-    return {"files": _table(files), **_totals(numbers)}
+    return {"files": _table(files), **state}
 
 
-def of_ticks(made: list[Ticks]) -> Metadata:
-    """What a day's trades and quotes are, and where."""
+def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
+    """What a day's trades and quotes are, where, and how long trades took; the worst symbol's `latencies` plot."""
     files = [(one, kind, path) for one in made for kind, path in one.paths.items()]
     sizes = {path: path.stat().st_size for _, _, path in files}
     rows = [
         {"symbol": one.symbol, "kind": kind, "rows": one.rows[kind], "bytes": sizes[path], "file": path}
         for one, kind, path in files
     ]
+    slowest = [{"symbol": symbol} | one._asdict() for symbol, one in latencies.items()]
     return {
         "dagster/partition_row_count": sum(sum(one.rows.values()) for one in made),
         "trades": sum(one.rows["trades"] for one in made),
@@ -92,7 +146,16 @@ def of_ticks(made: list[Ticks]) -> Metadata:
         "rewritten": sum(one.rewritten for one in made),
         "bytes": sum(sizes.values()),
         "files": _table(rows),
+        **_files((f"{one.symbol}_{kind}", path) for one, kind, path in files),
+        **({"latencies": _table(slowest), **_worst(latencies)} if latencies else {}),
     }
+
+
+def _worst(latencies: dict[str, Latency]) -> Metadata:
+    found = Latency(
+        max(one.p50_ms for one in latencies.values()), max(one.p99_ms for one in latencies.values())
+    )
+    return found._asdict()
 
 
 def of_candles(done: backfill.Day) -> Metadata:
@@ -108,7 +171,9 @@ def of_candles(done: backfill.Day) -> Metadata:
         "minutes_missing": sum(one.missing for one in done.files),
         "requests": done.usage.requests,
         "weight": done.usage.weight,
+        "bytes": sum(one.path.stat().st_size for one in done.files),
         "files": _table(files),
+        **_files((one.symbol, one.path) for one in done.files),
     }
 
 
@@ -144,7 +209,19 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def _totals(numbers: Rows) -> Metadata:
+def of_views(config: Config) -> Metadata:
+    """Which views there are, and where."""
+    path = config.layout.database
+    return {
+        "dagster/uri": path.as_uri(),
+        "file": dg.MetadataValue.path(str(path)),
+        "views": ", ".join(views.NAMES),
+        "bytes": path.stat().st_size,
+    }
+
+
+def of_day(numbers: Rows) -> Metadata:
+    """A day's bars in numbers, of all symbols and of each."""
     return {
         "dagster/partition_row_count": sum(row["rows"] for row in numbers),
         "trades": sum(row["trades"] for row in numbers),
