@@ -10,12 +10,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_lake import checks, config, definitions, report, views
+from crypto_lake import bars, checks, config, definitions, report, views
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
-from crypto_lake.defs import launch
-from crypto_lake.defs.resources import Lake
-from crypto_lake.errors import LakeError
+from crypto_lake.defs import assets, columns, launch
+from crypto_lake.defs.resources import RESOURCES, Lake
+from crypto_lake.errors import LakeBusyError, LakeError
 from crypto_lake.layout import DAY_US
+from crypto_lake.schema import BAR, RAW_LINE, names
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
 
 TODAY = datetime.now(UTC).date()
@@ -247,3 +248,99 @@ def test_a_home_of_its_own_has_the_projects_settings_and_lies_in_itself(
         assert found.run_monitoring_max_runtime_seconds > 0
         assert (found.run_retries_enabled, found.run_retries_retry_on_asset_or_op_failure) == (True, False)
         assert not found.telemetry_enabled
+
+
+def test_a_days_bars_are_described_by_pictures_numbers_files_and_columns(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR), trade(4, START + 2 * HOUR)])
+    event = run(instance, "make_bars", DAY).asset_materializations_for_node("bars_1s")[0]
+    found = event.metadata
+    small, large = found["day_of_SOLUSDT"].value, found["preview"].value
+    assert isinstance(small, str)
+    assert isinstance(large, str)
+    assert small.startswith("![SOLUSDT](data:image/svg+xml;base64,")
+    # Dagster's UI shows less than 1,000 characters of Markdown as they are, and more behind a click.
+    assert (len(small) < 1000, 1000 < len(large) < 30_000) == (True, True)
+    numbers = (
+        "dagster/partition_row_count",
+        "trades",
+        "trades_missing",
+        "unobserved_seconds",
+        "bytes",
+        "gaps",
+    )
+    assert all(isinstance(found[name].value, int) for name in numbers)
+    assert isinstance(found["seconds_of_work"].value, float)
+    assert found["file_SOLUSDT"].value == str(lake.layout.parts_day("binance", SYMBOL, DAY))
+    lineage = found["dagster/column_lineage"]
+    assert isinstance(lineage, dg.TableColumnLineageMetadataValue)
+    assert set(lineage.column_lineage.deps_by_column) == {column.name for column in BAR}
+
+
+def test_a_compacted_day_names_its_files_and_how_long_its_trades_took(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    land(lake, [trade(1, START + HOUR), trade(2, START + 2 * HOUR)])
+    result = run(instance, "compact", DAY)
+    (daily,) = result.asset_materializations_for_node("daily_bars")[:1]
+    (ticks,) = result.asset_materializations_for_node("ticks")[:1]
+    assert daily.metadata["file_SOLUSDT"].value == str(lake.layout.daily("binance", SYMBOL, DAY))
+    assert (ticks.metadata["p99_ms"].value, ticks.metadata["trades"].value) == (80, 2)
+
+
+def test_what_makes_files_says_that_the_views_are_new(instance: dg.DagsterInstance, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    run(instance, "make_bars", DAY)
+    event = instance.get_latest_materialization_event(dg.AssetKey("lake_views"))
+    assert event
+    assert event.asset_materialization
+    assert event.asset_materialization.metadata["file"].value == str(lake.layout.database)
+
+
+def test_the_views_are_made_anew_by_hand_too(instance: dg.DagsterInstance, lake: Config) -> None:
+    made = dg.materialize([assets.lake_views], instance=instance, resources=RESOURCES)
+    assert made.success
+    assert lake.layout.database.exists()
+
+
+def test_every_asset_says_whose_it_is_what_it_is_and_of_which_kind() -> None:
+    for spec in definitions.defs.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        assert spec.owners == ["team:crypto-lake"], spec.key
+        assert 0 < len(spec.kinds) <= 3, spec.key
+        has_columns = "dagster/column_schema" in spec.metadata
+        assert has_columns == (spec.key.to_user_string() != "lake_views"), spec.key
+    groups = {spec.group_name for spec in definitions.defs.resolve_all_asset_specs()}
+    assert groups == {"raw", "bars", "daily", "backfill", "views"}
+
+
+def test_columns_are_traced_to_columns_that_are_there() -> None:
+    tables = {"raw_segments": names(RAW_LINE), "bars_1s": names(BAR)}
+    for lineage in (columns.BARS_LINEAGE, columns.DAILY_LINEAGE, columns.TICKS_LINEAGE):
+        for sources in lineage["dagster/column_lineage"].deps_by_column.values():
+            assert all(one.column_name in tables[one.asset_key.to_user_string()] for one in sources)
+
+
+def held_by_another(*_: object) -> None:
+    raise LakeBusyError("SOLUSDT.lock: held by another run")
+
+
+@pytest.mark.parametrize("by_command", [True, False])
+def test_a_symbol_that_another_process_holds_is_tried_again_unless_a_person_waits(
+    instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch, by_command: bool
+) -> None:
+    monkeypatch.setattr(bars, "build_all", held_by_another)
+    monkeypatch.setattr(launch, "_PATIENCE_SEC", 0)
+    tags = {"dagster/partition": str(DAY)} | ({launch.BY_COMMAND: "true"} if by_command else {})
+    result = definitions.defs.resolve_job_def("make_bars").execute_in_process(
+        instance=instance, tags=tags, run_config=launch._QUIET, raise_on_error=False
+    )
+    tries = [e for e in result.all_events if e.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert (result.success, len(tries)) == (False, 0 if by_command else 3)
+
+
+def test_raw_lines_that_are_wrong_are_not_tried_again(instance: dg.DagsterInstance, lake: Config) -> None:
+    land(lake, [trade(1, START + HOUR)]).write_bytes(b"not json\n")
+    result = run(instance, "make_bars", DAY)
+    assert not [e for e in result.all_events if e.event_type_value == "STEP_UP_FOR_RETRY"]

@@ -70,7 +70,23 @@ def test_a_picture_is_small_whatever_the_day(series: Series, duck: duckdb.DuckDB
     assert paths(svg)[1].count("M") == 48
 
 
+def test_a_thumbnail_is_so_small_that_dagster_shows_it_at_once(
+    series: Series, duck: duckdb.DuckDBPyConnection
+) -> None:
+    """Dagster's UI shows Markdown of less than 1,000 characters as it is, and longer one behind a click."""
+    columns = [
+        Column(
+            n, START, START + 24 * HOUR, 123_456.7 + n % 7, 123_999.5, 123_777.7, 1e9 * (n + 96), n // 4 % 2
+        )
+        for n in range(96)
+    ]
+    svg = preview.thumbnail(columns)
+    assert 4 / 3 * len(svg) < 940
+    assert paths(svg)[1].count("M") == 12
+
+
 def test_a_picture_of_one_price_or_of_none_is_drawn(series: Series, duck: duckdb.DuckDBPyConnection) -> None:
     flat = [Column(0, START, START + HOUR, 5.0, 5.0, 5.0, 0.0, 0.0)]
     never = [Column(0, START, START + HOUR, None, None, None, 0.0, 1.0)]
     assert [len(paths(preview.draw("A<B", columns))) for columns in (flat, never, [])] == [4, 4, 4]
+    assert [len(paths(preview.thumbnail(columns))) for columns in (flat, never, [])] == [2, 2, 2]

@@ -166,7 +166,7 @@ def _state(connection: DuckDBPyConnection, config: Config, day: date) -> Metadat
 def _seen(connection: DuckDBPyConnection, config: Config, day: date, built: list[bars.Built]) -> Metadata:
     """The same with a preview, and how well the newest quotes fit the newest trades."""
     return (
-        _state(connection, config, day)
-        | metadata.of_previews(preview.of_day(connection, config, day))
+        metadata.of_previews(preview.of_day(connection, config, day))
+        | _state(connection, config, day)
         | metadata.of_hits(bars.newest_hits(connection, config, built))
     )

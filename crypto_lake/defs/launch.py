@@ -32,6 +32,7 @@ _NO_CAPTURE = {
         "class": "NoOpComputeLogManager",
     }
 }
+_PATIENCE_SEC = 60
 # The settings that say where an instance lies.
 _PLACES = {"storage", "local_artifact_storage", "compute_logs"}
 # Our own log lines go to the console; Dagster's are in its event log.
@@ -96,7 +97,7 @@ def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
         # Where it wants to be left alone for long, when to ask again is a person's decision.
         if BY_COMMAND in context.run.tags or isinstance(error, LeftAloneError):
             raise
-        raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
+        raise dg.RetryRequested(max_retries=3, seconds_to_wait=_PATIENCE_SEC) from error
 
 
 @dataclass(frozen=True)

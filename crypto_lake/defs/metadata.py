@@ -82,20 +82,23 @@ def of_hits(hits: dict[str, Hits]) -> Metadata:
 
 
 def of_previews(previews: list[Preview]) -> Metadata:
-    """What a person wants to see of a day first: gaps, a picture a symbol, the last minutes."""
-    pictures = sorted(previews, key=lambda one: -len(one.svg))[:_PICTURES]
-    images = [
-        f"![{one.symbol}](data:image/svg+xml;base64,{base64.b64encode(one.svg.encode()).decode()})"
-        for one in previews
-        if one in pictures
-    ]
+    """What a person wants to see of a day first: a picture a symbol, the last minutes, what is missing."""
+    if not previews:
+        return {}
     minutes = [row for one in previews for row in one.minutes]
+    minutes.sort(key=lambda row: row["minute"], reverse=True)
+    shown = previews[:_PICTURES]
     return {
+        **{f"day_of_{one.symbol}": dg.MetadataValue.md(_inline(one.symbol, one.small)) for one in shown},
+        "preview": dg.MetadataValue.md("\n\n".join(_inline(one.symbol, one.svg) for one in shown)),
+        "last_minutes": dg.MetadataValue.table([dg.TableRecord(row) for row in minutes]),
         "gaps": sum(one.gaps for one in previews),
         "trades_missing": sum(one.trades_missing for one in previews),
-        "preview": dg.MetadataValue.md("\n\n".join(images) or "none"),
-        "last_minutes": _table(sorted(minutes, key=lambda row: row["minute"], reverse=True)),
     }
+
+
+def _inline(name: str, svg: str) -> str:
+    return f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
 def places(config: Config, day: date) -> Metadata:

@@ -5,13 +5,14 @@ day AS (SELECT *, epoch_us(window_start) AS us FROM bars),
 span AS (
     SELECT
         coalesce(min(us) FILTER (observed), min(us)) AS first_us,
-        (max(us) + {step} - first_us + {columns} * {step} - 1) // ({columns} * {step}) * {step} AS width
+        max(us) + {step} AS last_us,
+        (last_us - first_us + {columns} * {step} - 1) // ({columns} * {step}) * {step} AS width
     FROM day
 )
 SELECT
     (us - first_us) // width AS place,
     any_value(first_us) AS begin_us,
-    any_value(first_us + {columns} * width) AS until_us,
+    any_value(last_us) AS until_us,
     min(low) AS low,
     max(high) AS high,
     arg_max(close, us) AS close,
