@@ -15,8 +15,8 @@ from crypto_lake.config import Config
 class Latency(NamedTuple):
     """Half of the trades, and 99 of a hundred, took no longer; milliseconds."""
 
-    p50_ms: float
-    p99_ms: float
+    latency_p50_ms: float
+    latency_p99_ms: float
 
 
 def of_segments(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> Latency | None:
@@ -49,7 +49,6 @@ def of_finished_day(connection: duckdb.DuckDBPyConnection, series: Series, day: 
 
 
 def _measured(connection: duckdb.DuckDBPyConnection, trades: str) -> Latency | None:
-    row = connection.execute(
-        f"SELECT quantile_cont((ts_recv - ts_event) / 1000, [0.5, 0.99]) FROM {trades}"
-    ).fetchall()[0]
-    return Latency(*row[0]) if row[0] else None
+    row = connection.execute(f"SELECT quantile_cont((ts_recv - ts_event) / 1000, [0.5, 0.99]) FROM {trades}")
+    found = row.fetchall()[0][0]
+    return Latency(*(round(ms, 3) for ms in found)) if found else None

@@ -136,7 +136,7 @@ def test_todays_landings_are_reported_as_materializations_of_raw(
     assert isinstance(event, dg.AssetMaterialization)
     said = {name: value.value for name, value in event.metadata.items()}
     assert (event.asset_key.to_user_string(), event.partition) == ("raw_segments", str(day_of(now)))
-    assert (said["segments"], said["bytes"], said["p50_ms"]) == (1, path.stat().st_size, 100)
+    assert (said["segments"], said["bytes"], said["latency_p50_ms"]) == (1, path.stat().st_size, 100)
     assert said["newest_SOLUSDT"] == str(path)
 
 

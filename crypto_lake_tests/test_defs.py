@@ -286,7 +286,7 @@ def test_a_compacted_day_names_its_files_and_how_long_its_trades_took(
     (daily,) = result.asset_materializations_for_node("daily_bars")[:1]
     (ticks,) = result.asset_materializations_for_node("ticks")[:1]
     assert daily.metadata["file_SOLUSDT"].value == str(lake.layout.daily("binance", SYMBOL, DAY))
-    assert (ticks.metadata["p99_ms"].value, ticks.metadata["trades"].value) == (80, 2)
+    assert (ticks.metadata["latency_p99_ms"].value, ticks.metadata["trades"].value) == (80, 2)
 
 
 def test_what_makes_files_says_that_the_views_are_new(instance: dg.DagsterInstance, lake: Config) -> None:

@@ -109,6 +109,21 @@ def test_while_a_heal_is_under_way_none_is_requested(instance: dg.DagsterInstanc
     assert requested(tick(instance)) == []
 
 
+def test_trades_healed_since_the_bars_were_made_are_not_asked_for_again(
+    instance: dg.DagsterInstance, holed: Series
+) -> None:
+    first = tick(instance)
+    healed = dg.AssetMaterialization("healed_trades", partition=str(DAY), metadata={"fetched": 3})
+    instance.report_runless_asset_event(healed)
+    forgetful = json.dumps(
+        {day: [said, tries, 0] for day, (said, tries, _) in json.loads(first.cursor or "").items()}
+    )
+    waiting = tick(instance, forgetful)
+    assert (requested(waiting), waiting.cursor) == ([], forgetful)
+    instance.report_runless_asset_event(dg.AssetMaterialization("bars_1s", partition=str(DAY)))
+    assert requested(tick(instance, forgetful)) == [str(DAY)]
+
+
 def nightly(at: datetime) -> list[str | None]:
     with dg.build_schedule_context(scheduled_execution_time=at, resources=RESOURCES) as context:
         found = healing.heal_nightly(context)

@@ -14,7 +14,7 @@ def test_it_is_measured_over_trades_alone(series: Series, duck: duckdb.DuckDBPyC
     path = land(series.config, [*lines, quote(1, START + 9 * HOUR)])
     found = latency.of_segments(duck, [path])
     assert found
-    assert (found.p50_ms, found.p99_ms) == (50, 99)
+    assert (found.latency_p50_ms, found.latency_p99_ms) == (50, 99)
 
 
 def test_without_a_trade_there_is_none(series: Series, duck: duckdb.DuckDBPyConnection) -> None:

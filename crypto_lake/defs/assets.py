@@ -83,7 +83,7 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
     owners=_OWNERS,
     kinds={"duckdb", "parquet"},
     pool="bars",
-    metadata=columns.BARS,
+    metadata=columns.DAILY,
 )
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum and manifest; the parts then go."""
@@ -124,7 +124,7 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
     owners=_OWNERS,
     kinds={"parquet"},
     pool="exchange",
-    metadata=columns.BARS,
+    metadata=columns.CANDLES,
 )
 def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""

@@ -162,8 +162,8 @@ def _request(config: Config, day: date, fingerprint: str) -> dg.RunRequest:
 def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
     """Whether a day's bars are being made, were made a short while ago, or are the schedule's to make now."""
     now = now_us / SECOND_US
-    made = history.made_at(instance, bars_1s.key, day)
-    if made is not None and now - made < _CADENCE_SEC:
+    made = history.newest(instance, bars_1s.key, day)
+    if made and now - made[0] < _CADENCE_SEC:
         return True
     schedules_turn = (now + _SCHEDULES_TURN_SEC) % _SCHEDULE_SEC < 2 * _SCHEDULES_TURN_SEC
     if day == day_of(now_us) and schedules_turn:

@@ -40,12 +40,15 @@ def _lineage(upstream: str, made_from: dict[str, tuple[str, ...]]) -> dg.TableCo
 
 
 _TICK_COLUMNS = {column.name: column for some in TICKS.values() for column in some}
+_BARS = {"dagster/column_schema": _schema(BAR)}
 RAW = {"dagster/column_schema": _schema(RAW_LINE)}
-BARS = {"dagster/column_schema": _schema(BAR)}
-TICKS_OF_DAYS = {"dagster/column_schema": _schema(_TICK_COLUMNS.values())}
-# The UI reads lineage from what a run reports, not from how an asset is declared.
+CANDLES = _BARS
+# Dagster's own API has lineage from what a run reports, other readers from how an asset is declared: it is in both.
 BARS_LINEAGE = {"dagster/column_lineage": _lineage("raw_segments", _BAR_FROM_RAW)}
+BARS = _BARS | BARS_LINEAGE
 DAILY_LINEAGE = {"dagster/column_lineage": _lineage("bars_1s", {c.name: (c.name,) for c in BAR})}
+DAILY = _BARS | DAILY_LINEAGE
 TICKS_LINEAGE = {
     "dagster/column_lineage": _lineage("raw_segments", {name: (name,) for name in _TICK_COLUMNS})
 }
+TICKS_OF_DAYS = {"dagster/column_schema": _schema(_TICK_COLUMNS.values())} | TICKS_LINEAGE

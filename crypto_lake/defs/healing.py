@@ -15,7 +15,8 @@ from dagster_duckdb import DuckDBResource
 from crypto_lake import bars, holes
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
-from crypto_lake.defs.assets import healed_trades
+from crypto_lake.defs import history
+from crypto_lake.defs.assets import bars_1s, healed_trades
 from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.holes import Hole
@@ -27,6 +28,8 @@ _RECENT_DAYS = 3
 _NIGHTS_TO_CATCH_UP = 7
 _FIRST_WAIT_US = 600 * SECOND_US
 _MOST_TRIES = 6
+# The holes in words, how often their heal was requested, when it may be again (µs).
+_Tried = tuple[str, int, int]
 
 # An exchange that is asked for much asks for patience; more than this is a hang.
 heal_trades = dg.define_asset_job("heal", selection=[healed_trades], tags={"dagster/max_runtime": "7200"})
@@ -64,9 +67,14 @@ def missing_trades(
     config, now = lake.config(), lake.now_us()
     with connected(duckdb) as db:
         missing = _missing(db, config, _recent_days(config), now)
-    tried: dict[str, tuple[str, int, int]] = json.loads(context.cursor or "{}")
-    cursor = {day.isoformat(): _next(tried.get(day.isoformat()), said, now) for day, said in missing.items()}
-    due = [day for day, state in cursor.items() if state != tuple(tried.get(day, ()))]
+    tried: dict[str, _Tried] = {day: tuple(it) for day, it in json.loads(context.cursor or "{}").items()}
+    cursor = {
+        day.isoformat(): before
+        if (before := tried.get(day.isoformat())) and _waits_for_bars(context.instance, day)
+        else _next(before, said, now)
+        for day, said in missing.items()
+    }
+    due = [day for day, state in cursor.items() if state != tried.get(day)]
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=f"{day}|{now}", partition_key=day) for day in due],
         skip_reason=None if due else "no trade is missing, or its heal was tried a short while ago",
@@ -74,7 +82,14 @@ def missing_trades(
     )
 
 
-def _next(before: tuple[str, int, int] | None, said: str, now_us: int) -> tuple[str, int, int]:
+def _waits_for_bars(instance: dg.DagsterInstance, day: date) -> bool:
+    """Whether trades were healed since the day's bars were made: then these still say that they are missing."""
+    healed = history.newest(instance, healed_trades.key, day)
+    made = history.newest(instance, bars_1s.key, day)
+    return bool(healed and healed[1].metadata["fetched"].value and (made is None or made[0] < healed[0]))
+
+
+def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:
     """What to remember of a day's holes; something new where a heal is due."""
     tries = before[1] if before and before[0] == said else 0
     if before and tries and (tries >= _MOST_TRIES or now_us < before[2]):

@@ -40,12 +40,15 @@ def is_under_way(instance: dg.DagsterInstance, day: date, jobs: set[str]) -> boo
     return any(run.job_name in jobs | {_BY_BUTTON} for run in runs)
 
 
-def made_at(instance: dg.DagsterInstance, asset: dg.AssetKey, day: date) -> float | None:
-    """When a day of an asset was last made, in seconds since the epoch; None where it never was."""
+def newest(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, day: date
+) -> tuple[float, dg.AssetMaterialization] | None:
+    """When a day of an asset was last made, in seconds since the epoch, and what was said of it; None if never."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[day.isoformat()]), limit=1
     ).records
-    return records[0].timestamp if records else None
+    found = records[0].asset_materialization if records else None
+    return (records[0].timestamp, found) if found else None
 
 
 def forget(instance: dg.DagsterInstance, before: datetime) -> int:
@@ -66,7 +69,7 @@ def forget(instance: dg.DagsterInstance, before: datetime) -> int:
     return len(forgotten[:_MOST_AT_ONCE])
 
 
-def _newest(instance: dg.DagsterInstance) -> dict[dg.AssetKey, list[int]]:
+def _newest_ids(instance: dg.DagsterInstance) -> dict[dg.AssetKey, list[int]]:
     """By asset, the storage ids of the newest materialization of each partition."""
     storage = instance.event_log_storage
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -79,7 +82,7 @@ def _newest(instance: dg.DagsterInstance) -> dict[dg.AssetKey, list[int]]:
 def _makers(instance: dg.DagsterInstance) -> set[str]:
     """The runs that made the newest state of any partition of an asset."""
     found = set()
-    for key, ids in _newest(instance).items():
+    for key, ids in _newest_ids(instance).items():
         for some in _batches(ids):
             wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=some)
             found |= {r.run_id for r in instance.fetch_materializations(wanted, limit=len(some)).records}
@@ -115,7 +118,7 @@ def _forget_events(instance: dg.DagsterInstance, before: datetime) -> None:
         return
     then = before.astimezone(UTC).replace(tzinfo=None)
     events, tags, checks = SqlEventLogStorageTable.c, AssetEventTagsTable.c, AssetCheckExecutionsTable.c
-    newest = [one for ids in _newest(instance).values() for one in ids]
+    newest = [one for ids in _newest_ids(instance).values() for one in ids]
     with storage.index_connection() as connection:
         runless = sql.select(events.id).where(events.run_id == "", events.timestamp < then)
         old = sorted({row[0] for row in connection.execute(runless)} - {*newest})

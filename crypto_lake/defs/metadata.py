@@ -156,7 +156,8 @@ def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
 
 def _worst(latencies: dict[str, Latency]) -> Metadata:
     found = Latency(
-        max(one.p50_ms for one in latencies.values()), max(one.p99_ms for one in latencies.values())
+        max(one.latency_p50_ms for one in latencies.values()),
+        max(one.latency_p99_ms for one in latencies.values()),
     )
     return found._asdict()
 
