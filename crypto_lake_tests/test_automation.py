@@ -216,18 +216,24 @@ def test_a_day_whose_bars_are_being_made_is_left_alone_and_not_forgotten(
     assert requested(tick(instance, waiting.cursor)) == [str(DAY)]
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(-20, False), (20, False), (60, True), (240, True)])
-def test_today_is_the_schedules_alone_around_its_time(
-    instance: dg.DagsterInstance,
-    lake: Config,
-    monkeypatch: pytest.MonkeyPatch,
-    seconds: int,
-    expected: bool,
+@pytest.mark.parametrize(("seconds", "expected"), [(-20, True), (20, True), (60, False), (240, False)])
+def test_around_its_time_it_is_the_schedules_turn(seconds: int, expected: bool) -> None:
+    noon = datetime(2025, 10, 20, 12, tzinfo=UTC).timestamp()
+    assert automation._is_schedules_turn(noon + seconds) is expected
+
+
+@pytest.mark.parametrize("turn", [True, False])
+def test_today_is_the_schedules_alone_in_its_turn_and_not_forgotten(
+    instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch, turn: bool
 ) -> None:
-    noon = START + 12 * HOUR + seconds * SECOND
+    noon = START + 12 * HOUR
     monkeypatch.setattr(Lake, "now_us", lambda _: noon)
+    monkeypatch.setattr(automation, "_is_schedules_turn", lambda _: turn)
     land(lake, [trade(1, noon - 3 * SECOND), trade(2, noon - SECOND)])
-    assert (requested(tick(instance)) == [str(DAY)]) is expected
+    first = tick(instance)
+    assert requested(first) == ([] if turn else [str(DAY)])
+    monkeypatch.setattr(automation, "_is_schedules_turn", lambda _: False)
+    assert requested(tick(instance, first.cursor)) == ([str(DAY)] if turn else [])
 
 
 def test_every_five_minutes_nothing_is_requested_while_a_run_of_today_is_under_way(

@@ -2,11 +2,13 @@
 
 from xml.etree import ElementTree as ET
 
+import dagster as dg
 import duckdb
 import msgspec
 
 from crypto_lake import bars, preview
 from crypto_lake.bars import Series
+from crypto_lake.defs import metadata
 from crypto_lake.preview import Column, Preview
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, sealed, trade
 
@@ -90,3 +92,16 @@ def test_a_picture_of_one_price_or_of_none_is_drawn(series: Series, duck: duckdb
     never = [Column(0, START, START + HOUR, None, None, None, 0.0, 1.0)]
     assert [len(paths(preview.draw("A<B", columns))) for columns in (flat, never, [])] == [4, 4, 4]
     assert [len(paths(preview.thumbnail(columns))) for columns in (flat, never, [])] == [2, 2, 2]
+
+
+def test_what_dagster_keeps_of_a_day_stays_small_however_many_symbols_there_are() -> None:
+    columns = [
+        Column(n, START, START + 24 * HOUR, 123_456.7 + n, 123_999.5, 123_777.7 + n, 1e9 + n, n // 4 % 2)
+        for n in range(96)
+    ]
+    numbers = ("open", "high", "low", "close", "volume_quote", "spread", "trades", "unobserved")
+    minutes = [{"symbol": "SOLUSDT", "minute": "23:59", **dict.fromkeys(numbers, 123_456.78)}] * 10
+    pictures = preview.draw("SOLUSDT", columns), preview.thumbnail(columns)
+    found = metadata.of_previews([Preview(f"COIN{n}USDT", *pictures, minutes, 0, 0) for n in range(30)])
+    event = dg.AssetMaterialization("bars_1s", metadata=found)
+    assert 10_000 < len(dg.serialize_value(event)) < 30_000

@@ -12,7 +12,7 @@ import pytest
 from crypto_lake import config, definitions
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import history, launch, upkeep
-from crypto_lake.defs.resources import RESOURCES, Lake
+from crypto_lake.defs.resources import RESOURCES
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 
 NEXT = DAY + timedelta(days=1)
@@ -121,8 +121,7 @@ def test_the_sensor_forgets_by_the_configured_number_of_days(
     run(instance)
     run(instance)
     assert old_runs(instance) == "0 runs older than 14 days forgotten"
-    in_15_days = Lake().now_us() + 15 * 24 * HOUR
-    monkeypatch.setattr(Lake, "now_us", lambda _: in_15_days)
+    monkeypatch.setattr(upkeep, "_now", lambda: later() + timedelta(days=14))
     assert old_runs(instance) == "1 runs older than 14 days forgotten"
 
 

@@ -5,6 +5,7 @@ nightly schedule names its days itself: the ready-made one would ask for today, 
 """
 
 import contextlib
+import time
 from datetime import UTC, date
 
 import dagster as dg
@@ -19,7 +20,7 @@ from crypto_lake.defs import history, landings
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.partitions import days_tags
 from crypto_lake.defs.resources import Lake, connected
-from crypto_lake.layout import SECOND_US, day_of
+from crypto_lake.layout import day_of
 
 # How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30
@@ -58,14 +59,15 @@ def bars_every_5_minutes(
     context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> dg.RunRequest | dg.SkipReason:
     """Today's bars, while new segments come."""
-    now = context.scheduled_execution_time.astimezone(UTC)
+    today = day_of(lake.now_us())
     with connected(duckdb) as db:
-        stale = any(bars.is_stale(db, s, now.date(), lake.now_us()) for s in Series.recorded(lake.config()))
+        stale = any(bars.is_stale(db, s, today, lake.now_us()) for s in Series.recorded(lake.config()))
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
-    if history.is_under_way(context.instance, now.date(), _MAKE_BARS):
+    if history.is_under_way(context.instance, today, _MAKE_BARS):
         return dg.SkipReason("today's bars are being made")
-    return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H:%M}", partition_key=now.date().isoformat())
+    turn = f"{context.scheduled_execution_time.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    return dg.RunRequest(run_key=turn, partition_key=today.isoformat())
 
 
 @dg.schedule(
@@ -160,15 +162,20 @@ def _request(config: Config, day: date, fingerprint: str) -> dg.RunRequest:
 
 
 def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
-    """Whether a day's bars are being made, were made a short while ago, or are the schedule's to make now."""
-    now = now_us / SECOND_US
+    """Whether a day's bars are being made, were made a short while ago, or are the schedule's to make now.
+
+    What Dagster does has this machine's time, whatever the lake's `now_us` is.
+    """
     made = history.newest(instance, bars_1s.key, day)
-    if made and now - made[0] < _CADENCE_SEC:
+    if made and time.time() - made[0] < _CADENCE_SEC:
         return True
-    schedules_turn = (now + _SCHEDULES_TURN_SEC) % _SCHEDULE_SEC < 2 * _SCHEDULES_TURN_SEC
-    if day == day_of(now_us) and schedules_turn:
+    if day == day_of(now_us) and _is_schedules_turn(time.time()):
         return True
     return history.is_under_way(instance, day, _MAKE_BARS)
+
+
+def _is_schedules_turn(now: float) -> bool:
+    return (now + _SCHEDULES_TURN_SEC) % _SCHEDULE_SEC < 2 * _SCHEDULES_TURN_SEC
 
 
 def _landing(

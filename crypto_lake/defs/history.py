@@ -5,7 +5,7 @@ Dagster forgets ticks by a setting of its own (`retention` in `dagster.yaml`), b
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -133,8 +133,3 @@ def _forget_events(instance: dg.DagsterInstance, before: datetime) -> None:
                 checks.create_timestamp < then, checks.id.not_in(last.scalar_subquery())
             )
         )
-
-
-def days_ago(days: int, now_us: int) -> datetime:
-    """So many days before an instant."""
-    return datetime.fromtimestamp(now_us / 1e6, UTC) - timedelta(days=days)

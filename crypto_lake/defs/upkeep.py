@@ -1,6 +1,6 @@
 """What keeps the instance itself in order: old runs are forgotten, and somebody is told of those that failed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,7 +20,7 @@ def old_runs(context: dg.SensorEvaluationContext, lake: Lake) -> dg.SkipReason:
     days = lake.config().dagster.keep_runs_days
     if days is None:
         return dg.SkipReason("dagster.keep_runs_days is null: runs are kept for good")
-    count = history.forget(context.instance, history.days_ago(days, lake.now_us()))
+    count = history.forget(context.instance, _now() - timedelta(days=days))
     return dg.SkipReason(f"{count} runs older than {days} days forgotten")
 
 
@@ -39,6 +39,10 @@ def failed_runs(context: dg.RunFailureSensorContext, lake: Lake) -> dg.SkipReaso
     for trouble in troubles:
         context.log.error(trouble)
     return dg.SkipReason("; ".join(troubles) or f"{run.run_id}: told")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
@@ -65,7 +69,7 @@ def _payload(context: dg.RunFailureSensorContext) -> dict[str, Any]:
         "job": run.job_name,
         "run_id": run.run_id,
         "days": "/".join(days_tags(run.tags).values()),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": _now().isoformat(timespec="seconds"),
         "error": context.failure_event.message or "",
         "errors": errors,
     }
