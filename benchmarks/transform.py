@@ -76,7 +76,8 @@ def make_lake(folder: Path, lines: int) -> None:
                 listened=[(start, start + MINUTE_US)],
                 first_trade_id=minute * per_minute,
                 last_trade_id=(minute + 1) * per_minute - 1,
-            )
+            ),
+            DAY,
         )
 
 

@@ -7,7 +7,7 @@ manifest remembers the same. No other state is kept.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -22,7 +22,8 @@ from crypto_lake import parquet, raw
 from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, paths_of, without
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, RawDataError
-from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, Layout, day_start_us
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
+from crypto_lake.workspace import Workspace
 
 # Goes up when the same raw lines would give other bars: every part is then rebuilt.
 TRANSFORM_VERSION = 2
@@ -64,6 +65,10 @@ class Series:
         """Its raw side, as it is now."""
         return Recording(connection, self.layout, self.exchange, self.symbol)
 
+    def workspace(self, connection: duckdb.DuckDBPyConnection) -> Workspace:
+        """What its lines are worked on in; its bars must be `locked`."""
+        return Workspace(connection, self.layout, self.exchange, self.symbol)
+
     @classmethod
     def recorded(cls, config: Config) -> list[Self]:
         """Every symbol that has raw files or bars, whether it is still configured or not."""
@@ -96,7 +101,7 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
         RawDataError: a segment holds something other than raw lines; the parts before it are done.
         LakeBusyError: another run has been at this symbol for minutes.
     """
-    with locked(series):
+    with locked(series), series.workspace(connection) as workspace:
         known = remembered(series, day)
         rebuilt: list[int] = []
         hours = 0
@@ -107,7 +112,7 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
             wanted = plan.fingerprint(hour, carry)
             record = known.get(hour)
             if record is None or record.fingerprint != wanted:
-                record = _build_part(connection, plan, hour, wanted)
+                record = _build_part(connection, workspace, plan, hour, wanted)
                 rebuilt.append(hour)
             carry = record.carry
         logger.info("{} {}: {} of {} hours made anew", series.symbol, day, len(rebuilt), hours)
@@ -261,7 +266,7 @@ class _Plan:
 
 
 def heard(
-    connection: duckdb.DuckDBPyConnection, series: Series, catalog: Catalog, day: date
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
 ) -> list[Interval]:
     """When somebody listened on a finished day, on the exchange's clock, and what healed trades prove of the rest."""
     plan = _Plan(catalog, series, day, day_start_us(day) + DAY_US)
@@ -269,7 +274,7 @@ def heard(
     for hour in range(HOURS_OF_A_DAY):
         fingerprint = plan.fingerprint(hour, Carry())
         beside = plan.sources(fingerprint, "beside")
-        found += _listened(connection, fingerprint, [*plan.sources(fingerprint), *beside])
+        found += _listened(connection, workspace, fingerprint, [*plan.sources(fingerprint), *beside])
     return merged(found)
 
 
@@ -338,19 +343,29 @@ def locked(series: Series) -> Iterator[None]:
         ) from None
 
 
+def window(start: int, offsets: Iterable[int]) -> raw.Window:
+    """The hour from `start` on; quotes of it were received in minutes that are among the keys of its offsets."""
+    minutes = list(offsets)
+    recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
+    return raw.Window(start, start + HOUR_US, recv_from, recv_to)
+
+
 def _build_part(
-    connection: duckdb.DuckDBPyConnection, plan: _Plan, hour: int, fingerprint: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    plan: _Plan,
+    hour: int,
+    fingerprint: dict[str, Any],
 ) -> PartRecord:
     series = plan.series
     sources = plan.sources(fingerprint)
-    try:
-        listened = _listened(connection, fingerprint, [*sources, *plan.sources(fingerprint, "beside")])
-    except duckdb.Error as error:
-        raise RawDataError(f"{series.symbol} {plan.day} hour {hour:02d}: {error}") from None
-    _set_variables(connection, series, fingerprint | {"listened": listened}, sources)
+    beside = plan.sources(fingerprint, "beside")
     query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
-    query = query.replace("FROM raw", f"FROM {raw.lines(paths_of(sources))}")
+    wanted = window(fingerprint["hour_start"], (minute for minute, _ in fingerprint["offsets"]))
     try:
+        listened = _listened(connection, workspace, fingerprint, [*sources, *beside])
+        _set_variables(connection, series, fingerprint | {"listened": listened}, sources)
+        query = query.replace("FROM raw", f"FROM {workspace.lines(sources, wanted)}")
         connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
     except duckdb.Error as error:
         raise RawDataError(
@@ -371,7 +386,10 @@ def _build_part(
 
 
 def _listened(
-    connection: duckdb.DuckDBPyConnection, fingerprint: dict[str, Any], sources: list[Source]
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    fingerprint: dict[str, Any],
+    sources: list[Source],
 ) -> list[Interval]:
     """When somebody listened in an hour, and what healed trades prove of the rest, as `sql/proved.sql` tells it."""
     start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
@@ -384,10 +402,8 @@ def _listened(
     stretches = [{"start": first, "stop": last} for first, last in missed]
     connection.execute("SET VARIABLE missed = $missed", {"missed": stretches})
     query = (files("crypto_lake") / "sql" / "proved.sql").read_text(encoding="utf-8")
-    query = query.replace("FROM received", f"FROM {raw.lines(paths_of(received))}")
-    proved = connection.execute(
-        query.replace("FROM healed", f"FROM {raw.lines(paths_of(healed))}")
-    ).fetchall()
+    query = query.replace("FROM received", f"FROM {workspace.lines(received)}")
+    proved = connection.execute(query.replace("FROM healed", f"FROM {workspace.lines(healed)}")).fetchall()
     return merged([*listened, *proved])
 
 

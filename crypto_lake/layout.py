@@ -239,6 +239,15 @@ class Layout:
         """Keeps two runs off the bars of one symbol."""
         return self.base / "state" / "locks" / f"{exchange}-{symbol}.lock"
 
+    def workspace(self, exchange: str, symbol: str) -> Path:
+        """What one symbol's run needs on disk while it runs, under the lock of its bars."""
+        return self.base / "state" / "work" / f"{exchange}-{symbol}"
+
+    @property
+    def spill(self) -> Path:
+        """Where DuckDB puts what exceeds its memory, under names of its own; gone when it is done."""
+        return self.base / "state" / "spill"
+
     def heal_lock(self, exchange: str, symbol: str) -> Path:
         """Keeps two runs from fetching one symbol's missing trades twice."""
         return self.base / "state" / "locks" / f"{exchange}-{symbol}-heal.lock"

@@ -19,6 +19,7 @@ STREAMS = {"trades": "trade", "quotes": "bookTicker"}
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
+_NAMES = ", ".join(names(LINES))
 
 
 def is_healed(path: Path) -> bool:
@@ -26,21 +27,33 @@ def is_healed(path: Path) -> bool:
     return path.name.startswith("heal_")
 
 
-def lines(paths: Sequence[Path]) -> str:
-    """The lines of segments, or of ticks that stand for them, as an SQL table.
+class Window(NamedTuple):
+    """Which lines are wanted: events of [start, end), and quotes received in [recv_from, recv_to). All in µs."""
 
-    It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt.
+    start: int
+    end: int
+    recv_from: int
+    recv_to: int
+
+
+def lines(paths: Sequence[Path], window: Window | None = None) -> str:
+    """The lines of segments, or of ticks or copies that stand for them, as an SQL table.
+
+    It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt. Of Parquet files only the lines in the
+    window are read, if one is given; segments are read whole.
     """
     landed = [path for path in paths if path.suffix != ".parquet"]
-    tables = [f"SELECT {', '.join(names(LINES))} FROM {_read_json(landed, LINES)}"] if landed else []
-    tables += [_of_ticks(path) for path in paths if path not in landed]
+    tables = [f"SELECT {_NAMES} FROM {_read_json(landed, LINES)}"] if landed else []
+    for path in paths:
+        if path.suffix == ".parquet":
+            tables += [_of_ticks(path, window)] if path.parent.name in TICKS else _of_copy(path, window)
     if not tables:
         nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
         return f"(SELECT {nothing} WHERE false)"
     return "(" + " UNION ALL ".join(tables) + ")"
 
 
-def _of_ticks(path: Path) -> str:
+def _of_ticks(path: Path, window: Window | None) -> str:
     """Ticks as the lines that they were made from; but their quotes have been given a time of the exchange."""
     kind = path.parent.name
     given = names(TICKS[kind])
@@ -51,7 +64,23 @@ def _of_ticks(path: Path) -> str:
         or (f"{c.name}::{c.type} AS {c.name}" if c.name in given else f"NULL::{c.type} AS {c.name}")
         for c in LINES[1:]
     ]
-    return f"SELECT {', '.join(columns)} FROM {scan([path])}"
+    query = f"SELECT {', '.join(columns)} FROM {scan([path])} AS t"
+    if window:
+        # Of the column itself, so that row groups outside are passed over.
+        start, end = (f"make_timestamptz({us})" for us in (window.start, window.end))
+        query += f" WHERE t.ts_event >= {start} AND t.ts_event < {end}"
+    return query
+
+
+def _of_copy(path: Path, window: Window | None) -> list[str]:
+    """The lines of a copy; trades and quotes apart where times are asked for, so that row groups are passed over."""
+    query = f"SELECT {_NAMES} FROM {scan([path])}"
+    if not window:
+        return [query]
+    return [
+        f"{query} WHERE ts_event >= {window.start} AND ts_event < {window.end}",
+        f"{query} WHERE ts_event IS NULL AND ts_recv >= {window.recv_from} AND ts_recv < {window.recv_to}",
+    ]
 
 
 class Scanned(NamedTuple):

@@ -20,13 +20,14 @@ import duckdb
 from loguru import logger
 from msgspec import to_builtins
 
-from crypto_lake import bars, parquet, publish, raw
+from crypto_lake import bars, parquet, publish
 from crypto_lake.bars import Series
-from crypto_lake.catalog import Catalog, Interval, Kept, Source, paths_of, read_kept
+from crypto_lake.catalog import Catalog, Interval, Kept, Source, read_kept
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
 from crypto_lake.schema import TICKS, names
+from crypto_lake.workspace import Workspace
 
 # Goes up when the same raw lines would give other ticks.
 TICKS_VERSION = 1
@@ -54,7 +55,7 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     start = day_start_us(day)
     if now_us < start + DAY_US:
         raise LakeError(f"{day} is not over (UTC): ticks are made of finished days; expected an earlier day")
-    with bars.locked(series):
+    with bars.locked(series), series.workspace(connection) as workspace:
         kept = read_kept(series.layout, series.exchange, series.symbol, day)
         catalog = series.recording(connection).around(day)
         sources = catalog.between(start, start + DAY_US)
@@ -63,8 +64,8 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         wanted = _fingerprint(catalog, sources, day)
         if kept and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
-        rows = _write(connection, series, catalog, day)
-        heard = bars.heard(connection, series, catalog, day)
+        rows = _write(connection, workspace, series, catalog, day)
+        heard = bars.heard(connection, workspace, series, catalog, day)
         _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), heard, rows))
         logger.info("{} {}: ticks of {} trades and {} quotes", series.symbol, day, *rows.values())
         return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
@@ -108,7 +109,7 @@ def _paths(series: Series, day: date) -> dict[str, Path]:
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, series: Series, catalog: Catalog, day: date
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
 ) -> dict[str, int]:
     """Both files and their checksums; how many rows they have is returned."""
     staging = series.layout.ticks_staging(series.exchange, series.symbol)
@@ -117,7 +118,7 @@ def _write(
     rows = {}
     try:
         for hour in range(HOURS_OF_A_DAY):
-            _stage(connection, series, catalog, day_start_us(day) + hour * HOUR_US, staging)
+            _stage(connection, workspace, series, catalog, day_start_us(day) + hour * HOUR_US)
         for kind, path in _paths(series, day).items():
             query = f"SELECT {', '.join(names(TICKS[kind]))} FROM {parquet.scan(_staged(staging, kind))}"
             parquet.write(connection, query, path, _COMPRESSION, footer={"version": TICKS_VERSION})
@@ -133,10 +134,11 @@ def _staged(staging: Path, kind: str) -> list[Path]:
 
 
 def _stage(
-    connection: duckdb.DuckDBPyConnection, series: Series, catalog: Catalog, start: int, staging: Path
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, start: int
 ) -> None:
     """Write the hour from `start` (µs) on, both kinds, and compare it with the lines that it was made from."""
     hour = start % DAY_US // HOUR_US
+    staging = series.layout.ticks_staging(series.exchange, series.symbol)
     sources = catalog.between(start, start + HOUR_US)
     offsets = catalog.offsets.by_minute(sources, start, start + HOUR_US)
     values = {
@@ -149,7 +151,7 @@ def _stage(
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     where = f"{series.symbol} {day_of(start)} hour {hour:02d}"
     try:
-        lines = raw.lines(paths_of(sources))
+        lines = workspace.lines(sources, bars.window(start, offsets))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE raw AS FROM {lines}")
         for kind in TICKS:
             path = _staged(staging, kind)[hour]

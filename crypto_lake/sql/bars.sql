@@ -11,43 +11,27 @@
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
 
 WITH
--- Parsed once, though looked at twice. A trade has a price, a quote has none.
-lines AS MATERIALIZED (
-    SELECT ts_event, ts_recv, id, price, qty, side, bid, bid_qty, ask, ask_qty FROM raw
-),
-
--- Once each, whatever the number of times it was landed. Copies differ in ts_recv at most. Of the two halves of each
--- union the plan holds only one.
-trades AS (
-    SELECT id, ts_event AS ts, price, qty, side = 'buy' AS taker_buys
-    FROM lines
-    WHERE price IS NOT NULL AND NOT getvariable('deduplicate')
-      AND ts_event >= getvariable('hour_start')
-      AND ts_event < getvariable('hour_end')
-    UNION ALL
-    SELECT id, min(ts_event) AS ts, min(price) AS price, min(qty) AS qty, min(side) = 'buy' AS taker_buys
-    FROM lines
-    WHERE price IS NOT NULL AND getvariable('deduplicate')
-      AND ts_event >= getvariable('hour_start')
-      AND ts_event < getvariable('hour_end')
-    GROUP BY id
-),
-received_quotes AS (
-    SELECT id, ts_event, ts_recv, bid, bid_qty, ask, ask_qty
-    FROM lines
-    WHERE price IS NULL AND NOT getvariable('deduplicate')
+-- Once each, whatever the number of times it was landed: copies differ in ts_recv at most. Of the two halves the plan holds
+-- only one. A trade has a price, a quote has none.
+lines AS (
+    SELECT ts_event, ts_recv, id, price, qty, side, bid, bid_qty, ask, ask_qty
+    FROM raw
+    WHERE NOT getvariable('deduplicate')
     UNION ALL
     SELECT
-        id,
         min(ts_event) AS ts_event,
         min(ts_recv) AS ts_recv,
+        id,
+        min(price) AS price,
+        min(qty) AS qty,
+        min(side) AS side,
         min(bid) AS bid,
         min(bid_qty) AS bid_qty,
         min(ask) AS ask,
         min(ask_qty) AS ask_qty
-    FROM lines
-    WHERE price IS NULL AND getvariable('deduplicate')
-    GROUP BY id
+    FROM raw
+    WHERE getvariable('deduplicate')
+    GROUP BY id, price IS NULL
 ),
 
 -- A quote carries no exchange time (those of ticks were given theirs when they were made). Its time is its receipt minus
@@ -56,15 +40,14 @@ received_quotes AS (
 offsets AS (
     SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
-quotes AS (
-    SELECT q.id, coalesce(q.ts_event, q.ts_recv - o.offset_us) AS ts, q.bid, q.bid_qty, q.ask, q.ask_qty
-    FROM received_quotes AS q
-    LEFT JOIN offsets AS o ON q.ts_recv // 60000000 * 60000000 = o.minute
-    WHERE coalesce(q.ts_event, q.ts_recv - o.offset_us) >= getvariable('hour_start')
-      AND coalesce(q.ts_event, q.ts_recv - o.offset_us) < getvariable('hour_end')
+placed AS (
+    SELECT l.* EXCLUDE (ts_event, ts_recv), coalesce(l.ts_event, l.ts_recv - o.offset_us) AS ts
+    FROM lines AS l
+    LEFT JOIN offsets AS o ON l.ts_recv // 60000000 * 60000000 = o.minute
 ),
 
-traded AS (
+-- Trades and quotes in one go, so that nothing of the lines has to be kept: what a line lacks is null, and does not count.
+happened AS (
     SELECT
         ts // getvariable('step') * getvariable('step') AS start,
         arg_min(price, id) AS open,
@@ -73,21 +56,19 @@ traded AS (
         arg_max(price, id) AS close,
         sum(qty) AS volume_base,
         sum(price * qty) AS volume_quote,
-        sum(qty) FILTER (taker_buys) AS taker_buy_base,
-        sum(price * qty) FILTER (taker_buys) AS taker_buy_quote,
-        count(*) AS trade_count,
-        min(id) AS first_trade_id,
-        max(id) AS last_trade_id
-    FROM trades
-    GROUP BY start
-),
-quoted AS (
-    SELECT
-        ts // getvariable('step') * getvariable('step') AS start,
-        count(*) AS quote_count,
-        -- The last by time, and by id among those received together. Only that one's numbers are worth a conversion.
-        arg_max({'bid': bid, 'bid_qty': bid_qty, 'ask': ask, 'ask_qty': ask_qty}, (ts::HUGEINT << 63) + id) AS last
-    FROM quotes
+        sum(qty) FILTER (side = 'buy') AS taker_buy_base,
+        sum(price * qty) FILTER (side = 'buy') AS taker_buy_quote,
+        count(price) AS trade_count,
+        min(id) FILTER (price IS NOT NULL) AS first_trade_id,
+        max(id) FILTER (price IS NOT NULL) AS last_trade_id,
+        count(bid) AS quote_count,
+        -- The last by time, and by id among those received together. Only these are worth a conversion to numbers.
+        arg_max(bid, (ts::HUGEINT << 63) + id) AS bid,
+        arg_max(bid_qty, (ts::HUGEINT << 63) + id) AS bid_qty,
+        arg_max(ask, (ts::HUGEINT << 63) + id) AS ask,
+        arg_max(ask_qty, (ts::HUGEINT << 63) + id) AS ask_qty
+    FROM placed
+    WHERE ts >= getvariable('hour_start') AND ts < getvariable('hour_end')
     GROUP BY start
 ),
 listened AS (
@@ -100,17 +81,19 @@ intervals AS (
 filled AS (
     SELECT
         i.start,
-        t.* EXCLUDE (start, open, high, low, close),
+        t.* EXCLUDE (start, open, high, low, close, quote_count, bid, bid_qty, ask, ask_qty),
         t.open::DOUBLE AS open,
         t.high::DOUBLE AS high,
         t.low::DOUBLE AS low,
         coalesce(last_value(t.close::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').close) AS close,
-        coalesce(q.quote_count, 0) AS quote_count,
-        last_value(q.last IGNORE NULLS) OVER so_far AS quote,
+        coalesce(t.quote_count, 0) AS quote_count,
+        last_value(t.bid IGNORE NULLS) OVER so_far AS bid,
+        last_value(t.bid_qty IGNORE NULLS) OVER so_far AS bid_qty,
+        last_value(t.ask IGNORE NULLS) OVER so_far AS ask,
+        last_value(t.ask_qty IGNORE NULLS) OVER so_far AS ask_qty,
         coalesce(l.stop >= i.start + getvariable('step'), false) AS observed
     FROM intervals AS i
-    LEFT JOIN traded AS t USING (start)
-    LEFT JOIN quoted AS q USING (start)
+    LEFT JOIN happened AS t USING (start)
     ASOF LEFT JOIN listened AS l ON i.start >= l.start
     WINDOW so_far AS (ORDER BY i.start ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
@@ -129,13 +112,11 @@ SELECT
     volume_quote::DOUBLE / volume_base::DOUBLE AS vwap,
     coalesce(trade_count, 0)::INTEGER AS trade_count,
     quote_count::INTEGER AS quote_count,
-    coalesce(quote.bid::DOUBLE, getvariable('carry').bid) AS bid,
-    coalesce(quote.bid_qty::DOUBLE, getvariable('carry').bid_qty) AS bid_qty,
-    coalesce(quote.ask::DOUBLE, getvariable('carry').ask) AS ask,
-    coalesce(quote.ask_qty::DOUBLE, getvariable('carry').ask_qty) AS ask_qty,
-    coalesce(
-        (quote.ask::DECIMAL(18, 8) - quote.bid::DECIMAL(18, 8))::DOUBLE, getvariable('carry').spread
-    ) AS spread,
+    coalesce(bid::DOUBLE, getvariable('carry').bid) AS bid,
+    coalesce(bid_qty::DOUBLE, getvariable('carry').bid_qty) AS bid_qty,
+    coalesce(ask::DOUBLE, getvariable('carry').ask) AS ask,
+    coalesce(ask_qty::DOUBLE, getvariable('carry').ask_qty) AS ask_qty,
+    coalesce((ask::DECIMAL(18, 8) - bid::DECIMAL(18, 8))::DOUBLE, getvariable('carry').spread) AS spread,
     observed,
     first_trade_id,
     last_trade_id
