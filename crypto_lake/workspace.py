@@ -33,20 +33,19 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._spill = layout.spill
         self._folder = layout.workspace(exchange, symbol)
         self._copies: dict[Path, Path] = {}
-        self._memory_before = ""
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
-        ((self._memory_before, spill),) = self._connection.execute(
-            "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
-        ).fetchall()
+        self._spill.parent.mkdir(parents=True, exist_ok=True)
+        # It cannot be changed once it was used: of several lakes on one connection, the first one's serves.
+        ((spill,),) = self._connection.execute("SELECT current_setting('temp_directory')").fetchall()
         if spill == _UNSET:
             self._connection.execute(f"SET temp_directory = {parquet.literal(self._spill)}")
         self._connection.execute(f"SET memory_limit = '{_MEMORY}'")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.execute(f"SET memory_limit = '{self._memory_before}'")
+        self._connection.execute("RESET memory_limit")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def lines(self, sources: Iterable[Source], window: raw.Window | None = None) -> str:
