@@ -62,12 +62,13 @@ def recordings(draw: st.DrawFn) -> list[RawLine]:
     return lines
 
 
-def bars_of(segments: list[list[RawLine]]) -> list[dict[str, Any]]:
+def bars_of(segments: list[list[RawLine]], step: int = 1) -> list[dict[str, Any]]:
     """The bars of the day's first hour, of a lake that holds just these segments."""
     with tempfile.TemporaryDirectory() as folder, parquet.connect() as connection:
         path = Path(folder) / "config.yml"
         exchange = {"name": "binance", "symbols": [SYMBOL], "rest_url": "http://h/", "wss_url": "ws://h/"}
-        path.write_bytes(msgspec.yaml.encode({"general": {"base_path": "."}, "exchanges": [exchange]}))
+        settings = {"exchanges": [exchange], "transformer": {"resample_interval_sec": step}}
+        path.write_bytes(msgspec.yaml.encode({"general": {"base_path": "."}} | settings))
         series = Series(config.load(path), "binance", SYMBOL)
         for lines in segments:
             if lines:
@@ -100,6 +101,36 @@ def test_any_split_order_and_duplication_of_the_lines_gives_the_same_bars(
         return [{k: v for k, v in bar.items() if k != "observed"} for bar in found]
 
     assert without_observed(bars_of(split)) == without_observed(bars_of([lines]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(recordings())
+def test_a_bars_prices_lie_between_its_extremes_and_takers_bought_no_more_than_all(
+    lines: list[RawLine],
+) -> None:
+    for bar in bars_of([lines]):
+        if bar["open"] is not None:
+            assert (
+                bar["low"] <= min(bar["open"], bar["close"]) <= max(bar["open"], bar["close"]) <= bar["high"]
+            )
+        assert bar["taker_buy_base"] <= bar["volume_base"]
+        assert bar["taker_buy_quote"] <= bar["volume_quote"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(recordings(), st.sampled_from([5, 60, 3600]))
+def test_longer_intervals_hold_what_the_seconds_in_them_hold(lines: list[RawLine], step: int) -> None:
+    counts = ("trade_count", "quote_count")
+    seconds, intervals = bars_of([lines]), bars_of([lines], step)
+    for number, interval in enumerate(intervals):
+        inside = seconds[number * step : (number + 1) * step]
+        for name in counts:
+            assert interval[name] == sum(bar[name] for bar in inside)
+        for name in ("volume_base", "volume_quote", "taker_buy_base"):
+            assert interval[name] == pytest.approx(sum(bar[name] for bar in inside), rel=1e-12)
+        assert interval["last_trade_id"] == max(
+            (bar["last_trade_id"] for bar in inside if bar["last_trade_id"] is not None), default=None
+        )
 
 
 def test_a_finished_day_has_a_bar_for_each_of_its_seconds(duck: Duck, series: Series) -> None:
