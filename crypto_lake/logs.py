@@ -46,8 +46,15 @@ def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
     logger.add(
         path, level=level, format=line, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
     )
-    if console:
+    # `pythonw.exe` has none.
+    if console and sys.stderr is not None:
         logger.add(sys.stderr, level=level, format=line, filter=_is_untold)
+
+
+def told(line: str) -> None:
+    """An error that a command ends with and tells on its terminal: for the file, since a service has no terminal."""
+    if _started:
+        logger.bind(told=True).error("{}", line)
 
 
 def stop() -> None:

@@ -1,6 +1,8 @@
 """The commands as a person types them: exit codes, one clear line for a mistake, and what is printed."""
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -58,8 +60,14 @@ def test_late_trades_of_a_compacted_day_are_in_the_next_answer(lake_run: Run, la
     assert "24" in lake_run("query", "SELECT sum(trade_count) AS trades FROM bars_1s")[1]
 
 
-def interrupted(lake: Config, tmp_path: Path, *words: str, after: Callable[[], bool]) -> str:
-    """Ctrl-C as soon as something holds; what the command said."""
+def interrupted(
+    lake: Config,
+    tmp_path: Path,
+    *words: str,
+    after: Callable[[], bool],
+    how: "End" = processes.interrupt,
+) -> str:
+    """Ctrl-C, or another end, as soon as something holds; what the command said."""
     log = tmp_path / "said.log"
     environment = {"DAGSTER_HOME": str(tmp_path / "home"), "CRYPTO_LAKE_CONFIG": str(tmp_path / "config.yml")}
     with processes.started("crypto_lake", *words, cwd=tmp_path, log=log, **environment) as process:
@@ -67,18 +75,34 @@ def interrupted(lake: Config, tmp_path: Path, *words: str, after: Callable[[], b
             if after() or process.poll() is not None:
                 break
             time.sleep(0.1)
-        processes.interrupt(process)
+        how(process)
         assert process.wait(30) == 1
     return log.read_text(encoding="utf-8")
 
 
-def test_ctrl_c_ends_a_transformer_with_one_line(lake_run: Run, lake: Config, tmp_path: Path) -> None:
+End = Callable[["subprocess.Popen[bytes]"], None]
+
+
+def terminated(process: "subprocess.Popen[bytes]") -> None:
+    """What a supervisor does to end a process."""
+    process.terminate()
+
+
+ENDS: list[End] = [processes.interrupt] if sys.platform == "win32" else [processes.interrupt, terminated]
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_ctrl_c_or_a_supervisor_ends_a_transformer_with_one_line(
+    lake_run: Run, lake: Config, tmp_path: Path, how: "End"
+) -> None:
     days = [DAY + timedelta(days=n) for n in range(40)]
     for n, day in enumerate(days):
         land(lake, [trade(n + 1, START + (24 * n + 1) * HOUR)], day)
-    said = interrupted(
-        lake, tmp_path, "transformer", after=lambda: len(lake.layout.bar_days("binance", SYMBOL)) > 2
-    )
+
+    def some() -> bool:
+        return len(lake.layout.bar_days("binance", SYMBOL)) > 2
+
+    said = interrupted(lake, tmp_path, "transformer", after=some, how=how)
     assert "interrupted; what was done stays done" in said
     assert "Traceback" not in said
     assert len(lake.layout.bar_days("binance", SYMBOL)) < 40
@@ -108,6 +132,28 @@ def test_an_exchange_that_nobody_knows_is_exit_code_2_in_every_command(
     for command in ("status", "query", "transformer", "collector"):
         code, _, err = lake_run(command)
         assert (code, "'kraken' is not known; expected one of binance" in err) == (2, True)
+
+
+def test_what_ends_a_command_is_in_its_log_too(lake_run: Run, lake: Config, tmp_path: Path) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    (tmp_path / "home" / "dagster.yaml").unlink()
+    (tmp_path / "home").rmdir()
+    assert lake_run("transformer")[0] == 2
+    assert "expected the absolute path of a folder" in (lake.layout.logs / "transformer.log").read_text(
+        "utf-8"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pythonw.exe does there what closed streams do here")
+def test_a_command_works_where_it_has_no_standard_streams(
+    lake_run: Run, lake: Config, tmp_path: Path
+) -> None:
+    land(lake, [trade(1, START + HOUR)])
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *processes.python("crypto_lake", "transformer")]
+    around = processes.surroundings(DAGSTER_HOME=str(tmp_path / "home"))
+    assert subprocess.run(closed, cwd=tmp_path, env=around, timeout=120, check=False).returncode == 0
+    assert lake.layout.bar_days("binance", SYMBOL) == [DAY]
+    assert "2025-10-20: 24 of 24 hours made anew" in (lake.layout.logs / "transformer.log").read_text("utf-8")
 
 
 def test_a_dagster_home_that_is_not_there_is_exit_code_2(lake: Config, tmp_path: Path) -> None:

@@ -119,3 +119,21 @@ def test_the_console_is_left_alone_otherwise(lake: Config, capsys: pytest.Captur
     lake_says("bars made")
     captured = capsys.readouterr()
     assert captured.err == captured.out == ""
+
+
+def test_without_a_console_the_file_hears_it_all_the_same(
+    lake: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    logs.start(lake, "transformer", console=True)
+    lake_says("bars made")
+    assert "bars made" in written(lake)
+
+
+def test_what_a_command_ends_with_is_in_the_file_and_not_on_the_console_twice(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.start(lake, "transformer", console=True)
+    logs.told("the disk is full")
+    assert written(lake).endswith("ERROR   the disk is full\n")
+    assert capsys.readouterr().err == ""

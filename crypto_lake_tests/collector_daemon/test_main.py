@@ -132,6 +132,27 @@ def test_a_request_to_terminate_is_a_clean_end_too(tmp_path: Path) -> None:
     assert not open_files(layout)
 
 
+def start_without_streams(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words], text=True)
+
+
+@pytest.mark.skipif(_WINDOWS, reason="pythonw.exe does there what closed streams do here")
+@pytest.mark.parametrize("module", [["collector_daemon"], ["crypto_lake", "collector"]])
+def test_it_records_where_it_has_no_standard_streams(tmp_path: Path, module: list[str]) -> None:
+    layout = Layout(tmp_path / "lake")
+
+    async def story(exchange: Exchange) -> None:
+        words = [sys.executable, "-m", *module, "--config", str(write_config(tmp_path, exchange.port))]
+        process = start_without_streams(*words)
+        await until(lambda: landed(layout) > 10, "lines")
+        process.terminate()
+        assert (await ended(process))[0] == 0
+
+    with_exchange(story)
+    assert not open_files(layout)
+    assert "stopped in good order" in (layout.logs / "collector.log").read_text(encoding="utf-8")
+
+
 def test_sudden_death_leaves_whole_lines_for_the_next_start(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "lake")
 
