@@ -63,6 +63,23 @@ def settings_of_a_home() -> str:
     return yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
 
 
+def history_folder() -> Path:
+    """Where the instance keeps what it remembers.
+
+    Raises:
+        ConfigError: there is no such instance.
+    """
+    return _home() or project_root() / ".dagster"
+
+
+def _home() -> Path | None:
+    """`$DAGSTER_HOME`; None where it is not set."""
+    home = os.environ.get("DAGSTER_HOME")
+    if home and not (Path(home).is_absolute() and Path(home).is_dir()):
+        raise ConfigError(f"$DAGSTER_HOME: {home}: expected the absolute path of a folder")
+    return Path(home) if home else None
+
+
 @contextlib.contextmanager
 def instance() -> Iterator[dg.DagsterInstance]:
     """The Dagster instance: `$DAGSTER_HOME` if set, else the one that the root's `dagster.yaml` describes.
@@ -72,10 +89,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
     Raises:
         ConfigError: there is no such folder.
     """
-    home = os.environ.get("DAGSTER_HOME")
-    if home and not (Path(home).is_absolute() and Path(home).is_dir()):
-        raise ConfigError(f"$DAGSTER_HOME: {home}: expected the absolute path of a folder")
-    folder = Path(home) if home else project_root()
+    home = _home()
+    folder = home or project_root()
     where = contextlib.nullcontext() if home else contextlib.chdir(folder)
     with (
         where,

@@ -1,0 +1,99 @@
+"""What is found out about this machine, and the commands as a person types them."""
+
+import plistlib
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from crypto_lake.errors import ConfigError
+from crypto_lake.service import here
+from crypto_lake_tests import processes
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [((0, 0), (0, 30)), ((1, 2), (2, 30)), ((-5, -4), (20, 30)), ((5.5, 5.5), (6, 0)), ((13, 12), (13, 30))],
+)
+def test_the_night_begins_after_midnight_utc_in_winter_and_summer(
+    hours: tuple[float, float], expected: tuple[int, int]
+) -> None:
+    assert here.night([timedelta(hours=one) for one in hours]) == expected
+
+
+def test_variables_that_the_paths_are_made_of_go_with_the_units(tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text("general: {base_path: '${DISK}/${NAME}'}", encoding="utf-8")
+    variables = {"DISK": "D:", "NAME": "lake", "OTHER": "x", "DAGSTER_HOME": "/home"}
+    assert here.environment(config, variables) == {"DAGSTER_HOME": "/home", "DISK": "D:", "NAME": "lake"}
+
+
+def test_a_path_with_a_control_character_is_refused(
+    tmp_path: Path, write_config: Callable[..., Path]
+) -> None:
+    with pytest.raises(ConfigError, match="a control character"):
+        here.machine(write_config(), tmp_path / "a\nb", tmp_path, system=False)
+
+
+def test_the_home_folder_is_refused_where_it_is_another_s(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = write_config(general={"base_path": "~/lake"})
+    with pytest.raises(ConfigError, match="expected an absolute path for --system"):
+        here.machine(config, tmp_path, tmp_path, system=True)
+    assert here.machine(config, tmp_path, tmp_path, system=False).config == config
+
+
+def service(tmp_path: Path, *words: str) -> tuple[int, str, str]:
+    # A home of its own, and no tools: nothing of this machine may be touched.
+    around = {name: str(tmp_path / "home") for name in ("HOME", "USERPROFILE", "DAGSTER_HOME")}
+    (tmp_path / "home").mkdir(exist_ok=True)
+    around |= {"PROGRAMDATA": str(tmp_path / "shared"), "PATH": str(tmp_path)}
+    done = processes.run("crypto_lake", "service", *words, cwd=tmp_path, **around)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("system", ["windows", "systemd", "launchd"])
+def test_each_file_is_printed_below_its_path(
+    write_config: Callable[..., Path], tmp_path: Path, system: str
+) -> None:
+    config = write_config()
+    code, out, _ = service(tmp_path, "print", "--for", system)
+    assert code == 0
+    headings = [line for line in out.splitlines() if line.startswith(("# ", "<!-- "))]
+    assert len(headings) == {"windows": 3, "systemd": 5, "launchd": 3}[system]
+    assert str(config) in out
+
+
+def test_one_file_is_printed_as_it_would_lie_on_disk(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = write_config()
+    code, out, _ = service(tmp_path, "print", "--for", "launchd", "--up", "--file", "crypto-lake.up.plist")
+    assert code == 0
+    arguments = plistlib.loads(out.encode())["ProgramArguments"]
+    assert arguments == [sys.executable, "-m", "crypto_lake", "up", "--config", str(config)]
+
+
+def test_a_file_that_would_not_be_written_is_exit_code_2(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    write_config()
+    code, _, err = service(tmp_path, "print", "--for", "systemd", "--file", "x")
+    assert (code, "expected one of crypto-lake-collector.service, " in err) == (2, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="without a search path Windows still finds its tools")
+def test_an_install_without_the_system_s_tool_is_one_line_and_leaves_nothing(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    write_config()
+    code, _, err = service(tmp_path, "install")
+    assert (code, "not found" in err, len(err.splitlines())) == (1, True, 1)
+    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+
+
+def test_a_removal_of_nothing_says_so(tmp_path: Path) -> None:
+    assert service(tmp_path, "remove") == (0, "Nothing to remove: it is not installed.\n", "")
