@@ -93,6 +93,8 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
     if days:
         with _progress("daily files", len(days)):
             launch.execute(defs, "compact", days)
+    # Where no daemon runs, nobody else does.
+    launch.forget_runs(config.dagster.keep_runs_days)
     return days
 
 

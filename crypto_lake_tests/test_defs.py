@@ -13,6 +13,7 @@ import pytest
 from crypto_lake import bars, checks, config, definitions, report, views
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import assets, columns, launch
+from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.resources import RESOURCES, Lake
 from crypto_lake.errors import LakeBusyError, LakeError
 from crypto_lake.layout import DAY_US
@@ -332,7 +333,7 @@ def test_a_symbol_that_another_process_holds_is_tried_again_unless_a_person_wait
 ) -> None:
     monkeypatch.setattr(bars, "build_all", held_by_another)
     monkeypatch.setattr(launch, "_PATIENCE_SEC", 0)
-    tags = {"dagster/partition": str(DAY)} | ({launch.BY_COMMAND: "true"} if by_command else {})
+    tags = {"dagster/partition": str(DAY)} | ({BY_COMMAND: "true"} if by_command else {})
     result = definitions.defs.resolve_job_def("make_bars").execute_in_process(
         instance=instance, tags=tags, run_config=launch._QUIET, raise_on_error=False
     )

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
-from crypto_lake import config, definitions
+from crypto_lake import config, definitions, runs
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
-from crypto_lake.defs import history, launch, upkeep
+from crypto_lake.defs import commands, history, launch, upkeep
 from crypto_lake.defs.resources import RESOURCES
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 
@@ -188,7 +189,7 @@ def test_whoever_started_a_run_by_a_command_is_not_told_again(
     instance: dg.DagsterInstance, lake: Config, told: Path
 ) -> None:
     broken(lake)
-    failed = run(instance, **{launch.BY_COMMAND: "true"})
+    failed = run(instance, **{commands.BY_COMMAND: "true"})
     assert "by a command" in alerted(instance, failed)
     assert not told.exists()
 
@@ -199,3 +200,30 @@ def test_a_command_that_fails_is_said_and_raises_nothing(
     config.load(write_config(alerts={"command": ["no-such-program-here"]}))
     broken(lake)
     assert "no-such-program-here" in alerted(instance, run(instance))
+
+
+@pytest.mark.parametrize(("days", "left"), [(0, 1), (1, 2), (None, 2)])
+def test_without_a_daemon_a_compaction_by_command_forgets_old_runs(
+    lake: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int | None, left: int
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    land(lake, [trade(1, START + HOUR)])
+    with launch.instance() as instance:
+        run(instance)
+        run(instance)
+    dagster = msgspec.structs.replace(lake.dagster, keep_runs_days=days)
+    runs.compact(msgspec.structs.replace(lake, dagster=dagster), [])
+    with launch.instance() as instance:
+        assert len(remembered(instance)) == left
+
+
+def test_the_sensor_on_old_runs_ends_those_of_commands_that_died(
+    instance: dg.DagsterInstance, lake: Config
+) -> None:
+    job = definitions.defs.resolve_job_def("make_bars")
+    tags = {commands.BY_COMMAND: "true"}
+    dead = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    upkeep.old_runs(dg.build_sensor_context(instance=instance, resources=RESOURCES))
+    found = instance.get_run_by_id(dead.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +19,11 @@ from dagster._core.errors import (
 from dagster._core.instance import InstanceRef
 
 import crypto_lake
+from crypto_lake.defs import commands, history
+from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
 from crypto_lake.errors import ConfigError, ExchangeError, LakeBusyError, LakeError, LeftAloneError
 
-# The tag of a run that a person waits for: it does not sit out the exchange's troubles.
-BY_COMMAND = "crypto_lake/by_command"
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
 _WAITED_FOR = {BY_COMMAND: "true", "dagster/max_runtime": str(2 * 86_400), "dagster/max_retries": "0"}
 # A command's output is on the terminal already; capturing it costs two processes, which Ctrl-C makes complain.
@@ -134,7 +135,15 @@ def execute(defs: dg.Definitions, job_name: str, days: list[date]) -> list[Verdi
     """
     job = defs.resolve_job_def(job_name)
     with instance() as where:
+        commands.end_dead(where)
         return [verdict for stretch in _stretches(days) for verdict in _run(job, where, stretch)]
+
+
+def forget_runs(days: int | None) -> None:
+    """Forget finished runs older than so many days (None: never), as the sensor `old_runs` does where a daemon runs."""
+    if days is not None:
+        with instance() as where:
+            history.forget(where, datetime.now(UTC) - timedelta(days=days))
 
 
 def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> list[Verdict]:
@@ -143,7 +152,8 @@ def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> 
     tags = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
     tags |= _WAITED_FOR
     try:
-        result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags)
+        with commands.living(where, run_id := str(uuid.uuid4())):
+            result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags, run_id=run_id)
     except DagsterAssetCheckFailedError as error:
         raise LakeError(f"{first} to {last}: {str(error).splitlines()[0]}") from None
     except DagsterExecutionInterruptedError:

@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 
 from crypto_lake import alerts
-from crypto_lake.defs import history
-from crypto_lake.defs.launch import BY_COMMAND
+from crypto_lake.defs import commands, history
+from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.partitions import days_tags
 from crypto_lake.defs.resources import Lake
 
@@ -16,7 +16,11 @@ _TWO_HOURS = 7_200
 
 @dg.sensor(minimum_interval_seconds=_TWO_HOURS, default_status=dg.DefaultSensorStatus.RUNNING)
 def old_runs(context: dg.SensorEvaluationContext, lake: Lake) -> dg.SkipReason:
-    """Runs older than `dagster.keep_runs_days` are forgotten. Starts no run: there would be one more to forget."""
+    """Runs older than `dagster.keep_runs_days` are forgotten. Starts no run: there would be one more to forget.
+
+    Those of commands that were killed, or went with the machine's power, are ended first: they hold what others need.
+    """
+    commands.end_dead(context.instance)
     days = lake.config().dagster.keep_runs_days
     if days is None:
         return dg.SkipReason("dagster.keep_runs_days is null: runs are kept for good")
