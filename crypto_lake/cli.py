@@ -233,12 +233,12 @@ _up_option = click.option(
 )
 
 
-def _machine(config_file: str | None, *, user: bool) -> "Machine":
+def _machine(config_file: str | None, *, user: bool, up: bool) -> "Machine":
     from crypto_lake.defs import launch
     from crypto_lake.service import here
 
     path, loaded = configuration.find(config_file), _configured(config_file)
-    return here.machine(path, loaded.layout.base, launch.history_folder(), system=not user)
+    return here.machine(path, loaded.layout.base, launch.history_folder(whole=up), system=not user)
 
 
 @service.command("print")
@@ -256,7 +256,7 @@ def print_units(
     from crypto_lake.service import here, plan, printing
 
     recipe = here.SYSTEMS[system or here.name()](
-        _machine(config_file, user=user), plan.TOGETHER if up else plan.APART
+        _machine(config_file, user=user, up=up), plan.TOGETHER if up else plan.APART
     )
     click.echo(printing.one(recipe, name) if name else printing.every(recipe), nl=False)
 
@@ -269,7 +269,7 @@ def install(config_file: str | None, *, user: bool, up: bool) -> None:
     """Start it now and at each boot; what an earlier install left is replaced."""
     from crypto_lake.service import here, plan, setup
 
-    machine, recipe = _machine(config_file, user=user), here.SYSTEMS[here.name()]
+    machine, recipe = _machine(config_file, user=user, up=up), here.SYSTEMS[here.name()]
     wanted = recipe(machine, plan.TOGETHER if up else plan.APART)
     setup.install(wanted, recipe(machine, plan.EVERY), machine)
     for unit in wanted.units:

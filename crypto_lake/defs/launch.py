@@ -64,13 +64,13 @@ def settings_of_a_home() -> str:
     return yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
 
 
-def history_folder() -> Path:
-    """Where the instance keeps what it remembers.
+def history_folder(*, whole: bool = False) -> Path:
+    """Where the instance keeps what it remembers; `whole`, where `dagster dev` has its sockets as well.
 
     Raises:
         ConfigError: there is no such instance.
     """
-    return _home() or project_root() / ".dagster"
+    return _home() or (project_root() if whole else project_root() / ".dagster")
 
 
 def _home() -> Path | None:

@@ -7,7 +7,7 @@ from crypto_lake.service.plan import Machine
 POSIX_NAMES = [
     "/home/me/lake",
     "/home/Zoë Müller/my lake",
-    "/srv/100% sure & <quick>",
+    "/srv/100%home & <quick>",
     '/srv/it\'s "quoted"',
     "/srv/back\\slash",
     "/srv/$HOME ${x} `x`; y",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_lake.defs import launch
 from crypto_lake.errors import ConfigError
 from crypto_lake.service import here
 from crypto_lake_tests import processes
@@ -75,6 +76,18 @@ def test_one_file_is_printed_as_it_would_lie_on_disk(
     assert code == 0
     arguments = plistlib.loads(out.encode())["ProgramArguments"]
     assert arguments == [sys.executable, "-m", "crypto_lake", "up", "--config", str(config)]
+
+
+@pytest.mark.parametrize(("words", "wanted"), [([], ".dagster"), (["--up"], "")])
+def test_the_machine_s_service_may_write_where_dagster_does(
+    write_config: Callable[..., Path], tmp_path: Path, words: list[str], wanted: str
+) -> None:
+    write_config()
+    done = processes.run(
+        "crypto_lake", "service", "print", "--for", "systemd", "--system", *words, cwd=tmp_path
+    )
+    assert f'ReadWritePaths="{launch.project_root() / wanted}"' in done.stdout.splitlines()
+    assert f'ReadWritePaths="{tmp_path / "lake"}"' in done.stdout.splitlines()
 
 
 def test_a_file_that_would_not_be_written_is_exit_code_2(

@@ -27,6 +27,7 @@ def lines(where: Machine, name: str, key: str) -> list[str]:
 def unquoted(line: str) -> list[str]:
     """By the rules of systemd.syntax(7) for the words that we write: all quoted."""
     words = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+    assert all("%" not in word.replace("%%", "") for word in words)
     return [re.sub(r"\\(.)", r"\1", word).replace("%%", "%") for word in words]
 
 
