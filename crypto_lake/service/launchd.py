@@ -15,7 +15,7 @@ def recipe(machine: Machine, jobs: tuple[Job, ...]) -> Recipe:
     """What launchd needs for the jobs."""
     units = [_unit(machine, job) for job in jobs]
     hints = [f"to look at it: launchctl print {_domain(machine)}/{unit.name}" for unit in units]
-    return Recipe("launchctl", units, None, hints)
+    return Recipe(machine.python, units, None, hints)
 
 
 def _unit(machine: Machine, job: Job) -> Unit:
@@ -27,7 +27,7 @@ def _unit(machine: Machine, job: Job) -> Unit:
         path,
         plistlib.dumps(properties(machine, job), sort_keys=False),
         (["launchctl", "bootstrap", _domain(machine), str(path)],),
-        ["launchctl", "bootout", target],
+        (["launchctl", "bootout", target],),
         ["launchctl", "print", target],
     )
 

@@ -55,22 +55,25 @@ class Machine(NamedTuple):
 class Unit(NamedTuple):
     """One file, and the calls that make the system take note of it and let go of it.
 
-    `starting` is None where another unit starts it. A call of `removing` that fails is forgiven where `asking` says,
-    by failing as well, that the system knows nothing of it; None: never.
+    `starting` is empty where another unit starts it. `removing` ends it and takes it out; only its last call has to
+    succeed. `asking` succeeds while the system knows of the unit; None where the file is all there is to it.
     """
 
     name: str
     path: PurePath
     content: bytes
     starting: tuple[list[str], ...]
-    removing: list[str]
+    removing: tuple[list[str], ...]
     asking: list[str] | None = None
 
 
 class Recipe(NamedTuple):
-    """All that a system needs. `rereading` is called once files have come or gone; `hints` tell how to look at it."""
+    """All that a system needs to run `python`.
 
-    tool: str
+    `rereading` is called once files have come or gone; `hints` tell how to look at it.
+    """
+
+    python: PurePath
     units: list[Unit]
     rereading: list[str] | None
     hints: list[str]

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def install(recipe: Recipe, every: Recipe, machine: Machine, run: Run = call) ->
     Raises:
         LakeError: the system refused, or a file could not be written; then nothing of it is left.
     """
+    if not Path(recipe.python).is_file():
+        raise LakeError(f"{recipe.python}: not found; expected it beside the interpreter of this command")
     remove(every, run)
     try:
         _make_folders(machine)
@@ -63,7 +66,7 @@ def install(recipe: Recipe, every: Recipe, machine: Machine, run: Run = call) ->
         raise
 
 
-def remove(every: Recipe, run: Run = call) -> list[Unit]:
+def remove(every: Recipe, run: Run = call, sleep: Callable[[float], None] = time.sleep) -> list[Unit]:
     """Stop and take away all units that are there; those are returned.
 
     Raises:
@@ -71,15 +74,27 @@ def remove(every: Recipe, run: Run = call) -> list[Unit]:
     """
     there = [unit for unit in every.units if Path(unit.path).exists()]
     for unit in there:
-        try:
-            _do(unit.removing, run)
-        except LakeError:
-            if unit.asking is None or run(unit.asking)[0] == 0:
-                raise
+        _remove(unit, run, sleep)
         Path(unit.path).unlink()
     if there and every.rereading:
         _do(every.rereading, run)
     return there
+
+
+def _remove(unit: Unit, run: Run, sleep: Callable[[float], None]) -> None:
+    """Have the system let go of a unit, and wait until it knows nothing of it: launchd takes its time."""
+    *before, last = unit.removing
+    for words in before:
+        run(words)
+    code, said = run(last)
+    if unit.asking is None:
+        _check(last, code, said)
+        return
+    for _ in range(_PATIENCE_SEC if code == 0 else 1):
+        if run(unit.asking)[0]:
+            return
+        sleep(1)
+    _check(last, code or 1, said or "it is still there")
 
 
 def _make_folders(machine: Machine) -> None:
@@ -92,7 +107,10 @@ def _make_folders(machine: Machine) -> None:
 
 
 def _do(words: list[str], run: Run) -> None:
-    code, said = run(words)
+    _check(words, *run(words))
+
+
+def _check(words: list[str], code: int, said: str) -> None:
     if code:
         raise LakeError(f"{subprocess.list2cmdline(words)}: exit code {code}: {said or 'no reason given'}")
 
@@ -100,8 +118,9 @@ def _do(words: list[str], run: Run) -> None:
 def _undo(recipe: Recipe, run: Run) -> None:
     """Leave nothing behind, whatever else fails: the error that led here is the one to tell."""
     for unit in recipe.units:
-        with contextlib.suppress(LakeError, OSError):
-            run(unit.removing)
+        for words in unit.removing:
+            with contextlib.suppress(LakeError, OSError):
+                run(words)
         with contextlib.suppress(OSError):
             Path(unit.path).unlink()
     if recipe.rereading:

@@ -46,7 +46,7 @@ def recipe(machine: Machine, jobs: tuple[Job, ...]) -> Recipe:
     hints = [f"to look at it: {shown}", f"what it said: {logs}"]
     if not machine.system:
         hints.append(f"to start it at boot, before you log in: loginctl enable-linger {machine.user}")
-    return Recipe("systemctl", units, [*call, "daemon-reload"], hints)
+    return Recipe(machine.python, units, [*call, "daemon-reload"], hints)
 
 
 def _units(machine: Machine, job: Job) -> list[Unit]:
@@ -61,7 +61,7 @@ def _unit(machine: Machine, name: str, text: str) -> Unit:
     folder = _SYSTEM_FOLDER if machine.system else machine.home / ".config" / "systemd" / "user"
     call = _call(machine)
     enabling = [*call, "enable", "--now", name]
-    return Unit(name, folder / name, text.encode(), (enabling,), [*call, "disable", "--now", name])
+    return Unit(name, folder / name, text.encode(), (enabling,), ([*call, "disable", "--now", name],))
 
 
 def _call(machine: Machine) -> list[str]:

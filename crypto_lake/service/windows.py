@@ -28,7 +28,7 @@ def recipe(machine: Machine, jobs: tuple[Job, ...]) -> Recipe:
     first = f"{_FOLDER}\\{jobs[0].name}"
     stopping = f"schtasks /Change /TN {first} /DISABLE, then schtasks /End /TN {first}"
     hints = [f"to look at it: schtasks /Query /TN {first} /V /FO LIST", f"to stop it for a while: {stopping}"]
-    return Recipe("schtasks", [_unit(machine, job) for job in jobs], None, hints)
+    return Recipe(windowless(machine.python), [_unit(machine, job) for job in jobs], None, hints)
 
 
 def _unit(machine: Machine, job: Job) -> Unit:
@@ -43,7 +43,8 @@ def _unit(machine: Machine, job: Job) -> Unit:
         path,
         document(machine, job),
         tuple(starting),
-        ["schtasks", "/Delete", "/TN", name, "/F"],
+        # Deleting a task does not end what it started.
+        (["schtasks", "/End", "/TN", name], ["schtasks", "/Delete", "/TN", name, "/F"]),
         ["schtasks", "/Query", "/TN", name],
     )
 
@@ -97,8 +98,8 @@ def _add_triggers(triggers: ET.Element, machine: Machine, job: Job) -> None:
         _put(first, Enabled="true")
         if not machine.system:
             _put(first, UserId=machine.user)
-    # Whether `RestartOnFailure` counts an exit code as a failure depends on the version of Windows. So what runs
-    # always is started each minute; while it runs, `IgnoreNew` makes that nothing.
+    # `RestartOnFailure` is for what could not be started ([MS-TSCH] 2.5.4.2), not for what ended. So what runs always
+    # is started each minute; while it runs, `IgnoreNew` makes that nothing.
     trigger = ET.SubElement(triggers, "TimeTrigger")
     _put(trigger, Enabled="true", StartBoundary=_MIDNIGHT)
     _put(ET.SubElement(trigger, "Repetition"), Interval="PT1M" if job.when == "always" else "PT5M")

@@ -57,7 +57,7 @@ def test_agents_are_a_session_s_and_daemons_the_machine_s(folder: str, domain: s
     path = f"{folder}/crypto-lake.up.plist"
     assert str(unit.path) == path
     assert unit.starting == (["launchctl", "bootstrap", domain, path],)
-    assert unit.removing == ["launchctl", "bootout", f"{domain}/crypto-lake.up"]
+    assert unit.removing == (["launchctl", "bootout", f"{domain}/crypto-lake.up"],)
 
 
 def test_a_daemon_runs_as_the_user() -> None:

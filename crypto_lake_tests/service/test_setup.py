@@ -1,31 +1,41 @@
 """Installing and removing, with a system that records what it is asked, and refuses on request."""
 
 import getpass
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crypto_lake.errors import LakeError
-from crypto_lake.service import launchd, plan, setup, systemd
+from crypto_lake.service import launchd, plan, setup, systemd, windows
 from crypto_lake.service.plan import Machine, Recipe
 from crypto_lake_tests.service.machines import posix
 
 
 class System:
-    """Says yes to every call but those that hold a word of `refused`."""
+    """Says yes to every call but those that hold a word of `refused`; forgets what it is told to after `late` looks."""
 
-    def __init__(self, *refused: str) -> None:
+    def __init__(self, *refused: str, late: int = 0) -> None:
         self.calls: list[list[str]] = []
         self.refused = set(refused)
+        self.late = late
+        self.looks = 0
 
     def __call__(self, words: list[str]) -> tuple[int, str]:
         self.calls.append(words)
+        if {"print", "/Query"} & set(words):
+            self.looks += 1
+            return (1, "") if self.looks > self.late else (0, "")
         return (1, "Access denied") if self.refused & set(words) else (0, "")
+
+    def sleep(self, seconds: float) -> None:
+        self.calls.append(["sleep", str(seconds)])
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return posix(str(tmp_path / "lake"), tmp_path / "home")._replace(writes=())
+    return posix(str(tmp_path / "lake"), tmp_path / "home")._replace(writes=(), python=Path(sys.executable))
 
 
 def apart(machine: Machine) -> Recipe:
@@ -111,19 +121,53 @@ def test_a_removal_that_is_refused_leaves_the_files_for_another_try(machine: Mac
     assert files(machine) == {unit.name for unit in apart(machine).units}
 
 
-def test_what_the_system_knows_nothing_of_any_more_is_taken_away_all_the_same(machine: Machine) -> None:
-    recipe = launchd.recipe(machine, plan.TOGETHER)
+def installed(machine: Machine, write: Callable[[Machine, tuple[plan.Job, ...]], Recipe]) -> Recipe:
+    recipe = write(machine, plan.TOGETHER)._replace(python=Path(sys.executable))
     setup.install(recipe, recipe, machine, System())
-    assert len(setup.remove(recipe, System("bootout", "print"))) == 1
+    return recipe
+
+
+def test_what_the_system_knows_nothing_of_any_more_is_taken_away_all_the_same(machine: Machine) -> None:
+    assert len(setup.remove(installed(machine, launchd.recipe), System("bootout"))) == 1
     assert files(machine) == set()
 
 
 def test_what_the_system_refuses_to_let_go_of_stays(machine: Machine) -> None:
-    recipe = launchd.recipe(machine, plan.TOGETHER)
-    setup.install(recipe, recipe, machine, System())
-    with pytest.raises(LakeError, match="bootout"):
-        setup.remove(recipe, System("bootout"))
+    recipe, system = installed(machine, launchd.recipe), System("bootout", late=9)
+    with pytest.raises(LakeError, match=r"bootout .*: Access denied"):
+        setup.remove(recipe, system, system.sleep)
     assert files(machine) == {"crypto-lake.up.plist"}
+
+
+def test_a_removal_waits_until_the_system_has_let_go(machine: Machine) -> None:
+    recipe, system = installed(machine, launchd.recipe), System(late=2)
+    setup.remove(recipe, system, system.sleep)
+    assert [words[0] for words in system.calls] == [
+        "launchctl",
+        "launchctl",
+        "sleep",
+        "launchctl",
+        "sleep",
+        "launchctl",
+    ]
+
+
+def test_a_removal_that_never_ends_is_given_up(machine: Machine) -> None:
+    recipe, system = installed(machine, launchd.recipe), System(late=10_000)
+    with pytest.raises(LakeError, match="it is still there"):
+        setup.remove(recipe, system, system.sleep)
+
+
+def test_a_task_is_ended_before_it_is_deleted_though_it_may_not_run(machine: Machine) -> None:
+    recipe, system = installed(machine, windows.recipe), System("/End")
+    assert len(setup.remove(recipe, system)) == 1
+    assert [words[1] for words in system.calls] == ["/End", "/Delete", "/Query"]
+
+
+def test_an_interpreter_that_is_not_there_is_one_line_and_nothing_is_touched(machine: Machine) -> None:
+    with pytest.raises(LakeError, match=r"pythonw\.exe: not found"):
+        setup.install(windows.recipe(machine, plan.APART), every(machine), machine, System())
+    assert files(machine) == set()
 
 
 def test_a_tool_that_is_not_there_is_one_line() -> None:

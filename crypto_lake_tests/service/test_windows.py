@@ -175,7 +175,7 @@ def test_tasks_are_registered_by_name_and_the_collector_is_started_at_once() -> 
         ["schtasks", "/Run", "/TN", "\\crypto-lake\\collector"],
     )
     assert [len(unit.starting) for unit in (second, third)] == [1, 1]
-    assert first.removing == ["schtasks", "/Delete", "/TN", "\\crypto-lake\\collector", "/F"]
+    assert first.removing[-1] == ["schtasks", "/Delete", "/TN", "\\crypto-lake\\collector", "/F"]
 
 
 def test_the_machine_s_documents_lie_in_program_data() -> None:
