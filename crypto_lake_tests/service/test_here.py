@@ -108,5 +108,11 @@ def test_an_install_without_the_system_s_tool_is_one_line_and_leaves_nothing(
     assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("command", ["install", "print", "remove"])
+def test_every_command_explains_itself_and_the_two_scopes(tmp_path: Path, command: str) -> None:
+    code, out, _ = service(tmp_path, command, "--help")
+    assert (code, "--user / --system" in out) == (0, True)
+
+
 def test_a_removal_of_nothing_says_so(tmp_path: Path) -> None:
     assert service(tmp_path, "remove") == (0, "Nothing to remove: it is not installed.\n", "")
