@@ -116,3 +116,28 @@ def test_every_command_explains_itself_and_the_two_scopes(tmp_path: Path, comman
 
 def test_a_removal_of_nothing_says_so(tmp_path: Path) -> None:
     assert service(tmp_path, "remove") == (0, "Nothing to remove: it is not installed.\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a stand-in for schtasks.exe would have to be a program")
+def test_installed_replaced_and_removed_each_told_line_by_line(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    write_config()
+    tool = tmp_path / {"systemd": "systemctl", "launchd": "launchctl"}[here.name()]
+    # Says yes, but knows of no unit when asked.
+    tool.write_text('#!/bin/sh\n[ "$1" != print ]\n', encoding="utf-8")
+    tool.chmod(0o755)
+
+    def present() -> list[str]:
+        return sorted(path.name for path in (tmp_path / "home").rglob("crypto-lake*"))
+
+    code, out, _ = service(tmp_path, "install")
+    first, told = present(), [line for line in out.splitlines() if line.startswith("installed: ")]
+    assert (code, sorted(Path(line).name for line in told)) == (0, first)
+    assert "to look at it: " in out
+    assert out.endswith("to remove it: crypto-lake service remove\n")
+    assert service(tmp_path, "install", "--up")[0] == 0
+    assert len(present()) == 1
+    assert set(present()).isdisjoint(first)
+    code, out, _ = service(tmp_path, "remove")
+    assert (code, out.count("removed: "), present()) == (0, 1, [])
