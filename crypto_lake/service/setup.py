@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePath
 
 from crypto_lake import publish
 from crypto_lake.errors import LakeError
@@ -50,6 +50,7 @@ def install(recipe: Recipe, every: Recipe, machine: Machine, run: Run = call) ->
     if not Path(recipe.python).is_file():
         raise LakeError(f"{recipe.python}: not found; expected it beside the interpreter of this command")
     remove(every, run)
+    new = _missing([*machine.writes, *(unit.path.parent for unit in recipe.units)])
     try:
         _make_folders(machine)
         for unit in recipe.units:
@@ -61,6 +62,10 @@ def install(recipe: Recipe, every: Recipe, machine: Machine, run: Run = call) ->
                 _do(words, run)
     except BaseException as error:
         _undo(recipe, run)
+        for folder in new:
+            # One that holds something by now is somebody's.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         if isinstance(error, OSError):
             raise LakeError(f"{error}; nothing was installed") from None
         raise
@@ -97,13 +102,18 @@ def _remove(unit: Unit, run: Run, sleep: Callable[[float], None]) -> None:
     _check(last, code or 1, said or "it is still there")
 
 
+def _missing(folders: Iterable[PurePath]) -> list[Path]:
+    """Which of these folders, and of those above them, are not there; the deepest first."""
+    every = {one for folder in folders for one in (Path(folder), *Path(folder).parents)}
+    return sorted((one for one in every if not one.exists()), key=lambda one: len(one.parts), reverse=True)
+
+
 def _make_folders(machine: Machine) -> None:
     """Make the folders that the jobs write to, the user's own: a confined service cannot make them itself."""
-    for folder in map(Path, machine.writes):
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            if sys.platform != "win32":
-                shutil.chown(folder, machine.user)
+    for folder in reversed(_missing(machine.writes)):
+        folder.mkdir()
+        if sys.platform != "win32":
+            shutil.chown(folder, machine.user)
 
 
 def _do(words: list[str], run: Run) -> None:

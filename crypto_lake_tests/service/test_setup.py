@@ -72,6 +72,14 @@ def test_an_install_that_is_refused_leaves_nothing_behind(machine: Machine, refu
     assert files(machine) == set()
 
 
+def test_an_install_that_is_refused_leaves_no_folder_either(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "home" / ".config").mkdir(parents=True)
+    there = machine._replace(writes=(tmp_path / "disk" / "lake",), user=getpass.getuser())
+    with pytest.raises(LakeError, match="Access denied"):
+        setup.install(apart(there), every(there), there, System("daemon-reload"))
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "home", tmp_path / "home" / ".config"]
+
+
 def test_a_file_that_cannot_be_written_is_one_line_and_nothing_is_left(machine: Machine) -> None:
     Path(machine.home).write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(LakeError, match="nothing was installed"):
