@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crypto_lake.defs.launch import project_root, settings_of_a_home
+from crypto_lake.dagster_home import project_root, settings_of_a_home
 
 _SETTLE_SEC = 60
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from collector_daemon.clock import LakeClock, SystemClock
 from collector_daemon.daemon import run
 from collector_daemon.follow import Follow
 from collector_daemon.signals import set_on_signals
@@ -37,7 +38,8 @@ async def _until_asked(path: Path, config: Config, duration: float | None) -> No
     stop, hurry = asyncio.Event(), asyncio.Event()
     set_on_signals(stop, "SIGINT", "SIGTERM", "SIGBREAK")
     set_on_signals(hurry, "SIGHUP")
-    await run(config, duration=duration, stop=stop, follow=Follow(path, config, hurry))
+    clock = SystemClock() if config.clock.began is None else LakeClock(config)
+    await run(config, clock=clock, duration=duration, stop=stop, follow=Follow(path, config, hurry))
 
 
 @click.command()

@@ -8,6 +8,9 @@ import asyncio
 import time
 from typing import Protocol
 
+from crypto_lake import clock
+from crypto_lake.config import Config
+
 _LOOK_SEC = 0.05
 _TOLERANCE_SEC = 5.0
 _SECOND_US = 1_000_000
@@ -40,6 +43,17 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """The event loop's own sleep."""
         await asyncio.sleep(seconds)
+
+
+class LakeClock(SystemClock):
+    """Stamps are the lake's time, as its configuration has it; waiting is real."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def now_us(self) -> int:
+        """See `crypto_lake.clock`."""
+        return clock.now_us(self._config)
 
 
 class StepDetector:

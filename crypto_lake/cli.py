@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from crypto_lake import clock, dagster_home, logs
 from crypto_lake import config as configuration
-from crypto_lake import logs
 from crypto_lake.errors import LakeError
+from crypto_lake.layout import day_of
 
 if TYPE_CHECKING:
     from crypto_lake.config import Config
@@ -39,8 +40,9 @@ class _Day(click.ParamType[date]):
         return day
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
+def _today(loaded: "Config | None" = None) -> date:
+    """Today, UTC: of a lake, or, before one is known, of this machine."""
+    return day_of(clock.now_us(loaded)) if loaded else datetime.now(UTC).date()
 
 
 def _config_option(command: _F) -> _F:
@@ -60,7 +62,7 @@ def _days_options(command: _F) -> _F:
     return click.option("--date", "day", type=_Day(), help="One day, UTC.")(command)
 
 
-def _days(day: date | None, first: date | None, last: date | None) -> list[date] | None:
+def _days(loaded: "Config", day: date | None, first: date | None, last: date | None) -> list[date] | None:
     """The days that were asked for; None where none were."""
     if day and (first or last):
         raise click.UsageError("--date is one day, --from and --to are a range; expected one or the other")
@@ -70,7 +72,7 @@ def _days(day: date | None, first: date | None, last: date | None) -> list[date]
         raise click.UsageError("--to without --from")
     if not first:
         return None
-    last = last or _today()
+    last = last or _today(loaded)
     if last < first:
         raise click.UsageError(f"--from {first} is after --to {last}")
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -114,13 +116,55 @@ def collector(context: click.Context, config_file: str | None, duration: float |
 
 @cli.command()
 @_config_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where the web UI listens; it asks nobody who they are.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Its port.")
+@click.option("--simulate", is_flag=True, help="A lake in ./simulated-lake, fed by the bundled exchange.")
+@click.option(
+    "--speed", type=click.FloatRange(1, 100), help="With --simulate: so many times as fast.  [default: 1]"
+)
+def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: float | None) -> None:
+    """Run the collector and Dagster (its daemon and web UI) together, until Ctrl-C."""
+    if speed and not simulate:
+        raise click.UsageError("--speed is the bundled exchange's; expected it with --simulate")
+    if simulate and config_file:
+        raise click.UsageError("--simulate makes a lake of its own; expected it without --config")
+    from crypto_lake.up import simulation, supervisor
+
+    supervisor.free(host, port)
+    folder = Path.cwd() / simulation.FOLDER
+    path = supervisor.simulated(folder, speed) if simulate else configuration.find(config_file)
+    loaded = _configured(str(path))
+    os.environ[configuration.ENVIRONMENT_VARIABLE] = str(path)
+    logs.start(loaded, "up")
+    wanted = supervisor.programs(loaded, path, host, port)
+    if simulate:
+        wanted.insert(0, simulation.exchange(loaded, folder))
+    supervisor.supervise(
+        loaded,
+        wanted,
+        [
+            f"The lake: {loaded.layout.base}",
+            f"Dagster's UI: http://{host}:{port} (bars appear within some minutes)",
+            f'Ask it: crypto-lake query --config "{path}" "FROM bars_1m ORDER BY window_start DESC LIMIT 5"',
+            "Ctrl-C stops everything, in order.",
+        ],
+    )
+
+
+@cli.command()
+@_config_option
 @_days_options
 def transformer(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
     """Make the bars of a day or a range; of today and of every day that changed, if none is given."""
     loaded = _loaded(config_file, "transformer")
     from crypto_lake import runs
 
-    runs.report_days(loaded, runs.transform(loaded, _days(day, first, last)))
+    runs.report_days(loaded, runs.transform(loaded, _days(loaded, day, first, last)))
 
 
 @cli.command()
@@ -131,7 +175,7 @@ def compact(config_file: str | None, day: date | None, first: date | None, last:
     loaded = _loaded(config_file, "transformer")
     from crypto_lake import runs
 
-    runs.report_days(loaded, runs.compact(loaded, _days(day, first, last)))
+    runs.report_days(loaded, runs.compact(loaded, _days(loaded, day, first, last)))
 
 
 @cli.command()
@@ -142,7 +186,8 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
     loaded = _loaded(config_file, "validation")
     from crypto_lake import runs
 
-    asked = _days(day, first, last) or [_today() - timedelta(days=1), _today()]
+    today = _today(loaded)
+    asked = _days(loaded, day, first, last) or [today - timedelta(days=1), today]
     if failed := runs.report_verdicts(loaded, runs.validate(loaded, asked)):
         raise LakeError(f"checks failed: {failed}")
 
@@ -173,7 +218,9 @@ def backfill(
     loaded = _loaded(config_file, "transformer")
     from crypto_lake import runs
 
-    days = _days(day, first, last) or [_today() - timedelta(days=n) for n in range(count or 90, 0, -1)]
+    today = _today(loaded)
+    asked = [today - timedelta(days=n) for n in range(count or 90, 0, -1)]
+    days = _days(loaded, day, first, last) or asked
     runs.report_candles(loaded, days, runs.backfill(loaded, days))
 
 
@@ -185,7 +232,7 @@ def heal(config_file: str | None, day: date | None, first: date | None, last: da
     loaded = _loaded(config_file, "transformer")
     from crypto_lake import runs
 
-    if missing := runs.report_missing(loaded, runs.heal(loaded, _days(day, first, last))):
+    if missing := runs.report_missing(loaded, runs.heal(loaded, _days(loaded, day, first, last))):
         raise LakeError(f"trades still missing: {missing}")
 
 
@@ -234,11 +281,10 @@ _up_option = click.option(
 
 
 def _machine(config_file: str | None, *, user: bool, up: bool) -> "Machine":
-    from crypto_lake.defs import launch
     from crypto_lake.service import here
 
     path, loaded = configuration.find(config_file), _configured(config_file)
-    return here.machine(path, loaded.layout.base, launch.history_folder(whole=up), system=not user)
+    return here.machine(path, loaded.layout.base, dagster_home.history_folder(whole=up), system=not user)
 
 
 @service.command("print")

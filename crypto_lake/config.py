@@ -6,6 +6,7 @@ The structs below are the whole list of keys. Values are checked here, files and
 import os
 import re
 from collections.abc import Hashable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
@@ -132,6 +133,18 @@ class Dagster(Struct, forbid_unknown_fields=True, frozen=True):
     keep_runs_days: Annotated[int, Meta(ge=1, le=36_500)] | None = 14
 
 
+class Clock(Struct, forbid_unknown_fields=True, frozen=True):
+    """The time of a lake that is fed by the bundled exchange, whose market may run fast, and in the past.
+
+    It is `market` when this machine's time is `began`, and passes `speed` times as fast until it has caught up. None:
+    the lake's time is this machine's.
+    """
+
+    began: Annotated[datetime, Meta(tz=True)] | None = None
+    market: Annotated[datetime, Meta(tz=True)] | None = None
+    speed: Annotated[float, Meta(gt=0, le=100)] = 1
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """A validated `config.yml`. `general.base_path` is absolute, with `${VAR}` and `~` expanded."""
 
@@ -145,6 +158,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     backfill: Backfill = Backfill()
     alerts: Alerts = Alerts()
     dagster: Dagster = Dagster()
+    clock: Clock = Clock()
 
     @property
     def layout(self) -> Layout:
@@ -165,6 +179,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "backfill": Backfill,
     "alerts": Alerts,
     "dagster": Dagster,
+    "clock": Clock,
 }
 
 
@@ -260,6 +275,8 @@ def _checked(config: Config, path: Path) -> Config:
             f"{path}: general.timezone: {config.general.timezone!r} is not known; expected a name such as "
             "UTC or Europe/Berlin"
         ) from None
+    if (config.clock.began is None) != (config.clock.market is None):
+        raise ConfigError(f"{path}: clock: began and market belong together; expected both or neither")
     step = config.transformer.resample_interval_sec
     if 3600 % step:
         raise ConfigError(

@@ -24,7 +24,8 @@ from collector_daemon.daemon import run
 from crypto_lake import config as configuration
 from crypto_lake import logs, query, runs
 from crypto_lake.config import Config
-from crypto_lake.defs.launch import Verdict, settings_of_a_home
+from crypto_lake.dagster_home import settings_of_a_home
+from crypto_lake.defs.launch import Verdict
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock

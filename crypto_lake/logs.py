@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from crypto_lake.config import Config
 
-Purpose = Literal["collector", "transformer", "validation"]
+Purpose = Literal["collector", "transformer", "validation", "up"]
 _FORMAT = "{extra[when]} {level: <7} {message}\n{exception}"
 _KEPT = timedelta(days=14)
 _OURS = ("crypto_lake", "collector_daemon")

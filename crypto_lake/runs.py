@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from crypto_lake import bars, candles, checks, holes, parquet, views
 from crypto_lake import verify as verification
 from crypto_lake.bars import Series
+from crypto_lake.clock import now_us
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
@@ -34,11 +35,6 @@ class Missing(NamedTuple):
     day: date
     symbol: str
     trades: int
-
-
-def now_us() -> int:
-    """The wall clock, in microseconds UTC."""
-    return int(datetime.now(UTC).timestamp() * 1e6)
 
 
 def transform(config: Config, days: list[date] | None) -> list[date]:
@@ -80,7 +76,9 @@ def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) 
 def stale_days(config: Config) -> list[date]:
     """Every day whose bars are not in line with what was received."""
     with parquet.connect() as connection:
-        stale = (bars.stale_days(connection, series, None, now_us()) for series in Series.recorded(config))
+        stale = (
+            bars.stale_days(connection, series, None, now_us(config)) for series in Series.recorded(config)
+        )
         return sorted({day for days in stale for day in days})
 
 
@@ -89,7 +87,7 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
     if days is None:
         without_ticks = _days_of(config, Layout.daily_days) - _days_of(config, Layout.ticks_days)
         waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, Layout.raw_days))
-        days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us())
+        days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
     if days:
         with _progress("daily files", len(days)):
             launch.execute(defs, "compact", days)
@@ -185,7 +183,7 @@ def missing_trades(config: Config, days: list[date] | None) -> list[Missing]:
             Missing(day, series.symbol, sum(hole.size for hole in missing))
             for series in Series.recorded(config)
             for day in days or holes.known_days(series)
-            if (missing := holes.find(connection, series, day, now_us()))
+            if (missing := holes.find(connection, series, day, now_us(config)))
         ]
     return sorted(found)
 

@@ -1,14 +1,13 @@
 """The lake at a glance: how the collector is, what there is of each symbol, how much disk is left. Reads files only."""
 
 import shutil
-import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from collector_daemon.health import Status, SymbolStatus, read_status
-from crypto_lake import segments
+from crypto_lake import clock, segments
 from crypto_lake.config import Config
 from crypto_lake.layout import SECOND_US, day_of
 
@@ -22,23 +21,23 @@ def show(config: Config, now_us: int | None = None) -> None:
     Raises:
         LakeError: the collector's status file cannot be understood.
     """
-    now = time.time_ns() // 1000 if now_us is None else now_us
+    now = clock.now_us(config) if now_us is None else now_us
     console = Console()
     found = read_status(config.layout.collector_status)
-    console.print(f"Collector: {_headline(found, now)}", highlight=False, markup=False)
+    console.print(f"Collector: {_headline(found, now, config.clock.speed)}", highlight=False, markup=False)
     if found:
         console.print(_symbols(found, now))
     console.print(_holdings(config, now))
     console.print(_disk(config.layout.base), highlight=False, markup=False)
 
 
-def _headline(found: Status | None, now: int) -> str:
+def _headline(found: Status | None, now: int, speed: float) -> str:
     if found is None:
         return "has never run on this lake"
     age = (now - found.updated) // SECOND_US
     if found.state == "stopped":
         return f"stopped {_ago(age)}: {found.reason}"
-    if age > _DEAD_AFTER_SEC:
+    if age > _DEAD_AFTER_SEC * speed:
         return f"DEAD: process {found.pid} last gave a sign {_ago(age)}, while {found.state}"
     troubles = [exchange.trouble for exchange in found.exchanges if exchange.trouble]
     return f"{found.state}, process {found.pid}, up {_ago((now - found.started) // SECOND_US, '')}" + "".join(

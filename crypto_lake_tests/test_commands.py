@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from crypto_lake.config import Config
+from crypto_lake.dagster_home import settings_of_a_home
 from crypto_lake.defs import commands
-from crypto_lake.defs.launch import settings_of_a_home
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
 

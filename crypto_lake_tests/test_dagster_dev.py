@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from crypto_lake import config
-from crypto_lake.defs.launch import project_root
+from crypto_lake.dagster_home import project_root
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import SimulatedExchange, running
 from crypto_lake.simulator.market import SyntheticMarket

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_lake import bars, checks, config, definitions, report, views
+from crypto_lake import bars, checks, config, dagster_home, definitions, report, views
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import assets, columns, launch
 from crypto_lake.defs.commands import BY_COMMAND
@@ -228,7 +228,7 @@ def test_the_projects_own_instance_keeps_its_history_under_the_root(monkeypatch:
     assert storage
     assert storage.config_dict["base_dir"].startswith(".dagster/storage")
     assert Path.cwd() == before
-    assert (launch.project_root() / "workspace.yaml").is_file()
+    assert (dagster_home.project_root() / "workspace.yaml").is_file()
 
 
 def test_the_lake_resource_reads_the_configuration_each_time(write_config: Callable[..., Path]) -> None:
@@ -242,7 +242,7 @@ def test_the_lake_resource_reads_the_configuration_each_time(write_config: Calla
 def test_a_home_of_its_own_has_the_projects_settings_and_lies_in_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "dagster.yaml").write_text(launch.settings_of_a_home(), encoding="utf-8")
+    (tmp_path / "dagster.yaml").write_text(dagster_home.settings_of_a_home(), encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.get() as found:
         assert found.root_directory == str(tmp_path)

@@ -22,6 +22,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "backfill": config.Backfill,
     "alerts": config.Alerts,
     "dagster": config.Dagster,
+    "clock": config.Clock,
 }
 
 

@@ -18,7 +18,7 @@ from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.defs import history, landings
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
-from crypto_lake.defs.partitions import days_tags
+from crypto_lake.defs.partitions import days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 
@@ -72,7 +72,7 @@ def bars_every_5_minutes(
 
 @dg.schedule(
     job=compact,
-    cron_schedule="20 0 * * *",
+    cron_schedule=nightly("00:20"),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
@@ -80,8 +80,8 @@ def compaction_nightly(
     context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Finished days that lie in parts (nights may have been missed), or whose segments of the last weeks changed."""
-    now = context.scheduled_execution_time.astimezone(UTC)
-    config = lake.config()
+    config, now_us = lake.config(), lake.at_us(context.scheduled_execution_time)
+    today = day_of(now_us)
     with connected(duckdb) as db:
         waiting = {
             day
@@ -90,12 +90,12 @@ def compaction_nightly(
                 *series.layout.part_days(series.exchange, series.symbol),
                 *bars.stale_days(db, series, landings.last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
             ]
-            if day < now.date() and not history.is_under_way(context.instance, day, {compact.name})
+            if day < today and not history.is_under_way(context.instance, day, {compact.name})
         }
     if not waiting:
         return dg.SkipReason("no finished day lies in parts, and no segment changed")
     return [
-        dg.RunRequest(run_key=f"{now:%Y-%m-%d} {day}", partition_key=day.isoformat())
+        dg.RunRequest(run_key=f"{today} {day}", partition_key=day.isoformat())
         for day in sorted(waiting)[-_NIGHTS_TO_CATCH_UP:]
     ]
 

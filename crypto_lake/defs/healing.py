@@ -6,7 +6,7 @@ apart. Bars and daily files follow by themselves: the sensor on new segments see
 """
 
 import json
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 import duckdb
@@ -18,6 +18,7 @@ from crypto_lake.config import Config
 from crypto_lake.defs import history
 from crypto_lake.defs.assets import bars_1s, healed_trades
 from crypto_lake.defs.history import UNDER_WAY
+from crypto_lake.defs.partitions import nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.holes import Hole
 from crypto_lake.layout import SECOND_US, day_of
@@ -37,7 +38,7 @@ heal_trades = dg.define_asset_job("heal", selection=[healed_trades], tags={"dags
 
 @dg.schedule(
     job=heal_trades,
-    cron_schedule="8 0 * * *",
+    cron_schedule=nightly("00:08"),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
@@ -45,13 +46,14 @@ def heal_nightly(
     context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Finished days of the last week that have holes, whatever was tried before; compaction comes after."""
-    now = context.scheduled_execution_time.astimezone(UTC)
-    days = [now.date() - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
+    now_us = lake.at_us(context.scheduled_execution_time)
+    today = day_of(now_us)
+    days = [today - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
     with connected(duckdb) as db:
         missing = _missing(db, lake.config(), days, lake.now_us())
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
-    return [dg.RunRequest(run_key=f"{now:%Y-%m-%d} {day}", partition_key=day.isoformat()) for day in missing]
+    return [dg.RunRequest(run_key=f"{today} {day}", partition_key=day.isoformat()) for day in missing]
 
 
 @dg.sensor(job=heal_trades, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)

@@ -1,28 +1,25 @@
 """Runs started by a command: in this process, recorded in the same Dagster instance that the UI shows."""
 
 import contextlib
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
 import duckdb
-import yaml
 from dagster._core.errors import (
     DagsterAssetCheckFailedError,
     DagsterExecutionInterruptedError,
 )
 from dagster._core.instance import InstanceRef
 
-import crypto_lake
+from crypto_lake import dagster_home
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
-from crypto_lake.errors import ConfigError, ExchangeError, LakeBusyError, LakeError, LeftAloneError
+from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError, LeftAloneError
 
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
 _WAITED_FOR = {BY_COMMAND: "true", "dagster/max_runtime": str(2 * 86_400), "dagster/max_retries": "0"}
@@ -34,51 +31,8 @@ _NO_CAPTURE = {
     }
 }
 _PATIENCE_SEC = 60
-# The settings that say where an instance lies.
-_PLACES = {"storage", "local_artifact_storage", "compute_logs"}
 # Our own log lines go to the console; Dagster's are in its event log.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-def project_root() -> Path:
-    """The folder of `dagster.yaml`: the checkout that this package was installed from.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    root = Path(crypto_lake.__file__).resolve().parent.parent
-    if not (root / "dagster.yaml").is_file():
-        raise ConfigError(
-            f"{root}: no dagster.yaml; expected the project's checkout there, or set $DAGSTER_HOME"
-        )
-    return root
-
-
-def settings_of_a_home() -> str:
-    """What the `dagster.yaml` of a `$DAGSTER_HOME` should hold: the root's, without its places, which are that folder.
-
-    Raises:
-        ConfigError: the root has none.
-    """
-    settings = yaml.safe_load((project_root() / "dagster.yaml").read_text(encoding="utf-8"))
-    return yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
-
-
-def history_folder(*, whole: bool = False) -> Path:
-    """Where the instance keeps what it remembers; `whole`, where `dagster dev` has its sockets as well.
-
-    Raises:
-        ConfigError: there is no such instance.
-    """
-    return _home() or (project_root() if whole else project_root() / ".dagster")
-
-
-def _home() -> Path | None:
-    """`$DAGSTER_HOME`; None where it is not set."""
-    home = os.environ.get("DAGSTER_HOME")
-    if home and not (Path(home).is_absolute() and Path(home).is_dir()):
-        raise ConfigError(f"$DAGSTER_HOME: {home}: expected the absolute path of a folder")
-    return Path(home) if home else None
 
 
 @contextlib.contextmanager
@@ -90,8 +44,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
     Raises:
         ConfigError: there is no such folder.
     """
-    home = _home()
-    folder = home or project_root()
+    home = dagster_home.home()
+    folder = home or dagster_home.project_root()
     where = contextlib.nullcontext() if home else contextlib.chdir(folder)
     with (
         where,

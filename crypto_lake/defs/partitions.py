@@ -1,9 +1,13 @@
 """Daily UTC partitions, today's included, and which of them a run is about."""
 
+import contextlib
 from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
+
+from crypto_lake import config
+from crypto_lake.errors import LakeError
 
 # Binance opened in July 2017; nothing of it can be older.
 FIRST_DAY = "2017-07-01"
@@ -11,6 +15,15 @@ PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
+
+
+def nightly(at: str) -> str:
+    """The cron words of each night's `at` (HH:MM). Where the lake's clock runs fast, nights come at any time."""
+    hour, minute = at.split(":")
+    with contextlib.suppress(LakeError):  # what is wrong with the configuration, each run says
+        if config.load(config.find()).clock.began:
+            return "*/5 * * * *"
+    return f"{int(minute)} {int(hour)} * * *"
 
 
 def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:

@@ -1,14 +1,14 @@
 """What assets are given: the lake, as the configuration describes it, and a DuckDB to work with."""
 
 import contextlib
-import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import config, logs, parquet
+from crypto_lake import clock, config, logs, parquet
 from crypto_lake.errors import LakeError
 
 
@@ -31,8 +31,12 @@ class Lake(dg.ConfigurableResource[None]):
         return config.load(config.find(self.config_file or None))
 
     def now_us(self) -> int:
-        """The wall clock, which tells whether a day is over; microseconds UTC."""
-        return time.time_ns() // 1000
+        """The lake's clock, which tells whether a day is over; microseconds UTC."""
+        return clock.now_us(self.config())
+
+    def at_us(self, when: datetime) -> int:
+        """The lake's clock at a time of this machine's."""
+        return clock.lake_us(self.config(), int(when.timestamp() * 1e6))
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ class _WrongInputError(click.ClickException):
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed is another market.")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Market seconds in a real second.")
 @click.option("--start", help="Market time at the start, ISO 8601, UTC (default: now).")
+@click.option("--began", help="This machine's time when it was --start, ISO 8601, UTC (default: now).")
 @click.option("--capture", type=click.Path(path_type=Path), multiple=True, help="Replay this file instead.")
 @click.option(
     "--fault", multiple=True, metavar="NAME=VALUE", help="Something that goes wrong, e.g. stall_after_s=60."
@@ -52,13 +53,16 @@ def main(  # noqa: PLR0913 - one for each option
     seed: int,
     speed: float,
     start: str | None,
+    began: str | None,
     capture: tuple[Path, ...],
     fault: tuple[str, ...],
 ) -> None:
     """A stand-in for the exchange on this machine: real WebSocket and REST, made-up or replayed market data."""
     try:
         tape, clock = (
-            _replay(capture, speed, start) if capture else _market(symbols.split(","), seed, speed, start)
+            _replay(capture, speed, start)
+            if capture
+            else _market(symbols.split(","), seed, speed, start, began)
         )
         exchange = SimulatedExchange(tape, clock, parse_faults(fault))
         with running(exchange, port) as address:
@@ -73,14 +77,19 @@ def main(  # noqa: PLR0913 - one for each option
     click.echo("Stopped.")
 
 
-def _market(symbols: list[str], seed: int, speed: float, start: str | None) -> tuple[Tape, MarketClock]:
+def _market(
+    symbols: list[str], seed: int, speed: float, start: str | None, began: str | None
+) -> tuple[Tape, MarketClock]:
     for symbol in symbols:
         if not _SYMBOL.fullmatch(symbol):
             raise ValueError(f"not a symbol: {symbol!r}; expected capital letters and digits, e.g. SOLUSDT")
     start_us = None if start is None else time_us(start)
     if start_us is not None and start_us < EPOCH_US:
         raise ValueError("--start: the synthetic market opened on 2020-01-01")
-    return SyntheticMarket(seed, symbols), MarketClock(start_us, speed)
+    if began is not None and start_us is None:
+        raise ValueError("--began without --start")
+    began_us = None if began is None else time_us(began)
+    return SyntheticMarket(seed, symbols), MarketClock(start_us, speed, began_us=began_us)
 
 
 def _replay(paths: tuple[Path, ...], speed: float, start: str | None) -> tuple[Tape, MarketClock]:

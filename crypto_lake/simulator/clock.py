@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 
+from crypto_lake.clock import market_us
+
 
 class MarketClock:
     """Market time: where it started plus `speed` times the monotonic time since.
@@ -15,21 +17,36 @@ class MarketClock:
     Args:
         start_us: market time at the start, microseconds since the epoch, UTC; None starts at the wall clock's now.
         speed: market seconds in a real second, above 0.
+        began_us: this machine's time at which market time was `start_us`; market time then never overtakes this
+            machine's. None: now, and it may.
         waiting: stand still at the start until `start` is called.
 
     Raises:
         ValueError: a speed that is not above 0.
     """
 
-    def __init__(self, start_us: int | None = None, speed: float = 1.0, *, waiting: bool = False) -> None:
+    def __init__(
+        self,
+        start_us: int | None = None,
+        speed: float = 1.0,
+        *,
+        began_us: int | None = None,
+        waiting: bool = False,
+    ) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, not {speed}")
         self.speed = speed
         self._start_us = time.time_ns() // 1000 if start_us is None else start_us
+        self._began_us = began_us
+        self._last_us = 0
         self._started_ns = None if waiting else time.perf_counter_ns()
 
     def now_us(self) -> int:
         """Market time in microseconds since the epoch, UTC; never goes back."""
+        if self._began_us is not None:
+            now_us = market_us(time.time_ns() // 1000, self._began_us, self._start_us, self.speed)
+            self._last_us = max(self._last_us, now_us)
+            return self._last_us
         if self._started_ns is None:
             return self._start_us
         return self._start_us + int((time.perf_counter_ns() - self._started_ns) * self.speed) // 1000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto_lake.defs import launch
+from crypto_lake import dagster_home
 from crypto_lake.errors import ConfigError
 from crypto_lake.service import here
 from crypto_lake_tests import processes
@@ -86,7 +86,7 @@ def test_the_machine_s_service_may_write_where_dagster_does(
     done = processes.run(
         "crypto_lake", "service", "print", "--for", "systemd", "--system", *words, cwd=tmp_path
     )
-    assert f'ReadWritePaths="{launch.project_root() / wanted}"' in done.stdout.splitlines()
+    assert f'ReadWritePaths="{dagster_home.project_root() / wanted}"' in done.stdout.splitlines()
     assert f'ReadWritePaths="{tmp_path / "lake"}"' in done.stdout.splitlines()
 
 

@@ -1,0 +1,112 @@
+"""The loop: children started in order, tended, and stopped in the opposite order."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loguru import logger
+from rich.console import Console
+
+from crypto_lake import config as configuration
+from crypto_lake import dagster_home
+from crypto_lake.config import Config
+from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.up import simulation, watch
+from crypto_lake.up.child import Child, Program
+from crypto_lake.up.screen import Screen
+
+_LOOK_SEC = 0.5
+
+
+def programs(config: Config, config_file: Path, host: str, port: int) -> list[Program]:
+    """The collector, and Dagster: its daemon and its web UI."""
+    own = {configuration.ENVIRONMENT_VARIABLE: str(config_file)}
+    home = dagster_home.home()
+    # In the root `workspace.yaml` says the same.
+    module = ("-m", "crypto_lake.definitions") if home else ()
+    dagster = ("-m", "dagster", "dev", "--host", host, "--port", str(port), *module)
+    folder = home or dagster_home.project_root()
+    return [
+        Program(
+            "collector",
+            ("-m", "crypto_lake", "collector", "--config", str(config_file)),
+            f"logs to {config.layout.logs / 'collector.log'}",
+            config_file.parent,
+            own,
+            keeps_log=False,
+        ),
+        Program("dagster", dagster, f"web UI at http://{host}:{port}", folder, own),
+    ]
+
+
+def supervise(config: Config, wanted: list[Program], hints: list[str]) -> None:
+    """Run them until Ctrl-C or a polite kill; a second one ends them at once."""
+    guardian = watch.of_this_system()
+    with Screen(config, hints, Console()) as screen, _asked_to_stop() as (stop, hurry):
+
+        def say(sentence: str) -> None:
+            logger.info(sentence)
+            screen.event(sentence)
+
+        children = [Child(program, guardian, say, logger.info) for program in wanted]
+        try:
+            for child in children:
+                child.start()
+            while not stop.wait(_LOOK_SEC):
+                for child in children:
+                    child.tend()
+                screen.show(children)
+            say("stopping, Dagster first (once more Ctrl-C: at once)")
+        finally:
+            for child in reversed(children):
+                screen.show(children)
+                child.stop(hurry)
+            guardian.close()
+            screen.show(children)
+
+
+def free(host: str, port: int) -> None:
+    """Whether the UI's address can be had.
+
+    Raises:
+        ConfigError: it is not this machine's.
+        LakeError: something listens there.
+    """
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.create_server((host, port), family=family):
+            pass
+    except socket.gaierror as error:
+        raise ConfigError(f"--host {host}: {error.strerror}") from None
+    except OSError as error:
+        raise LakeError(
+            f"{host}:{port}: {error.strerror}; is another `crypto-lake up` running? Expected a free port, see --port"
+        ) from None
+
+
+def simulated(folder: Path, speed: float | None) -> Path:
+    """Prepare the lake with the bundled exchange; its configuration is returned, and in use from here on."""
+    path = simulation.prepare(folder, speed)
+    os.environ["DAGSTER_HOME"] = str(folder / "dagster")
+    return path
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Set by the first and by the second Ctrl-C (or polite kill)."""
+    stop, hurry = threading.Event(), threading.Event()
+
+    def ask(*_: object) -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), ask) for name in names}
+    try:
+        yield stop, hurry
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
