@@ -247,6 +247,22 @@ def status(config_file: str | None) -> None:
 
 @cli.command()
 @_config_option
+@click.option("--date", "day", type=_Day(), help="The day, UTC.  [default: the newest with bars]")
+@click.option("--open", "opened", is_flag=True, help="Show it in the browser.")
+def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
+    """Make a day's page: charts, coverage and verdicts in one HTML file that works offline."""
+    import webbrowser
+
+    from crypto_lake import page
+
+    path = page.write(_configured(config_file), day)
+    click.echo(path)
+    if opened and not webbrowser.open(path.resolve().as_uri()):
+        raise LakeError(f"{path}: no browser could be started; the page itself is there")
+
+
+@cli.command()
+@_config_option
 @click.argument("sql", required=False)
 def query(config_file: str | None, sql: str | None) -> None:
     """Answer one SQL question over the views, or, without one, open a shell."""

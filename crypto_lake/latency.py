@@ -39,13 +39,33 @@ def of_finished_day(connection: duckdb.DuckDBPyConnection, series: Series, day: 
 
     None where there are no ticks, or no trade that was received.
     """
+    trades = _received(series, day)
+    return _measured(connection, trades) if trades else None
+
+
+def by_interval(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, length: int
+) -> dict[int, Latency]:
+    """The same for each interval of `length` µs of the exchange's clock that has such trades, by its start (µs)."""
+    trades = _received(series, day)
+    if not trades:
+        return {}
+    rows = connection.execute(
+        f"""SELECT ts_event // {length} * {length}, quantile_cont((ts_recv - ts_event) / 1000, [0.5, 0.99])
+            FROM {trades} GROUP BY 1"""
+    ).fetchall()
+    return {start: Latency(*(round(ms, 3) for ms in found)) for start, found in rows}
+
+
+def _received(series: Series, day: date) -> str | None:
+    """A finished day's trades without those that were fetched, as an SQL table; None without ticks."""
     path = series.layout.ticks(series.exchange, series.symbol, "trades", day)
     if not parquet.is_whole(path):
         return None
     folder = series.layout.raw_day(series.exchange, series.symbol, day)
     healed = raw.lines([one for one in segments.sealed(folder) if raw.is_healed(one)])
     trades = f"(SELECT id, epoch_us(ts_recv) AS ts_recv, epoch_us(ts_event) AS ts_event FROM {parquet.scan([path])})"
-    return _measured(connection, f"{trades} ANTI JOIN {healed} AS healed USING (id)")
+    return f"{trades} ANTI JOIN {healed} AS healed USING (id)"
 
 
 def _measured(connection: duckdb.DuckDBPyConnection, trades: str) -> Latency | None:

@@ -220,6 +220,10 @@ class Layout:
         """The verdicts of a day's checks, for people."""
         return self.validation(day).with_suffix(".html")
 
+    def report(self, day: date) -> Path:
+        """A day's page: charts, coverage and verdicts."""
+        return self.base / "reports" / f"{day.isoformat()}.html"
+
     @property
     def validation_lock(self) -> Path:
         """Keeps two runs off the reports."""

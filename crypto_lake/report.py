@@ -97,6 +97,7 @@ def _coverage(connection: duckdb.DuckDBPyConnection, config: Config, day: date) 
 def page(report: Row) -> str:
     """The page of a report, as `enter` makes it."""
     checks = report["checks"]
+    told, details = tables(checks)
     counted = {name: sum(c["outcome"] == name for c in checks) for name in _ORDER}
     template = (files("crypto_lake") / "report.html").read_text(encoding="utf-8")
     return Template(template).substitute(
@@ -105,9 +106,15 @@ def page(report: Row) -> str:
         summary=", ".join(f"{count} {name}" for name, count in counted.items() if count),
         symbols=html.escape(", ".join(sorted({symbol for c in checks for symbol in c["counts"]}))),
         coverage=_table(report["coverage"]) if report["coverage"] else "<p>No bars of this day.</p>",
-        checks="".join(_check_row(check) for check in checks),
-        details="".join(_details(c) for c in checks if c["outcome"] != "passed") or "<p>None.</p>",
+        checks=told,
+        details=details,
     )
+
+
+def tables(checks: list[Row]) -> tuple[str, str]:
+    """Checks as a table's rows, and the first offending rows of those that did not pass, both as HTML."""
+    details = "".join(_details(check) for check in checks if check["outcome"] != "passed")
+    return "".join(_check_row(check) for check in checks), details or "<p>None.</p>"
 
 
 def _check_row(check: Row) -> str:
@@ -134,7 +141,7 @@ def _table(rows: list[Row]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     head = "".join(f"<th>{_text(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(_cell(row.get(name), name) for name in names)}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 
 
 def _cell(value: object, name: str) -> str:
