@@ -1,4 +1,4 @@
-"""Coverage as pictures: a day's minutes as a grid of hours, the lake's days as a calendar. SVG, coloured by the page."""
+"""Coverage as pictures: a day as a grid of its minutes, the lake as a calendar. SVG, coloured by the page."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from html import escape

@@ -24,9 +24,9 @@ _CALENDAR = timedelta(days=370)
 class Facts:
     """One symbol's day.
 
-    `minutes` hold a row for each minute that has bars (see `sql/page/minutes.sql`), with `p50`, `p99` (milliseconds, None
-    without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the whole day;
-    `stretches` what was healed or is missing, longest first; `days` a row for each day with bars.
+    `minutes` hold a row for each minute that has bars (see `sql/page/minutes.sql`), with `p50`, `p99` (milliseconds,
+    None without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the
+    whole day; `stretches` what was healed or is missing, longest first; `days` a row for each day with bars.
     """
 
     series: Series
