@@ -95,9 +95,12 @@ def _button(number: int, one: Facts) -> str:
 
 
 def _verdict(checks: list[Row]) -> str:
-    for outcome in ("failed", "warning", "passed"):
-        if count := sum(check["outcome"] == outcome for check in checks):
-            return f'<span class="{outcome}">{count} of {len(checks)} checks {outcome}</span>'
+    counts = [
+        (kind, sum(one["outcome"] == kind for one in checks)) for kind in ("failed", "warning", "passed")
+    ]
+    if told := [(kind, count) for kind, count in counts if count]:
+        words = ", ".join(f"{count} {kind}" for kind, count in told)
+        return f'<span class="{told[0][0]}">{words}</span>'
     return '<span class="none">not checked</span>'
 
 
