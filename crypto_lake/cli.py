@@ -264,15 +264,32 @@ def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
 @cli.command()
 @_config_option
 @click.argument("sql", required=False)
-def query(config_file: str | None, sql: str | None) -> None:
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="How it is answered.  [default: as --output's name says, else a table]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the answer to this file (.csv, .json, .parquet) instead.",
+)
+def query(config_file: str | None, sql: str | None, kind: str | None, output: Path | None) -> None:
     """Answer one SQL question over the views, or, without one, open a shell."""
     from crypto_lake import query as questions
 
+    if sql is None and (kind or output):
+        raise click.UsageError("--format and --output are for one question; expected it with them")
+    written = questions.format_of(kind, output)
     loaded = _configured(config_file)
     if sql is None:
         questions.shell(loaded)
-    else:
+    elif written is None:
         questions.show(questions.connect(loaded), loaded, sql)
+    else:
+        questions.write(loaded, sql, written, output)
 
 
 @cli.group()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import yaml
 
-import crypto_lake
 from crypto_lake.errors import ConfigError
 
 # The settings that say where an instance lies.
@@ -18,7 +17,7 @@ def project_root() -> Path:
     Raises:
         ConfigError: there is none.
     """
-    root = Path(crypto_lake.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent
     if not (root / "dagster.yaml").is_file():
         raise ConfigError(
             f"{root}: no dagster.yaml; expected the project's checkout there, or set $DAGSTER_HOME"

@@ -1,60 +1,114 @@
-"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; `candles_1m`; ticks.
+"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; candles; ticks.
 
-Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice.
+Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice. It
+names them by their places in the lake's folder, which is asked for each time (`sql/lake_folder.sql`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 from loguru import logger
 
-from crypto_lake import parquet, publish, ticks
+from crypto_lake import parquet, publish
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
 from crypto_lake.schema import BAR, TICKS, Column, names
 
-NAMES = ("trades", "quotes", "bars_1s", "bars_1m", "bars_5m", "bars_1h", "bars_1d", "candles_1m")
+NAMES = (
+    "trades",
+    "quotes",
+    "bars_1s",
+    "bars_1m",
+    "bars_5m",
+    "bars_1h",
+    "bars_1d",
+    "candles_1m",
+    "history_1m",
+)
+# What every DuckDB since 1.0 opens; the version in use would write a file that older ones refuse.
+_STORAGE_VERSION = "v1.0.0"
 
 
-def create(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+class Chosen(NamedTuple):
+    """Which files views are made of: those of one symbol (None: of all), and of the days from `first` to `last`."""
+
+    symbol: str | None = None
+    first: date = date.min
+    last: date = date.max
+
+
+EVERYTHING = Chosen()
+
+
+def create(connection: duckdb.DuckDBPyConnection, config: Config, chosen: Chosen = EVERYTHING) -> None:
     """Make all views (`NAMES`) in a database, over the files that there are now.
 
-    Files that cannot be read are left out, with a warning for each: one bad file does not silence the others.
+    Files that are not whole are left out, with a warning for each: one bad file does not silence the others.
+
+    Raises:
+        LakeError: a file that begins and ends well is damaged in between.
     """
-    tables = {"bars_1s": (BAR, bar_files(config)), "candles_1m": (BAR, candle_files(config))}
+    try:
+        try:
+            _create(connection, config, chosen)
+        except duckdb.IOException:
+            # A compaction has removed a file since the folders were looked at.
+            _create(connection, config, chosen)
+    except duckdb.Error as error:
+        # What follows is the statement, which names every file.
+        told = " ".join(str(error).partition("\n\nLINE ")[0].split())
+        raise LakeError(f"the views cannot be made: {told}") from None
+
+
+def _create(connection: duckdb.DuckDBPyConnection, config: Config, chosen: Chosen) -> None:
+    _say_where(connection, config)
+    tables = {"bars_1s": (BAR, bar_files(config, chosen)), "candles_1m": (BAR, candle_files(config, chosen))}
     for kind, columns in TICKS.items():
-        tables[kind] = (columns, [path for path in ticks.all_paths(config) if path.parent.name == kind])
+        tables[kind] = (columns, _tick_files(config, chosen, kind))
     for name, (columns, paths) in tables.items():
         readable = [path for path in paths if parquet.is_whole(path)]
         for path in sorted(set(paths) - set(readable)):
             logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
-        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {_select(columns, readable)}")
+        shown = _select(columns, [path.relative_to(config.layout.base) for path in readable])
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {shown}")
     resample(connection, config)
+    connection.execute(_text("history.sql"))
 
 
 def resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Make the views of longer bars, over a `bars_1s` that is there."""
-    template = (files("crypto_lake") / "sql" / "views.sql").read_text(encoding="utf-8")
     step = config.transformer.resample_interval_sec * SECOND_US
-    connection.execute(template.replace("{step}", str(step)))
+    connection.execute(_text("views.sql").replace("{step}", str(step)))
+
+
+def _say_where(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    folder = parquet.literal(config.layout.base.as_posix() + "/")
+    text = _text("lake_folder.sql").replace("{database}", config.layout.database.name)
+    connection.execute(text.replace("{folder}", folder))
+
+
+def _text(name: str) -> str:
+    return (files("crypto_lake") / "sql" / name).read_text(encoding="utf-8")
 
 
 def save(config: Config) -> Path:
-    """Write `lake.duckdb` anew: the same views, for any DuckDB client.
+    """Write `lake.duckdb` anew: the same views, for any DuckDB client, wherever the lake's folder is moved to.
 
     Raises:
         LakeError: it cannot be written, e.g. because a client on Windows holds it open.
     """
     path = config.layout.database
     try:
-        with publish.publishing(path) as temporary, duckdb.connect(str(temporary)) as connection:
-            create(parquet.ready(connection), config)
-            connection.close()
+        with publish.publishing(path) as temporary, parquet.connect() as connection:
+            place = parquet.literal(temporary)
+            connection.execute(f"ATTACH {place} AS lake (STORAGE_VERSION '{_STORAGE_VERSION}'); USE lake")
+            create(connection, config)
+            connection.execute("USE memory; DETACH lake")
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
     return path
@@ -83,31 +137,54 @@ def _bar_files_by_symbol(config: Config, day: date) -> Iterator[tuple[str, str, 
                 yield exchange.name, symbol, paths
 
 
-def bar_files(config: Config) -> list[Path]:
-    """The files of all bars, by exchange, symbol and day."""
+def bar_files(config: Config, chosen: Chosen = EVERYTHING) -> list[Path]:
+    """The files of bars, by exchange, symbol and day."""
     layout = config.layout
+    return _files(config, chosen, layout.bars_symbols, layout.bar_days, layout.bar_files)
+
+
+def candle_files(config: Config, chosen: Chosen = EVERYTHING) -> list[Path]:
+    """The files of backfilled candles, by exchange, symbol and day."""
+    layout = config.layout
+    return _files(
+        config, chosen, layout.candle_symbols, layout.candle_days, lambda *day: [layout.candles(*day)]
+    )
+
+
+def _tick_files(config: Config, chosen: Chosen, kind: str) -> list[Path]:
+    layout = config.layout
+    return _files(
+        config,
+        chosen,
+        layout.ticks_symbols,
+        lambda exchange, symbol: layout.ticks_days(exchange, symbol, kind),
+        lambda exchange, symbol, day: [layout.ticks(exchange, symbol, kind, day)],
+    )
+
+
+def _files(
+    config: Config,
+    chosen: Chosen,
+    symbols: Callable[[str], list[str]],
+    days: Callable[[str, str], list[date]],
+    paths: Callable[[str, str, date], list[Path]],
+) -> list[Path]:
     return [
         path
         for exchange in config.exchanges
-        for symbol in layout.bars_symbols(exchange.name)
-        for day in layout.bar_days(exchange.name, symbol)
-        for path in layout.bar_files(exchange.name, symbol, day)
-    ]
-
-
-def candle_files(config: Config) -> list[Path]:
-    """The files of all backfilled candles, by exchange, symbol and day."""
-    layout = config.layout
-    return [
-        layout.candles(exchange.name, symbol, day)
-        for exchange in config.exchanges
-        for symbol in layout.candle_symbols(exchange.name)
-        for day in layout.candle_days(exchange.name, symbol)
+        for symbol in symbols(exchange.name)
+        if chosen.symbol in {None, symbol}
+        for day in days(exchange.name, symbol)
+        if chosen.first <= day <= chosen.last
+        for path in paths(exchange.name, symbol, day)
     ]
 
 
 def _select(columns: tuple[Column, ...], paths: list[Path]) -> str:
+    """The columns of files, whose paths count from the lake's folder; of none, an empty table."""
     if paths:
-        return f"SELECT {', '.join(names(columns))} FROM {parquet.scan(paths)}"
+        shown = ", ".join(names(columns))
+        listed = f"[lake_folder() || path FOR path IN {parquet.path_list(paths)}]"
+        return f"SELECT {shown} FROM read_parquet({listed}, hive_partitioning = false)"
     nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in columns)
     return f"SELECT {nothing} WHERE false"

@@ -52,6 +52,14 @@ def test_the_way_from_raw_lines_to_an_answer(lake_run: Run, lake: Config) -> Non
     assert "23" in (lake.layout.logs / "transformer.log").read_text(encoding="utf-8")
 
 
+def test_an_answer_for_programs_is_written_to_a_file_or_the_standard_output(
+    lake_run: Run, tmp_path: Path
+) -> None:
+    assert lake_run("query", "--format", "csv", "SELECT 1 AS n, 'é' AS text") == (0, "n,text\n1,é\n", "")
+    assert lake_run("query", "FROM history_1m", "--output", "out.parquet") == (0, "", "")
+    assert (tmp_path / "out.parquet").read_bytes().startswith(b"PAR1")
+
+
 def test_late_trades_of_a_compacted_day_are_in_the_next_answer(lake_run: Run, lake: Config) -> None:
     land(lake, [trade(n, START + n * HOUR) for n in range(1, 24)])
     assert lake_run("compact", "--date", "2025-10-20")[0] == 0
@@ -182,6 +190,9 @@ def test_a_failed_check_is_exit_code_1(lake_run: Run, lake: Config) -> None:
         (["backfill", "--date", "2025-10-20", "--from", "2025-10-19"], "expected one or the other"),
         (["backfill", "--days", "0"], "--days"),
         (["no-such-command"], "No such command"),
+        (["query", "--format", "csv"], "expected it with them"),
+        (["query", "SELECT 1", "--output", "out.xlsx"], "expected a name in .csv, .json or .parquet"),
+        (["query", "SELECT 1", "--output", "nowhere/out.csv"], "there is no folder nowhere"),
         (["status", "--config", "nowhere.yml"], "no such configuration file"),
     ],
 )

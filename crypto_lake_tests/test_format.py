@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crypto_lake import config, journal, schema
+from crypto_lake import config, journal, schema, views
 from crypto_lake.schema import Column
 from crypto_lake_tests.raw_lines import DAY
 
@@ -53,6 +53,10 @@ def test_every_kind_of_journal_record_is_documented_with_its_keys() -> None:
     assert documented == {
         kind.__struct_config__.tag: ", ".join(kind.__struct_fields__) for kind in journal.KINDS
     }
+
+
+def test_every_view_is_documented() -> None:
+    assert tuple(name for name, *_ in table("Views")) == views.NAMES
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> str:

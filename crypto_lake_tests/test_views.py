@@ -1,17 +1,20 @@
 """The views: never double, first and last by time, sums exact."""
 
 import random
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
-from crypto_lake import bars, daily, query, ticks, views
+from crypto_lake import bars, candles, daily, ticks, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
-from crypto_lake.errors import LakeError
+from crypto_lake.exchanges.base import Candle
+from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -116,43 +119,67 @@ def test_a_minute_is_observed_if_each_of_its_seconds_is_there_and_was(duck: Duck
 def test_the_database_file_opens_in_any_client(duck: Duck, series: Series) -> None:
     land(series.config, [trade(1, START + HOUR)])
     bars.build_day(duck, series, DAY, LATER)
-    with duckdb.connect(str(views.save(series.config)), read_only=True) as client:
-        assert client.execute("SELECT sum(trade_count) FROM bars_5m").fetchall() == [(1,)]
+    assert answer(views.save(series.config), "SELECT sum(trade_count) FROM bars_5m") == [(1,)]
 
 
-def test_a_question_is_answered_though_a_compaction_came_in_between(
-    duck: Duck, series: Series, capsys: pytest.CaptureFixture[str]
+def answer(database: Path, question: str) -> list[tuple[Any, ...]]:
+    """What any client is told that opens the file."""
+    with duckdb.connect(str(database), read_only=True) as client:
+        return client.execute(question).fetchall()
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "a folder [of] é*"])
+def test_the_database_file_stays_right_when_the_lake_is_moved(
+    duck: Duck, series: Series, tmp_path: Path, name: str
 ) -> None:
     land(series.config, [trade(1, START + HOUR)])
     bars.build_day(duck, series, DAY, LATER)
-    connection = query.connect(series.config)
-    daily.compact(duck, series, DAY, LATER)
-    query.show(connection, series.config, "SELECT count(*) AS n FROM bars_1s")
-    assert "86400" in capsys.readouterr().out
+    views.save(series.config)
+    moved = series.layout.base.rename(tmp_path / name.replace("*", "" if sys.platform == "win32" else "*"))
+    assert answer(moved / "lake.duckdb", "SELECT sum(trade_count) FROM bars_5m") == [(1,)]
 
 
-def test_a_mistake_in_a_question_is_said(lake: Config) -> None:
-    with pytest.raises(LakeError, match="bars_2s"):
-        query.show(query.connect(lake), lake, "FROM bars_2s")
-
-
-def test_the_shell_answers_goes_on_after_a_mistake_and_ends_with_the_input(
-    lake: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_the_database_file_answers_from_another_folder_and_where_it_is_attached(
+    duck: Duck, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    typed = iter(["selec 1;", "SELECT 40", "+ 2 AS n;", ".views"])
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    path = views.save(series.config)
+    with duckdb.connect() as client:
+        client.execute(f"ATTACH '{path}' AS the_lake (READ_ONLY)")
+        assert client.execute("SELECT sum(trade_count) FROM the_lake.bars_5m").fetchall() == [(1,)]
+    monkeypatch.chdir(path.parent)
+    assert answer(Path("lake.duckdb"), "SELECT sum(trade_count) FROM bars_5m") == [(1,)]
 
-    def ask(_: str) -> str:
-        try:
-            return next(typed)
-        except StopIteration:
-            raise EOFError from None
 
-    monkeypatch.setattr("builtins.input", ask)
-    query.shell(lake)
-    said = capsys.readouterr()
-    assert "42" in said.out
-    assert "bars_1m" in said.out
-    assert "selec" in said.err
+def test_older_clients_can_open_the_database_file(lake: Config) -> None:
+    path = views.save(lake)
+    found = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'lake'"
+    assert answer(path, found) == [("v1.0.0+",)]
+
+
+def candle(minute: int, close: float) -> Candle:
+    """The exchange's candle of a minute of the day, with one trade."""
+    begin, price = START + minute * MINUTE_US, str(close)
+    return Candle(begin, price, price, price, price, "1", begin + MINUTE_US - 1, price, 1, "0", "0")
+
+
+def test_history_is_live_where_a_minute_was_observed_whole_and_else_the_candle(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [trade(n, START + n * SECOND, "5") for n in range(1, 150)])
+    bars.build_day(duck, series, DAY, START + 12 * HOUR)
+    found = candles.table(SYMBOL, [candle(minute, 7) for minute in (0, 1, 60)])
+    candles.write(series.layout.candles("binance", SYMBOL, DAY), found, "snappy", {})
+    views.create(duck, series.config)
+    rows = duck.execute(
+        "SELECT epoch_us(window_start), close, source FROM history_1m ORDER BY window_start"
+    ).fetchall()
+    assert rows == [
+        (START, 7.0, "backfill"),
+        (START + MINUTE_US, 5.0, "live"),
+        (START + HOUR, 7.0, "backfill"),
+    ]
 
 
 def test_a_file_that_is_no_parquet_does_not_silence_the_others(duck: Duck, series: Series) -> None:
