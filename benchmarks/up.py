@@ -2,7 +2,7 @@
 
 `python -m benchmarks.up --minutes 120 --folder NEW` starts it there at 20 times the speed, so through at least one
 midnight, and writes a line each minute to `NEW/memory.csv`. Then it is stopped by Ctrl-C, started again, and killed
-outright; after either nothing of it may be left. Memory is PSS: what processes share counts in parts. Linux only.
+outright; after either nothing of it may be left. Memory is RSS, which does not depend on what others share. Linux only.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.idle import family, name, pss_mb
+from benchmarks.idle import family, name
 
 _SAMPLE_SEC = 60
 _SETTLED_MIN = 15
@@ -44,18 +44,24 @@ def started(folder: Path, speed: float) -> "subprocess.Popen[bytes]":
         )
 
 
+def rss_mb(pid: int) -> float:
+    """Resident memory in 10⁶ bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def left_alone(pid: int, minutes: float, folder: Path) -> dict[int, tuple[str, list[float]]]:
     """Each process's name and its memory in 10⁶ bytes, minute by minute, of those that were there all the time."""
     kept: dict[int, tuple[str, list[float]]] = {}
     with (folder / "memory.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["minute", "pid", "name", "pss_mb"])
+        rows.writerow(["minute", "pid", "name", "rss_mb"])
         for minute in range(1, int(minutes * 60 // _SAMPLE_SEC) + 1):
             time.sleep(_SAMPLE_SEC)
             for one in family(pid):
                 try:
-                    words, memory = name(one), pss_mb(one)
-                except (OSError, StopIteration):  # it has ended since
+                    words, memory = name(one), rss_mb(one)
+                except OSError:  # it has ended since
                     continue
                 kept.setdefault(one, (words, []))[1].append(memory)
                 rows.writerow([minute, one, words, round(memory, 1)])

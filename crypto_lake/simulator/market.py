@@ -31,7 +31,7 @@ EPOCH_US = 1_577_836_800 * SECOND_US  # 2020-01-01: before it nothing was traded
 SEND_DELAY_US = 150  # from the match to the wire
 _BLOCK_LENGTHS_S = (3600, 600, 60, 10, 1)
 _MOST_EVENTS_A_BLOCK = 100_000
-_CACHED_BLOCKS = 24  # of each symbol: 1,000 minutes, and then some
+_CACHED_BLOCKS = 4  # of each symbol's trades: those being sent, and a few that are asked for; 1 to 2 MB each
 _CACHED_CANDLES = (
     24 * 100
 )  # of each symbol, the candles of so many blocks: 90 days of them are asked for at a time

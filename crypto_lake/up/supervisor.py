@@ -20,6 +20,9 @@ from crypto_lake.up.child import Child, Program
 from crypto_lake.up.screen import Screen
 
 _LOOK_SEC = 0.5
+# Dagster answers each call in another thread, and glibc keeps memory for each of them: two pools are enough. (Other
+# systems do not know the variable.)
+_FEW_POOLS = {"MALLOC_ARENA_MAX": "2"}
 
 
 def programs(config: Config, config_file: Path, host: str, port: int) -> list[Program]:
@@ -39,7 +42,7 @@ def programs(config: Config, config_file: Path, host: str, port: int) -> list[Pr
             own,
             keeps_log=False,
         ),
-        Program("dagster", dagster, f"web UI at http://{host}:{port}", folder, own),
+        Program("dagster", dagster, f"web UI at http://{host}:{port}", folder, own | _FEW_POOLS),
     ]
 
 
