@@ -152,6 +152,23 @@ def test_the_database_file_answers_from_another_folder_and_where_it_is_attached(
     assert answer(Path("lake.duckdb"), "SELECT sum(trade_count) FROM bars_5m") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("folder", "shown"),
+    [
+        ("D:\\Crypto Data é\\", "D:\\Crypto Data é\\"),
+        ("\\\\nas\\lakes\\", "\\\\nas\\lakes\\"),
+        ("", ""),
+        ("/srv/what?/[1]*/", "/srv/what[?]/[[]1][*]/"),
+    ],
+)
+def test_the_folder_is_that_of_the_open_database_on_every_system(
+    duck: Duck, lake: Config, folder: str, shown: str
+) -> None:
+    views.create(duck, lake)
+    duck.execute(f"SET temp_directory = '{folder}lake.duckdb.tmp'")
+    assert duck.execute("SELECT lake_folder()").fetchall() == [(shown,)]
+
+
 def test_older_clients_can_open_the_database_file(lake: Config) -> None:
     path = views.save(lake)
     found = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'lake'"
