@@ -15,11 +15,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
 from benchmarks.idle import family, name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SAMPLE_SEC = 60
 _SETTLED_MIN = 15
@@ -30,18 +35,25 @@ _STOP_SEC = 90
 _GUARD_SEC = 40
 
 
-def started(folder: Path, speed: float) -> "subprocess.Popen[bytes]":
-    """The command, in a folder of its own, as a person types it; it prints to `up.txt`."""
+@contextmanager
+def started(folder: Path, speed: float) -> "Iterator[subprocess.Popen[bytes]]":
+    """The command, in a folder of its own, as a person types it; it prints to `up.txt`. Killed if it is still there."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     words = ["-m", "crypto_lake", "up", "--simulate", "--speed", f"{speed:g}", "--port", port]
     clean = {
         key: text for key, text in os.environ.items() if key not in {"DAGSTER_HOME", "CRYPTO_LAKE_CONFIG"}
     }
-    with (folder / "up.txt").open("ab") as log:
-        return subprocess.Popen(
+    with (
+        (folder / "up.txt").open("ab") as log,
+        subprocess.Popen(
             [sys.executable, *words], cwd=folder, env=clean, stdout=log, stderr=log, start_new_session=True
-        )
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def rss_mb(pid: int) -> float:
@@ -66,7 +78,7 @@ def left_alone(pid: int, minutes: float, folder: Path) -> dict[int, tuple[str, l
                 kept.setdefault(one, (words, []))[1].append(memory)
                 rows.writerow([minute, one, words, round(memory, 1)])
             file.flush()
-    count = max(len(memory) for _, memory in kept.values())
+    count = max((len(memory) for _, memory in kept.values()), default=0)
     return {one: (words, memory) for one, (words, memory) in kept.items() if len(memory) >= count - 1}
 
 
@@ -97,7 +109,7 @@ def left_over(folder: Path) -> list[str]:
             stands = (entry / "cwd").readlink().is_relative_to(folder)
         except OSError:
             continue
-        if stands or str(folder) in words:
+        if stands or f"{folder}/" in words:
             found.append(f"{entry.name} {words[:100]}")
     return found
 
@@ -136,25 +148,25 @@ def main() -> None:
     folder.mkdir(parents=True)
     missed = []
 
-    process = started(folder, asked.speed)
-    for words, memory in left_alone(process.pid, asked.minutes, folder).values():
-        grown = growth(memory)
-        print(
-            f"{memory[0]:7.0f} MB at first, {max(memory):5.0f} at most, {memory[-1]:5.0f} at last, "
-            f"{f'x {grown:.3f}' if grown else 'too short'}  {words}"
-        )
-        if grown and grown > _ALLOWED_GROWTH:
-            missed.append(f"grew: {words}")
-    if process.poll() is not None:
-        missed.append("the supervisor ended by itself")
-    rest = ended(folder, process, signal.SIGINT)
+    with started(folder, asked.speed) as process:
+        for words, memory in left_alone(process.pid, asked.minutes, folder).values():
+            grown = growth(memory)
+            print(
+                f"{memory[0]:7.0f} MB at first, {max(memory):5.0f} at most, {memory[-1]:5.0f} at last, "
+                f"{f'x {grown:.3f}' if grown else 'too short'}  {words}"
+            )
+            if grown and grown > _ALLOWED_GROWTH:
+                missed.append(f"grew: {words}")
+        if process.poll() is not None:
+            missed.append("the supervisor ended by itself")
+        rest = ended(folder, process, signal.SIGINT)
     print(f"after Ctrl-C: exit code {process.returncode}, left over: {rest or 'nothing'}")
     counted = runs(folder)
     print(f"runs: {dict(counted)}")
 
-    process = started(folder, asked.speed)
-    print(f"second start: the UI {'answers' if answers(folder) else 'does not answer'}")
-    killed = ended(folder, process, signal.SIGKILL)
+    with started(folder, asked.speed) as process:
+        print(f"second start: the UI {'answers' if answers(folder) else 'does not answer'}")
+        killed = ended(folder, process, signal.SIGKILL)
     print(f"after SIGKILL: left over: {killed or 'nothing'}")
 
     missed += [f"left over: {one}" for one in rest + killed]

@@ -6,7 +6,7 @@ is taken as UTC, a date is its midnight; None leaves that end open. `end` is the
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from crypto_lake import config as configuration
 from crypto_lake import parquet, query, views
 from crypto_lake.config import Config
-from crypto_lake.errors import ConfigError
+from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.views import EVERYTHING, Chosen
 
@@ -70,13 +70,14 @@ class Lake(Generic[Frame]):
         return sorted(found)
 
     def bars(self, symbol: str, interval: str = "1s", start: When = None, end: When = None) -> Frame:
-        """Bars whose `window_start` is in [start, end), none of them cut short, in the columns of docs/FORMAT.md.
+        """Bars whose `window_start` is in [start, end), none cut short by these, in the columns of docs/FORMAT.md.
 
         `interval` is a number and s, m, h or d, and divides a day: 1s, 15m, 4h, 1d. `observed` is true where every
         second of a bar was.
 
         Raises:
             ConfigError: no such symbol, or an interval or time that is none.
+            LakeError: a file of these days is damaged; nothing is answered without it.
         """
         return self._rows(self._table(interval), "window_start", symbol, start, end)
 
@@ -92,11 +93,11 @@ class Lake(Generic[Frame]):
         return self._rows("history_1m", "window_start", symbol, start, end)
 
     def trades(self, symbol: str, start: When = None, end: When = None) -> Frame:
-        """The trades of finished days, by `ts_event`, prices and quantities as decimals. Raises as `bars`."""
+        """The trades of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
         return self._rows("trades", "ts_event, id", symbol, start, end)
 
     def quotes(self, symbol: str, start: When = None, end: When = None) -> Frame:
-        """The quotes of finished days, by `ts_event`, prices and quantities as decimals. Raises as `bars`."""
+        """The quotes of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
         return self._rows("quotes", "ts_event, id", symbol, start, end)
 
     def sql(self, question: str) -> Frame:
@@ -128,7 +129,7 @@ class Lake(Generic[Frame]):
 
     def _table(self, interval: str) -> str:
         """Where bars of an interval are read from."""
-        found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", interval)
+        found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", str(interval))
         length = int(found[1]) * _UNITS[found[2]] if found else 0
         step = self.config.transformer.resample_interval_sec * SECOND_US
         if not found or DAY_US % length or length % step:
@@ -141,14 +142,20 @@ class Lake(Generic[Frame]):
     def _ask(self, question: str, chosen: Chosen) -> Frame:
         with parquet.connect() as connection:
 
-            def make() -> None:
-                views.create(connection, self.config, chosen)
+            def make(*, thorough: bool = True) -> None:
+                if left_out := views.create(connection, self.config, chosen, thorough=thorough):
+                    raise LakeError(
+                        f"{left_out[0]}: not a readable Parquet file; crypto-lake verify looks at all of them"
+                    )
 
             def answer() -> Frame:
-                frame: Frame = getattr(connection.sql(question), self._method)()
+                relation = connection.sql(question)
+                if relation is None:
+                    raise LakeError(f"{question!r}: has no answer; expected a SELECT or the like")
+                frame: Frame = getattr(relation, self._method)()
                 return frame
 
-            make()
+            make(thorough=False)
             return query.asked(answer, make)
 
 
@@ -157,10 +164,9 @@ def _us(when: When, name: str) -> int | None:
     if when is None:
         return None
     try:
-        at = datetime.fromisoformat(when) if isinstance(when, str) else when
-    except ValueError:
+        at = datetime.fromisoformat(str(when))
+        # In UTC it may lie beyond the last day there is.
+        since = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC) - EPOCH
+    except (ValueError, OverflowError):
         raise ConfigError(f"{name} {when!r}: expected a date or a time, e.g. 2025-10-20T14:05") from None
-    if not isinstance(at, datetime):
-        at = datetime.combine(at, time())
-    since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH
     return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds

@@ -44,8 +44,12 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def ready(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Set what every query of the lake relies on: times are UTC, and nothing but ours is printed."""
+    """Set what every query of the lake relies on: times are UTC, and nothing but ours is printed.
+
+    A name in SQL is never a variable of this program.
+    """
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_progress_bar = false")
     return connection
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 import duckdb
 
@@ -17,12 +17,12 @@ from crypto_lake.errors import ConfigError, LakeError
 
 _Answer = TypeVar("_Answer")
 Format = Literal["csv", "json", "parquet"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 _HOW: dict[Format, str] = {
     "csv": "FORMAT csv, HEADER",
     "json": "FORMAT json, ARRAY true",
     "parquet": "FORMAT parquet",
 }
+_GZIP = ".gz"
 
 _PROMPT, _MORE = "lake> ", "  ... "
 _UNBOUNDED = 1_000_000
@@ -37,8 +37,9 @@ def format_of(asked: str | None, output: Path | None) -> Format | None:
     """
     if output is None and asked in {None, "table"}:
         return None
-    said = asked or (output.suffix.removeprefix(".").lower() if output else "")
-    for kind in FORMATS:
+    named = (output.with_suffix("") if output.suffix == _GZIP else output).suffix if output else ""
+    said = asked or named.removeprefix(".").lower()
+    for kind in _HOW:
         if said == kind:
             return kind
     raise ConfigError(
@@ -47,43 +48,55 @@ def format_of(asked: str | None, output: Path | None) -> Format | None:
 
 
 def connect(config: Config) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of one's own in which the views are made."""
+    """A DuckDB of one's own in which the views are made; what they lack is said on standard error."""
     connection = parquet.connect()
-    views.create(connection, config)
+    _make_views(connection, config)
     return connection
 
 
+def _make_views(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: bool = False) -> None:
+    for path in views.create(connection, config, thorough=thorough):
+        print(f"warning: {path}: not a readable Parquet file; left out", file=sys.stderr)  # noqa: T201
+
+
 def show(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> None:
-    """Print what a statement answers, as a table.
+    """Print what each statement answers, as a table.
 
     Raises:
-        LakeError: DuckDB's complaint about the statement.
+        ConfigError: there is no statement.
+        LakeError: DuckDB's complaint about one.
     """
-    asked(lambda: _print(connection, sql), lambda: views.create(connection, config))
+    asked(lambda: _print(connection, sql), lambda: _make_views(connection, config, thorough=True))
 
 
 def write(config: Config, sql: str, kind: Format, path: Path | None) -> None:
-    """Write what a statement answers to a file, which appears whole, or, if `path` is None, to standard output.
+    """Write what a statement, or the last of several, answers.
 
+    To a file, which appears whole and is compressed if its name ends in .gz, or to standard output, if `path` is None.
     CSV has a line of names first, and nothing for null; JSON is one array of objects. A time is
     `2025-10-20 00:00:00+00`.
 
     Raises:
-        ConfigError: there is no such folder, or it is a terminal that Parquet would go to.
+        ConfigError: there is no statement, no such folder, what is there is no file, or Parquet would go to a terminal.
         LakeError: DuckDB's complaint about the statement, or the disk's.
     """
     if path is None and kind == "parquet" and sys.stdout.isatty():
         raise ConfigError("--format parquet: a terminal cannot show it; expected --output FILE, or a pipe")
     if path and not path.parent.is_dir():
         raise ConfigError(f"--output {path}: there is no folder {path.parent}")
+    if path and path.exists() and not path.is_file():
+        raise ConfigError(f"--output {path}: is not a file")
     connection = connect(config)
+    how = _HOW[kind] + (", COMPRESSION gzip" if path and path.suffix == _GZIP and kind != "parquet" else "")
 
     def copy_to(file: Path) -> None:
-        asked(lambda: _copy(connection, sql, kind, file), lambda: views.create(connection, config))
+        asked(
+            lambda: _copy(connection, sql, how, file), lambda: _make_views(connection, config, thorough=True)
+        )
 
     try:
         if path:
-            with publish.publishing(path) as temporary:
+            with publish.publishing(path.resolve()) as temporary:
                 copy_to(temporary)
         else:
             _stream(copy_to)
@@ -94,7 +107,8 @@ def write(config: Config, sql: str, kind: Format, path: Path | None) -> None:
 def asked(question: Callable[[], _Answer], views_anew: Callable[[], None]) -> _Answer:
     """The answer to a question about views that are there.
 
-    A file that a compaction has removed since they were made is not the asker's fault: made anew, asked again.
+    A file that a compaction has removed since they were made, or one that is damaged, is not the asker's fault: they
+    are made anew by `views_anew`, which looks at each file, and asked again.
 
     Raises:
         LakeError: DuckDB's complaint about the question.
@@ -102,26 +116,45 @@ def asked(question: Callable[[], _Answer], views_anew: Callable[[], None]) -> _A
     try:
         try:
             return question()
-        except duckdb.IOException:
+        except duckdb.Error as error:
+            if not _is_of_a_file(error):
+                raise
             views_anew()
             return question()
     except duckdb.Error as error:
         raise LakeError(str(error).strip()) from None
 
 
+def _is_of_a_file(error: duckdb.Error) -> bool:
+    """Whether a file may be to blame: one that is not there, or whose footer is wrong in one way or another."""
+    return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) or type(error) is duckdb.Error
+
+
+def _statements(connection: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
+    found = connection.extract_statements(sql)
+    if not found:
+        raise ConfigError("no question; expected SQL")
+    return found
+
+
 def _print(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    relation = connection.sql(sql)
-    if relation is not None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
-        relation.show(max_width=width, max_rows=_UNBOUNDED if not sys.stdout.isatty() else 40)
+    for statement in _statements(connection, sql):
+        relation = connection.sql(statement)
+        if relation is not None:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
+            relation.show(max_width=width, max_rows=_UNBOUNDED if not sys.stdout.isatty() else 40)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, sql: str, kind: Format, path: Path) -> None:
-    relation = connection.sql(sql)
-    if relation is None:
+def _copy(connection: duckdb.DuckDBPyConnection, sql: str, how: str, path: Path) -> None:
+    connection.execute("SET python_enable_replacements = false")
+    *before, last = _statements(connection, sql)
+    for statement in before:
+        connection.execute(statement)
+    the_last_answer = connection.sql(last)
+    if the_last_answer is None:
         raise LakeError(f"this statement has no answer to write: {sql}")
-    # DuckDB finds the relation by its name here.
-    connection.execute(f"COPY (FROM relation) TO {parquet.literal(path)} ({_HOW[kind]})")
+    connection.execute("SET python_enable_replacements = true")
+    connection.execute(f"COPY (FROM the_last_answer) TO {parquet.literal(path)} ({how})")
 
 
 def _stream(write_to: Callable[[Path], None]) -> None:
@@ -155,6 +188,8 @@ def shell(config: Config) -> None:
         if statement.endswith(";"):
             _answer(connection, config, statement)
             statement = ""
+    if statement:
+        _answer(connection, config, statement)
 
 
 def _ask(prompt: str) -> str | None:

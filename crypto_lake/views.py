@@ -45,39 +45,55 @@ class Chosen(NamedTuple):
 EVERYTHING = Chosen()
 
 
-def create(connection: duckdb.DuckDBPyConnection, config: Config, chosen: Chosen = EVERYTHING) -> None:
+def create(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    chosen: Chosen = EVERYTHING,
+    *,
+    thorough: bool = False,
+) -> list[Path]:
     """Make all views (`NAMES`) in a database, over the files that there are now.
 
-    Files that are not whole are left out, with a warning for each: one bad file does not silence the others.
+    Files that are not whole are left out, so that one bad file does not silence the others; they are returned and
+    logged. `thorough`: each file's footer is read for that, which otherwise DuckDB does as it needs them.
 
     Raises:
-        LakeError: a file that begins and ends well is damaged in between.
+        LakeError: the views cannot be made of the others.
     """
     try:
         try:
-            _create(connection, config, chosen)
-        except duckdb.IOException:
-            # A compaction has removed a file since the folders were looked at.
-            _create(connection, config, chosen)
+            return _create(connection, config, chosen, thorough=thorough)
+        except duckdb.Error:
+            # A compaction has removed a file since the folders were looked at, or one is damaged inside.
+            return _create(connection, config, chosen, thorough=True)
     except duckdb.Error as error:
         # What follows is the statement, which names every file.
         told = " ".join(str(error).partition("\n\nLINE ")[0].split())
         raise LakeError(f"the views cannot be made: {told}") from None
 
 
-def _create(connection: duckdb.DuckDBPyConnection, config: Config, chosen: Chosen) -> None:
+def _create(
+    connection: duckdb.DuckDBPyConnection, config: Config, chosen: Chosen, *, thorough: bool
+) -> list[Path]:
     _say_where(connection, config)
     tables = {"bars_1s": (BAR, bar_files(config, chosen)), "candles_1m": (BAR, candle_files(config, chosen))}
     for kind, columns in TICKS.items():
         tables[kind] = (columns, _tick_files(config, chosen, kind))
+    left_out = []
     for name, (columns, paths) in tables.items():
-        readable = [path for path in paths if parquet.is_whole(path)]
+        readable = [path for path in paths if _is_good(path, thorough=thorough)]
         for path in sorted(set(paths) - set(readable)):
             logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
+            left_out.append(path)
         shown = _select(columns, [path.relative_to(config.layout.base) for path in readable])
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {shown}")
     resample(connection, config)
     connection.execute(_text("history.sql"))
+    return left_out
+
+
+def _is_good(path: Path, *, thorough: bool) -> bool:
+    return parquet.row_count(path) is not None if thorough else parquet.is_whole(path)
 
 
 def resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -88,8 +104,7 @@ def resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
 
 def _say_where(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     folder = parquet.literal(config.layout.base.as_posix() + "/")
-    text = _text("lake_folder.sql").replace("{database}", config.layout.database.name)
-    connection.execute(text.replace("{folder}", folder))
+    connection.execute(_text("lake_folder.sql").replace("{folder}", folder))
 
 
 def _text(name: str) -> str:

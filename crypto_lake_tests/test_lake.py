@@ -73,10 +73,13 @@ def test_bars_are_not_cut_short_by_a_range_that_begins_within_one(here: Lake[pd.
     assert found["trade_count"].tolist() == [4, 4]
 
 
-def test_only_the_files_of_the_days_asked_for_are_opened(here: Lake[pd.DataFrame]) -> None:
-    here.config.layout.daily("binance", SYMBOL, DAY).write_bytes(b"PAR1 damaged beyond reading PAR1")
+@pytest.mark.parametrize("content", [b"PAR1 damaged beyond reading PAR1", b"cut short"])
+def test_only_the_files_of_the_days_asked_for_are_opened_and_none_of_them_is_left_out(
+    here: Lake[pd.DataFrame], content: bytes
+) -> None:
+    here.config.layout.daily("binance", SYMBOL, DAY).write_bytes(content)
     assert here.bars(SYMBOL, "1h", NEXT)["trade_count"].sum() == 24
-    with pytest.raises(LakeError, match="2025-10-20"):
+    with pytest.raises(LakeError, match=r"2025-10-20\.parquet: not a readable Parquet file"):
         here.bars(SYMBOL, "1h", DAY)
 
 
@@ -87,8 +90,8 @@ def test_every_interval_has_the_same_bars_as_its_view(here: Lake[pd.DataFrame], 
         pd.testing.assert_frame_equal(here.bars(SYMBOL, interval), expected)
 
 
-@pytest.mark.parametrize("interval", ["7m", "1w", "0s", "90", "25h", ""])
-def test_an_interval_that_divides_no_day_is_refused(here: Lake[pd.DataFrame], interval: str) -> None:
+@pytest.mark.parametrize("interval", ["7m", "1w", "0s", "90", "25h", "", 60, None])
+def test_an_interval_that_divides_no_day_is_refused(here: Lake[pd.DataFrame], interval: Any) -> None:  # noqa: ANN401
     with pytest.raises(ConfigError, match="divides a day"):
         here.bars(SYMBOL, interval)
 
@@ -98,8 +101,17 @@ def test_a_symbol_that_is_not_there_is_refused_with_those_that_are(here: Lake[pd
         here.bars("SOLUSD")
 
 
-@pytest.mark.parametrize(("start", "end"), [("20 October", None), ("2025-10-21", "2025-10-20")])
-def test_a_time_that_is_none_is_refused(here: Lake[pd.DataFrame], start: When, end: When) -> None:
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("20 October", None),
+        ("2025-10-21", "2025-10-20"),
+        (pd.NaT, None),
+        (5, None),
+        (datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))), None),
+    ],
+)
+def test_a_time_that_is_none_is_refused(here: Lake[pd.DataFrame], start: Any, end: When) -> None:  # noqa: ANN401
     with pytest.raises(ConfigError, match="2025-10-20"):
         here.bars(SYMBOL, "1m", start, end)
 
@@ -120,6 +132,8 @@ def test_a_question_in_sql_goes_over_all_views(here: Lake[pd.DataFrame]) -> None
     assert found["n"].tolist() == [48]
     with pytest.raises(LakeError, match="bars_2s"):
         here.sql("FROM bars_2s")
+    with pytest.raises(LakeError, match="expected a SELECT"):
+        here.sql("")
 
 
 def test_a_day_that_is_compacted_between_two_questions_is_found_again(

@@ -1,5 +1,6 @@
 """Questions in SQL: one or a shell of them, as a table, CSV, JSON or Parquet."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_a_mistake_in_a_question_is_said(lake: Config) -> None:
 def test_the_shell_answers_goes_on_after_a_mistake_and_ends_with_the_input(
     lake: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    typed = iter(["selec 1;", "SELECT 40", "+ 2 AS n;", ".views"])
+    typed = iter(["selec 1;", "SELECT 40", "+ 2 AS n;", ".views", "SELECT 'not ended' AS last"])
 
     def ask(_: str) -> str:
         try:
@@ -50,6 +51,7 @@ def test_the_shell_answers_goes_on_after_a_mistake_and_ends_with_the_input(
     assert "42" in said.out
     assert "bars_1m" in said.out
     assert "selec" in said.err
+    assert "not ended" in said.out
 
 
 @pytest.mark.parametrize(
@@ -115,3 +117,51 @@ def test_the_format_is_as_asked_or_as_the_file_is_named(
 def test_a_file_that_says_no_format_is_wrong_usage(asked: str | None, output: str) -> None:
     with pytest.raises(ConfigError, match=r"expected a name in \.csv"):
         query.format_of(asked, Path(output))
+
+
+def test_each_of_several_statements_is_answered_and_the_last_is_written(
+    lake: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query.show(query.connect(lake), lake, "SELECT 'first' AS a; SELECT 'second' AS b -- the end")
+    said = capsys.readouterr().out
+    assert "first" in said
+    assert "second" in said
+    query.write(lake, "CREATE TABLE last AS SELECT 7 AS n; FROM last", "csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text("utf-8") == "n\n7\n"
+
+
+def test_no_question_is_wrong_usage(lake: Config) -> None:
+    with pytest.raises(ConfigError, match="expected SQL"):
+        query.show(query.connect(lake), lake, " -- nothing")
+
+
+def test_a_name_in_a_question_is_never_a_variable_of_the_program(lake: Config, tmp_path: Path) -> None:
+    for name in ("path", "the_last_answer", "last"):
+        with pytest.raises(LakeError, match="does not exist"):
+            query.write(lake, f"FROM {name}", "csv", tmp_path / "out.csv")
+
+
+def test_an_answer_is_compressed_where_the_name_says_so(lake: Config, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv.gz"
+    assert query.format_of(None, path) == "csv"
+    query.write(lake, "SELECT 1 AS n", "csv", path)
+    assert gzip.decompress(path.read_bytes()) == b"n\n1\n"
+
+
+def test_what_is_no_file_is_not_replaced(lake: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a file"):
+        query.write(lake, TWO, "csv", tmp_path)
+
+
+def test_a_damaged_file_is_left_out_and_said(
+    duck: Duck, series: Series, capsys: pytest.CaptureFixture[str]
+) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    part = series.layout.part("binance", "SOLUSDT", DAY, 5)
+    for content in (part.read_bytes()[:-9], b"PAR1" + bytes(99) + b"PAR1"):
+        part.write_bytes(content)
+        query.show(query.connect(series.config), series.config, "SELECT count(*) AS n FROM bars_1s")
+        said = capsys.readouterr()
+        assert "82800" in said.out
+        assert said.err == f"warning: {part}: not a readable Parquet file; left out\n"

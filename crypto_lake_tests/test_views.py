@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from crypto_lake import bars, candles, daily, ticks, views
+from crypto_lake import bars, candles, config, daily, ticks, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.exchanges.base import Candle
@@ -116,6 +117,16 @@ def test_a_minute_is_observed_if_each_of_its_seconds_is_there_and_was(duck: Duck
     assert found == [(False,), (True,), (False,)]
 
 
+def test_a_minute_that_is_not_made_of_whole_bars_is_not_observed_whole(
+    duck: Duck, write_config: Callable[..., Path]
+) -> None:
+    lake = config.load(write_config(transformer={"resample_interval_sec": 40}))
+    land(lake, [trade(n, START + n * SECOND) for n in range(1, 400)])
+    bars.build_day(duck, Series(lake, "binance", SYMBOL), DAY, START + 12 * HOUR)
+    views.create(duck, lake)
+    assert duck.execute("FROM history_1m").fetchall() == []
+
+
 def test_the_database_file_opens_in_any_client(duck: Duck, series: Series) -> None:
     land(series.config, [trade(1, START + HOUR)])
     bars.build_day(duck, series, DAY, LATER)
@@ -158,15 +169,17 @@ def test_the_database_file_answers_from_another_folder_and_where_it_is_attached(
         ("D:\\Crypto Data é\\", "D:\\Crypto Data é\\"),
         ("\\\\nas\\lakes\\", "\\\\nas\\lakes\\"),
         ("", ""),
+        ("my_", None),
         ("/srv/what?/[1]*/", "/srv/what[?]/[[]1][*]/"),
     ],
 )
 def test_the_folder_is_that_of_the_open_database_on_every_system(
-    duck: Duck, lake: Config, folder: str, shown: str
+    duck: Duck, lake: Config, folder: str, shown: str | None
 ) -> None:
     views.create(duck, lake)
     duck.execute(f"SET temp_directory = '{folder}lake.duckdb.tmp'")
-    assert duck.execute("SELECT lake_folder()").fetchall() == [(shown,)]
+    expected = f"{lake.layout.base.as_posix()}/" if shown is None else shown
+    assert duck.execute("SELECT lake_folder()").fetchall() == [(expected,)]
 
 
 def test_older_clients_can_open_the_database_file(lake: Config) -> None:

@@ -31,7 +31,7 @@ IMAGES = Path(__file__).parent / "images"
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "a_day.py"
 _COLUMNS, _LINES = 132, 26
 _WINDOW: ViewportSize = {"width": 1280, "height": 860}
-_DAY_SEC = 1200
+_LONGEST_WAIT_SEC = 1200
 _QUESTION = (
     "SELECT window_start, close, round(vwap, 4) AS vwap, trade_count AS trades, source "
     "FROM history_1m WHERE symbol = 'SOLUSDT' ORDER BY window_start DESC LIMIT 5;"
@@ -93,7 +93,7 @@ def living(folder: Path, url: str) -> Iterator[Terminal]:
     port = url.rpartition(":")[2]
     up = Terminal("lake-up", folder, *_command("up", "--simulate", "--speed", "20", "--port", port))
     try:
-        until = time.monotonic() + _DAY_SEC
+        until = time.monotonic() + _LONGEST_WAIT_SEC
         while not (_succeeded(url, "validate") and _succeeded(url, "make_bars") >= 3):  # noqa: PLR2004 - bars to look at
             if time.monotonic() > until or not up.is_there():
                 sys.exit("no day was compacted and checked")
@@ -179,11 +179,12 @@ def pages(page: Page, path: Path) -> None:
 def notebook(page: Page, path: Path) -> None:
     """The example, run by marimo's own server, which loads nothing from elsewhere."""
     port = _port()
-    words = ("run", str(NOTEBOOK), "--headless", "--no-token", "--port", str(port), "--skip-update-check")
+    words = ("run", str(NOTEBOOK), "--headless", "--no-token", "--port", str(port))
     environment = os.environ | {configuration.ENVIRONMENT_VARIABLE: str(path)}
     with subprocess.Popen([sys.executable, "-m", "marimo", *words], env=environment) as server:
         try:
-            page.goto(f"http://127.0.0.1:{port}", timeout=120_000)
+            _await_answer(f"http://127.0.0.1:{port}")
+            page.goto(f"http://127.0.0.1:{port}")
             page.locator("img[src^='data:image/png']").first.wait_for(timeout=120_000)
             page.wait_for_timeout(5000)
             page.screenshot(path=IMAGES / "notebook.png", full_page=True)
@@ -191,15 +192,27 @@ def notebook(page: Page, path: Path) -> None:
             server.terminate()
 
 
+def _await_answer(url: str) -> None:
+    """Within a minute."""
+    for _ in range(60):
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=5).is_success:
+                return
+        time.sleep(1)
+    sys.exit(f"{url} does not answer")
+
+
 def shell(page: Page, path: Path, folder: Path) -> None:
     """The shell for questions."""
     asking = Terminal("lake-query", folder, *_command("query", "--config", str(path)))
-    time.sleep(5)
-    asking.type(".views", "Enter")
-    asking.type(_QUESTION, "Enter")
-    time.sleep(5)
-    asking.shoot(page, "query.png")
-    asking.type(".quit", "Enter")
+    try:
+        time.sleep(5)
+        asking.type(".views", "Enter")
+        asking.type(_QUESTION, "Enter")
+        time.sleep(5)
+        asking.shoot(page, "query.png")
+    finally:
+        asking.type(".quit", "Enter")
 
 
 def main() -> None:

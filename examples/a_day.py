@@ -81,7 +81,7 @@ def _(day, lake, symbol):
         "volume, quote asset": f"{bars['volume_quote'].sum():,.0f}",
     }
     mo.plain(pd.DataFrame({symbol: facts}))
-    return begin, end, within
+    return begin, end, step, within
 
 
 @app.cell(hide_code=True)
@@ -96,9 +96,9 @@ def _():
 
 
 @app.cell
-def _(begin, day, end, lake, symbol):
-    minutes = lake.bars(symbol, "1m", begin.floor("min"), end).set_index("window_start")
-    minute = timedelta(minutes=1)
+def _(begin, day, end, lake, step, symbol):
+    minute = timedelta(seconds=60 if 60 % step == 0 else step)
+    minutes = lake.bars(symbol, f"{minute.seconds}s", begin.floor(minute), end).set_index("window_start")
 
     def shade(axes):
         missed = [(start, minute) for start in minutes.index[~minutes["observed"]]]
@@ -116,7 +116,7 @@ def _(begin, day, end, lake, symbol):
     shade(prices)
     shade(volumes)
     traded
-    return minutes, shade
+    return minute, minutes, shade
 
 
 @app.cell(hide_code=True)
@@ -131,10 +131,10 @@ def _():
 
 
 @app.cell
-def _(minutes, shade, within):
+def _(minute, minutes, shade, within):
     quoted = within[within["observed"]].set_index("window_start")
     relative = quoted["spread"] / (quoted["bid"] + quoted["ask"]) * 2 * 10_000
-    spread = relative.resample("1min").mean().reindex(minutes.index)
+    spread = relative.resample(minute).mean().reindex(minutes.index)
     whole = minutes[minutes["observed"]]
     spreads, (by_time, by_trades) = plt.subplots(
         1, 2, figsize=(10, 3.5), layout="constrained", width_ratios=[2, 1]

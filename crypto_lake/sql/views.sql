@@ -24,7 +24,7 @@ SELECT
     arg_max(ask, s.window_start) AS ask,
     arg_max(ask_qty, s.window_start) AS ask_qty,
     arg_max(spread, s.window_start) AS spread,
-    bool_and(observed) AND count(*) = length // {step} AS observed,
+    bool_and(observed) AND count(*) * {step} = length AS observed,
     min(first_trade_id) AS first_trade_id,
     max(last_trade_id) AS last_trade_id
 FROM bars_1s AS s
