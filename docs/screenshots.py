@@ -31,6 +31,7 @@ IMAGES = Path(__file__).parent / "images"
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "a_day.py"
 _COLUMNS, _LINES = 132, 26
 _WINDOW: ViewportSize = {"width": 1280, "height": 860}
+_TALL: ViewportSize = {"width": 1280, "height": 1700}
 _LONGEST_WAIT_SEC = 1200
 _QUESTION = (
     "SELECT window_start, close, round(vwap, 4) AS vwap, trade_count AS trades, source "
@@ -171,9 +172,10 @@ def pages(page: Page, path: Path) -> None:
     day = max(layout.daily_days("binance", "SOLUSDT"))
     made = Path(_run(*_command("report", "--config", str(path))).strip())
     for file, image in ((made, "report.png"), (layout.validation_page(day), "validation.png")):
+        page.set_viewport_size(_TALL)
         page.goto(file.as_uri())
         page.wait_for_timeout(1500)
-        page.screenshot(path=IMAGES / image, full_page=image == "validation.png")
+        page.screenshot(path=IMAGES / image)
 
 
 def notebook(page: Page, path: Path) -> None:
@@ -184,10 +186,11 @@ def notebook(page: Page, path: Path) -> None:
     with subprocess.Popen([sys.executable, "-m", "marimo", *words], env=environment) as server:
         try:
             _await_answer(f"http://127.0.0.1:{port}")
+            page.set_viewport_size(_TALL)
             page.goto(f"http://127.0.0.1:{port}")
             page.locator("img[src^='data:image/png']").first.wait_for(timeout=120_000)
             page.wait_for_timeout(5000)
-            page.screenshot(path=IMAGES / "notebook.png", full_page=True)
+            page.screenshot(path=IMAGES / "notebook.png")
         finally:
             server.terminate()
 
