@@ -4,6 +4,7 @@ Which files a view reads is settled when it is made, by the one rule of `Layout.
 names them by their places in the lake's folder, which is asked for each time (`sql/lake_folder.sql`).
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.resources import files
@@ -60,12 +61,13 @@ def create(
     Raises:
         LakeError: the views cannot be made of the others.
     """
+    with contextlib.suppress(duckdb.Error):
+        left_out = _create(connection, config, chosen, thorough=thorough)
+        if all(path.exists() for path in left_out):
+            return left_out
+    # A compaction has removed a file since the folders were looked at, or one is damaged inside.
     try:
-        try:
-            return _create(connection, config, chosen, thorough=thorough)
-        except duckdb.Error:
-            # A compaction has removed a file since the folders were looked at, or one is damaged inside.
-            return _create(connection, config, chosen, thorough=True)
+        return _create(connection, config, chosen, thorough=True)
     except duckdb.Error as error:
         # What follows is the statement, which names every file.
         told = " ".join(str(error).partition("\n\nLINE ")[0].split())

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from crypto_lake import bars, candles, config, daily, ticks, views
+from crypto_lake import bars, candles, config, daily, parquet, ticks, views
 from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.exchanges.base import Candle
@@ -210,6 +210,23 @@ def test_history_is_live_where_a_minute_was_observed_whole_and_else_the_candle(
         (START + MINUTE_US, 5.0, "live"),
         (START + HOUR, 7.0, "backfill"),
     ]
+
+
+def test_a_file_that_goes_while_the_views_are_made_is_not_missed(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    looked = parquet.is_whole
+
+    def compacted_meanwhile(path: Path) -> bool:
+        daily.compact(duck, series, DAY, LATER)
+        return looked(path)
+
+    monkeypatch.setattr(parquet, "is_whole", compacted_meanwhile)
+    with parquet.connect() as other:
+        assert views.create(other, series.config) == []
+        assert other.execute("SELECT count(*) FROM bars_1s").fetchall() == [(86_400,)]
 
 
 def test_a_file_that_is_no_parquet_does_not_silence_the_others(duck: Duck, series: Series) -> None:
