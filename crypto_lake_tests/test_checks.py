@@ -287,6 +287,19 @@ def test_a_hole_between_two_days_is_told_by_its_ids(duck: Duck, series: Series) 
     assert holes(duck, series, [4], 1) == [(2, 3, 2)]
 
 
+def test_trades_before_midnight_whose_bars_are_yet_to_be_made_are_not_missing(
+    duck: Duck, series: Series
+) -> None:
+    yesterday = DAY - timedelta(days=1)
+    land(series.config, [trade(1, START - HOUR)], yesterday)
+    bars.build_day(duck, series, yesterday, LATER)
+    land(series.config, [trade(2, START - 60 * SECOND)], yesterday)
+    assert holes(duck, series, [4], 1) == []
+    bars.build_day(duck, series, yesterday, LATER)
+    verdict = run(checks.TRADE_IDS_CONTIGUOUS, duck, series, asset="raw_segments")
+    assert [row["first_id"] for row in verdict.rows[SYMBOL]] == [3]
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kept=st.sets(st.integers(1, 60), min_size=1),

@@ -5,15 +5,21 @@ read only for the seconds in which the bars show a hole, by `holes`, which the h
 asked of the journal.
 """
 
-from crypto_lake import holes, journal
+from datetime import timedelta
+
+from crypto_lake import bars, holes, journal
 from crypto_lake.bars import clipped
 from crypto_lake.catalog import Catalog
 from crypto_lake.checks.subject import Rows, Subject
-from crypto_lake.layout import DAY_US, SECOND_US, day_start_us, iso
+from crypto_lake.layout import DAY_US, SECOND_US, day_of, day_start_us, iso
 
 
 def missing_trades(subject: Subject) -> Rows:
-    """Every hole in the trade ids: `first_id` to `last_id` are missing, between `from` and `to`."""
+    """Every hole in the trade ids: `first_id` to `last_id` are missing, between `from` and `to`.
+
+    One that begins on an earlier day counts once that day's bars are in line with its raw files: until then they say of
+    the minutes before midnight what they say of any that nobody has looked at yet.
+    """
     if holes.is_pruned(subject.series, subject.day):
         return subject.query("trade_ids_contiguous", last_id_before=subject.trade_id_before())
     return [
@@ -25,7 +31,16 @@ def missing_trades(subject: Subject) -> Rows:
             "to": iso(hole.before_us),
         }
         for hole in holes.find(subject.connection, subject.series, subject.day, subject.now_us)
+        if hole.after_us >= day_start_us(subject.day) or _is_made(subject, hole.after_us)
     ]
+
+
+def _is_made(subject: Subject, instant: int) -> bool:
+    """Whether the bars from an instant to the end of the day before are in line with the raw files."""
+    days = {day_of(instant), subject.day - timedelta(days=1)}
+    return not any(
+        bars.is_stale(subject.connection, subject.series, day, subject.now_us) for day in sorted(days)
+    )
 
 
 def downtime(subject: Subject) -> Rows:
