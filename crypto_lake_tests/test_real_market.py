@@ -33,7 +33,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CAPTURES = [DATA / "capture" / f"btcusdt_{day}.gz" for day in ("20240808", "20240809")]
 DAYS = [date(2024, 8, 8), date(2024, 8, 9)]
 OVER = day_start_us(date(2024, 8, 11))
-SPEED = 60
+SPEED = 30
 LONGEST_SEC = 120
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real captures are not there: {DATA}")
