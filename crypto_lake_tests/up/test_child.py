@@ -99,7 +99,8 @@ def test_a_stopped_one_takes_everything_below_it_along(child_of: Callable[[str],
     assert guard.is_alive(group) or sys.platform == "win32"
     one.stop(threading.Event())
     assert (one.pid, one.state) == (None, "stopped")
-    assert not guard.is_alive(group)
+    # Killed; the system takes a moment to collect what had no parent any more.
+    until(lambda: not guard.is_alive(group))
 
 
 def test_one_that_does_not_listen_is_killed(
