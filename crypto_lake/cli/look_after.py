@@ -1,0 +1,44 @@
+"""Commands that tell whether all is well with a lake."""
+
+# ruff: noqa: PLC0415 - see the package
+
+from datetime import date, timedelta
+
+import click
+
+from crypto_lake.cli import options
+from crypto_lake.errors import LakeError
+
+
+@click.command()
+@options.config_option
+def status(config_file: str | None) -> None:
+    """Show how the collector is, what there is of each symbol, and how much disk is left."""
+    from crypto_lake import status as page
+
+    page.show(options.configured(config_file))
+
+
+@click.command()
+@options.config_option
+@options.days_options
+def validate(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Check the bars of a day or a range; of yesterday and today, if none is given."""
+    loaded = options.loaded(config_file, "validation")
+    from crypto_lake import runs
+
+    today = options.today(loaded)
+    asked = options.days(loaded, day, first, last) or [today - timedelta(days=1), today]
+    if failed := runs.report_verdicts(loaded, runs.validate(loaded, asked)):
+        raise LakeError(f"checks failed: {failed}")
+
+
+@click.command()
+@options.config_option
+def verify(config_file: str | None) -> None:
+    """Read every finished file (daily bars, ticks) against its checksum, and name each that is damaged."""
+    loaded = options.loaded(config_file, "validation")
+    from crypto_lake import runs
+
+    if damaged := runs.verify(loaded):
+        raise LakeError(f"files damaged, missing or without a checksum: {damaged}")

@@ -1,0 +1,65 @@
+"""Commands that make files of what was recorded, or fetch what a recording lacks: runs in the Dagster instance."""
+
+# ruff: noqa: PLC0415 - see the package
+
+from datetime import date, timedelta
+
+import click
+
+from crypto_lake.cli import options
+from crypto_lake.errors import LakeError
+
+
+@click.command()
+@options.config_option
+@options.days_options
+def transformer(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Make the bars of a day or a range; of today and of every day that changed, if none is given."""
+    loaded = options.loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    runs.report_days(loaded, runs.transform(loaded, options.days(loaded, day, first, last)))
+
+
+@click.command()
+@options.config_option
+@options.days_options
+def compact(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Make daily files and ticks of finished days; of all that lack one of them, if none is given."""
+    loaded = options.loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    runs.report_days(loaded, runs.compact(loaded, options.days(loaded, day, first, last)))
+
+
+@click.command()
+@options.config_option
+@options.days_options
+def heal(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
+    """Fetch the trades that are missing, by their ids; of every recorded day, if none is given."""
+    loaded = options.loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    if missing := runs.report_missing(loaded, runs.heal(loaded, options.days(loaded, day, first, last))):
+        raise LakeError(f"trades still missing: {missing}")
+
+
+@click.command()
+@options.config_option
+@options.days_options
+@click.option("--days", "count", type=click.IntRange(1, 3650), help="So many, to yesterday.  [default: 90]")
+def backfill(
+    config_file: str | None, day: date | None, first: date | None, last: date | None, count: int | None
+) -> None:
+    """Fetch the exchange's own 1-minute candles; finished days that are there already are not fetched again."""
+    if count and (day or first or last):
+        raise click.UsageError(
+            "--days counts back from yesterday; expected it without --date, --from and --to"
+        )
+    loaded = options.loaded(config_file, "transformer")
+    from crypto_lake import runs
+
+    today = options.today(loaded)
+    asked = [today - timedelta(days=n) for n in range(count or 90, 0, -1)]
+    days = options.days(loaded, day, first, last) or asked
+    runs.report_candles(loaded, days, runs.backfill(loaded, days))

@@ -1,0 +1,79 @@
+"""Commands that listen to an exchange, the real or the bundled one, until they are stopped or done."""
+
+# ruff: noqa: PLC0415 - see the package
+
+import os
+from pathlib import Path
+
+import click
+
+from crypto_lake import config as configuration
+from crypto_lake import logs
+from crypto_lake.cli import options
+
+
+@click.command()
+@options.config_option
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after so long."
+)
+@click.pass_context
+def collector(context: click.Context, config_file: str | None, duration: float | None) -> None:
+    """Listen to the exchange and land what it says, until Ctrl-C."""
+    from collector_daemon.__main__ import collect
+
+    context.exit(collect(Path(config_file) if config_file else None, duration))
+
+
+@click.command()
+@options.config_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where the web UI listens; it asks nobody who they are.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Its port.")
+@click.option("--simulate", is_flag=True, help="A lake in ./simulated-lake, fed by the bundled exchange.")
+@click.option(
+    "--speed", type=click.FloatRange(1, 100), help="With --simulate: so many times as fast.  [default: 1]"
+)
+def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: float | None) -> None:
+    """Run the collector and Dagster (its daemon and web UI) together, until Ctrl-C."""
+    if speed and not simulate:
+        raise click.UsageError("--speed is the bundled exchange's; expected it with --simulate")
+    if simulate and config_file:
+        raise click.UsageError("--simulate makes a lake of its own; expected it without --config")
+    from crypto_lake.up import simulation, supervisor
+
+    supervisor.free(host, port)
+    folder = Path.cwd() / simulation.FOLDER
+    path = supervisor.simulated(folder, speed) if simulate else configuration.find(config_file)
+    loaded = options.configured(str(path))
+    os.environ[configuration.ENVIRONMENT_VARIABLE] = str(path)
+    logs.start(loaded, "up")
+    wanted = supervisor.programs(loaded, path, host, port)
+    if simulate:
+        wanted.insert(0, simulation.exchange(loaded, folder))
+    supervisor.supervise(
+        loaded,
+        wanted,
+        [
+            f"The lake: {loaded.layout.base}",
+            f"Dagster's UI: http://{host}:{port} (bars appear within some minutes)",
+            f'Ask it: crypto-lake query --config "{path}" "FROM bars_1m ORDER BY window_start DESC LIMIT 5"',
+            "Ctrl-C stops everything, in order.",
+        ],
+    )
+
+
+@click.command()
+@click.option(
+    "--minutes", type=click.IntRange(1, 60), default=6, show_default=True, help="Market minutes to record."
+)
+@click.option("--serve", is_flag=True, help="Leave Dagster's UI open on what was made, until Ctrl-C.")
+def demo(minutes: int, *, serve: bool) -> None:
+    """Show the whole pipeline on this machine, without the internet, in a folder of its own."""
+    from crypto_lake import demo as story
+
+    story.tell(minutes, serve=serve)

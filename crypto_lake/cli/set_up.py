@@ -1,0 +1,96 @@
+"""Commands that are run once on a machine."""
+
+# ruff: noqa: PLC0415 - see the package
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from crypto_lake import config as configuration
+from crypto_lake import dagster_home
+from crypto_lake.cli import options
+
+if TYPE_CHECKING:
+    from crypto_lake.service.plan import Machine
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@click.group()
+def service() -> None:
+    """Start at boot: by Windows Task Scheduler, systemd or launchd."""
+
+
+def _scope_option(command: _F) -> _F:
+    return click.option(
+        "--user/--system",
+        "user",
+        default=True,
+        help="For you, when you log in (default), or for the machine, as an administrator.",
+    )(command)
+
+
+_up_option = click.option(
+    "--up",
+    is_flag=True,
+    help="One unit that runs `crypto-lake up`, instead of collector, transformer and a nightly run.",
+)
+
+
+def _machine(config_file: str | None, *, user: bool, up: bool) -> "Machine":
+    from crypto_lake.service import here
+
+    path, loaded = configuration.find(config_file), options.configured(config_file)
+    return here.machine(path, loaded.layout.base, dagster_home.history_folder(whole=up), system=not user)
+
+
+@service.command("print")
+@options.config_option
+@_scope_option
+@_up_option
+@click.option(
+    "--for", "system", type=click.Choice(["windows", "systemd", "launchd"]), help="Else this machine's."
+)
+@click.option("--file", "name", metavar="NAME", help="This file alone, byte for byte.")
+def print_units(
+    config_file: str | None, system: str | None, name: str | None, *, user: bool, up: bool
+) -> None:
+    """Print what `install` would write, each file below its path; nothing is touched."""
+    from crypto_lake.service import here, plan, printing
+
+    recipe = here.SYSTEMS[system or here.name()](
+        _machine(config_file, user=user, up=up), plan.TOGETHER if up else plan.APART
+    )
+    click.echo(printing.one(recipe, name) if name else printing.every(recipe), nl=False)
+
+
+@service.command()
+@options.config_option
+@_scope_option
+@_up_option
+def install(config_file: str | None, *, user: bool, up: bool) -> None:
+    """Start it now and at each boot; what an earlier install left is replaced."""
+    from crypto_lake.service import here, plan, setup
+
+    machine, recipe = _machine(config_file, user=user, up=up), here.SYSTEMS[here.name()]
+    wanted = recipe(machine, plan.TOGETHER if up else plan.APART)
+    setup.install(wanted, recipe(machine, plan.EVERY), machine)
+    for unit in wanted.units:
+        click.echo(f"installed: {unit.path}")
+    for hint in wanted.hints:
+        click.echo(hint)
+    click.echo(f"to remove it: crypto-lake service remove{'' if user else ' --system'}")
+
+
+@service.command()
+@_scope_option
+def remove(*, user: bool) -> None:
+    """Stop it and start it no more; the lake stays as it is."""
+    from crypto_lake.service import here, plan, setup
+
+    gone = setup.remove(here.SYSTEMS[here.name()](here.bare(system=not user), plan.EVERY))
+    for unit in gone:
+        click.echo(f"removed: {unit.path}")
+    if not gone:
+        click.echo("Nothing to remove: it is not installed.")
