@@ -6,8 +6,11 @@ from datetime import date, timedelta
 
 import click
 
+from crypto_lake import config as configuration
 from crypto_lake.cli import options
 from crypto_lake.errors import LakeError
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 @click.command()
@@ -42,3 +45,27 @@ def verify(config_file: str | None) -> None:
 
     if damaged := runs.verify(loaded):
         raise LakeError(f"files damaged, missing or without a checksum: {damaged}")
+
+
+@click.command()
+@options.config_option
+@click.option(
+    "--seconds",
+    type=click.FloatRange(5, 3600),
+    default=90,
+    show_default=True,
+    help="How long to record; from 90 on, a whole minute is always among it.",
+)
+def doctor(config_file: str | None, seconds: float) -> None:
+    """Look at this machine and this exchange, and hold a short recording against the exchange's own candles."""
+    from crypto_lake import doctor as examination
+
+    path, loaded = configuration.find(config_file), options.configured(config_file)
+    click.echo(f"The last part listens for {seconds:g} s; nothing is left behind.")
+    told = {"ok": 0, "warning": 0, "failed": 0}
+    for finding in examination.examine(loaded, path, seconds):
+        told[finding.outcome] += 1
+        click.secho(finding.line, fg=_COLOURS[finding.outcome])
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in told.items()))
+    if told["failed"]:
+        raise LakeError(f"the doctor found {told['failed']} that must be mended first")

@@ -86,6 +86,24 @@ class Usage(NamedTuple):
     weight: int
 
 
+class State(NamedTuple):
+    """What an exchange says of a symbol that it lists: its own `word`, and whether it `trades` at this moment."""
+
+    word: str
+    trades: bool
+
+
+class ServerTime(NamedTuple):
+    """The exchange's clock, µs UTC, and whether it was told `in_microseconds`.
+
+    `answered_by` names the exchange's place that answered; None where it does not say.
+    """
+
+    us: int
+    in_microseconds: bool
+    answered_by: str | None
+
+
 def holes(candles: Sequence[Candle], start_us: int, end_us: int) -> list[tuple[int, int]]:
     """The stretches of [start, end) that no 1-minute candle covers, in order; the candles are in order too."""
     edges = [start_us, *(edge for c in candles for edge in (c.open_time, c.open_time + MINUTE_US)), end_us]
@@ -115,6 +133,16 @@ class TradesClient(RestClient, Protocol):
         """
 
 
+class ProbedClient(RestClient, Protocol):
+    """One that can be asked how the exchange itself is, as `crypto-lake doctor` does."""
+
+    async def time(self) -> ServerTime:
+        """The exchange's clock."""
+
+    async def states(self, symbols: Sequence[str]) -> dict[str, State]:
+        """The state of those of the symbols that the exchange lists."""
+
+
 class BulkClient(RestClient, Protocol):
     """A client for many candles: how many minutes of them one request brings at most, and what was asked so far."""
 
@@ -125,5 +153,5 @@ class BulkClient(RestClient, Protocol):
         """What this client has asked so far."""
 
 
-class Client(TradesClient, BulkClient, Protocol):
+class Client(TradesClient, BulkClient, ProbedClient, Protocol):
     """All that one exchange's client can be asked."""

@@ -7,20 +7,30 @@ Endpoints and weights are those of binance-spot-api-docs, `rest-api.md` (2026-07
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
+
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges import base, binance_klines
-from crypto_lake.exchanges.base import Candle, Usage
+from crypto_lake.exchanges import base, binance_http, binance_klines
+from crypto_lake.exchanges.base import Candle, ServerTime, State, Usage
 from crypto_lake.exchanges.binance_http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance_trades import historical_trades
 from crypto_lake.segments import RawLine
 
+_TIME_WEIGHT = 1
 _INFO_WEIGHT = 20
 _KLINES_WEIGHT = 2
 _TRADES_WEIGHT = 25
 _PAGE = 1000
 _ASKED_AT_ONCE = 100
+_TRADING = "TRADING"
+# A time below this is in milliseconds: in microseconds it would lie in 1973.
+_FIRST_MICROSECONDS = 10**14
 # In eight years of an exchange's life there were 35 halts. An answer with more holes than this is not about halts.
 _MOST_HOLES = 50
+
+
+def _json_and_place(response: httpx.Response) -> tuple[Any, str | None]:
+    return binance_http.json(response), response.headers.get("X-Amz-Cf-Pop")
 
 
 class BinanceRest:
@@ -39,34 +49,51 @@ class BinanceRest:
         """What was asked so far."""
         return self._http.usage
 
+    async def time(self) -> ServerTime:
+        """By `time`. Cloudfront, through which the exchange is reached, names the place that answered in a header."""
+        told, place = await self._http.get("time", {}, _TIME_WEIGHT, _json_and_place)
+        match told:
+            case {"serverTime": int(number)} if number > 0:
+                in_microseconds = number >= _FIRST_MICROSECONDS
+                return ServerTime(number if in_microseconds else number * 1000, in_microseconds, place)
+        raise ExchangeError(f"{self._http.url}/time: expected a serverTime in the answer")
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
-        """By exchangeInfo, halted ones too: a halt ends, and its first trade is wanted.
+        """Those that `states` knows, halted ones too: a halt ends, and its first trade is wanted."""
+        return frozenset(await self.states(symbols))
+
+    async def states(self, symbols: Sequence[str]) -> dict[str, State]:
+        """By exchangeInfo.
 
         Only these symbols are asked for, since the whole answer is of many megabytes; a hundred at a time, since an
         address has its limits. One that is not listed spoils the question for all without being named; then each is
         asked for alone.
         """
         if len(symbols) > _ASKED_AT_ONCE:
-            rest = await self.listed(symbols[_ASKED_AT_ONCE:])
-            return rest | await self.listed(symbols[:_ASKED_AT_ONCE])
+            rest = await self.states(symbols[_ASKED_AT_ONCE:])
+            return await self.states(symbols[:_ASKED_AT_ONCE]) | rest
         names = "[" + ",".join(f'"{s}"' for s in symbols) + "]"
         try:
             info = await self._http.get("exchangeInfo", {"symbols": names}, _INFO_WEIGHT)
         except InvalidSymbolError:
             if len(symbols) == 1:
-                return frozenset()
-            return frozenset().union(*[await self.listed([symbol]) for symbol in symbols])
+                return {}
+            alone = [await self.states([symbol]) for symbol in symbols]
+            return {symbol: state for one in alone for symbol, state in one.items()}
         self._learn(info)
         try:
-            return frozenset(symbols) & {entry["symbol"] for entry in info["symbols"]}
-        except (KeyError, TypeError):
+            words = {entry["symbol"]: str(entry.get("status")) for entry in info["symbols"]}
+        except (AttributeError, KeyError, TypeError):
             raise ExchangeError(
                 f"{self._http.url}/exchangeInfo: expected a list of symbols in the answer"
             ) from None
+        return {
+            symbol: State(words[symbol], words[symbol] == _TRADING) for symbol in symbols if symbol in words
+        }
 
     def _learn(self, info: Any) -> None:  # noqa: ANN401 - it is JSON
         """Keep the weight a minute that the exchange allows an address, where its answer says so."""

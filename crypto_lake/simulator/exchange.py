@@ -125,7 +125,7 @@ class SimulatedExchange:
         if endpoint is None:
             return Response("<html><body>404 Not found</body></html>", _NOT_FOUND, headers, "text/html")
         is_us = request.headers.get("X-MBX-TIME-UNIT", "").upper() == "MICROSECOND"
-        unit_us = wire.MICROSECOND_US if is_us else wire.MILLISECOND_US
+        unit_us = wire.MICROSECOND_US if is_us and not self.faults.milliseconds else wire.MILLISECOND_US
         query = Query(request.query_params, unit_us, self.clock.now_us())
         try:
             return _json(_OK, await run_in_threadpool(endpoint.answer, self, query), headers)

@@ -42,6 +42,7 @@ class Faults:
     garbage_every: int | None = None  # after each nth event of a connection comes a frame that is not JSON
     lose_trades_every: int | None = None  # trades with an id divisible by n are not streamed; REST has them
     rest_error_every: int | None = None  # each nth REST request fails with HTTP 500
+    milliseconds: bool = False  # times come in milliseconds, whatever was asked for
     archive_checksum_wrong: bool = False  # no checksum of the archive fits its file
     halted: tuple[
         tuple[int, int], ...

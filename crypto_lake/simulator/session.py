@@ -125,7 +125,8 @@ class Session:
         stream = f"{symbol.lower()}@{'trade' if isinstance(event, Trade) else 'bookTicker'}"
         if self._is_stalled or stream not in self._subscriptions.streams:
             return
-        frame = wire.payload(symbol, event, self._unit_us)
+        unit_us = wire.MILLISECOND_US if self._faults.milliseconds else self._unit_us
+        frame = wire.payload(symbol, event, unit_us)
         if self._subscriptions.combined:
             frame = wire.wrapped(stream, frame)
         for text in self._mangler.frames(self._faults, event, frame):
