@@ -7,7 +7,7 @@ import pytest
 
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import limiter
-from crypto_lake.exchanges.base import Usage
+from crypto_lake.exchanges.base import ServerTime, State, Usage
 from crypto_lake.exchanges.binance_rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.exchanges.rest_script import START_US, Exchange, Paged, klines, row, says
@@ -153,3 +153,30 @@ def test_what_was_asked_is_counted_with_its_weight() -> None:
         return client.usage
 
     assert Paged(range(2500)).ask(ask) == Usage(requests=3, weight=6)
+
+
+@pytest.mark.parametrize(("told_time", "is_us"), [(START_US, True), (START_US // 1000, False)])
+def test_the_exchanges_clock_is_told_in_microseconds_whatever_unit_it_uses(
+    told_time: int, is_us: bool
+) -> None:
+    found = Exchange(says({"serverTime": told_time})).ask(BinanceRest.time)
+    assert found == ServerTime(START_US, is_us, None)
+
+
+def test_the_place_that_answered_is_told_where_the_exchange_names_it() -> None:
+    answer = httpx.Response(200, headers={"X-Amz-Cf-Pop": "FRA56-P3"}, json={"serverTime": START_US})
+    assert Exchange(answer).ask(BinanceRest.time).answered_by == "FRA56-P3"
+
+
+@pytest.mark.parametrize("body", [{}, [], None, {"serverTime": "now"}, {"serverTime": -1}])
+def test_an_answer_without_a_time_is_refused(body: object) -> None:
+    with pytest.raises(ExchangeError, match="/time: expected a serverTime"):
+        Exchange(says(body)).ask(BinanceRest.time)
+
+
+def test_a_listed_symbol_has_the_state_that_the_exchange_says() -> None:
+    symbols = [{"symbol": "SOLUSDT", "status": "TRADING"}, {"symbol": "ADAUSDT", "status": "BREAK"}]
+    found = Exchange(says({"symbols": symbols})).ask(
+        lambda client: client.states(["SOLUSDT", "ADAUSDT", "SUIUSDT"])
+    )
+    assert found == {"SOLUSDT": State("TRADING", trades=True), "ADAUSDT": State("BREAK", trades=False)}

@@ -1,6 +1,7 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -174,3 +175,12 @@ def test_a_fault_that_cannot_be_meant_is_named_in_one_line(word: str) -> None:
     with pytest.raises(ValueError, match=word.partition("=")[0]) as refused:
         parse_faults([word])
     assert "\n" not in str(refused.value)
+
+
+def test_times_come_in_milliseconds_whatever_was_asked_for(
+    exchange: SimulatedExchange, address: Address
+) -> None:
+    exchange.faults = Faults(milliseconds=True)
+    headers = {"X-MBX-TIME-UNIT": "MICROSECOND"}
+    told = httpx.get(f"{address.rest_url}/time", headers=headers).json()["serverTime"]
+    assert len(str(told)) == 13
