@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crypto_lake.dagster_home import project_root, settings_of_a_home
+from crypto_lake import starter
 
 _SETTLE_SEC = 60
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -31,17 +31,21 @@ exchanges:
 @contextmanager
 def dagster_dev(folder: Path) -> Iterator[int]:
     """A `dagster dev` with a home and a lake of its own; its process id."""
-    (folder / "dagster.yaml").write_text(settings_of_a_home(), encoding="utf-8")
     (folder / "config.yml").write_text(_CONFIG, encoding="utf-8")
+    starter.furnish(folder)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
-    own = {"DAGSTER_HOME": str(folder), "CRYPTO_LAKE_CONFIG": str(folder / "config.yml")}
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"DAGSTER_HOME", "CRYPTO_LAKE_CONFIG"}
+    }
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
             [sys.executable, "-m", "dagster", "dev", "--port", port],
-            cwd=project_root(),
-            env=os.environ | own,
+            cwd=folder,
+            env=others,
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -214,7 +214,7 @@ def find(explicit: str | Path | None = None) -> Path:
     if not found:
         raise ConfigError(
             f"{path}: no such configuration file; expected one there, or name one with --config or "
-            f"${ENVIRONMENT_VARIABLE}"
+            f"${ENVIRONMENT_VARIABLE}; `crypto-lake init` makes one"
         )
     return path
 

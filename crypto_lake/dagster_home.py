@@ -1,42 +1,29 @@
-"""Where Dagster's instance is described, for those who start Dagster and do not want to import it."""
+"""Where Dagster's instance lies and how it is set, for those who start Dagster and do not want to import it.
+
+`$DAGSTER_HOME` if that is set, else the folder of `config.yml`, wherever a command is typed: the instance that a
+`dagster dev` started in that folder uses.
+"""
 
 import os
 from pathlib import Path
 
 import yaml
 
+from crypto_lake import config as configuration
+from crypto_lake import starter
 from crypto_lake.errors import ConfigError
 
 # The settings that say where an instance lies.
 _PLACES = {"storage", "local_artifact_storage", "compute_logs"}
-
-
-def project_root() -> Path:
-    """The folder of `dagster.yaml`: the checkout that this package was installed from.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    root = Path(__file__).resolve().parent.parent
-    if not (root / "dagster.yaml").is_file():
-        raise ConfigError(
-            f"{root}: no dagster.yaml; expected the project's checkout there, or set $DAGSTER_HOME"
-        )
-    return root
-
-
-def settings_of_a_home() -> str:
-    """What the `dagster.yaml` of a `$DAGSTER_HOME` should hold: the root's, without its places, which are that folder.
-
-    Raises:
-        ConfigError: the root has none.
-    """
-    settings = yaml.safe_load((project_root() / "dagster.yaml").read_text(encoding="utf-8"))
-    return yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
+# Where those of a folder that `crypto-lake init` made say that it lies.
+_HISTORY = ".dagster"
+_HEADING = (
+    "# Put here by crypto-lake, because there was none. History is kept in this folder. Yours to edit.\n"
+)
 
 
 def home() -> Path | None:
-    """`$DAGSTER_HOME`; None where it is not set, and the root's `dagster.yaml` is the one that counts.
+    """Return `$DAGSTER_HOME`; None if it is not set.
 
     Raises:
         ConfigError: it is not the absolute path of a folder.
@@ -47,10 +34,34 @@ def home() -> Path | None:
     return Path(told) if told else None
 
 
-def history_folder(*, whole: bool = False) -> Path:
-    """Where the instance keeps what it remembers; `whole`, where `dagster dev` has its sockets as well.
+def furnished(config_file: Path | None = None) -> Path:
+    """Return the folder of the instance, which holds a `dagster.yaml` from here on.
+
+    Without one Dagster would send telemetry, run ten runs at once, limit nothing, and (`dagster dev` in a folder that
+    is no `$DAGSTER_HOME`) forget everything at its end.
 
     Raises:
-        ConfigError: there is no such instance.
+        ConfigError: there is no such folder, or it cannot be one.
+        LakeError: it has no `dagster.yaml`, and none can be written there.
     """
-    return home() or (project_root() if whole else project_root() / ".dagster")
+    told = home()
+    where = told or configuration.find(config_file).parent
+    starter.check(where)
+    starter.put(where / starter.DAGSTER, _settings_of_a_home() if told else starter.text(starter.DAGSTER))
+    return where
+
+
+def _settings_of_a_home() -> str:
+    """Our settings without their places: a `$DAGSTER_HOME` is the place."""
+    settings = yaml.safe_load(starter.text(starter.DAGSTER))
+    return _HEADING + yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
+
+
+def written_to(config_file: Path, *, whole: bool) -> Path:
+    """Return the folder that the instance writes to; `whole`, with the sockets that `dagster dev` has beside it.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    beside = config_file.parent
+    return home() or (beside if whole else beside / _HISTORY)

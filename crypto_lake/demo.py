@@ -24,7 +24,6 @@ from collector_daemon.daemon import run
 from crypto_lake import config as configuration
 from crypto_lake import logs, query, runs
 from crypto_lake.config import Config
-from crypto_lake.dagster_home import settings_of_a_home
 from crypto_lake.defs.launch import Verdict
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, day_start_us
@@ -104,7 +103,6 @@ def _make_folder(folder: Path, ws_url: str, rest_url: str) -> Config:
         home.mkdir(parents=True)
     except OSError as error:
         raise LakeError(f"{folder}: cannot be made: {error}") from None
-    (home / "dagster.yaml").write_text(settings_of_a_home(), encoding="utf-8")
     path = folder / "config.yml"
     text = _CONFIG.format(symbols=", ".join(SYMBOLS), rest_url=rest_url, wss_url=ws_url)
     path.write_text(text, encoding="utf-8")
@@ -177,7 +175,7 @@ def _summary(console: Console, config: Config, folder: Path, verdicts: list[Verd
         ("ask it", f'crypto-lake query --config "{config_file}" "FROM bars_1s LIMIT 5"'),
         ("its state", f'crypto-lake status --config "{config_file}"'),
         ("the UI", "crypto-lake demo --serve  (this again, with Dagster's UI left open)"),
-        ("the real exchange", "edit config.yml, then: crypto-lake collector"),
+        ("the real exchange", "crypto-lake init my-lake, and in that folder: crypto-lake up"),
     ):
         console.print(f"  {what + ':':<20}{command}", highlight=False, soft_wrap=True)
     return failed + int(compared != equal or not compared)

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from crypto_lake.config import Config
-from crypto_lake.dagster_home import settings_of_a_home
 from crypto_lake.defs import commands
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
@@ -71,7 +70,6 @@ def test_a_transformer_that_was_killed_does_not_keep_the_next_one_waiting(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "dagster.yaml").write_text(settings_of_a_home(), encoding="utf-8")
     days = [DAY + timedelta(days=n) for n in range(10)]
     for n, day in enumerate(days):
         land(lake, [trade(n + 1, START + (24 * n + 1) * HOUR)], day)

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from crypto_lake import config
-from crypto_lake.dagster_home import project_root
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import SimulatedExchange, running
 from crypto_lake.simulator.market import SyntheticMarket
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 
+ROOT = Path(__file__).resolve().parent.parent
 START_SEC = 90
 RUN_SEC = 120
 _LAUNCH = """mutation($job: String!, $day: String!) { launchRun(executionParams: {
@@ -39,14 +39,14 @@ def dagster_dev(tmp_path: Path, write_config: Callable[..., Path]) -> Iterator[A
     home = tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_bytes(
-        (project_root() / "dagster.yaml").read_bytes().replace(b".dagster", bytes(home))
+        (ROOT / "dagster.yaml").read_bytes().replace(b".dagster", bytes(home))
     )
     with running(SimulatedExchange(SyntheticMarket(1, ["SOLUSDT"]), MarketClock())) as address:
         addresses = {"rest_url": address.rest_url, "wss_url": address.ws_url}
         path = write_config(exchanges=[{"name": "binance", "symbols": ["SOLUSDT"], **addresses}])
         with processes.started(
             *("dagster", "dev", "--port", str(port)),
-            cwd=project_root(),
+            cwd=ROOT,
             log=tmp_path / "dagster.log",
             DAGSTER_HOME=str(home),
             CRYPTO_LAKE_CONFIG=str(path),

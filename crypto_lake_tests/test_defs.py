@@ -20,6 +20,7 @@ from crypto_lake.layout import DAY_US, day_of
 from crypto_lake.schema import BAR, RAW_LINE, names
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
 
+ROOT = Path(__file__).resolve().parent.parent
 TOMORROW = DAY + timedelta(days=1)
 
 
@@ -223,13 +224,14 @@ def test_what_a_step_raises_reaches_the_command_as_it_is(home: Path, lake: Confi
 
 def test_the_projects_own_instance_keeps_its_history_under_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(ROOT / "config.yml"))
     before = Path.cwd()
     with launch.instance() as found:
         storage = found.get_ref().run_storage_data
     assert storage
     assert storage.config_dict["base_dir"].startswith(".dagster/storage")
     assert Path.cwd() == before
-    assert (dagster_home.project_root() / "workspace.yaml").is_file()
+    assert (ROOT / "workspace.yaml").is_file()
 
 
 def test_the_lake_resource_reads_the_configuration_each_time(write_config: Callable[..., Path]) -> None:
@@ -243,13 +245,14 @@ def test_the_lake_resource_reads_the_configuration_each_time(write_config: Calla
 def test_a_home_of_its_own_has_the_projects_settings_and_lies_in_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "dagster.yaml").write_text(dagster_home.settings_of_a_home(), encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    assert dagster_home.furnished() == tmp_path
     with dg.DagsterInstance.get() as found:
         assert found.root_directory == str(tmp_path)
         assert found.run_monitoring_max_runtime_seconds > 0
         assert (found.run_retries_enabled, found.run_retries_retry_on_asset_or_op_failure) == (True, False)
         assert not found.telemetry_enabled
+        assert found.get_concurrency_config().pool_config.default_pool_limit == 1
 
 
 def test_a_days_bars_are_described_by_pictures_numbers_files_and_columns(

@@ -15,7 +15,7 @@ _COMMANDS = (
     *(make.transformer, make.compact, make.heal, make.backfill),
     *(look_after.status, look_after.validate, look_after.verify, look_after.doctor),
     *(ask.query, ask.report),
-    *(set_up.service,),
+    *(set_up.init, set_up.service),
 )
 
 

@@ -2,7 +2,10 @@
 
 # ruff: noqa: PLC0415 - see the package
 
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +18,30 @@ if TYPE_CHECKING:
     from crypto_lake.service.plan import Machine
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Make FOLDER (default: this one) one from which everything works; nothing in it is overwritten."""
+    from crypto_lake import starter
+
+    for path, new in starter.furnish(folder.absolute()):
+        click.echo(f"{'made' if new else 'there already, left as it is'}: {path}")
+    click.echo(f"Next: look at config.yml, then: cd {_quoted(folder.absolute())}, and there: crypto-lake up")
+    click.echo(f"It starts the collector and Dagster; Dagster alone, there: {_dagster()} dev")
+
+
+def _dagster() -> str:
+    """Return what starts this installation's Dagster: a tool of pipx or uv has it off the search path."""
+    found = shutil.which("dagster")
+    if found and Path(found).resolve().parent == Path(sys.argv[0]).resolve().parent:
+        return "dagster"
+    return f"{_quoted(sys.executable)} -m dagster"
+
+
+def _quoted(path: Path | str) -> str:
+    return f'"{path}"' if " " in str(path) else str(path)
 
 
 @click.group()
@@ -42,7 +69,7 @@ def _machine(config_file: str | None, *, user: bool, up: bool) -> "Machine":
     from crypto_lake.service import here
 
     path, loaded = configuration.find(config_file), options.configured(config_file)
-    return here.machine(path, loaded.layout.base, dagster_home.history_folder(whole=up), system=not user)
+    return here.machine(path, loaded.layout.base, dagster_home.written_to(path, whole=up), system=not user)
 
 
 @service.command("print")
@@ -76,6 +103,9 @@ def install(config_file: str | None, *, user: bool, up: bool) -> None:
     machine, recipe = _machine(config_file, user=user, up=up), here.SYSTEMS[here.name()]
     wanted = recipe(machine, plan.TOGETHER if up else plan.APART)
     setup.install(wanted, recipe(machine, plan.EVERY), machine)
+    # Jobs that may write to the lake and Dagster's history alone cannot do this themselves. Not before: an install that
+    # is refused leaves nothing.
+    dagster_home.furnished(Path(machine.config))
     for unit in wanted.units:
         click.echo(f"installed: {unit.path}")
     for hint in wanted.hints:

@@ -37,18 +37,16 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @contextlib.contextmanager
 def instance() -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance: `$DAGSTER_HOME` if set, else the one that the root's `dagster.yaml` describes.
-
-    Its paths are relative to the root, as they are for a `dagster dev` started there: hence the change of folder.
+    """The Dagster instance: in `$DAGSTER_HOME` if set, else in the folder of `config.yml`.
 
     Raises:
         ConfigError: there is no such folder.
+        LakeError: it lacks a `dagster.yaml`, and none can be written there.
     """
-    home = dagster_home.home()
-    folder = home or dagster_home.project_root()
-    where = contextlib.nullcontext() if home else contextlib.chdir(folder)
+    folder = dagster_home.furnished()
     with (
-        where,
+        # A `dagster dev` started there takes the paths in its `dagster.yaml` as relative to it.
+        contextlib.chdir(folder),
         dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE)) as found,
     ):
         yield found

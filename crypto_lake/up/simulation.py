@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from crypto_lake import config as configuration
 from crypto_lake.config import Config
-from crypto_lake.dagster_home import settings_of_a_home
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.up.child import Program
 
@@ -45,7 +44,6 @@ def prepare(folder: Path, speed: float | None) -> Path:
     path = folder / configuration.DEFAULT_FILE
     try:
         (folder / "dagster").mkdir(parents=True, exist_ok=True)
-        (folder / "dagster" / "dagster.yaml").write_text(settings_of_a_home(), encoding="utf-8")
         if not path.exists():
             path.write_text(_text(speed or 1.0), encoding="utf-8")
     except OSError as error:

@@ -12,7 +12,7 @@ from loguru import logger
 from rich.console import Console
 
 from crypto_lake import config as configuration
-from crypto_lake import dagster_home
+from crypto_lake import dagster_home, starter
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.up import simulation, watch
@@ -26,13 +26,17 @@ _FEW_POOLS = {"MALLOC_ARENA_MAX": "2"}
 
 
 def programs(config: Config, config_file: Path, host: str, port: int) -> list[Program]:
-    """The collector, and Dagster: its daemon and its web UI."""
+    """Return the collector, and Dagster: its daemon and its web UI.
+
+    Raises:
+        ConfigError: there is no folder for Dagster's instance.
+        LakeError: its settings cannot be written.
+    """
     own = {configuration.ENVIRONMENT_VARIABLE: str(config_file)}
-    home = dagster_home.home()
-    # In the root `workspace.yaml` says the same.
-    module = ("-m", "crypto_lake.definitions") if home else ()
+    folder = dagster_home.furnished(config_file)
+    # Where there is one, it says the same, and may say more.
+    module = () if (folder / starter.WORKSPACE).is_file() else ("-m", "crypto_lake.definitions")
     dagster = ("-m", "dagster", "dev", "--host", host, "--port", str(port), *module)
-    folder = home or dagster_home.project_root()
     return [
         Program(
             "collector",

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from crypto_lake import dagster_home
 from crypto_lake.errors import ConfigError
 from crypto_lake.service import here
 from crypto_lake_tests import processes
@@ -86,8 +85,9 @@ def test_the_machine_s_service_may_write_where_dagster_does(
     done = processes.run(
         "crypto_lake", "service", "print", "--for", "systemd", "--system", *words, cwd=tmp_path
     )
-    assert f'ReadWritePaths="{dagster_home.project_root() / wanted}"' in done.stdout.splitlines()
+    assert f'ReadWritePaths="{tmp_path / wanted}"' in done.stdout.splitlines()
     assert f'ReadWritePaths="{tmp_path / "lake"}"' in done.stdout.splitlines()
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
 
 
 def test_a_file_that_would_not_be_written_is_exit_code_2(
@@ -134,6 +134,8 @@ def test_installed_replaced_and_removed_each_told_line_by_line(
     code, out, _ = service(tmp_path, "install")
     first, told = present(), [line for line in out.splitlines() if line.startswith("installed: ")]
     assert (code, sorted(Path(line).name for line in told)) == (0, first)
+    # The jobs may not be allowed to put it there themselves.
+    assert (tmp_path / "home" / "dagster.yaml").is_file()
     assert "to look at it: " in out
     assert out.endswith("to remove it: crypto-lake service remove\n")
     assert service(tmp_path, "install", "--up")[0] == 0
