@@ -48,7 +48,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 @pytest.fixture(scope="module")
 def project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_the_wheel_says_what_it_is(metadata: Message, project: dict[str, Any]) -
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert "binance" in metadata["Keywords"].split(",")
     assert {"Typing :: Typed", "Programming Language :: Python :: 3.13"} <= set(
-        metadata.get_all("Classifier")
+        metadata.get_all("Classifier", [])
     )
 
 
