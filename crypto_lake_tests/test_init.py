@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +214,37 @@ def test_a_folder_in_which_dagster_would_not_find_its_settings_is_no_home(
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     with dg.DagsterInstance.get() as found:
         assert found.telemetry_enabled
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (b"telemetry: {enabled: [}", "not valid YAML: "),
+        (b"\xff\xfe", "not valid YAML: "),
+        (b"telemetri: {enabled: false}", 'unexpected config entry "telemetri" at the root'),
+        (b"storage: {sqlite: {base_dir: config.yml/storage}}", "cannot be used: "),
+    ],
+)
+def test_settings_that_dagster_does_not_take_are_one_line(
+    lake: config.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: bytes, said: str
+) -> None:
+    (tmp_path / "dagster.yaml").write_bytes(settings)
+    with pytest.raises(ConfigError, match="^" + re.escape(f"{tmp_path / 'dagster.yaml'}: ")) as refused:
+        make_bars(lake, monkeypatch)
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_home_elsewhere_is_told_of_and_gets_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    done = crypto_lake("init", "lake", cwd=tmp_path, DAGSTER_HOME=str(tmp_path / "home"))
+    assert (done.returncode, names(tmp_path / "home")) == (0, ["dagster.yaml"])
+    assert f"$DAGSTER_HOME is set: Dagster's history lies in {tmp_path / 'home'}" in done.stdout
+
+
+def test_a_home_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    done = crypto_lake("init", "lake", cwd=tmp_path, DAGSTER_HOME=str(tmp_path / "nowhere"))
+    assert (done.returncode, len(done.stderr.splitlines()), names(tmp_path)) == (2, 1, [])
 
 
 @pytest.mark.parametrize("made_by", ["init", "hand"])

@@ -26,8 +26,12 @@ def init(folder: Path) -> None:
     """Make FOLDER (default: this one) one from which everything works; nothing in it is overwritten."""
     from crypto_lake import starter
 
+    home = dagster_home.home()
     for path, new in starter.furnish(folder.absolute()):
         click.echo(f"{'made' if new else 'there already, left as it is'}: {path}")
+    if home:
+        dagster_home.furnished()
+        click.echo(f"$DAGSTER_HOME is set: Dagster's history lies in {home}, and not in this folder")
     click.echo(f"Next: look at config.yml, then: cd {_quoted(folder.absolute())}, and there: crypto-lake up")
     click.echo(f"It starts the collector and Dagster; Dagster alone, there: {_dagster()} dev")
 

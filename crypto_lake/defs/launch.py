@@ -5,21 +5,24 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
 import duckdb
+import yaml
 from dagster._core.errors import (
     DagsterAssetCheckFailedError,
     DagsterExecutionInterruptedError,
+    DagsterInvalidConfigError,
 )
 from dagster._core.instance import InstanceRef
 
-from crypto_lake import dagster_home
+from crypto_lake import dagster_home, starter
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
-from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError, LeftAloneError
+from crypto_lake.errors import ConfigError, ExchangeError, LakeBusyError, LakeError, LeftAloneError
 
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
 _WAITED_FOR = {BY_COMMAND: "true", "dagster/max_runtime": str(2 * 86_400), "dagster/max_retries": "0"}
@@ -40,16 +43,30 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """The Dagster instance: in `$DAGSTER_HOME` if set, else in the folder of `config.yml`.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: there is no such folder, or its `dagster.yaml` is none that Dagster takes.
         LakeError: it lacks a `dagster.yaml`, and none can be written there.
     """
     folder = dagster_home.furnished()
     with (
         # A `dagster dev` started there takes the paths in its `dagster.yaml` as relative to it.
         contextlib.chdir(folder),
-        dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE)) as found,
+        _described_in(folder) as found,
     ):
         yield found
+
+
+def _described_in(folder: Path) -> dg.DagsterInstance:
+    settings = folder / starter.DAGSTER
+    try:
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE))
+    except DagsterInvalidConfigError as error:
+        # The sentence goes on with all keys that Dagster knows.
+        mistake = str(error.error_messages[0]).partition(" Expected: ")[0]
+        raise ConfigError(f"{settings}: {mistake}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{settings}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(f"{settings}: what it says cannot be used: {error}") from None
 
 
 @contextlib.contextmanager
