@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from crypto_lake.errors import ConfigError
 from crypto_lake.layout import Layout
+from crypto_lake.showing import address
 
 ENVIRONMENT_VARIABLE = "CRYPTO_LAKE_CONFIG"
 DEFAULT_FILE = "config.yml"
@@ -316,7 +317,9 @@ def _address(url: str, where: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError(f"{where}: {url!r} is not an address; expected scheme://host:port/path")
+        raise ConfigError(
+            f"{where}: {address(url)!r} is not an address; expected one such as https://host:9443/path"
+        )
 
 
 def _expand(base_path: str, config_file: Path) -> Path:

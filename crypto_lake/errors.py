@@ -4,11 +4,22 @@ Every error that a person may meet derives from `LakeError`; its text is that li
 a traceback and leave with its `exit_code`: 1 for work that failed, 2 for wrong usage or configuration.
 """
 
+from crypto_lake.showing import printable
+
+# Long enough for the names of a few thousand symbols.
+_LONGEST = 20_000
+
 
 class LakeError(Exception):
-    """The work could not be done; the text says what, where, and what was expected."""
+    """The work could not be done; the text says what, where, and what was expected.
+
+    It often quotes what came from outside, and goes to terminals, logs, the journal and pages: so it is made printable.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text, _LONGEST, lines=True))
 
 
 class ConfigError(LakeError):
@@ -26,7 +37,10 @@ class RawDataError(LakeError):
 
 
 class ExchangeError(LakeError):
-    """The exchange could not be reached, or answered with something that cannot be used."""
+    """The exchange could not be reached, or answered with something that cannot be used. One line, whatever it said."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class LeftAloneError(ExchangeError):

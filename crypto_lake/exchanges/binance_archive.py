@@ -7,7 +7,9 @@ its rows stand up to the same look as those of REST; what it lacks, REST is aske
 import csv
 import hashlib
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +26,20 @@ _MILLISECOND_DIGITS, _MICROSECOND_DIGITS = 13, 16
 _OPEN, _CLOSE, _COUNT = 0, 6, 8
 # Halts leave a few holes; a file with more than these is taken for none.
 _MOST_HOLES = 50
+# A day of klines has 200 kB; a zip that promises as much may unpack to terabytes.
+_MOST_BYTES = 4 << 20
+# What `zipfile` and `csv` raise for bytes that are not theirs. RuntimeError: encrypted, or made for a newer unzip.
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    csv.Error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    IndexError,
+    RuntimeError,
+)
 
 
 class BinanceArchive:
@@ -65,8 +81,8 @@ class BinanceArchive:
         """The candles of the archive's file of a day; none, and a line in the log, where there is no good one."""
         path = f"data/spot/daily/klines/{symbol}/1m/{symbol}-1m-{day_of(start_us)}.zip"
         try:
-            checksum = await self._http.get(f"{path}.CHECKSUM", {}, 0, lambda response: response.text)
-            content = await self._http.get(path, {}, 0, lambda response: response.content)
+            checksum = await self._http.get(f"{path}.CHECKSUM", {}, 0, lambda answer: answer.text)
+            content = await self._http.get(path, {}, 0, lambda answer: answer.body)
             rows = _rows(_proved(content, checksum))
             return binance_klines.candles(rows, symbol, start_us, start_us + DAY_US)
         except LeftAloneError:
@@ -88,10 +104,16 @@ def _rows(content: bytes) -> list[list[Any]]:
     """The rows of the one CSV file in a zip, as REST would have sent them."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            (name,) = archive.namelist()
-            text = archive.read(name).decode("ascii")
-        return [_row(row) for row in csv.reader(text.splitlines())]
-    except (zipfile.BadZipFile, ValueError, IndexError) as error:
+            (entry,) = archive.infolist()
+            # The others may ask for gigabytes of memory before the first byte is there.
+            if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise ValueError(f"compressed by method {entry.compress_type}")
+            with archive.open(entry) as file:
+                unpacked = file.read(_MOST_BYTES + 1)
+        if len(unpacked) > _MOST_BYTES:
+            raise ValueError(f"longer than {_MOST_BYTES:,} bytes once unpacked")
+        return [_row(row) for row in csv.reader(unpacked.decode("ascii").splitlines())]
+    except _DAMAGES as error:
         raise ExchangeError(f"not a zip of one file of klines: {error}") from None
 
 

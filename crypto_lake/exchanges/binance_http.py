@@ -6,28 +6,43 @@ is tried again.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
 import msgspec
+from loguru import logger
 
+from crypto_lake import web
 from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Usage
 from crypto_lake.exchanges.limiter import Limiter
+from crypto_lake.showing import address, printable
+from crypto_lake.web import Answer
 
 _TRIES = 5
 _FIRST_WAIT_SEC = 0.5
 _LONGEST_OBEYED_SEC = 300
 _UNSAID_SEC = 60
+# A wish to be left alone, or a counter, beyond this is no number that an exchange has.
+_ABSURD = 1_000_000_000
+# A read, and a whole answer: a thousand trades are 150 kB.
+_READ_SEC = 10
+_ANSWER_SEC = 30
+_MOST_BYTES = 4 << 20
+# Of one client, over all its questions: an exchange that answers each one in the end must not hold it for days.
+_PATIENCE_SEC = 1800
 # Few enough that the exchange forgives it if all of them are too many. At 50 ms an answer they would ask for candles
 # of 9,600 weight a minute, where 6,000 are allowed.
 _AT_ONCE = 4
 _USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 # errors.md: the code of "Invalid symbol."
 _INVALID_SYMBOL = "-1121"
-_BAD_REQUEST, _FIREWALL, _NOT_THERE, _BANNED, _TOO_MANY, _SERVER_ERROR = 400, 403, 404, 418, 429, 500
+_REDIRECTED, _BAD_REQUEST, _FIREWALL, _NOT_THERE = 300, 400, 403, 404
+_BANNED, _TOO_MANY, _SERVER_ERROR = 418, 429, 500
+_is_number = re.compile("-?[0-9]+").fullmatch
 
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
@@ -40,37 +55,46 @@ class NotThereError(ExchangeError):
     """There is nothing under that address."""
 
 
-def json(response: httpx.Response) -> Any:  # noqa: ANN401 - it is JSON
+class _PassingError(Exception):
+    """What may be otherwise the next time; the text says what it was."""
+
+
+def json(answer: Answer) -> Any:  # noqa: ANN401 - it is JSON
     """A body of JSON; ValueError for any other."""
     try:
-        return msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ValueError(f"expected JSON, got {response.text[:80]!r}") from None
+        return msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError(f"expected JSON, got '{printable(answer.text, 80)}'") from None
 
 
 class BinanceHttp:
-    """What the endpoints are asked through. `usage` is what was asked so far.
+    """What the endpoints are asked through. `usage` is what was asked so far, `url` its address as it may be shown.
 
     `sleep` is how it waits, `clock` what it measures waits by (seconds, never back), `transport` how requests travel
-    (None: over the network).
+    (None: over the network). An answer may take `answer_sec` in all.
     """
 
     def __init__(
         self,
         rest_url: str,
         *,
-        timeout_sec: float = 10,
+        answer_sec: float = _ANSWER_SEC,
         sleep: Sleep = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.url = rest_url.rstrip("/")
+        self.url = address(rest_url).rstrip("/")
         self.usage = Usage(0, 0)
         self.limiter = Limiter()
-        self._sleep, self._clock = sleep, clock
+        self._rest_url = rest_url
+        self._answer_sec, self._sleep, self._clock = answer_sec, sleep, clock
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        headers = {"X-MBX-TIME-UNIT": "MICROSECOND"}
-        self._http = httpx.AsyncClient(timeout=timeout_sec, headers=headers, transport=transport)
+        self._lost_sec, self._doubts = 0.0, False
+        headers = {"X-MBX-TIME-UNIT": "MICROSECOND"} | web.ACCEPTED
+        # Redirects are not followed: a password in the address is meant for that host alone.
+        self._http = httpx.AsyncClient(
+            timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -81,7 +105,7 @@ class BinanceHttp:
         endpoint: str,
         params: dict[str, str | int],
         weight: int,
-        parse: Callable[[httpx.Response], Any] = json,
+        parse: Callable[[Answer], Any] = json,
     ) -> Any:  # noqa: ANN401 - it is whatever `parse` makes of it
         """One answer, tried again where that is worth it. `weight` is what the exchange charges for it.
 
@@ -95,70 +119,106 @@ class BinanceHttp:
         for attempt in range(_TRIES):
             backoff = _FIRST_WAIT_SEC * 2**attempt
             try:
-                response = await self._send(endpoint, params, weight)
-            except httpx.HTTPError as error:
-                mistake = f"{type(error).__name__} {error}".strip()
-            else:
-                if response.status_code in {_TOO_MANY, _BANNED}:
-                    mistake = _refusal(response)
-                    self.limiter.silence(max(backoff, _retry_after(response)), self._clock())
-                    continue
-                if response.status_code < _BAD_REQUEST:
-                    try:
-                        return parse(response)
-                    except ValueError as error:
-                        mistake = str(error)
-                else:
-                    mistake = self._worth_another_try(response, endpoint)
-            if attempt < _TRIES - 1:
+                answer = await self._send(endpoint, params, weight)
+                self._look_at(answer, endpoint, backoff)
+                return parse(answer)
+            except (web.NoAnswerError, ValueError, _PassingError) as error:
+                mistake = str(error)
+            if self._lost_sec > _PATIENCE_SEC:
+                raise ExchangeError(
+                    f"{self.url}/{endpoint}: failed attempts have taken {_PATIENCE_SEC // 60} minutes; "
+                    f"the last: {mistake}"
+                )
+            # Who was told to wait does so before the next is sent.
+            if attempt < _TRIES - 1 and not self.limiter.quiet(self._clock()):
+                self._lost_sec += backoff
                 await self._sleep(backoff)
         raise ExchangeError(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
 
-    async def _send(self, endpoint: str, params: dict[str, str | int], weight: int) -> httpx.Response:
+    async def _send(self, endpoint: str, params: dict[str, str | int], weight: int) -> Answer:
         """One attempt, as soon as the limiter lets it go."""
         async with self._at_once:
             while wait := self.limiter.wait(weight, self._clock()):
                 if self.limiter.quiet(self._clock()) > _LONGEST_OBEYED_SEC:
                     raise LeftAloneError(f"{self.url}/{endpoint}", wait)
                 await self._sleep(wait)
-            booking = self.limiter.send(weight)
+            request = self._request(endpoint, params)
+            booking, begun = self.limiter.send(weight), self._clock()
             self.usage = Usage(self.usage.requests + 1, self.usage.weight + weight)
             try:
-                response = await self._http.get(f"{self.url}/{endpoint}", params=params)
-            except BaseException as error:
-                self.limiter.lost(booking, self._clock())
-                if isinstance(error, httpx.InvalidURL):
-                    raise ExchangeError(f"{self.url}/{endpoint}: not an address: {error}") from None
+                answer = await web.ask(
+                    self._http, request, answer_sec=self._answer_sec, most_bytes=_MOST_BYTES
+                )
+            except BaseException:
+                now = self._clock()
+                self._lost_sec += now - begun
+                self.limiter.lost(booking, now)
                 raise
-            self.limiter.answered(booking, _number(response.headers.get(_USED_WEIGHT)), self._clock())
-            return response
+            used = _number(answer.headers.get(_USED_WEIGHT))
+            if not self.limiter.answered(booking, used, self._clock()) and not self._doubts:
+                self._doubts = True
+                logger.warning("{}: {} is {}, which is not believed", self.url, _USED_WEIGHT, used)
+            return answer
 
-    def _worth_another_try(self, response: httpx.Response, endpoint: str) -> str:
-        """What the exchange's own trouble is; its refusals are raised."""
-        mistake = _refusal(response)
-        if response.status_code >= _SERVER_ERROR:
-            return mistake
-        if response.status_code == _FIREWALL:
+    def _request(self, endpoint: str, params: dict[str, str | int]) -> httpx.Request:
+        """What is sent; a key in the address's query goes along."""
+        try:
+            base = httpx.URL(self._rest_url)
+            url = base.copy_with(path=f"{base.path.rstrip('/')}/{endpoint}").copy_merge_params(params)
+            return self._http.build_request("GET", url)
+        except (httpx.InvalidURL, ValueError):
+            raise ExchangeError(
+                f"{self.url}/{endpoint}: not an address: expected one such as https://host:9443/path"
+            ) from None
+
+    def _look_at(self, answer: Answer, endpoint: str, backoff: float) -> None:
+        """Let a good answer pass.
+
+        Raises:
+            _PassingError: the exchange has trouble of its own, or wants to be left alone for a while.
+            ExchangeError: it refuses.
+        """
+        status = answer.status
+        if status < _REDIRECTED:
+            return
+        refusal = _refusal(answer)
+        if status in {_TOO_MANY, _BANNED}:
+            self._leave_alone(max(backoff, _retry_after(answer)))
+            raise _PassingError(refusal)
+        if status >= _SERVER_ERROR:
+            raise _PassingError(refusal)
+        if status == _FIREWALL:
             # Its firewall has met too much of us, or something it dislikes; whoever goes on makes it worse.
-            self.limiter.silence(_retry_after(response), self._clock())
-        refused = NotThereError if response.status_code == _NOT_THERE else ExchangeError
-        if _INVALID_SYMBOL in response.text:
+            self._leave_alone(_retry_after(answer))
+        refused = NotThereError if status == _NOT_THERE else ExchangeError
+        if status >= _BAD_REQUEST and _INVALID_SYMBOL in answer.text:
             refused = InvalidSymbolError
-        raise refused(f"{self.url}/{endpoint}: refused: {mistake}")
+        raise refused(f"{self.url}/{endpoint}: refused: {refusal}")
+
+    def _leave_alone(self, seconds: float) -> None:
+        """Send nothing for so long, by any task."""
+        now = self._clock()
+        before = self.limiter.quiet(now)
+        self.limiter.silence(seconds, now)
+        # A longer wish is not waited for.
+        self._lost_sec += min(self.limiter.quiet(now) - before, _LONGEST_OBEYED_SEC)
 
 
-def _refusal(response: httpx.Response) -> str:
-    return " ".join([f"HTTP {response.status_code}", *response.text[:120].split()])
+def _refusal(answer: Answer) -> str:
+    if answer.status < _BAD_REQUEST:
+        return f"HTTP {answer.status}, a redirect to {address(answer.headers.get('Location', 'nowhere'))}"
+    return f"HTTP {answer.status} {printable(answer.text, 120)}".strip()
 
 
-def _retry_after(response: httpx.Response) -> int:
+def _retry_after(answer: Answer) -> int:
     """How long the exchange wants to be left alone, in seconds; a minute where it does not say."""
-    told = _number(response.headers.get("Retry-After"))
-    return _UNSAID_SEC if told is None else told
+    told = _number(answer.headers.get("Retry-After"))
+    return _UNSAID_SEC if told is None else max(0, told)
 
 
 def _number(text: str | None) -> int | None:
-    try:
-        return int(text or "")
-    except ValueError:
+    """A whole number in a header, an absurd one as `_ABSURD`; None where there is no number."""
+    if text is None or not _is_number(text):
         return None
+    # Thousands of digits are more than `int` takes.
+    return min(int(text[:12]), _ABSURD)

@@ -7,14 +7,17 @@ Endpoints and weights are those of binance-spot-api-docs, `rest-api.md` (2026-07
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
+from loguru import logger
 
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import base, binance_http, binance_klines
 from crypto_lake.exchanges.base import Candle, ServerTime, State, Usage
 from crypto_lake.exchanges.binance_http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance_trades import historical_trades
+from crypto_lake.layout import MINUTE_US
 from crypto_lake.segments import RawLine
+from crypto_lake.showing import printable
+from crypto_lake.web import Answer
 
 _TIME_WEIGHT = 1
 _INFO_WEIGHT = 20
@@ -25,12 +28,19 @@ _ASKED_AT_ONCE = 100
 _TRADING = "TRADING"
 # A time below this is in milliseconds: in microseconds it would lie in 1973.
 _FIRST_MICROSECONDS = 10**14
+# The year 5138 in microseconds.
+_NO_TIME = 10**17
+# Of what the exchange says of a symbol, or of who answered.
+_LONGEST_WORD = 40
 # In eight years of an exchange's life there were 35 halts. An answer with more holes than this is not about halts.
 _MOST_HOLES = 50
+# An answer brings a thousand minutes, or all up to a hole. Fewer than this an answer, on average, is a trickle.
+_FEWEST_AN_ANSWER = 20
 
 
-def _json_and_place(response: httpx.Response) -> tuple[Any, str | None]:
-    return binance_http.json(response), response.headers.get("X-Amz-Cf-Pop")
+def _json_and_place(answer: Answer) -> tuple[Any, str | None]:
+    place = answer.headers.get("X-Amz-Cf-Pop")
+    return binance_http.json(answer), printable(place, _LONGEST_WORD) if place else None
 
 
 class BinanceRest:
@@ -53,7 +63,7 @@ class BinanceRest:
         """By `time`. Cloudfront, through which the exchange is reached, names the place that answered in a header."""
         told, place = await self._http.get("time", {}, _TIME_WEIGHT, _json_and_place)
         match told:
-            case {"serverTime": int(number)} if number > 0:
+            case {"serverTime": int(number)} if 0 < number < _NO_TIME:
                 in_microseconds = number >= _FIRST_MICROSECONDS
                 return ServerTime(number if in_microseconds else number * 1000, in_microseconds, place)
         raise ExchangeError(f"{self._http.url}/time: expected a serverTime in the answer")
@@ -86,7 +96,7 @@ class BinanceRest:
             return {symbol: state for one in alone for symbol, state in one.items()}
         self._learn(info)
         try:
-            words = {entry["symbol"]: str(entry.get("status")) for entry in info["symbols"]}
+            words = {entry["symbol"]: printable(str(entry.get("status")), _LONGEST_WORD) for entry in info["symbols"]}
         except (AttributeError, KeyError, TypeError):
             raise ExchangeError(
                 f"{self._http.url}/exchangeInfo: expected a list of symbols in the answer"
@@ -105,8 +115,13 @@ class BinanceRest:
                     "interval": "MINUTE",
                     "intervalNum": 1,
                     "limit": int(limit),
-                } if limit > 0:
-                    self._http.limiter.limit = limit
+                }:
+                    if not self._http.limiter.learn(limit):
+                        logger.warning(
+                            "{}/exchangeInfo: no limit to believe; {} holds",
+                            self._http.url,
+                            self._http.limiter.limit,
+                        )
 
     async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
         """The 1-minute klines of [start, end), each row checked.
@@ -115,8 +130,15 @@ class BinanceRest:
         is asked for again by itself, and is not there only if the exchange then has nothing to say.
         """
         found: list[Candle] = []
-        asked = [(start_us, end_us)] if start_us < end_us else []
+        minutes = (end_us - start_us) // MINUTE_US
+        most = minutes // _FEWEST_AN_ANSWER + _MOST_HOLES + 1
+        asked, answers = [(start_us, end_us)] if start_us < end_us else [], 0
         while asked:
+            if answers == most:
+                raise ExchangeError(
+                    f"klines of {symbol}: {answers} answers brought {len(found)} of {minutes} minutes"
+                )
+            answers += 1
             first, last = asked.pop()
             page = await self._page(symbol, first, last)
             if not page:

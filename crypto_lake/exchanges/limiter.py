@@ -14,6 +14,9 @@ _SHARE = 0.9
 _LOOK_AGAIN_SEC = 0.02
 # Holds until the exchange has told its own limit: what it was before the summer of 2023, a fifth of today's.
 UNTOLD_WEIGHT = 1200
+# A limit outside these, or a counter that shows a hundred times the limit, is a mistake of who says so.
+_BELIEVED = range(100, 1_000_000)
+_COUNTED_AT_MOST = 100
 
 
 class Booking:
@@ -62,13 +65,25 @@ class Limiter:
         self._ledger.append(booking)
         return booking
 
-    def answered(self, booking: Booking, used: int | None, now: float) -> None:
-        """An answer came. `used`: the weight of this minute as the exchange counts it; None where it did not say."""
+    def learn(self, limit: int) -> bool:
+        """Hold a limit that the exchange told from now on, and say whether it was one to believe."""
+        if believed := limit in _BELIEVED:
+            self.limit = limit
+        return believed
+
+    def answered(self, booking: Booking, used: int | None, now: float) -> bool:
+        """Note an answer, and say whether its `used` was one to believe.
+
+        `used` is the weight of this minute as the exchange counts it; None where it did not say.
+        """
         self.lost(booking, now)
         self._probing = False
+        if used is not None and not 0 <= used <= self.limit * _COUNTED_AT_MOST:
+            return False
         unknown = (used or 0) + self._on_their_way() - self._used()
         if unknown > 0:
             self.lost(self.send(unknown), now)
+        return True
 
     def lost(self, booking: Booking, now: float) -> None:
         """No answer will come; the exchange may have counted the request all the same."""

@@ -134,3 +134,42 @@ def test_the_exchanges_own_files_are_read(name: str) -> None:
     assert len(found) == len(text.splitlines())
     whole = [c for c in found if c.close_time == c.open_time + MINUTE_US - 1]
     assert len(found) - len(whole) <= 1
+
+
+def packed(text: str, method: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("klines.csv", text)
+    return buffer.getvalue()
+
+
+def changed(at: int, value: int) -> bytes:
+    """A good zip with one byte of its first header another."""
+    content = bytearray(packed(lines(*range(1440)), zipfile.ZIP_DEFLATED))
+    content[at] = value
+    return bytes(content)
+
+
+def encrypted() -> bytes:
+    content = bytearray(packed(lines(*range(1440)), zipfile.ZIP_DEFLATED))
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + flags] |= 1
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed("0" * (64 << 20), zipfile.ZIP_DEFLATED),
+        packed(lines(*range(1440)), zipfile.ZIP_LZMA),
+        packed(lines(*range(1440)), zipfile.ZIP_BZIP2),
+        packed('"' + "0" * 200_000, zipfile.ZIP_DEFLATED),
+        changed(60, 0xFF),
+        encrypted(),
+    ],
+    ids=["a bomb", "lzma", "bzip2", "a field without end", "damaged", "encrypted"],
+)
+def test_a_zip_that_is_not_as_the_exchange_packs_it_is_replaced_by_rest(content: bytes) -> None:
+    exchange = Archive(content)
+    assert exchange.day() == WHOLE
+    assert exchange.rest_asked == 2

@@ -109,7 +109,7 @@ def test_a_body_that_is_not_json_is_shown(body: bytes) -> None:
 
 def test_a_redirect_is_no_answer() -> None:
     exchange = Exchange(httpx.Response(302, headers={"Location": "http://elsewhere.test"}))
-    with pytest.raises(ExchangeError, match="expected JSON"):
+    with pytest.raises(ExchangeError, match="refused: HTTP 302, a redirect to"):
         exchange.candles()
 
 

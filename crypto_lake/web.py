@@ -1,0 +1,86 @@
+"""One request over HTTP whose answer has an end, in time and in size. Nothing of any exchange, nothing tried again."""
+
+import asyncio
+import logging
+import zlib
+from typing import NamedTuple
+
+import httpx
+
+from crypto_lake.showing import printable
+
+# They log each address with its password at INFO, and each header at DEBUG.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+# What is asked for, and all that is unpacked: nested or other codings grow a thousandfold twice over.
+ACCEPTED = {"Accept-Encoding": "gzip"}
+_GZIP = {"gzip", "x-gzip"}
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+
+
+class NoAnswerError(Exception):
+    """No whole answer came; the text says why in a line."""
+
+
+class Answer(NamedTuple):
+    """A whole answer, unpacked."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever bytes it has."""
+        return self.body.decode(errors="replace")
+
+
+async def ask(
+    client: httpx.AsyncClient, request: httpx.Request, *, answer_sec: float, most_bytes: int
+) -> Answer:
+    """Send a request and read its answer, which may take `answer_sec` in all and have `most_bytes` once unpacked.
+
+    Redirects are answers like any, as `client` is expected to be made.
+
+    Raises:
+        NoAnswerError: it did not come, not in time, not whole, or is longer.
+    """
+    try:
+        # The library's own limits are those of one read, which a byte a second never reaches.
+        async with asyncio.timeout(answer_sec):
+            response = await client.send(request, stream=True)
+            try:
+                return Answer(response.status_code, response.headers, await _body(response, most_bytes))
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise NoAnswerError(f"no whole answer within {answer_sec:g} s") from None
+    except httpx.HTTPError as error:
+        raise NoAnswerError(f"{type(error).__name__} {printable(str(error))}".strip()) from None
+
+
+async def _body(response: httpx.Response, most_bytes: int) -> bytes:
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in _GZIP | {"identity", ""}:
+        raise NoAnswerError(f"Content-Encoding {printable(coding, 80)!r}; expected gzip or none")
+    unpack = zlib.decompressobj(_GZIP_FORMAT) if coding in _GZIP else None
+    body = bytearray()
+    # Not `aiter_bytes`: it unpacks a whole read before anybody can count.
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("expected the answer of an asynchronous client")
+    async for packed in response.stream:
+        room = most_bytes + 1 - len(body)
+        body += _unpacked(unpack, packed, room) if unpack else packed[:room]
+        if len(body) > most_bytes:
+            raise NoAnswerError(f"longer than {most_bytes:,} bytes")
+    if unpack and body and not unpack.eof:
+        raise NoAnswerError("gzip that ends before its end")
+    return bytes(body)
+
+
+def _unpacked(unpack: "zlib._Decompress", packed: bytes, room: int) -> bytes:
+    try:
+        return unpack.decompress(packed, room)
+    except zlib.error as error:
+        raise NoAnswerError(f"damaged gzip: {error}") from None
