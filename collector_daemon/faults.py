@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI
 
+from crypto_lake.showing import printable
+
 _RETRIED_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
@@ -22,7 +24,7 @@ def is_hopeless(error: BaseException) -> bool:
 
 
 def described(error: BaseException) -> str:
-    """One line for people, without a traceback."""
+    """One line for people, without a traceback; what the exchange says in it cannot steer a terminal."""
     match error:
         case InvalidStatus():
             text = f"the handshake was answered with HTTP {error.response.status_code}"
@@ -40,4 +42,4 @@ def described(error: BaseException) -> str:
             text = f"closed: {error}"
         case _:
             text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
+    return printable(text)

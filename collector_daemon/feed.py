@@ -13,11 +13,12 @@ from collector_daemon.backoff import Backoff
 from collector_daemon.endpoints import Endpoints
 from collector_daemon.faults import described, is_hopeless
 from collector_daemon.intake import Intake
-from collector_daemon.link import Link, shown
+from collector_daemon.link import Link
 from collector_daemon.shard import Shard
 from collector_daemon.waiting import done_or, unless
 from crypto_lake import journal
 from crypto_lake.errors import ExchangeError
+from crypto_lake.showing import address
 
 _FIRST_TIMEOUT_SEC = 5.0
 _TIMEOUT_SEC = 10.0
@@ -124,11 +125,14 @@ class Feed:
         self._endpoints.failed(link.lived, hopeless=hopeless)
         if self._endpoints.url != url:
             logger.warning(
-                "{}: {} keeps failing: on to {}", self._intake.name, shown(url), shown(self._endpoints.url)
+                "{}: {} keeps failing: on to {}",
+                self._intake.name,
+                address(url),
+                address(self._endpoints.url),
             )
         if self._shard.succeeded.is_set():
             return
         if isinstance(error, ExchangeError):
             raise error
         if self._endpoints.all_failed:
-            raise ExchangeError(f"{shown(url)}: {reason}") from None
+            raise ExchangeError(f"{address(url)}: {reason}") from None

@@ -7,7 +7,6 @@ before it answers is kept.
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from urllib.parse import urlsplit, urlunsplit
 
 from loguru import logger
 from websockets.exceptions import ConnectionClosed
@@ -22,6 +21,7 @@ from collector_daemon.waiting import unless
 from crypto_lake import journal
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges.base import Reply
+from crypto_lake.showing import address
 
 _CONFIRM_SEC = 10.0
 _WATCH_SEC = 0.25
@@ -105,7 +105,7 @@ class Link:
             return "stopped"
         try:
             now = self._clock.now_us()
-            self._intake.note(journal.Connected(at=now, connection=self.number, url=shown(self._url)))
+            self._intake.note(journal.Connected(at=now, connection=self.number, url=address(self._url)))
             return await self._listen(connection, stop)
         finally:
             abort(connection)
@@ -226,7 +226,7 @@ class Link:
 
     def _answered(self, reply: Reply, now: int) -> None:
         if reply.error is not None:
-            raise ExchangeError(f"{shown(self._url)}: the subscription was refused: {reply.error}")
+            raise ExchangeError(f"{address(self._url)}: the subscription was refused: {reply.error}")
         self._unanswered.discard(reply.request_id or 0)
         if not self._unanswered:
             self._settled.set()
@@ -259,9 +259,3 @@ class Link:
     def _tell_subscribed(self, now: int) -> None:
         streams = list(self._shard.streams)
         self._intake.note(journal.Subscribed(at=now, connection=self.number, streams=streams))
-
-
-def shown(url: str) -> str:
-    """An address as it may be logged: without a password or a key that it might carry."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from collector_daemon.health import ExchangeStatus, State, Status, SymbolStatus
-from collector_daemon.link import shown
 from collector_daemon.recorder import Recorder
 from collector_daemon.version import VERSION
 from crypto_lake.layout import iso
+from crypto_lake.showing import address
 
 if TYPE_CHECKING:
     from collector_daemon.latency import Spread
@@ -73,7 +73,7 @@ class Reporter:
         intake, writer = recorder.intake, recorder.writer
         return ExchangeStatus(
             name=recorder.exchange.name,
-            url=shown(recorder.exchange.wss_url),
+            url=address(recorder.exchange.wss_url),
             state="stopped" if stopped else _state(recorder),
             connection=intake.connection,
             connected_since=recorder.connected_since,

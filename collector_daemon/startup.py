@@ -11,6 +11,7 @@ from crypto_lake.config import Config, Exchange
 from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError
 from crypto_lake.exchanges import known
 from crypto_lake.layout import Layout
+from crypto_lake.showing import address
 
 _REST_TIMEOUT_SEC = 20.0
 _GIGABYTE = 1_000_000_000
@@ -64,6 +65,8 @@ async def check_symbols(exchange: Exchange) -> None:
         async with asyncio.timeout(_REST_TIMEOUT_SEC):
             await known.check_listed(client, exchange.name, exchange.symbols)
     except TimeoutError:
-        raise ExchangeError(f"{exchange.rest_url}: no answer within {_REST_TIMEOUT_SEC:g} s") from None
+        raise ExchangeError(
+            f"{address(exchange.rest_url)}: no answer within {_REST_TIMEOUT_SEC:g} s"
+        ) from None
     finally:
         await client.aclose()

@@ -9,6 +9,7 @@ import click
 from crypto_lake import logs
 from crypto_lake.cli import cli
 from crypto_lake.errors import LakeError
+from crypto_lake.showing import printable
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
         code = error.exit_code
     except OSError as error:
         logs.told(str(error))
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         code = 1
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; what was done stays done", err=True)

@@ -4,12 +4,16 @@ Who imports the package as a library hears nothing; the commands, the collector 
 Times are shown in the configured time zone; data never is. Light, for the collector.
 """
 
+import logging
 import sys
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from loguru import logger
+
+from crypto_lake.showing import printable
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -17,7 +21,11 @@ if TYPE_CHECKING:
     from crypto_lake.config import Config
 
 Purpose = Literal["collector", "transformer", "validation", "up"]
-_FORMAT = "{extra[when]} {level: <7} {message}\n{exception}"
+_FORMAT = "{extra[when]} {level: <7} {extra[shown]}\n"
+_LONGEST = 5000
+_LONGEST_TRACEBACK = 50_000
+# At INFO and DEBUG they log addresses and headers with the passwords in them.
+_TALKATIVE = ("httpx", "httpcore", "websockets")
 _KEPT = timedelta(days=14)
 _OURS = ("crypto_lake", "collector_daemon")
 _started: set[Purpose] = set()
@@ -35,14 +43,18 @@ def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
 
     def line(record: "Record") -> str:
         record["extra"]["when"] = record["time"].astimezone(zone).isoformat(sep=" ", timespec="milliseconds")
+        record["extra"]["shown"] = _shown(record)
         return _FORMAT
 
     level = config.general.log_level
     logger.remove()
     for package in _OURS:
         logger.enable(package)
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
     # Opened with the first message: a second collector, refused by the lock, must not touch the first one's file.
-    path = config.layout.logs / f"{purpose}.log"
+    # loguru takes what stands in braces for the time's place.
+    path = str(config.layout.logs / f"{purpose}.log").replace("{", "{{").replace("}", "}}")
     logger.add(
         path, level=level, format=line, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
     )
@@ -61,6 +73,18 @@ def stop() -> None:
     """Close what `start` opened."""
     logger.remove()
     _started.clear()
+
+
+def _shown(record: "Record") -> str:
+    """Return a record's message, and the traceback below it where there is one, made fit to be shown.
+
+    The traceback is made here, since loguru's own shows the values of variables: configurations with passwords in them.
+    """
+    told = printable(record["message"], _LONGEST, lines=True)
+    if error := record["exception"]:
+        trace = "".join(traceback.format_exception(error.type, error.value, error.traceback))
+        told += "\n" + printable(trace, _LONGEST_TRACEBACK, lines=True)
+    return told
 
 
 def _is_untold(record: "Record") -> bool:

@@ -10,6 +10,7 @@ from collector_daemon.health import Status, SymbolStatus, read_status
 from crypto_lake import clock, segments
 from crypto_lake.config import Config
 from crypto_lake.layout import SECOND_US, day_of
+from crypto_lake.showing import printable
 
 # The file is replaced each second; a collector that has not done so for this long is not running.
 _DEAD_AFTER_SEC = 5
@@ -24,7 +25,8 @@ def show(config: Config, now_us: int | None = None) -> None:
     now = clock.now_us(config) if now_us is None else now_us
     console = Console()
     found = read_status(config.layout.collector_status)
-    console.print(f"Collector: {_headline(found, now, config.clock.speed)}", highlight=False, markup=False)
+    headline = printable(_headline(found, now, config.clock.speed))
+    console.print(f"Collector: {headline}", highlight=False, markup=False)
     if found:
         console.print(_symbols(found, now))
     console.print(_holdings(config, now))

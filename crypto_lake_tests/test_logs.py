@@ -1,3 +1,5 @@
+import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,3 +139,55 @@ def test_what_a_command_ends_with_is_in_the_file_and_not_on_the_console_twice(
     logs.told("the disk is full")
     assert written(lake).endswith("ERROR   the disk is full\n")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["{", "}", "{time}", "a{b}c", "{0}", "[a]*", "%Y", "?"])
+def test_whatever_a_folder_is_called_it_has_its_log(lake: Config, tmp_path: Path, name: str) -> None:
+    here = changed(lake, base_path=str(tmp_path / name))
+    logs.start(here, "transformer")
+    lake_says("bars made")
+    assert written(here).endswith(" INFO    bars made\n")
+
+
+def test_a_log_in_a_folder_with_braces_is_renewed_and_forgotten_like_any(
+    lake: Config, tmp_path: Path
+) -> None:
+    here = changed(lake, base_path=str(tmp_path / "{time}[a]"))
+    old, log = here.layout.logs / "transformer.2020-01-01.log", here.layout.logs / "transformer.log"
+    here.layout.logs.mkdir(parents=True)
+    for path in (old, log):
+        path.write_text("of long ago\n", encoding="utf-8")
+        os.utime(path, (1_577_836_800, 1_577_836_800))
+    logs.start(here, "transformer")
+    lake_says("bars made")
+    logs.stop()
+    assert not old.exists()
+    assert [path.name for path in here.layout.logs.iterdir()].count("transformer.log") == 1
+
+
+@pytest.mark.parametrize("message", ["\x1b[31mred", "\x9b31m", "\u202ereversed", "bell\x07"])
+def test_a_message_cannot_steer_the_terminal_that_shows_it(
+    lake: Config, capsys: pytest.CaptureFixture[str], message: str
+) -> None:
+    logs.start(lake, "transformer", console=True)
+    lake_says(message)
+    assert written(lake).rstrip("\n").isprintable()
+    assert capsys.readouterr().err.rstrip("\n").isprintable()
+
+
+def test_no_password_is_logged_whatever_quotes_it(lake: Config) -> None:
+    secret = "https://user:CANARY@host/p?token=CANARY"  # noqa: S105 - what must not be seen
+    logs.start(changed(lake, log_level="TRACE"), "transformer")
+    lake_says(f"cannot reach {secret}: refused")
+    try:
+        int(secret)
+    except ValueError:
+        logger.exception("failed")
+    assert "cannot reach https://host/p" in written(lake)
+    assert "CANARY" not in written(lake)
+
+
+def test_the_libraries_that_log_passwords_are_silenced(lake: Config) -> None:
+    logs.start(lake, "transformer")
+    for name in ("httpx", "httpcore", "httpcore.http11", "websockets", "websockets.client"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)

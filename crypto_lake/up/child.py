@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crypto_lake.showing import printable
 from crypto_lake.up import guard
 from crypto_lake.up.watch import Watch
 
@@ -143,7 +144,7 @@ class Child:
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
         for line in process.stdout or ():
-            if text := _COLOURS.sub("", line).rstrip()[:_LONGEST_LINE]:
+            if text := printable(_COLOURS.sub("", line), _LONGEST_LINE):
                 self.last_line = text
                 if self.program.keeps_log:
                     self._log(f"{self.program.name}: {text}")

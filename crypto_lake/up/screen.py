@@ -16,6 +16,7 @@ from crypto_lake import clock
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
+from crypto_lake.showing import printable
 from crypto_lake.up.child import Child
 
 _LAST_EVENTS = 8
@@ -66,7 +67,7 @@ class Screen:
                 _for(child.lived_sec),
                 str(child.restarts),
             )
-        lines = [*self._hints, f"Collector: {self._collector()}", "", *self._events]
+        lines = [*self._hints, f"Collector: {printable(self._collector())}", "", *self._events]
         return Group(table, *(Text(line, overflow="fold") for line in lines))
 
     def _collector(self) -> str:
