@@ -1,52 +1,136 @@
 """Telling somebody that a run failed: the command and the webhook that the configuration names. What to tell comes in.
 
-Telling may fail as well; that is told to whoever asked for it, and never raised: one failure is enough.
+Telling may fail as well; that is told to whoever asked for it, and never raised: one failure is enough. It has an end
+in time, whatever a command leaves running and however slowly a webhook answers.
 """
 
+import asyncio
+import contextlib
 import json
+import os
+import signal
 import subprocess
-from typing import Any
+import sys
+import tempfile
+import threading
+from typing import IO, Any
 
 import httpx
 
+from crypto_lake import web
 from crypto_lake.config import Alerts
+from crypto_lake.showing import printable
+
+_SHOWN = 300
+_CHUNK = 4096
+# A killed command's last words, and the system's own program that kills.
+_LAST_SEC = 1.0
+_TASKKILL_SEC = 10.0
 
 
 def send(alerts: Alerts, payload: dict[str, Any]) -> list[str]:
     """Tell it by each way that is configured; what went wrong in doing so, a line each."""
-    message = json.dumps(payload, ensure_ascii=False).encode()
+    message = json.dumps(payload, ensure_ascii=False).encode(errors="replace")
     troubles = []
     if alerts.command:
         troubles.append(_by_command(alerts.command, message, alerts.timeout_sec))
     if alerts.webhook:
         troubles.append(_by_webhook(alerts.webhook, message, alerts.timeout_sec))
-    return [trouble for trouble in troubles if trouble]
+    return [printable(trouble) for trouble in troubles if trouble]
 
 
 def _by_command(command: list[str], message: bytes, timeout_sec: float) -> str | None:
+    # A file, since a pipe would block on a command that does not read.
+    with tempfile.TemporaryFile() as words:
+        words.write(message)
+        words.seek(0)
+        try:
+            process = _started(command, words)
+        except (OSError, ValueError) as error:
+            return f"alerts.command: {error}"
+    said = _Tail(process.stderr)
     try:
-        done = subprocess.run(  # noqa: S603 - the owner of config.yml says what is run
-            command,
-            input=message,
-            capture_output=True,
-            timeout=timeout_sec,
-            check=False,
-            # No console window may pop up on Windows.
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return f"alerts.command: {error}"
-    if done.returncode:
-        said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
-        return f"alerts.command: {command[0]} ended with code {done.returncode}: {said or 'it said nothing'}"
+        code = process.wait(timeout_sec)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return f"alerts.command: {command[0]} timed out after {timeout_sec:g} s, and was ended with all it started"
+    except BaseException:
+        _kill(process)
+        raise
+    if code:
+        return f"alerts.command: {command[0]} ended with code {code}: {said.text() or 'it said nothing'}"
     return None
+
+
+def _started(command: list[str], words: IO[bytes]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - the owner of config.yml says what is run
+        command,
+        stdin=words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # No console window may pop up on Windows. A group of its own is what `_kill` ends elsewhere.
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        start_new_session=sys.platform != "win32",
+    )
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End a command and what it started."""
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(  # noqa: S603 - the system's own, which knows who started whom
+                ["taskkill", "/F", "/T", "/PID", str(process.pid)],  # noqa: S607
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_TASKKILL_SEC,
+                check=False,
+                creationflags=subprocess.CREATE_NO_WINDOW,
+            )
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_LAST_SEC)
+
+
+class _Tail:
+    """Reads what a process says and keeps the end of it.
+
+    In a thread that nobody waits for: what the process leaves running in the background may hold the pipe for days.
+    """
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe: IO[bytes] | None) -> None:
+        if pipe is None:
+            return
+        with pipe:
+            while piece := os.read(pipe.fileno(), _CHUNK):
+                self._kept = (self._kept + piece)[-_CHUNK:]
+
+    def text(self) -> str:
+        """Return the last words, once there are no more, or no more are waited for."""
+        self._thread.join(_LAST_SEC)
+        return " ".join(self._kept.decode(errors="replace").split())[-_SHOWN:]
 
 
 def _by_webhook(url: str, message: bytes, timeout_sec: float) -> str | None:
     try:
-        answer = httpx.post(
-            url, content=message, headers={"Content-Type": "application/json"}, timeout=timeout_sec
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"alerts.webhook: {type(error).__name__}: {error}"
-    return None if answer.is_success else f"alerts.webhook: the answer was HTTP {answer.status_code}"
+        status = asyncio.run(_post(url, message, timeout_sec))
+    except web.NoAnswerError as error:
+        return f"alerts.webhook: {error}"
+    except (httpx.InvalidURL, ValueError):
+        return "alerts.webhook: not an address"
+    return None if 200 <= status < 300 else f"alerts.webhook: the answer was HTTP {status}"  # noqa: PLR2004 - HTTP's
+
+
+async def _post(url: str, message: bytes, timeout_sec: float) -> int:
+    async with httpx.AsyncClient(timeout=timeout_sec, follow_redirects=False) as client:
+        headers = {"Content-Type": "application/json"}
+        request = client.build_request("POST", url, content=message, headers=headers)
+        return await web.tell(client, request, answer_sec=timeout_sec)

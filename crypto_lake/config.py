@@ -120,7 +120,7 @@ class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
 class Alerts(Struct, forbid_unknown_fields=True, frozen=True):
     """Who is told of a run that failed: a command, with JSON on its standard input, a webhook, which gets the same.
 
-    Either that takes longer than `timeout_sec` is given up.
+    Either that takes longer than `timeout_sec` in all is given up, the command with all it started.
     """
 
     command: Annotated[list[str], Meta(min_length=1)] | None = None

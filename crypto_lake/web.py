@@ -1,8 +1,10 @@
 """One request over HTTP whose answer has an end, in time and in size. Nothing of any exchange, nothing tried again."""
 
 import asyncio
+import contextlib
 import logging
 import zlib
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import httpx
@@ -41,17 +43,34 @@ async def ask(
 ) -> Answer:
     """Send a request and read its answer, which may take `answer_sec` in all and have `most_bytes` once unpacked.
 
-    Redirects are answers like any, as `client` is expected to be made.
-
     Raises:
         NoAnswerError: it did not come, not in time, not whole, or is longer.
     """
+    async with _answered(client, request, answer_sec) as response:
+        return Answer(response.status_code, response.headers, await _body(response, most_bytes))
+
+
+async def tell(client: httpx.AsyncClient, request: httpx.Request, *, answer_sec: float) -> int:
+    """Send a request and return the status of the answer, whose body is not waited for.
+
+    Raises:
+        NoAnswerError: it did not come, or not in time.
+    """
+    async with _answered(client, request, answer_sec) as response:
+        return response.status_code
+
+
+@contextlib.asynccontextmanager
+async def _answered(
+    client: httpx.AsyncClient, request: httpx.Request, answer_sec: float
+) -> AsyncIterator[httpx.Response]:
+    """Give the head of an answer; the body must be read within the block, and in the same time."""
     try:
         # The library's own limits are those of one read, which a byte a second never reaches.
         async with asyncio.timeout(answer_sec):
             response = await client.send(request, stream=True)
             try:
-                return Answer(response.status_code, response.headers, await _body(response, most_bytes))
+                yield response
             finally:
                 await response.aclose()
     except TimeoutError:

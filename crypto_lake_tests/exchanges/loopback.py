@@ -40,8 +40,8 @@ async def _no_wait(_: float) -> None:
     return
 
 
-def asked(question: Callable[[BinanceRest], Awaitable[_T]], say: Script, path: str = "/api/v3") -> _T:
-    """What a client, that gives an answer half a second, makes of such a server."""
+def asked(question: Callable[[BinanceRest], Awaitable[_T]], say: Script, answer_sec: float = 5) -> _T:
+    """What a client makes of such a server."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -57,7 +57,7 @@ def asked(question: Callable[[BinanceRest], Awaitable[_T]], say: Script, path: s
     async def main() -> _T:
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            http = BinanceHttp(f"http://127.0.0.1:{port}{path}", answer_sec=0.5, sleep=_no_wait)
+            http = BinanceHttp(f"http://127.0.0.1:{port}", answer_sec=answer_sec, sleep=_no_wait)
             client = BinanceRest(http)
             try:
                 async with asyncio.timeout(20):

@@ -31,9 +31,9 @@ async def a_candle(client: BinanceRest) -> list[Candle]:
 )
 def test_an_answer_that_drips_is_given_up_after_its_time(first: bytes) -> None:
     with pytest.raises(
-        ExchangeError, match=r"klines: no answer after 5 attempts; the last: .* within 0\.5 s"
+        ExchangeError, match=r"klines: no answer after 5 attempts; the last: .* within 0\.1 s"
     ):
-        asked(a_candle, drip(first))
+        asked(a_candle, drip(first), answer_sec=0.1)
 
 
 def zipped(times: int) -> bytes:
