@@ -5,6 +5,8 @@ names them by their places in the lake's folder, which is asked for each time (`
 """
 
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.resources import files
@@ -121,11 +123,18 @@ def save(config: Config) -> Path:
     """
     path = config.layout.database
     try:
-        with publish.publishing(path) as temporary, parquet.connect() as connection:
-            place = parquet.literal(temporary)
+        with (
+            publish.publishing(path) as temporary,
+            # A question mark in a database's path is the beginning of options to DuckDB: so it is made elsewhere.
+            tempfile.TemporaryDirectory(prefix="crypto-lake-") as folder,
+            parquet.connect() as connection,
+        ):
+            made = Path(folder) / path.name
+            place = parquet.literal(made)
             connection.execute(f"ATTACH {place} AS lake (STORAGE_VERSION '{_STORAGE_VERSION}'); USE lake")
             create(connection, config)
             connection.execute("USE memory; DETACH lake")
+            shutil.copyfile(made, temporary)
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
     return path
