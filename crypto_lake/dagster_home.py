@@ -6,6 +6,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import yaml
 
@@ -26,11 +27,15 @@ def home() -> Path | None:
     """Return `$DAGSTER_HOME`; None if it is not set.
 
     Raises:
-        ConfigError: it is not the absolute path of a folder.
+        ConfigError: it is not the absolute path of a folder, or one in which Dagster cannot keep its history.
     """
     told = os.environ.get("DAGSTER_HOME")
     if told and not (Path(told).is_absolute() and Path(told).is_dir()):
         raise ConfigError(f"$DAGSTER_HOME: {told}: expected the absolute path of a folder")
+    if told and ("?" in told or unquote(told) != told):
+        raise ConfigError(
+            f"$DAGSTER_HOME: {told}: Dagster takes ? and %20 in a path for parts of an address; expected neither"
+        )
     return Path(told) if told else None
 
 

@@ -285,3 +285,17 @@ def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(tmp_p
     (folder,) = tmp_path.glob("demo-lake-*")
     assert str(folder) in done.stdout
     assert list((folder / "lake").glob("parquet/binance/SOLUSDT/*.parquet"))
+
+
+@pytest.mark.parametrize("name", ["a?b", "%20", "a%3Fb"])
+def test_a_dagster_home_that_dagster_would_look_for_elsewhere_is_one_clear_line(
+    lake_run: Run, tmp_path: Path, name: str
+) -> None:
+    home = tmp_path / name
+    home.mkdir()
+    done = processes.run(
+        "crypto_lake", "transformer", "--date", "2025-10-20", cwd=tmp_path, DAGSTER_HOME=str(home)
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "$DAGSTER_HOME" in done.stderr
+    assert list(home.iterdir()) == []

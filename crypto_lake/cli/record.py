@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import click
+from loguru import logger
 
 from crypto_lake import config as configuration
 from crypto_lake import logs
@@ -31,7 +32,7 @@ def collector(context: click.Context, config_file: str | None, duration: float |
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Where the web UI listens; it asks nobody who they are.",
+    help="Where the web UI listens. It has no authentication: keep it on this machine, or guard it.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Its port.")
 @click.option("--simulate", is_flag=True, help="A lake in ./simulated-lake, fed by the bundled exchange.")
@@ -55,10 +56,13 @@ def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: 
     wanted = supervisor.programs(loaded, path, host, port)
     if simulate:
         wanted.insert(0, simulation.exchange(loaded, folder))
+    if warning := supervisor.exposure(host):
+        logger.warning(warning)
     supervisor.supervise(
         loaded,
         wanted,
         [
+            *([warning] if warning else []),
             f"The lake: {loaded.layout.base}",
             f"Dagster's UI: http://{host}:{port} (bars appear within some minutes)",
             f'Ask it: crypto-lake query --config "{path}" "FROM bars_1m ORDER BY window_start DESC LIMIT 5"',

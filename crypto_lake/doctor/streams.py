@@ -5,12 +5,12 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from collector_daemon.faults import described
+from crypto_lake import showing
 from crypto_lake.config import Exchange
 from crypto_lake.doctor.finding import Finding
 from crypto_lake.exchanges import known
@@ -36,7 +36,7 @@ async def reach(exchange: Exchange, symbols: Sequence[str]) -> list[Finding]:
 
 
 async def _reach(wire: WireFormat, url: str, symbols: Sequence[str], *, is_first: bool) -> Finding:
-    where = _host(url)
+    where = showing.address(url)
     began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(_TIMEOUT_SEC):
@@ -83,11 +83,6 @@ async def _confirmed(connection: ClientConnection, wire: WireFormat) -> None:
 
 def _bytes(frame: str | bytes) -> bytes:
     return frame.encode() if isinstance(frame, str) else frame
-
-
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 @dataclass

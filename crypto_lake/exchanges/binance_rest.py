@@ -28,8 +28,8 @@ _ASKED_AT_ONCE = 100
 _TRADING = "TRADING"
 # A time below this is in milliseconds: in microseconds it would lie in 1973.
 _FIRST_MICROSECONDS = 10**14
-# The year 5138 in microseconds.
-_NO_TIME = 10**17
+# The year 2001 in milliseconds, 5138 in microseconds.
+_FIRST_TIME, _NO_TIME = 10**12, 10**17
 # Of what the exchange says of a symbol, or of who answered.
 _LONGEST_WORD = 40
 # In eight years of an exchange's life there were 35 halts. An answer with more holes than this is not about halts.
@@ -63,7 +63,7 @@ class BinanceRest:
         """By `time`. Cloudfront, through which the exchange is reached, names the place that answered in a header."""
         told, place = await self._http.get("time", {}, _TIME_WEIGHT, _json_and_place)
         match told:
-            case {"serverTime": int(number)} if 0 < number < _NO_TIME:
+            case {"serverTime": int(number)} if _FIRST_TIME <= number < _NO_TIME:
                 in_microseconds = number >= _FIRST_MICROSECONDS
                 return ServerTime(number if in_microseconds else number * 1000, in_microseconds, place)
         raise ExchangeError(f"{self._http.url}/time: expected a serverTime in the answer")
@@ -96,7 +96,10 @@ class BinanceRest:
             return {symbol: state for one in alone for symbol, state in one.items()}
         self._learn(info)
         try:
-            words = {entry["symbol"]: printable(str(entry.get("status")), _LONGEST_WORD) for entry in info["symbols"]}
+            words = {
+                entry["symbol"]: printable(str(entry.get("status")), _LONGEST_WORD)
+                for entry in info["symbols"]
+            }
         except (AttributeError, KeyError, TypeError):
             raise ExchangeError(
                 f"{self._http.url}/exchangeInfo: expected a list of symbols in the answer"

@@ -1,5 +1,6 @@
 """The loop: children started in order, tended, and stopped in the opposite order."""
 
+import ipaddress
 import os
 import signal
 import socket
@@ -93,6 +94,17 @@ def free(host: str, port: int) -> None:
         raise LakeError(
             f"{host}:{port}: {error.strerror}; is another `crypto-lake up` running? Expected a free port, see --port"
         ) from None
+
+
+def exposure(host: str) -> str | None:
+    """Return a warning where others than this machine can reach the web UI; None where `host` is loopback alone."""
+    found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
+    if all(ipaddress.ip_address(one).is_loopback for one in found):
+        return None
+    return (
+        f"WARNING: --host {host}: everybody who can reach this machine can see and start runs in Dagster's UI, which "
+        "has no authentication; expected a firewall, or a proxy that asks for a password, before it"
+    )
 
 
 def simulated(folder: Path, speed: float | None) -> Path:

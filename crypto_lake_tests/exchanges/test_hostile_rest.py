@@ -222,3 +222,16 @@ def test_a_key_in_the_address_is_sent_and_never_shown() -> None:
     assert request.url.path == "/api/v3/klines"
     assert dict(request.url.params).items() >= {"token": "CANARY", "symbol": "SOLUSDT"}.items()
     assert request.headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("number", [10**400, 10**18, -1, 0, True, None, "1"])
+def test_a_time_of_the_exchange_that_is_none_is_one_line(number: object) -> None:
+    with pytest.raises(ExchangeError, match="expected a serverTime in the answer"):
+        Exchange(says({"serverTime": number})).ask(lambda client: client.time())
+
+
+def test_the_state_of_a_symbol_and_the_place_that_answers_cannot_steer_a_terminal() -> None:
+    entry = {"symbol": "SOLUSDT", "status": "\x1b[31m" + "x" * 10_000}
+    states = Exchange(says({"symbols": [entry]})).ask(lambda client: client.states(["SOLUSDT"]))
+    assert states["SOLUSDT"].word.isprintable()
+    assert len(states["SOLUSDT"].word) <= 40
