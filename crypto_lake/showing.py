@@ -13,6 +13,8 @@ _HOST = re.compile(r"\[[^\]]*\]|[^:]*")
 _PORT = re.compile(r":[0-9…]*|")
 # A password with a slash before it is a path to a parser; a stream's name (`btcusdt@trade`) has no colon.
 _PASSWORD = re.compile(r":.*@", re.DOTALL)
+# A proxy's page quotes what was asked for without the host.
+_QUERY = re.compile(r"(?P<mark>[?&])[\w.%\-]+=[^\s&'\"<>]*")
 # What ends a sentence or a quotation, and so follows an address in a text, is none of its own.
 _ENDINGS = "'\"`)]}>,.;:"
 
@@ -43,6 +45,7 @@ def printable(text: str, longest: int = LONGEST, *, lines: bool = False) -> str:
     """
     # What is far too long is not looked at as a whole; a character becomes ten at most.
     told = _ADDRESS.sub(_masked, text[: longest + 1] if len(text) > longest else text)
+    told = _QUERY.sub(r"\g<mark>…", told)
     if lines:
         told = "\n".join(_visible(line) for line in told.replace("\t", "    ").splitlines())
     else:

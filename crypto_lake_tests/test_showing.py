@@ -36,6 +36,11 @@ def test_addresses_within_a_text_are_shown_so_too() -> None:
     assert showing.printable(text) == "cannot reach 'https://host/p': see wss://other:1/ws."
 
 
+def test_a_query_that_is_quoted_without_its_host_is_masked() -> None:
+    text = "GET /api/v3/klines?token=k&symbol=X was refused; why? a=b"
+    assert showing.printable(text) == "GET /api/v3/klines?…&… was refused; why? a=b"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
