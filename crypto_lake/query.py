@@ -1,6 +1,7 @@
 """Questions to the lake in SQL: one, or a shell of them, over the views. Reads files only; nothing is locked."""
 
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ import duckdb
 from crypto_lake import parquet, publish, views
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.showing import visible
 
 _Answer = TypeVar("_Answer")
 Format = Literal["csv", "json", "parquet"]
@@ -142,7 +144,11 @@ def _print(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         relation = connection.sql(statement)
         if relation is not None:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
-            relation.show(max_width=width, max_rows=_UNBOUNDED if not sys.stdout.isatty() else 40)
+            table = io.StringIO()
+            with contextlib.redirect_stdout(table):
+                relation.show(max_width=width, max_rows=_UNBOUNDED if not sys.stdout.isatty() else 40)
+            # DuckDB leaves some control characters as they are. Not `printable`: a value is shown as it is.
+            print("\n".join(visible(line) for line in table.getvalue().split("\n")), end="")  # noqa: T201
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, sql: str, how: str, path: Path) -> None:

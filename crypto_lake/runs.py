@@ -21,6 +21,7 @@ from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
 from crypto_lake.defs.launch import Verdict
 from crypto_lake.layout import DAY_US, Layout, day_start_us
+from crypto_lake.showing import printable
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
@@ -114,7 +115,7 @@ def verify(config: Config) -> int:
             logger.bind(day_done=True).debug("one more file read")
             found += [damage] if damage else []
     for path, what in found:
-        page.print(f"{path} {what}", highlight=False, soft_wrap=True, markup=False)
+        page.print(printable(f"{path} {what}"), highlight=False, soft_wrap=True, markup=False)
     page.print(f"{len(paths)} files read, {len(found)} of them not as they were made.")
     return len(found)
 

@@ -28,13 +28,13 @@ def address(url: str) -> str:
     scheme, mark, rest = url.partition("://")
     parts = _PARTS.fullmatch(rest)
     if not mark or not parts:
-        return _visible(url)
+        return visible(url)
     place = parts["authority"].rpartition("@")[2]
     host = _HOST.match(place)
     name = host[0] if host else ""
     if not place or not _PORT.fullmatch(place[len(name) :]):
-        return _visible(f"{scheme}://{name}:…" if name else f"{scheme}://…")
-    return _visible(f"{scheme}://{place}" + ("/…" if _PASSWORD.search(parts["path"]) else parts["path"]))
+        return visible(f"{scheme}://{name}:…" if name else f"{scheme}://…")
+    return visible(f"{scheme}://{place}" + ("/…" if _PASSWORD.search(parts["path"]) else parts["path"]))
 
 
 def printable(text: str, longest: int = LONGEST, *, lines: bool = False) -> str:
@@ -47,9 +47,9 @@ def printable(text: str, longest: int = LONGEST, *, lines: bool = False) -> str:
     told = _ADDRESS.sub(_masked, text[: longest + 1] if len(text) > longest else text)
     told = _QUERY.sub(r"\g<mark>…", told)
     if lines:
-        told = "\n".join(_visible(line) for line in told.replace("\t", "    ").splitlines())
+        told = "\n".join(visible(line) for line in told.replace("\t", "    ").splitlines())
     else:
-        told = _visible(" ".join(told.split()))
+        told = visible(" ".join(told.split()))
     return told if len(told) <= longest else told[: longest - 1] + "…"
 
 
@@ -58,7 +58,7 @@ def _masked(found: "re.Match[str]") -> str:
     return address(bare) + found[0][len(bare) :]
 
 
-def _visible(line: str) -> str:
+def visible(line: str) -> str:
     """Escape what is no visible character: controls, and those that turn the direction of writing."""
     return line if line.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in line)
 

@@ -165,3 +165,13 @@ def test_a_damaged_file_is_left_out_and_said(
         said = capsys.readouterr()
         assert "82800" in said.out
         assert said.err == f"warning: {part}: not a readable Parquet file; left out\n"
+
+
+def test_what_lies_in_the_lake_cannot_steer_the_terminal_that_shows_it(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = "SELECT chr(155) || '31m' || chr(27) || '[2J' || chr(8238) || 'é' AS text"
+    query.show(query.connect(lake), lake, sql)
+    lines = capsys.readouterr().out.split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert any("31m" in line and "é" in line for line in lines)

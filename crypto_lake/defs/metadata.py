@@ -1,6 +1,7 @@
 """What assets and checks tell the UI, and how a run over many days tells it day by day."""
 
 import base64
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from crypto_lake.daily import Compacted
 from crypto_lake.heal import Healed
 from crypto_lake.latency import Latency
 from crypto_lake.preview import Preview
+from crypto_lake.showing import printable
 from crypto_lake.ticks import Ticks
 
 Metadata = dict[str, Any]
@@ -243,5 +245,10 @@ def _table(rows: Rows) -> dg.MarkdownMetadataValue:
     if not rows:
         return dg.MetadataValue.md("none")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, ["---"] * len(names), *([str(row.get(name, "")) for name in names] for row in rows)]
+    lines = [names, ["---"] * len(names), *([_cell(row.get(name, "")) for name in names] for row in rows)]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    """Return a value as a table's cell; an exchange's words in it become no link, no picture and no HTML."""
+    return re.sub(r"[\\`|\[<]", r"\\\g<0>", printable(str(value)))
