@@ -122,7 +122,7 @@ class _Tail:
 def _by_webhook(url: str, message: bytes, timeout_sec: float) -> str | None:
     try:
         status = asyncio.run(_post(url, message, timeout_sec))
-    except web.NoAnswerError as error:
+    except (web.NoAnswerError, ImportError) as error:  # httpx wants another package for a SOCKS proxy
         return f"alerts.webhook: {error}"
     except (httpx.InvalidURL, ValueError):
         return "alerts.webhook: not an address"

@@ -3,6 +3,7 @@
 A day is a UTC day. Symbols and exchanges are used as folder names as they are spelled in `config.yml`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,8 @@ DAY_US = 24 * HOUR_US
 HOURS_OF_A_DAY = 24
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = date(1970, 1, 1)
+# Any exchange's spelling; what else lies there (`_journal`, a copy, a name that steers a terminal) is none of ours.
+_is_symbol = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}").fullmatch
 
 
 def day_of(us: int) -> date:
@@ -54,7 +57,7 @@ def _names(folder: Path, *, folders: bool) -> Iterator[str]:
 
 
 def _symbols(folder: Path) -> list[str]:
-    return sorted(name for name in _names(folder, folders=True) if not name.startswith(("_", ".")))
+    return sorted(name for name in _names(folder, folders=True) if _is_symbol(name))
 
 
 def _file_days(folder: Path) -> list[date]:

@@ -1,3 +1,4 @@
+import sys
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -170,3 +171,14 @@ def test_a_day_is_read_from_its_parts_until_there_is_a_daily_file(layout: Layout
     daily = touch(layout.daily("binance", "SOLUSDT", DAY))
     assert layout.bar_files("binance", "SOLUSDT", DAY) == [daily]
     assert layout.bar_days("binance", "SOLUSDT") == [DAY]
+
+
+_NOT_ON_WINDOWS = [] if sys.platform == "win32" else ["\x1b[31mX", "X\n"]
+
+
+@pytest.mark.parametrize("name", ["[red]X", "_journal", ".X", "X copy", "X" * 60, *_NOT_ON_WINDOWS])
+def test_a_folder_whose_name_is_no_symbol_is_none(tmp_path: Path, name: str) -> None:
+    layout = Layout(tmp_path)
+    for folder in (name, "SOLUSDT", "BTC-USD"):
+        layout.raw_symbol("binance", folder).mkdir(parents=True)
+    assert layout.raw_symbols("binance") == ["BTC-USD", "SOLUSDT"]

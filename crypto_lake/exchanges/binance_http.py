@@ -72,6 +72,9 @@ class BinanceHttp:
 
     `sleep` is how it waits, `clock` what it measures waits by (seconds, never back), `transport` how requests travel
     (None: over the network). An answer may take `answer_sec` in all.
+
+    Raises:
+        ExchangeError: the environment ($HTTPS_PROXY and its like) names a proxy that is none.
     """
 
     def __init__(
@@ -91,10 +94,13 @@ class BinanceHttp:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._lost_sec, self._doubts = 0.0, False
         headers = {"X-MBX-TIME-UNIT": "MICROSECOND"} | web.ACCEPTED
-        # Redirects are not followed: a password in the address is meant for that host alone.
-        self._http = httpx.AsyncClient(
-            timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False
-        )
+        try:
+            # Redirects are not followed: a password in the address is meant for that host alone.
+            self._http = httpx.AsyncClient(
+                timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise ExchangeError(f"{self.url}: the environment's proxy cannot be used: {error}") from None
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -9,6 +9,7 @@ import pytest
 
 from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Candle
+from crypto_lake.exchanges.binance_http import BinanceHttp
 from crypto_lake.exchanges.binance_rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.exchanges.loopback import Script, asked, drip, head, whole
@@ -235,3 +236,17 @@ def test_the_state_of_a_symbol_and_the_place_that_answers_cannot_steer_a_termina
     states = Exchange(says({"symbols": [entry]})).ask(lambda client: client.states(["SOLUSDT"]))
     assert states["SOLUSDT"].word.isprintable()
     assert len(states["SOLUSDT"].word) <= 40
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://user:CANARY@h:1", "bogus://user:CANARY@h", "http://user:CANARY@h:port"]
+)
+def test_a_proxy_that_is_none_is_one_line_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(
+        ExchangeError, match="https://host/api: the environment's proxy cannot be used: "
+    ) as said:
+        BinanceHttp("https://host/api")
+    assert "CANARY" not in str(said.value)
