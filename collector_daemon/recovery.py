@@ -1,6 +1,7 @@
 """What a collector that died left behind: its open segments are sealed, and entered in the journal of their day.
 
-So are the gaps in them that it had no time to tell, since a hole becomes a gap only after a grace.
+So are the gaps in them that it had no time to tell, since a hole becomes a gap only after a grace. What a power loss
+left in open segments and in the last journals that is no line is moved to the refused frames of that day first.
 """
 
 import math
@@ -13,11 +14,14 @@ from loguru import logger
 
 from collector_daemon.ids import Hole, TradeIds
 from collector_daemon.listening import union
+from collector_daemon.mending import Mending
 from collector_daemon.tally import Tally
 from crypto_lake import journal, segments
-from crypto_lake.errors import RawDataError
 from crypto_lake.layout import Layout
 from crypto_lake.segments import RawLine
+
+# Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).
+_LAST_JOURNALS = 2
 
 _decode = msgspec.json.Decoder(RawLine).decode
 
@@ -30,19 +34,29 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
     Raises:
         OSError: the disk refused.
     """
-    found = segments.recover(layout, exchange)
+    mending = Mending(layout, exchange, now)
+    found = segments.recover(layout, exchange, mending.segment)
     diary = journal.Journal(layout, exchange)
+    for day in {*layout.journal_days(exchange)[-_LAST_JOURNALS:], *(one.day for one in found)}:
+        if moved := mending.journal(day):
+            diary.write(journal.Mended(at=now, moved_bytes=moved), day)
     for one in found:
-        name = journal.file_name(one.path)
-        logger.warning("{} {}: recovered {}, {} torn bytes cut", one.symbol, one.day, name, one.torn_bytes)
-        record = journal.Recovered(at=now, symbol=one.symbol, segment=name, torn_bytes=one.torn_bytes)
-        diary.write(record, one.day)
+        diary.write(_told(one, now), one.day)
     for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
         for path in _not_entered(layout, exchange, symbol, day):
             _enter(diary, symbol, day, path, now)
         for hole in _untold_holes(layout, exchange, symbol, day):
             diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
     return found
+
+
+def _told(one: segments.Recovered, now: int) -> journal.Recovered:
+    """The record of a segment that was recovered, which is logged as well."""
+    name, torn, moved = journal.file_name(one.path), one.torn_bytes, one.moved_bytes
+    logger.warning(
+        "{} {}: recovered {}, {} torn bytes cut, {} bad ones moved", one.symbol, one.day, name, torn, moved
+    )
+    return journal.Recovered(at=now, symbol=one.symbol, segment=name, torn_bytes=torn, moved_bytes=moved)
 
 
 def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
@@ -53,11 +67,7 @@ def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
 
 def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[Path]:
     """The received segments of a day that its journal does not describe."""
-    try:
-        written = list(journal.read(layout.journal(exchange, day)))
-    except RawDataError as error:
-        logger.error("{}", error)
-        return []
+    written = list(journal.read(layout.journal(exchange, day)))
     described = {one.segment for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol}
     found = segments.sealed(layout.raw_day(exchange, symbol, day))
     return [path for path in found if path.name.startswith("part_") and path.name not in described]
@@ -82,15 +92,14 @@ def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
         return first
     breaks = (journal.Started, journal.Stopped, journal.Disconnected)
     broken = any(max(ends) < one.at <= first for one in written if isinstance(one, breaks))
+    # What a journal has lost may have been the end of a connection.
+    broken |= any(journal.of_kind(written, journal.Mended))
     return first if broken else max(ends)
 
 
 def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:
     """What is missing in the last two segments of a day, and not a gap in its journal; none after an end in order."""
-    try:
-        written = list(journal.read(layout.journal(exchange, day)))
-    except RawDataError:
-        return
+    written = list(journal.read(layout.journal(exchange, day)))
     if not written or isinstance(written[-1], journal.Stopped):
         return
     gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]

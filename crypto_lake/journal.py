@@ -4,15 +4,16 @@ It answers what market data cannot: when was somebody listening, why not, how fa
 are the collector's own clock, microseconds UTC, unless a field's name says `event`. Light, for the collector.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from loguru import logger
 from msgspec import Struct
 
-from crypto_lake.errors import RawDataError
+from crypto_lake import mending
 from crypto_lake.layout import Layout, day_of
 from crypto_lake.segments import truncate_torn_tail, write_whole
 
@@ -132,11 +133,21 @@ class Displaced(Record, tag="displaced", frozen=True, kw_only=True):
 
 
 class Recovered(Record, tag="recovered", frozen=True, kw_only=True):
-    """An open segment of a collector that had died was sealed; `torn_bytes` were cut from its end."""
+    """An open segment of a collector that had died was sealed; `torn_bytes` were cut from its end.
+
+    `moved_bytes` in it were no raw lines, as a power loss leaves them, and lie in `_rejected` now.
+    """
 
     symbol: str
     segment: str | None
     torn_bytes: int
+    moved_bytes: int = 0
+
+
+class Mended(Record, tag="mended", frozen=True, kw_only=True):
+    """So many bytes of this journal were no records, as a power loss leaves them, and lie in `_rejected` now."""
+
+    moved_bytes: int
 
 
 AnyRecord = (
@@ -152,6 +163,7 @@ AnyRecord = (
     | Sealed
     | Displaced
     | Recovered
+    | Mended
 )
 KINDS: tuple[type[Record], ...] = AnyRecord.__args__
 
@@ -198,21 +210,60 @@ class Journal:
         self._mended.add(path)
 
 
+class _AnyKind(Struct):
+    """What every record has, those of a later version included."""
+
+    kind: str
+    at: int
+
+
+_NOT_A_RECORD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_any = msgspec.json.Decoder(_AnyKind).decode
+# How many lines of a file were no records when that was last told.
+_told: dict[Path, int] = {}
+_MOST_TOLD = 1000
+
+
+def is_record(line: bytes) -> bool:
+    """Whether the bytes are a record, if only of a later version of the lake."""
+    return _decodes(_decode_any, line)
+
+
+def _is_known(line: bytes) -> bool:
+    return _decodes(_decoder.decode, line)
+
+
+def _decodes(decode: Callable[[bytes], object], line: bytes) -> bool:
+    try:
+        decode(line)
+    except _NOT_A_RECORD:
+        return False
+    return True
+
+
 def read(path: Path) -> Iterator[AnyRecord]:
     """The records of one journal file, in order; none where there is no file. A torn last line is left out.
 
-    Raises:
-        RawDataError: a whole line is not a record.
+    So is a line that is no record, as a power loss leaves them, and one of a kind that only a later version knows: how
+    many there are is logged, once for each file. The collector's next start takes the former out.
     """
     if not path.exists():
         return
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), start=1):
+    bad = 0
+    for line in whole.splitlines():
         try:
             yield _decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise RawDataError(f"{path}: line {number}: not a journal record: {error}") from None
+        except _NOT_A_RECORD:
+            bad += 1
+            # What stands whole beside a block of NULs counts.
+            yield from map(_decoder.decode, mending.good(line, _is_known))
+    if bad and _told.get(path) != bad:
+        if len(_told) >= _MOST_TOLD:
+            _told.clear()
+        _told[path] = bad
+        logger.error("{}: {} lines are no journal records, and are left out", path, bad)
 
 
 def of_kind(records: Iterable[AnyRecord], kind: type[_R]) -> Iterator[_R]:

@@ -90,8 +90,13 @@ class Layout:
         """What the collector lived through on a day."""
         return self.base / "raw" / exchange / "_journal" / f"{day.isoformat()}.jsonl"
 
+    def journal_days(self, exchange: str) -> list[date]:
+        """The days that have a journal, oldest first."""
+        names = _names(self.base / "raw" / exchange / "_journal", folders=False)
+        return _days(name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl"))
+
     def rejected(self, exchange: str, day: date) -> Path:
-        """Frames of a day that could not be understood, verbatim."""
+        """Frames of a day that could not be understood, verbatim, and what was no line in files of the day."""
         return self.base / "raw" / exchange / "_rejected" / f"{day.isoformat()}.jsonl"
 
     def raw_symbols(self, exchange: str) -> list[str]:

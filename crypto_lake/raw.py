@@ -12,8 +12,6 @@ from crypto_lake.layout import MINUTE_US
 from crypto_lake.parquet import literal, path_list, scan
 from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
 
-# 2017-01-01, before which Binance has no data: a time below is in other units, or none.
-_EARLIEST_US = 1_483_228_800_000_000
 # The streams of raw lines by the kind of ticks that are made of them.
 STREAMS = {"trades": "trade", "quotes": "bookTicker"}
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
@@ -138,9 +136,9 @@ def _scan(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: 
 
 _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
     OR id IS NULL
-    OR coalesce(ts_recv, 0) < {_EARLIEST_US}
+    OR coalesce(ts_recv, 0) < {segments.EARLIEST_US}
     OR CASE stream
-        WHEN 'trade' THEN coalesce(ts_event, 0) < {_EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
+        WHEN 'trade' THEN coalesce(ts_event, 0) < {segments.EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
         WHEN 'bookTicker' THEN ts_event IS NOT NULL OR bid IS NULL OR bid_qty IS NULL OR ask IS NULL OR ask_qty IS NULL
         ELSE true
     END"""

@@ -1,13 +1,15 @@
 """Raw files: append, seal, recover, list. Where the bytes of a raw line meet the disk; light, for the collector.
 
 A segment is open (`part_0001.jsonl.open`, the only file of the lake that grows) or sealed (the same name
-without `.open`, never changed again). Only the tail of an open one can be torn, so recovery looks at open
-ones alone: it truncates to the last whole line and seals. Numbers start at 1 each UTC day of receipt and are
-never reused: the next one is one above the highest that is there, sealed or open.
+without `.open`, never changed again). A death can tear the tail of an open one alone, and a power loss spoil the rest
+of it, so recovery looks at open ones alone: what is no line is taken out, a torn tail cut, the rest sealed. Numbers
+start at 1 each UTC day of receipt and are never reused: the next one is one above the highest that is there, sealed or
+open.
 """
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -26,6 +28,13 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SHORTEST_FRAME = 9
 # A size of two bytes counts from 256.
 _ADDED = {2: 256}
+# 2017-01-01, before which Binance has no data: a time below is in other units, or none. And 2100-01-01. In µs.
+EARLIEST_US = 1_483_228_800_000_000
+_LATEST_US = 4_102_444_800_000_000
+_ID_LIMIT = 1 << 63
+# What `schema.PRICE` and `schema.QUANTITY` hold.
+_is_price = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
+_is_quantity = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,8})?").fullmatch
 
 
 class RawLine(Struct, gc=False):
@@ -43,6 +52,43 @@ class RawLine(Struct, gc=False):
     bid_qty: str | None
     ask: str | None
     ask_qty: str | None
+
+
+_decode = msgspec.json.Decoder(RawLine).decode
+
+
+def is_raw_line(line: bytes, symbol: str) -> bool:
+    """Whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
+    try:
+        said = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    numbers = said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv)
+    return numbers and (_is_trade(said) if said.ts_event is not None else _is_quote(said))
+
+
+def _is_time(us: int) -> bool:
+    return EARLIEST_US <= us < _LATEST_US
+
+
+def _is_trade(line: RawLine) -> bool:
+    return (
+        line.stream == "trade"
+        and _is_time(line.ts_event or 0)
+        and line.side in {"buy", "sell"}
+        and _is_price(line.price or "") is not None
+        and _is_quantity(line.qty or "") is not None
+        and (line.bid, line.bid_qty, line.ask, line.ask_qty) == (None, None, None, None)
+    )
+
+
+def _is_quote(line: RawLine) -> bool:
+    return (
+        line.stream == "bookTicker"
+        and (line.price, line.qty, line.side) == (None, None, None)
+        and all(_is_price(number or "") for number in (line.bid, line.ask))
+        and all(_is_quantity(number or "") for number in (line.bid_qty, line.ask_qty))
+    )
 
 
 def sealed(folder: Path) -> list[Path]:
@@ -197,21 +243,36 @@ def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: li
 
 @dataclass(frozen=True)
 class Recovered:
-    """What recovery found in one open segment. `path` is None where no whole line was left (file removed)."""
+    """What recovery found in one open segment. `path` is None where no whole line was left (file removed).
+
+    `torn_bytes` were cut from its end, `moved_bytes` in it were no raw lines.
+    """
 
     symbol: str
     day: date
     path: Path | None
     torn_bytes: int
+    moved_bytes: int = 0
 
 
-def recover(layout: Layout, exchange: str) -> list[Recovered]:
-    """Seal what a crash left open: truncate each open segment to its last whole line, then rename it.
+# Takes what is no line out of an open segment of a symbol's day; how many bytes went is returned.
+Mend = Callable[[Path, str, date], int]
+
+
+def _believed(_path: Path, _symbol: str, _day: date) -> int:
+    return 0
+
+
+def recover(layout: Layout, exchange: str, mend: Mend = _believed) -> list[Recovered]:
+    """Seal what a crash left open: mend each open segment, truncate it to its last whole line, then rename it.
 
     Call it with the lake's lock held, before the first segment is created.
+
+    Raises:
+        OSError: the disk refused; call it again.
     """
     return [
-        _recover(found, symbol, day)
+        _recover(found, symbol, day, mend(found.path, symbol, day))
         for symbol in layout.raw_symbols(exchange)
         for day in layout.raw_days(exchange, symbol)
         for found in _found(layout.raw_day(exchange, symbol, day))
@@ -219,18 +280,18 @@ def recover(layout: Layout, exchange: str) -> list[Recovered]:
     ]
 
 
-def _recover(found: _Found, symbol: str, day: date) -> Recovered:
+def _recover(found: _Found, symbol: str, day: date, moved: int) -> Recovered:
     path = found.path
     torn = truncate_torn_tail(path)
     if path.stat().st_size == 0:
         path.unlink()
-        return Recovered(symbol, day, None, torn)
+        return Recovered(symbol, day, None, torn, moved)
     final = _final(path)
     if final.exists():
         # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
         final = path.with_name(f"{found.kind}_{next_number(path.parent, found.kind):04d}.jsonl")
     publish.replace(path, final)
-    return Recovered(symbol, day, final, torn)
+    return Recovered(symbol, day, final, torn, moved)
 
 
 def truncate_torn_tail(path: Path) -> int:

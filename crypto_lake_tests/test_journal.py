@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loguru import logger
 
 from crypto_lake import journal
-from crypto_lake.errors import RawDataError
 from crypto_lake.journal import AnyRecord, Gap, Journal, Record, Started, Stopped
 from crypto_lake.layout import DAY_US, Layout, day_of
 
@@ -144,17 +144,49 @@ def test_the_first_record_of_all_may_be_torn(layout: Layout) -> None:
     assert read(layout) == [stopped("c")]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [b"", b"nonsense", b"{}", b'{"kind":"unheard of","at":1}', b'{"kind":"stopped","at":"x","reason":""}'],
-)
-def test_a_whole_line_that_is_no_record_is_named_with_its_number(layout: Layout, line: bytes) -> None:
-    path = write(layout, msgspec.json.encode(stopped("a")) + b"\n" + line + b"\n")
-    records = journal.read(path)
-    assert next(records) == stopped("a")
-    with pytest.raises(RawDataError, match="line 2: not a journal record: ") as caught:
-        next(records)
-    assert str(caught.value).startswith(f"{path}: ")
+WRONG = [
+    b"",
+    b"nonsense",
+    b"{}",
+    b'{"kind":"stopped","at":"x","reason":""}',
+    b'{"kind":"sto{"kind":"stopped","at":1,"reason":"b"}',
+    b"\xff\xfe",
+    b"\0" * 5000,
+]
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    messages: list[str] = []
+    logger.enable("crypto_lake")
+    sink = logger.add(messages.append, format="{message}")
+    yield messages
+    logger.remove(sink)
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_line_that_is_no_record_is_left_out_and_told_once(
+    layout: Layout, logged: list[str], line: bytes
+) -> None:
+    a, b = (msgspec.json.encode(stopped(reason)) + b"\n" for reason in "ab")
+    path = write(layout, a + line + b"\n" + b)
+    for _ in range(3):
+        assert read(layout) == [stopped("a"), stopped("b")]
+    assert logged == [f"{path}: 1 lines are no journal records, and are left out\n"]
+    assert not journal.is_record(line)
+
+
+def test_a_record_that_stands_whole_beside_a_block_of_nuls_counts(layout: Layout) -> None:
+    a, b = (msgspec.json.encode(stopped(reason)) + b"\n" for reason in "ab")
+    write(layout, a + b"\0" * 4096 + b)
+    assert read(layout) == [stopped("a"), stopped("b")]
+
+
+def test_a_record_of_a_later_version_is_left_out_and_stays_a_record(layout: Layout) -> None:
+    line = b'{"kind":"unheard of","at":1,"more":[]}'
+    write(layout, line + b"\n")
+    assert read(layout) == []
+    assert journal.is_record(line)
 
 
 def test_records_of_one_kind_are_found_among_others() -> None:

@@ -3,6 +3,7 @@
 import tempfile
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from collector_daemon.disk import Disk
 from collector_daemon.landing import Append
+from collector_daemon.mending import Mending
 from collector_daemon.recovery import recover, tally_of
 from collector_daemon.tally import Tally
 from crypto_lake import journal
@@ -125,16 +127,6 @@ def test_a_segment_sealed_just_before_the_death_is_entered_too(tmp_path: Path) -
     assert [one.lines for one in records(layout, DAY) if isinstance(one, journal.Sealed)] == [3]
 
 
-def test_a_journal_that_cannot_be_read_never_stops_the_start(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    left_open(layout, LINES)
-    path = layout.journal("binance", DAY)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"garbage\n")
-    recover(layout, "binance", T0)
-    assert not open_files(layout)
-
-
 def trades(*numbers: int) -> bytes:
     lines = (
         RawLine("trade", "SOLUSDT", T0 + n, T0 + n, n, "1", "2", "buy", None, None, None, None)
@@ -170,3 +162,112 @@ def test_what_was_told_before_is_not_told_again(tmp_path: Path) -> None:
     left_open(layout, trades(1, 2, 5, 8))
     recover(layout, "binance", T0)
     assert gaps(layout) == [(3, 4), (6, 7)]
+
+
+def kept(layout: Layout) -> list[dict[str, Any]]:
+    """What was moved to the refused frames of the day."""
+    path = layout.rejected("binance", DAY)
+    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+ONE, TWO, THREE = (trades(n) for n in (1, 2, 3))
+# What a power loss may leave of three lines, and which of the trades 1 to 3 are then still whole.
+SPOILT = {
+    "a block of NULs between lines": (ONE + b"\0" * 4096 + TWO + THREE, [1, 2, 3]),
+    "a block of NULs over parts of lines": (ONE + TWO[:20] + b"\0" * 512 + THREE[9:], [1]),
+    "NULs at the end": (ONE + TWO + b"\0" * 100_000, [1, 2]),
+    "NULs at the end, with a newline": (ONE + b"\0" * 100_000 + b"\n", [1]),
+    "a line torn in the middle": (ONE + TWO[:50] + THREE, [1]),
+    "a line torn in the middle that ends": (ONE + TWO[:50] + b"\n" + THREE, [1, 3]),
+    "another symbol's line": (ONE + TWO.replace(b"SOL", b"ADA") + THREE, [1, 3]),
+    "a number that is none": (ONE + TWO.replace(b'"2"', b'"2x"') + THREE, [1, 3]),
+    "a time that cannot be": (ONE + TWO.replace(b'"ts_recv":1', b'"ts_recv":-1') + THREE, [1, 3]),
+    "bytes that are no text": (ONE + TWO.replace(b"buy", b"b\xffy") + THREE, [1, 3]),
+    "nothing but NULs": (b"\0" * 8192, []),
+}
+
+
+@pytest.mark.parametrize(("content", "whole"), SPOILT.values(), ids=SPOILT)
+def test_what_a_power_loss_spoilt_is_moved_and_the_rest_sealed(
+    tmp_path: Path, content: bytes, whole: list[int]
+) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, content)
+    recover(layout, "binance", T0)
+    assert [line.id for line in lines_of(layout, "SOLUSDT", DAY)] == whole
+    assert not open_files(layout)
+    (recovered,) = journal.of_kind(records(layout, DAY), journal.Recovered)
+    moved = kept(layout)
+    assert recovered.moved_bytes == sum(one["size"] for one in moved) > 0
+    for one in moved:
+        there = content[one["offset"] :][: one["size"]]
+        assert one["frame"] == (there.decode(errors="backslashreplace") if there.strip(b"\0") else "")
+        assert one["file"] == "raw/binance/SOLUSDT/2025-10-20/part_0001.jsonl.open"
+
+
+def test_a_torn_last_line_is_cut_and_not_moved(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, ONE + TWO[:-5])
+    recover(layout, "binance", T0)
+    (recovered,) = journal.of_kind(records(layout, DAY), journal.Recovered)
+    assert (recovered.torn_bytes, recovered.moved_bytes, kept(layout)) == (len(TWO) - 5, 0, [])
+
+
+def test_megabytes_of_nuls_are_told_by_their_length_and_of_garbage_so_much_is_kept(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    garbage = b"x" * 99 + b"\n"
+    left_open(layout, ONE + b"\0" * (5 << 20) + garbage * 1000 + TWO)
+    path = next(iter(open_files(layout)))
+    Mending(layout, "binance", T0, kept_bytes=10_000).segment(path, "SOLUSDT", DAY)
+    assert [one["size"] for one in kept(layout)][:2] == [5 << 20, 100]
+    assert 2_000 < layout.rejected("binance", DAY).stat().st_size < 20_000
+    assert path.read_bytes() == ONE + TWO
+
+
+def test_a_disk_that_keeps_nothing_of_what_is_bad_leaves_the_segment_as_it_was(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, ONE + b"\0\0" + TWO)
+    layout.rejected("binance", DAY).mkdir(parents=True)
+    with pytest.raises(OSError, match=r"directory|denied"):
+        recover(layout, "binance", T0)
+    (path,) = open_files(layout)
+    assert path.read_bytes() == ONE + b"\0\0" + TWO
+
+
+def test_trades_that_were_lost_in_a_block_of_nuls_are_a_gap(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, trades(1, 2) + b"\0" * len(trades(3, 4, 5)) + trades(6))
+    recover(layout, "binance", T0)
+    assert gaps(layout) == [(3, 5)]
+
+
+def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    diary = journal.Journal(layout, "binance")
+    story = [journal.Stopped(at=T0 + n, reason="") for n in range(2)]
+    diary.write(story[0])
+    path = layout.journal("binance", DAY)
+    with path.open("ab") as file:
+        file.write(b"\0" * 4096 + b'{"kind":"sto\n{"kind":"unheard of","at":1}\n')
+    diary.write(story[1])
+    for _ in range(2):
+        recover(layout, "binance", T0 + 9)
+    assert records(layout, DAY) == [*story, journal.Mended(at=T0 + 9, moved_bytes=4096 + 13)]
+    assert b"unheard of" in path.read_bytes()
+    assert [(one["reason"], one["size"]) for one in kept(layout)] == [
+        ("NULs, as a power loss leaves them", 4096),
+        ("no line", 13),
+    ]
+
+
+def test_after_a_journal_lost_records_nobody_is_said_to_have_listened_before_the_first_line(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, LINES)
+    heard_until(layout, T0 - 500, None)
+    with layout.journal("binance", DAY).open("ab") as file:
+        file.write(b"\0" * 100 + b"\n")
+    recover(layout, "binance", T0 + 99)
+    *_, sealed = journal.of_kind(records(layout, DAY), journal.Sealed)
+    assert sealed.listened == [(T0, T0 + 2)]
