@@ -7,10 +7,11 @@ manifest remembers the same. No other state is kept.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import duckdb
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 from loguru import logger
 from msgspec import MsgspecError, Struct, convert, json, to_builtins
 
-from crypto_lake import parquet, raw
+from crypto_lake import parquet, raw, salvage
 from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, paths_of, without
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeBusyError, RawDataError
@@ -97,45 +98,112 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
     A day that is over (by `now_us`) has all its intervals; one in progress those up to the last sealed instant. A day
     without any event has none, and whatever was made of it before stays.
 
+    An hour that cannot be made does not keep the later ones from it. A damaged segment is mended on the way.
+
     Raises:
-        RawDataError: a segment holds something other than raw lines; the parts before it are done.
+        PartlyBuiltError: a segment holds, or held, something other than raw lines; all that could be made is.
         LakeBusyError: another run has been at this symbol for minutes.
     """
     with locked(series), series.workspace(connection) as workspace:
-        known = remembered(series, day)
-        rebuilt: list[int] = []
-        hours = 0
-        carry = carry_before(connection, series, day)
-        plan = _Plan(series.recording(connection).around(day), series, day, now_us)
-        for hour in plan.hours():
-            hours += 1
-            wanted = plan.fingerprint(hour, carry)
-            record = known.get(hour)
-            if record is None or record.fingerprint != wanted:
+        built, failed = _build(connection, workspace, series, day, now_us)
+        suspects = [path for one in failed for path in one.suspects]
+        if said := salvage.salvage(series.layout, series.exchange, series.symbol, suspects):
+            said = [one.reason for one in failed] + said
+            built, failed = _build(connection, workspace, series, day, now_us, built)
+    logger.info(
+        "{} {}: {} hours made anew, {} as they were", series.symbol, day, len(built.rebuilt), built.unchanged
+    )
+    if said or failed:
+        raise PartlyBuiltError([*said, *(one.reason for one in failed)], [built])
+    return built
+
+
+class PartlyBuiltError(RawDataError):
+    """Raw files that hold something other than raw lines were left out; `built` is what was done all the same."""
+
+    def __init__(self, reasons: Iterable[str], built: list[Built]) -> None:
+        super().__init__("; ".join(reasons))
+        self.built = built
+
+
+class _Failed(NamedTuple):
+    """Why something was left out, and the segments that it may be the fault of."""
+
+    reason: str
+    suspects: list[Path]
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    series: Series,
+    day: date,
+    now_us: int,
+    before: Built | None = None,
+) -> tuple[Built, list[_Failed]]:
+    """Walk the hours of a day; what a walk `before` this one has rebuilt counts as rebuilt."""
+    known = remembered(series, day)
+    rebuilt = set(before.rebuilt) if before else set()
+    unchanged = 0
+    carry = carry_before(connection, series, day)
+    plan = _Plan(series.recording(connection).around(day), series, day, now_us)
+    failed = [_Failed(one.reason, [one.path]) for one in plan.catalog.refused]
+    for hour in plan.hours():
+        wanted = plan.fingerprint(hour, carry)
+        record = known.get(hour)
+        if record is None or record.fingerprint != wanted:
+            try:
                 record = _build_part(connection, workspace, plan, hour, wanted)
-                rebuilt.append(hour)
-            carry = record.carry
-        logger.info("{} {}: {} of {} hours made anew", series.symbol, day, len(rebuilt), hours)
-        return Built(series.symbol, day, rebuilt, hours - len(rebuilt))
+            except RawDataError as error:
+                logger.error("{}", error)
+                failed.append(_Failed(str(error), plan.files(wanted)))
+                continue
+            rebuilt.add(hour)
+        elif hour not in rebuilt:
+            unchanged += 1
+        carry = record.carry
+    return Built(series.symbol, day, sorted(rebuilt), unchanged), failed
 
 
 def build_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Built]:
     """`build_day` for every recorded symbol; one whose raw files cannot be read does not keep the others from it.
 
     Raises:
-        RawDataError: what was wrong with those.
+        PartlyBuiltError: what was wrong with those.
     """
     done: list[Built] = []
     errors: list[str] = []
     for series in Series.recorded(config):
         try:
             done.append(build_day(connection, series, day, now_us))
-        except RawDataError as error:
-            logger.error("{} {}: {}", series.symbol, day, error)
+        except PartlyBuiltError as error:
+            done += error.built
             errors.append(str(error))
     if errors:
-        raise RawDataError("; ".join(errors))
+        raise PartlyBuiltError(errors, done)
     return done
+
+
+def build_days(
+    connection: duckdb.DuckDBPyConnection, config: Config, days: Iterable[date], now_us: Callable[[], int]
+) -> Iterator[tuple[date, list[Built]]]:
+    """`build_all` day by day, each yielded when it is done; a day of which nothing could be made is left out.
+
+    Raises:
+        RawDataError: what was wrong with raw files, when all days were tried.
+    """
+    errors: list[str] = []
+    for day in days:
+        try:
+            built = build_all(connection, config, day, now_us())
+        except PartlyBuiltError as error:
+            errors.append(str(error))
+            built = error.built
+            if not any(one.rebuilt or one.unchanged for one in built):
+                continue
+        yield day, built
+    if errors:
+        raise RawDataError("; ".join(errors))
 
 
 def is_stale(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> bool:
@@ -148,6 +216,8 @@ def _is_stale(
 ) -> bool:
     known = remembered(series, day)
     plan = _Plan(recording.around(day), series, day, now_us)
+    if plan.catalog.refused:
+        return True
     carry = carry_before(connection, series, day)
     for hour in plan.hours():
         record = known.get(hour)
@@ -258,6 +328,11 @@ class _Plan:
         beside = self.catalog.beside(start, end)
         healed = any(source.is_healed for source in [*sources, *beside])
         return [[source.name, source.size] for source in beside] if healed else []
+
+    def files(self, fingerprint: dict[str, Any]) -> list[Path]:
+        """The segments that an hour was to be made from, and those beside it."""
+        sources = [*self.sources(fingerprint), *self.sources(fingerprint, "beside")]
+        return paths_of(source for source in sources if not source.is_ticks)
 
     def sources(self, fingerprint: dict[str, Any], key: str = "segments") -> list[Source]:
         """Those that a fingerprint names under a key."""

@@ -9,7 +9,7 @@ for that stretch. Everything here is in microseconds since the epoch.
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +21,7 @@ import msgspec
 from msgspec import MsgspecError, Struct, json
 
 from crypto_lake import journal, raw, segments
+from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
 from crypto_lake.schema import TICKS
 
@@ -66,12 +67,13 @@ class Catalog:
     """All that is known about one symbol's recording around one day.
 
     `sources` in order of name; `listened` the merged stretches in which somebody listened, on the exchange's clock;
-    `offsets` is how far the collector's clock was off.
+    `offsets` is how far the collector's clock was off; `refused` are files of the day that are left out.
     """
 
     sources: list[Source]
     listened: list[Interval]
     offsets: "Offsets"
+    refused: tuple[raw.Refused, ...] = ()
 
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
@@ -147,11 +149,9 @@ class Recording:
 
         A trade is received on the wrong side of midnight where the local clock is off or the network slow, and days
         away from it where history is replayed.
-
-        Raises:
-            RawDataError: a raw file or a journal holds something else.
         """
-        folders = {day - timedelta(days=1), day, day + timedelta(days=1)}
+        beside = {day - timedelta(days=1), day + timedelta(days=1)}
+        folders = {day, *beside}
         for record in journal.of_kind(
             journal.read(self._layout.journal(self._exchange, day)), journal.Displaced
         ):
@@ -159,20 +159,24 @@ class Recording:
                 folders.add(date.fromisoformat(record.landed))
         found = _merge([self._folder(folder) for folder in sorted(folders)])
         kept = read_kept(self._layout, self._exchange, self._symbol, day)
-        return _with_ticks(found, kept, self._ticks(day)) if kept else found
+        found = _with_ticks(found, kept, self._ticks(day)) if kept else found
+        return replace(
+            found, refused=tuple(one for at in sorted(folders - beside) for one in self.refused(at))
+        )
 
     def _ticks(self, day: date) -> tuple[Path, ...]:
         return tuple(self._layout.ticks(self._exchange, self._symbol, kind, day) for kind in TICKS)
 
     def event_days(self, received: date) -> set[date]:
-        """The days whose events were received, or listened for, on a day.
-
-        Raises:
-            RawDataError: a raw file or a journal holds something else.
-        """
+        """The days whose events were received, or listened for, on a day; that day itself where a file is refused."""
         folder = _merge([self._folder(received)])
         spans = [*((s.start, s.end) for s in folder.sources), *folder.listened]
-        return {day_of(us) for start, end in spans for us in range(start - start % DAY_US, end + 1, DAY_US)}
+        found = {day_of(us) for start, end in spans for us in range(start - start % DAY_US, end + 1, DAY_US)}
+        return found | ({received} if self.refused(received) else set())
+
+    def refused(self, received: date) -> list[raw.Refused]:
+        """The files of a folder that hold something other than raw lines of the symbol: they are left out."""
+        return self._folder(received).refused
 
     def _folder(self, day: date) -> "_Folder":
         if day not in self._folders:
@@ -184,11 +188,15 @@ class Recording:
         sealed = [r for r in journal.of_kind(written, journal.Sealed) if r.symbol == self._symbol]
         described = {(r.segment, r.size): r for r in sealed if r.segment}
         found = segments.sealed(self._layout.raw_day(self._exchange, self._symbol, day))
-        keys = {path: (segments.name_of(path), segments.size_of(path)) for path in found}
+        keys = {path: (segments.name_of(path), _size_of(path)) for path in found}
         unknown = [path for path in found if keys[path] not in described]
-        scanned = raw.scan_files(self._connection, unknown, self._symbol) if unknown else {}
+        looked_at = raw.scan_files(self._connection, unknown, self._symbol) if unknown else {}
+        scanned = {path: one for path, one in looked_at.items() if isinstance(one, raw.Scanned)}
+        refused = [one for one in looked_at.values() if isinstance(one, raw.Refused)]
         records: list[tuple[Path | None, journal.Sealed]] = [
-            (path, described.get(keys[path]) or scanned[path].record) for path in found
+            (path, described.get(keys[path]) or scanned[path].record)
+            for path in found
+            if path in scanned or keys[path] in described
         ]
         records += [(None, r) for r in sealed if r.segment is None]
         records += _still_listened(records, sealed)
@@ -197,7 +205,15 @@ class Recording:
         measured = [(r.recv_to, r.offset_us) for r in known if r.recv_to and r.offset_us is not None]
         measured += [pair for one in scanned.values() for pair in one.offsets.items()]
         journalled = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
-        return _Folder(day, records, _smallest(measured), journalled)
+        return _Folder(day, records, _smallest(measured), journalled, refused)
+
+
+def _size_of(path: Path) -> int:
+    """How many bytes of lines a segment holds; -1, as none has, where it is compressed and does not say so."""
+    try:
+        return segments.size_of(path)
+    except RawDataError:
+        return -1
 
 
 @dataclass(frozen=True)
@@ -208,6 +224,7 @@ class _Folder:
     records: list[tuple[Path | None, journal.Sealed]]
     measured: dict[int, int]
     journalled: dict[int, int]
+    refused: list[raw.Refused]
 
     @cached_property
     def offsets(self) -> dict[int, int]:

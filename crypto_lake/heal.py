@@ -18,7 +18,7 @@ from loguru import logger
 
 from crypto_lake import bars, holes, segments
 from crypto_lake.backfill import interruptible
-from crypto_lake.bars import Series
+from crypto_lake.bars import PartlyBuiltError, Series
 from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError
 from crypto_lake.exchanges import known
@@ -126,7 +126,9 @@ def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: d
     """The day's bars, and those of the recorded days before and after it, which its holes may reach to."""
     days = series.layout.raw_days(series.exchange, series.symbol)
     for near in [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]:
-        bars.build_day(connection, series, near, now_us)
+        # What a damaged file lost, which is logged, is there to be fetched.
+        with contextlib.suppress(PartlyBuiltError):
+            bars.build_day(connection, series, near, now_us)
 
 
 @dataclass

@@ -99,6 +99,10 @@ class Layout:
         """Frames of a day that could not be understood, verbatim, and what was no line in files of the day."""
         return self.base / "raw" / exchange / "_rejected" / f"{day.isoformat()}.jsonl"
 
+    def set_aside(self, exchange: str, symbol: str, day: date) -> Path:
+        """The folder of sealed segments that were damaged, as they were."""
+        return self.base / "raw" / exchange / "_rejected" / symbol / day.isoformat()
+
     def raw_symbols(self, exchange: str) -> list[str]:
         """The symbols that have raw folders, sorted."""
         return _symbols(self.base / "raw" / exchange)

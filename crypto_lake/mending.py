@@ -27,10 +27,10 @@ class Bad(NamedTuple):
     content: bytes
 
 
-def bad(path: Path, is_line: IsLine) -> Iterator[Bad]:
-    """What is bad in a file, in order; a line that was being written at its end is not."""
+def bad(path: Path, is_line: IsLine, *, ended: bool = False) -> Iterator[Bad]:
+    """What is bad in a file, in order; a torn line at the end is only where the file has `ended`."""
     with path.open("rb") as file:
-        yield from (piece for piece in _read(file, is_line) if isinstance(piece, Bad))
+        yield from (piece for piece in _read(file, is_line, ended=ended) if isinstance(piece, Bad))
 
 
 def good(line: bytes, is_line: IsLine) -> Iterator[bytes]:
@@ -38,23 +38,24 @@ def good(line: bytes, is_line: IsLine) -> Iterator[bytes]:
     return (piece for piece in _judged(0, line, is_line) if not isinstance(piece, Bad))
 
 
-def take_out(path: Path, is_line: IsLine) -> None:
-    """Replace a file, as a whole, by one without what is bad in it.
+def take_out(path: Path, is_line: IsLine, *, ended: bool = False) -> None:
+    """Replace a file, as a whole, by one without what is `bad` in it.
 
     Raises:
         OSError: the disk refused; the file is as it was.
     """
     with publish.publishing(path) as temporary, path.open("rb") as file, temporary.open("wb") as left:
-        for piece in _read(file, is_line):
+        for piece in _read(file, is_line, ended=ended):
             if not isinstance(piece, Bad):
                 left.write(piece)
 
 
-def _read(file: BinaryIO, is_line: IsLine) -> "Iterator[bytes | Bad]":
-    """Tell a file's lines, and its torn last one, from what is bad in it; NULs that follow each other come as one."""
+def _read(file: BinaryIO, is_line: IsLine, *, ended: bool) -> "Iterator[bytes | Bad]":
+    """Tell a file's lines from what is bad in it; NULs that follow each other come as one."""
     nulls: Bad | None = None
     for offset, content in _chunks(file):
-        for piece in _judged(offset, content, is_line):
+        torn = isinstance(content, _Tail) and not ended
+        for piece in [content] if torn else _judged(offset, content, is_line):
             if isinstance(piece, Bad) and not piece.content:
                 nulls = Bad(nulls.offset, nulls.size + piece.size, b"") if nulls else piece
                 continue
@@ -89,7 +90,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _judged(offset: int, content: bytes, is_line: IsLine) -> "Iterator[bytes | Bad]":
-    if isinstance(content, _Tail) or (content.endswith(b"\n") and is_line(content)):
+    if content.endswith(b"\n") and is_line(content):
         yield content
         return
     for piece in _pieces(content):

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+from loguru import logger
 
 from crypto_lake import journal, segments
-from crypto_lake.errors import RawDataError
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.parquet import literal, path_list, scan
 from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
@@ -88,16 +88,20 @@ class Scanned(NamedTuple):
     offsets: dict[int, int]
 
 
+class Refused(NamedTuple):
+    """A file that holds something other than raw lines of its symbol, and what."""
+
+    path: Path
+    reason: str
+
+
 def scan_files(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
-) -> dict[Path, Scanned]:
+) -> dict[Path, Scanned | Refused]:
     """What is in files that the journal does not describe.
 
     Somebody was listening from such a file's first line to its last; a healed file says nothing about listening, and
     its receipt times nothing about the clock. A sealed file never changes, so one process reads each once.
-
-    Raises:
-        RawDataError: a file holds something other than raw lines of this symbol.
     """
     keys = {path: _key(path, symbol) for path in paths}
     unknown = [path for path in paths if keys[path] not in _known]
@@ -109,7 +113,7 @@ def scan_files(
     return {path: _known[keys[path]] for path in paths}
 
 
-_known: dict[tuple[object, ...], Scanned] = {}
+_known: dict[tuple[object, ...], Scanned | Refused] = {}
 _KNOWN_AT_MOST = 10_000
 
 
@@ -118,7 +122,9 @@ def _key(path: Path, symbol: str) -> tuple[object, ...]:
     return path, symbol, about.st_size, about.st_mtime_ns, about.st_ino
 
 
-def _scan(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str) -> dict[Path, Scanned]:
+def _scan(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
+) -> dict[Path, Scanned | Refused]:
     found: dict[Path, list[_Minute]] = {path: [] for path in paths}
     query = f"""
         SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
@@ -130,8 +136,18 @@ def _scan(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: 
         for name, *values in connection.execute(query).fetchall():
             found[Path(name)].append(_Minute(*values))
     except duckdb.Error as error:
-        raise RawDataError(" ".join(str(error).split())) from None
+        # Which of them it is, is not said in a way that could be relied on.
+        if len(paths) > 1:
+            return {
+                path: one for single in paths for path, one in _scan(connection, [single], symbol).items()
+            }
+        return {paths[0]: _refused(paths[0], " ".join(str(error).split()))}
     return {path: _scanned(path, symbol, minutes) for path, minutes in found.items()}
+
+
+def _refused(path: Path, reason: str) -> Refused:
+    logger.error("{}", reason)
+    return Refused(path, reason)
 
 
 _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
@@ -159,12 +175,11 @@ class _Minute(NamedTuple):
     wrong: int
 
 
-def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned:
+def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refused:
     count = sum(one.lines for one in minutes)
     if wrong := sum(one.wrong for one in minutes):
-        raise RawDataError(
-            f"{path}: {wrong} of {count} lines are not raw lines of {symbol}; see docs/FORMAT.md"
-        )
+        reason = f"{path}: {wrong} of {count} lines are not raw lines of {symbol}; see docs/FORMAT.md"
+        return _refused(path, reason)
     received = None if is_healed(path) or not minutes else (minutes[0].recv_from, minutes[-1].recv_to)
     offsets = {one.minute: one.offset_us for one in minutes if one.offset_us is not None and received}
     record = journal.Sealed(

@@ -89,6 +89,8 @@ def _prune(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> 
 def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> bool:
     """Whether all that a folder holds is in verified ticks and daily files."""
     recording = series.recording(connection)
+    if recording.refused(received):
+        return False
     for day in recording.event_days(received):
         start = day_start_us(day)
         sources = recording.around(day).between(start, start + DAY_US)

@@ -20,6 +20,7 @@ from crypto_lake.config import Config
 from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
 from crypto_lake.defs.launch import Verdict
+from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, Layout, day_start_us
 from crypto_lake.showing import printable
 
@@ -39,30 +40,50 @@ class Missing(NamedTuple):
 
 
 def transform(config: Config, days: list[date] | None) -> list[date]:
-    """Make the bars of some days; None: of every day that is not in line with its segments. Those worked on."""
+    """Make the bars of some days; None: of every day that is not in line with its segments. Those worked on.
+
+    Raises:
+        RawDataError: what was wrong with raw files; all that could be made without them is.
+    """
     if days is not None:
-        _make(config, days)
-        return days
+        done, errors = days, _make(config, days)
+    else:
+        done, errors = _make_stale(config)
+    if errors:
+        raise RawDataError("; ".join(errors))
+    return sorted(done)
+
+
+def _make_stale(config: Config) -> tuple[list[date], list[str]]:
     done: list[date] = []
+    errors: list[str] = []
     for _ in range(_MOST_ROUNDS):
         stale = [day for day in stale_days(config) if day not in done]
         if not stale:
             break
-        _make(config, stale)
+        errors += _make(config, stale)
         done += stale
-    return sorted(done)
+    return done, errors
 
 
-def _make(config: Config, days: list[date]) -> None:
-    """Bars, and where a day was compacted already, its daily files as well: readers look at those."""
+def _make(config: Config, days: list[date]) -> list[str]:
+    """Bars, and where a day was compacted already, its daily files as well: readers look at those.
+
+    What was wrong with raw files is returned.
+    """
     compacted = _days_of(config, Layout.daily_days)
+    errors: list[str] = []
     for job, some in {
         "make_bars": [day for day in days if day not in compacted],
         "compact": [day for day in days if day in compacted],
     }.items():
         if some:
-            with _progress("bars", len(some)):
-                launch.execute(defs, job, some)
+            try:
+                with _progress("bars", len(some)):
+                    launch.execute(defs, job, some)
+            except RawDataError as error:
+                errors.append(str(error))
+    return errors
 
 
 def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) -> set[date]:

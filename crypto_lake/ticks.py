@@ -58,6 +58,8 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     with bars.locked(series), series.workspace(connection) as workspace:
         kept = read_kept(series.layout, series.exchange, series.symbol, day)
         catalog = series.recording(connection).around(day)
+        if catalog.refused:
+            raise RawDataError("; ".join(one.reason for one in catalog.refused))
         sources = catalog.between(start, start + DAY_US)
         if not sources:
             return None

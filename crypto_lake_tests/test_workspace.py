@@ -125,7 +125,9 @@ def test_a_file_is_scanned_once_and_again_when_it_is_another(
     assert raw.scan_files(duck, [path], SYMBOL)[path] is first
     path.unlink()
     land(lake, [trade(7, START)], number=1)
-    assert raw.scan_files(duck, [path], SYMBOL)[path].record.first_trade_id == 7
+    again = raw.scan_files(duck, [path], SYMBOL)[path]
+    assert isinstance(again, raw.Scanned)
+    assert again.record.first_trade_id == 7
 
 
 def limit(duck: Duck) -> str:

@@ -69,7 +69,7 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
-        days = ((day, bars.build_all(db, config, day, lake.now_us())) for day in days_of(context))
+        days = bars.build_days(db, config, days_of(context), lake.now_us)
         said = ((day, metadata.of_bars(built, _seen(db, config, day, built))) for day, built in days)
         yield from metadata.reported(context, said, columns.BARS_LINEAGE)
     _refresh_views(context, config)

@@ -22,7 +22,14 @@ from crypto_lake import dagster_home, starter
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
-from crypto_lake.errors import ConfigError, ExchangeError, LakeBusyError, LakeError, LeftAloneError
+from crypto_lake.errors import (
+    ConfigError,
+    ExchangeError,
+    LakeBusyError,
+    LakeError,
+    LeftAloneError,
+    RawDataError,
+)
 
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
 _WAITED_FOR = {BY_COMMAND: "true", "dagster/max_runtime": str(2 * 86_400), "dagster/max_retries": "0"}
@@ -101,11 +108,21 @@ def execute(defs: dg.Definitions, job_name: str, days: list[date]) -> list[Verdi
 
     Raises:
         LakeError: the first that a step raised, or that a blocking check failed. What was done before stays done.
+        RawDataError: what was wrong with raw files; all that could be done without them is.
     """
     job = defs.resolve_job_def(job_name)
+    found: list[Verdict] = []
+    errors: list[str] = []
     with instance() as where:
         commands.end_dead(where)
-        return [verdict for stretch in _stretches(days) for verdict in _run(job, where, stretch)]
+        for stretch in _stretches(days):
+            try:
+                found += _run(job, where, stretch)
+            except RawDataError as error:
+                errors.append(str(error))
+    if errors:
+        raise RawDataError("; ".join(errors))
+    return found
 
 
 def forget_runs(days: int | None) -> None:
