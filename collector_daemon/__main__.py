@@ -8,7 +8,9 @@ import click
 
 from collector_daemon.clock import LakeClock, SystemClock
 from collector_daemon.daemon import run
+from collector_daemon.ending import Ending
 from collector_daemon.follow import Follow
+from collector_daemon.recorder import Edges
 from collector_daemon.signals import set_on_signals
 from crypto_lake import config as configuration
 from crypto_lake import logs
@@ -18,6 +20,8 @@ from crypto_lake.errors import LakeError
 
 def collect(config_path: Path | None = None, duration: float | None = None) -> int:
     """Record until asked to stop, or for `duration` seconds; the exit code is returned.
+
+    Who asks a second time does not wait for the disk: the process then ends here, with exit code 1.
 
     0 after a clean end, else that of the error, whose one line went to stderr.
     """
@@ -36,10 +40,12 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
 
 async def _until_asked(path: Path, config: Config, duration: float | None) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
-    set_on_signals(stop, "SIGINT", "SIGTERM", "SIGBREAK")
+    ending = Ending()
+    set_on_signals(stop, "SIGINT", "SIGTERM", "SIGBREAK", again=ending.at_once)
     set_on_signals(hurry, "SIGHUP")
     clock = SystemClock() if config.clock.began is None else LakeClock(config)
-    await run(config, clock=clock, duration=duration, stop=stop, follow=Follow(path, config, hurry))
+    edges, follow = Edges(ending=ending), Follow(path, config, hurry)
+    await run(config, clock=clock, duration=duration, stop=stop, edges=edges, follow=follow)
 
 
 @click.command()
@@ -53,7 +59,7 @@ async def _until_asked(path: Path, config: Config, duration: float | None) -> No
     "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after so long."
 )
 def main(config_path: Path | None, duration: float | None) -> None:
-    """Record every trade and best bid/ask of the configured symbols, until Ctrl-C."""
+    """Record every trade and best bid/ask of the configured symbols, until Ctrl-C; a second one ends it at once."""
     sys.exit(collect(config_path, duration))
 
 

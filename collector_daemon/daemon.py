@@ -6,6 +6,7 @@ status, let go of the lake. One `LakeError` comes out where the work could not b
 
 import asyncio
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from loguru import logger
@@ -67,8 +68,10 @@ class _Daemon:
         self._failure: LakeError | None = None
         self._status = StatusFile(config.layout.collector_status)
         self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
+        self._recorders: list[Recorder] = []
         self._reporter = Reporter([], 0)
         self._latest: Status | None = None
+        edges.ending.unwritten = self.unwritten
 
     async def run(self, duration: float | None) -> None:
         """See the module's `run`; the lake is held."""
@@ -77,7 +80,7 @@ class _Daemon:
             if self._stop.is_set():
                 return
             with metrics.serving(self._config.collector.metrics_port, lambda: self._latest):
-                recorders = self._recorders()
+                recorders = self._recorders = self._made()
                 try:
                     await self._record(recorders, duration)
                 finally:
@@ -86,6 +89,10 @@ class _Daemon:
             self._status_thread.shutdown()
         if self._failure:
             raise self._failure
+
+    def unwritten(self) -> Counter[str]:
+        """How many lines of each symbol were received and are not on disk yet."""
+        return sum((recorder.writer.unwritten() for recorder in self._recorders), Counter())
 
     async def _start(self) -> None:
         """Seal what a collector before left open, whether the exchange is there or not; then look at what it lists."""
@@ -99,7 +106,7 @@ class _Daemon:
         except OSError as error:
             raise LakeError(f"{self._config.layout.base}: {error}") from None
 
-    def _recorders(self) -> list[Recorder]:
+    def _made(self) -> list[Recorder]:
         now = self._clock.now_us()
         limit = AttemptLimit()
         recorders = [

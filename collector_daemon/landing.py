@@ -5,6 +5,7 @@ latest. All symbols are cut at once, by the receipt time of a line beyond the wi
 clock that is set back opens an earlier window again, and its lines go to segments with numbers of their own.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -72,6 +73,15 @@ class Refusal:
 
 
 Job = Append | Seal | Note | Refusal
+
+
+def lines_of(jobs: Iterable[Job]) -> Counter[str]:
+    """How many lines of each symbol jobs hold."""
+    found = Counter[str]()
+    for job in jobs:
+        if isinstance(job, Append):
+            found[job.symbol] += job.lines.count(b"\n")
+    return found
 
 
 class _Pending:
@@ -163,6 +173,11 @@ class Landing:
     def pending(self, symbol: str) -> int:
         """How many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
         return _LINE_SIZE * len(self._pending[symbol].lines)
+
+    def unwritten(self) -> Counter[str]:
+        """How many lines of each symbol wait here."""
+        found = Counter({symbol: len(pending.lines) for symbol, pending in self._pending.items()})
+        return found + lines_of(self._jobs)
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""

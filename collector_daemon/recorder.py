@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import random as system_random
 
@@ -12,6 +12,7 @@ import msgspec
 from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.disk import CreateSegment, Disk
+from collector_daemon.ending import Ending
 from collector_daemon.endpoints import Endpoints
 from collector_daemon.feed import Feed
 from collector_daemon.intake import Intake
@@ -38,13 +39,14 @@ class Edges:
     """Where the daemon touches the world, besides clock and network: what a test may replace.
 
     `create_segment` opens a segment; `free_bytes` measures a disk; `random` gives numbers in [0, 1); `budget` is how
-    many bytes may wait for the disk.
+    many bytes may wait for the disk; `ending` ends the process for who does not wait for the disk.
     """
 
     create_segment: CreateSegment = OpenSegment.create
     free_bytes: Callable[[Path], int] = free_bytes
     random: Callable[[], float] = system_random
     budget: int = BUDGET_BYTES
+    ending: Ending = field(default_factory=Ending)
 
 
 class Recorder:

@@ -3,16 +3,32 @@
 import asyncio
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 
+# What passes a signal on (a shell, a launcher) may send one keystroke twice; a person takes longer.
+_ONE_KEYSTROKE_SEC = 0.1
 
-def set_on_signals(event: asyncio.Event, *names: str) -> None:
-    """Set `event` on these signals, where the system has them. Outside the main thread, which gets them, do nothing."""
+
+def set_on_signals(event: asyncio.Event, *names: str, again: Callable[[], object] | None = None) -> None:
+    """Set `event` on these signals, where the system has them, and call `again` for those that come after the first.
+
+    Outside the main thread, which gets them, do nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     loop = asyncio.get_running_loop()
 
+    asked: float | None = None
+
     def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        now = time.monotonic()
+        if asked is None:
+            asked = now
+        elif again and now - asked > _ONE_KEYSTROKE_SEC:
+            again()
         if not loop.is_closed():
             loop.call_soon_threadsafe(event.set)
 

@@ -2,6 +2,8 @@
 
 A disk that refuses is asked again each second while lines wait in memory; when they fill the budget the feed stops
 reading from its socket. A disk that goes on refusing for a minute ends the daemon, and what did not land is named.
+One that does not answer at all (a network's, a cable that was pulled) is told, and waited for: a write that was begun
+cannot be taken back.
 """
 
 import asyncio
@@ -13,13 +15,14 @@ from loguru import logger
 
 from collector_daemon.clock import Clock
 from collector_daemon.disk import Disk, TornError
-from collector_daemon.landing import Append, Job, Landing
+from collector_daemon.landing import Job, Landing, lines_of
 from crypto_lake.errors import LakeError
 
 # Lines in memory, not on disk: about ten seconds of a hundred busy symbols.
 BUDGET_BYTES = 64 << 20
 GIVE_UP_AFTER_SEC = 60.0
 _RETRY_SEC = 1.0
+_SILENT_SEC = 5.0
 _LOG_EVERY = 10
 
 
@@ -95,14 +98,15 @@ class Writer:
             logger.info("the disk takes data again")
         self.trouble = None
 
+    def unwritten(self) -> Counter[str]:
+        """How many lines of each symbol were received and are not on disk yet."""
+        # A copy, since the thread takes away what is done.
+        return lines_of(list(self._jobs)) + self._landing.unwritten()
+
     async def close(self) -> None:
         """Let go of files and thread; whatever did not land is named in the log."""
         self._jobs.extend(self._landing.take())
-        lost = Counter[str]()
-        for job in self._jobs:
-            if isinstance(job, Append):
-                lost[job.symbol] += job.lines.count(b"\n")
-        for symbol, lines in lost.items():
+        for symbol, lines in self.unwritten().items():
             logger.error("{}: {} lines received did not land on disk", symbol, lines)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disk.abandon)
         self._thread.shutdown()
@@ -119,12 +123,27 @@ class Writer:
 
     async def _work(self) -> None:
         """Give the jobs to the thread, and the memory of those done back."""
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._work_in_thread)
+        watch = asyncio.ensure_future(self._watch())
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._work_in_thread)
+            await work
         finally:
+            watch.cancel()
             done, self._done = self._done, 0
             self._landing.landed(done)
             self._progress.set()
+
+    async def _watch(self) -> None:
+        """Say so while the disk does not answer: no job gets done."""
+        looks, waiting = 0, len(self._jobs)
+        while True:
+            await self._clock.sleep(_SILENT_SEC)
+            looks, waiting = (looks + 1 if len(self._jobs) == waiting else 0), len(self._jobs)
+            if looks:
+                self.trouble = f"a write has not come back for {looks * _SILENT_SEC:.0f} s"
+            if looks % _LOG_EVERY == 1:
+                held = self._landing.held
+                logger.error("the disk does not answer, {} bytes wait in memory: {}", held, self.trouble)
 
     def _work_in_thread(self) -> None:
         for job in self._undone():

@@ -52,15 +52,15 @@ def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
         logger.enable(package)
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(logging.WARNING)
+    # `pythonw.exe` has none. It comes first, so that a file on a disk that does not answer keeps nothing from it.
+    if console and sys.stderr is not None:
+        logger.add(sys.stderr, level=level, format=line, filter=_is_untold)
     # Opened with the first message: a second collector, refused by the lock, must not touch the first one's file.
     # loguru takes what stands in braces for the time's place.
     path = str(config.layout.logs / f"{purpose}.log").replace("{", "{{").replace("}", "}}")
     logger.add(
         path, level=level, format=line, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
     )
-    # `pythonw.exe` has none.
-    if console and sys.stderr is not None:
-        logger.add(sys.stderr, level=level, format=line, filter=_is_untold)
 
 
 def told(line: str) -> None:

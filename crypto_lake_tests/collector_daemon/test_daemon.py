@@ -1,6 +1,7 @@
 """The whole daemon in this process, against a scripted exchange on loopback."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from itertools import pairwise
@@ -291,6 +292,44 @@ def test_while_the_disk_refuses_memory_stays_bounded_and_nothing_is_lost(tmp_pat
     one_read = (256 << 10) // len(trade(1)) * 512
     assert budget < max(held) < budget + one_read
     assert [line.id for line in lines_of(config.layout, "SOLUSDT", DAY)] == list(range(1, count + 1))
+
+
+def test_a_write_that_does_not_come_back_is_told_and_reading_stops_at_the_budget(tmp_path: Path) -> None:
+    count, budget = 10_000, 50_000
+    answers = threading.Event()
+    held: list[int] = []
+
+    class Silent(OpenSegment):
+        def append(self, lines: bytes) -> None:
+            answers.wait(30)
+            super().append(lines)
+
+    async def look(config: Config, stop: asyncio.Event) -> None:
+        def in_trouble() -> bool:
+            status = status_of(config)
+            if status and status.state == "disk trouble":
+                held.append(status.exchanges[0].held_bytes)
+                assert "has not come back for" in str(status.exchanges[0].trouble)
+            return held.count(held[-1]) > 20 if held else False
+
+        try:
+            await until(in_trouble, "a standstill")
+        finally:
+            answers.set()
+        await until_landed(count)(config, stop)
+        await until(lambda: _trouble(config) is None, "the trouble to be over")
+
+    exchange = Exchange(scripts=[says(*[trade(n) for n in range(1, count + 1)])])
+    edges = Edges(create_segment=Silent.create, budget=budget)
+    config = record(tmp_path, exchange, look, clock=Hasty(), edges=edges)
+    one_read = (256 << 10) // len(trade(1)) * 512
+    assert budget < max(held) < budget + one_read
+    assert [line.id for line in lines_of(config.layout, "SOLUSDT", DAY)] == list(range(1, count + 1))
+
+
+def _trouble(config: Config) -> str | None:
+    status = status_of(config)
+    return status.exchanges[0].trouble if status else "no status"
 
 
 def test_a_clean_stop_proves_listening_up_to_the_exchanges_last_answer(tmp_path: Path) -> None:

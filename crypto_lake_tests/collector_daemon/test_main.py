@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -42,8 +44,10 @@ def write_config(
     return path
 
 
-def start(config: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "collector_daemon", "--config", str(config), *more]
+def start(config: Path, *more: str, code: str | None = None) -> subprocess.Popen[str]:
+    """Start the collector, or a program of one's own that does."""
+    program = ["-c", code] if code else ["-m", "collector_daemon"]
+    command = [sys.executable, *program, "--config", str(config), *more]
     environment = {**os.environ, "PYTHONWARNINGS": "default"}
     return subprocess.Popen(
         command,
@@ -56,7 +60,10 @@ def start(config: Path, *more: str) -> subprocess.Popen[str]:
 
 
 async def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, stderr = await asyncio.to_thread(process.communicate, None, 30)
+    try:
+        _, stderr = await asyncio.to_thread(process.communicate, None, 30)
+    finally:
+        process.kill()
     return process.returncode, stderr
 
 
@@ -130,6 +137,66 @@ def test_a_request_to_terminate_is_a_clean_end_too(tmp_path: Path) -> None:
 
     with_exchange(story)
     assert not open_files(layout)
+
+
+# The collector on a disk on which a write does not come back.
+SILENT_DISK = """
+import sys, time
+from pathlib import Path
+from crypto_lake.segments import OpenSegment
+OpenSegment.append = lambda self, lines: time.sleep(60)
+{entry}
+"""
+ENTRIES = {
+    "python -m collector_daemon": "from collector_daemon.__main__ import main; main(sys.argv[1:])",
+    "crypto-lake collector": "from crypto_lake.__main__ import main; sys.argv[1:1] = ['collector']; main()",
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_a_second_ctrl_c_ends_it_though_the_disk_does_not_answer(tmp_path: Path, entry: str) -> None:
+    layout = Layout(tmp_path / "lake")
+
+    async def story(exchange: Exchange) -> None:
+        config = write_config(tmp_path, exchange.port)
+        process = start(config, code=SILENT_DISK.format(entry=entry))
+        await until(lambda: bool(open_files(layout)), "a segment")
+        process.send_signal(_INTERRUPT)
+        await asyncio.sleep(1)
+        assert process.poll() is None
+        process.send_signal(_INTERRUPT)
+        code, stderr = await ended(process)
+        last = stderr.splitlines()[-1]
+        assert code == 1
+        assert re.fullmatch(
+            r"error: ended without waiting for the disk; not written: [1-9]\d* lines of SOLUSDT", last
+        ), stderr
+
+    with_exchange(story)
+
+
+@pytest.mark.skipif(_WINDOWS, reason="Windows has no FIFO in a folder")
+def test_a_disk_that_does_not_answer_at_the_start_keeps_nobody_from_ending_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "lake")
+
+    async def story(exchange: Exchange) -> None:
+        config = write_config(tmp_path, exchange.port)
+        in_the_way = layout.journal("binance", date(2025, 10, 20))
+        in_the_way.parent.mkdir(parents=True)
+        os.mkfifo(in_the_way)
+        process = start(config)
+        await until(layout.collector_lock.exists, "the lock")
+        await asyncio.sleep(0.5)
+        for _ in range(2):
+            process.send_signal(_INTERRUPT)
+            await asyncio.sleep(0.5)
+        code, stderr = await ended(process)
+        assert (code, one_line(stderr)) == (
+            1,
+            "error: ended without waiting for the disk; not written: nothing",
+        )
+
+    with_exchange(story)
 
 
 def start_without_streams(*words: str) -> subprocess.Popen[str]:
