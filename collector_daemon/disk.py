@@ -13,14 +13,17 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.landing import Append, Job, Note, Refusal, Seal
-from crypto_lake import publish
+from crypto_lake import journal, publish
 from crypto_lake.errors import LakeError
-from crypto_lake.journal import Displaced, Journal
 from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
 from crypto_lake.segments import OpenSegment, truncate_torn_tail, write_whole
 
 # Refused frames are for a person to look at; beyond this many bytes a day they are only counted.
 REFUSED_BYTES_A_DAY = 16 << 20
+# So is what an exchange says of its connections; a year of ordinary ones takes less.
+TALK_BYTES_A_DAY = 16 << 20
+_TALK = (journal.Notice, journal.Subscribed)
+_FULL = "(so many that the rest of this day's notices and confirmations are left out)"
 
 
 class Segment(Protocol):
@@ -56,12 +59,15 @@ class Disk:
         exchange: str,
         create: CreateSegment = OpenSegment.create,
         refused_bytes_a_day: int = REFUSED_BYTES_A_DAY,
+        talk_bytes_a_day: int = TALK_BYTES_A_DAY,
     ) -> None:
         self._refused_bytes = refused_bytes_a_day
+        self._talk_bytes = talk_bytes_a_day
+        self._talk: dict[date, int] = {}
         self._layout = layout
         self._exchange = exchange
         self._create = create
-        self._journal = Journal(layout, exchange)
+        self._journal = journal.Journal(layout, exchange)
         self._open: dict[str, Segment] = {}
         self._mended: set[Path] = set()
         self._displaced: set[tuple[str, date, date]] = set()
@@ -120,11 +126,33 @@ class Disk:
     def _point_to(self, symbol: str, event_day: date, landed: date, at: int) -> None:
         """Tell an event day's journal where its trades are, once for each such day."""
         if (symbol, event_day, landed) not in self._displaced:
-            self._note(Note(Displaced(at=at, symbol=symbol, landed=landed.isoformat()), event_day))
+            self._note(Note(journal.Displaced(at=at, symbol=symbol, landed=landed.isoformat()), event_day))
             self._displaced.add((symbol, event_day, landed))
 
     def _note(self, job: Note) -> None:
-        self._journal.write(job.record, job.day)
+        if isinstance(job.record, _TALK):
+            self._note_talk(job.record, job.day)
+        else:
+            self._journal.write(job.record, job.day)
+
+    def _note_talk(self, record: journal.Notice | journal.Subscribed, day: date) -> None:
+        """Enter what the exchange said, while the day has room for it; the first that has none is told as such."""
+        said = self._said_on(day)
+        if said > self._talk_bytes:
+            return
+        if said + _length(record) > self._talk_bytes:
+            record = journal.Notice(at=record.at, connection=record.connection, frame=_FULL)
+            logger.warning("{}: {} {}", self._exchange, day, _FULL)
+            said = self._talk_bytes
+        self._journal.write(record, day)
+        self._talk[day] = said + _length(record)
+
+    def _said_on(self, day: date) -> int:
+        """How many bytes of a day's journal are the exchange's talk, that before this start included."""
+        if day not in self._talk:
+            written = journal.read(self._journal.path(day))
+            self._talk = {day: sum(_length(one) for one in written if isinstance(one, _TALK))}
+        return self._talk[day]
 
     def _keep_refused(self, job: Refusal) -> None:
         refused = job.refused
@@ -152,6 +180,10 @@ class Disk:
         if path.exists() and path.stat().st_size:
             truncate_torn_tail(path)
         self._mended.add(path)
+
+
+def _length(record: journal.Record) -> int:
+    return len(msgspec.json.encode(record)) + 1
 
 
 def _sealed(segment: Segment) -> Path:

@@ -8,6 +8,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI
 
 from crypto_lake.showing import printable
 
+# What a peer says of itself may be in it, and goes to the journal with each attempt.
+_LONGEST_TEXT = 300
 _RETRIED_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
@@ -42,4 +44,4 @@ def described(error: BaseException) -> str:
             text = f"closed: {error}"
         case _:
             text = f"{type(error).__name__}: {error}"
-    return printable(text)
+    return printable(text, _LONGEST_TEXT)

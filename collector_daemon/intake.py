@@ -11,7 +11,7 @@ from loguru import logger
 from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.landing import Landing
-from collector_daemon.refusals import RefusalLog
+from collector_daemon.refusals import NoticeLog, RefusalLog
 from collector_daemon.session import Event, Farewell, Refused, Session
 from collector_daemon.writer import Writer
 from crypto_lake import journal
@@ -38,6 +38,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         self._refusals = RefusalLog(self.name, self.clock)
+        self._notices = NoticeLog(self.name, self.clock)
 
     def next_number(self) -> int:
         """A new connection's number; they count from 1 since the start."""
@@ -68,5 +69,5 @@ class Intake:
             if isinstance(event, journal.Silent):
                 logger.warning("{}: nothing on {} for {} s", self.name, event.stream, event.seconds)
             if isinstance(event, journal.Notice):
-                logger.info("{}: the exchange sent a notice; it is in the journal", self.name)
+                self._notices.saw()
             self.landing.note(event)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from sys import getsizeof
 
 import msgspec
 from loguru import logger
@@ -73,6 +74,13 @@ class Refusal:
 
 
 Job = Append | Seal | Note | Refusal
+
+
+def _size_of(record: journal.AnyRecord) -> int:
+    """Bytes of memory that a record holds, roughly: the exchange decides how long its texts are."""
+    values = msgspec.structs.astuple(record)
+    texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
+    return _RECORD_SIZE + sum(getsizeof(text) for text in texts if isinstance(text, str))
 
 
 def lines_of(jobs: Iterable[Job]) -> Counter[str]:
@@ -146,7 +154,7 @@ class Landing:
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for the journal of `day`, or of the day of its `at`."""
-        self._queue(Note(record, day or day_of(record.at)))
+        self._queue(Note(record, day or day_of(record.at), _size_of(record)))
 
     def refuse(self, refused: Refused) -> None:
         """Keep a refused frame."""

@@ -22,6 +22,13 @@ from crypto_lake.segments import RawLine
 SILENT_AFTER_SEC = 300
 # So long another connection, or a trade out of order, may take to fill a hole.
 GRACE_SEC = 2.0
+# In characters; a message may have a million.
+_LONGEST_TEXT = 2000
+
+
+def shortened(text: str) -> str:
+    """A text of the exchange's as far as a person may want to read it, and how long it was."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} (cut: {len(text)} characters)"
 
 
 class Refused(Struct, frozen=True):
@@ -168,11 +175,12 @@ class Session:
 
     def _not_a_line(self, said: Reply | Notice | Rejected, frame: bytes, now: int, connection: int) -> None:
         if isinstance(said, Reply):
-            self.events.append(said)
-            if said.error is not None:
-                self.events.append(journal.Notice(at=now, connection=connection, frame=said.error))
+            error = said.error if said.error is None else shortened(said.error)
+            self.events.append(Reply(said.request_id, error))
+            if error is not None:
+                self.events.append(journal.Notice(at=now, connection=connection, frame=error))
         elif isinstance(said, Notice):
-            self.events.append(journal.Notice(at=now, connection=connection, frame=said.text))
+            self.events.append(journal.Notice(at=now, connection=connection, frame=shortened(said.text)))
             if said.closing:
                 self.events.append(Farewell())
         else:

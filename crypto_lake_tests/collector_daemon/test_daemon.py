@@ -161,6 +161,14 @@ def test_an_announced_shutdown_is_noted_and_the_exchange_called_again(tmp_path: 
     assert ends[0].reason == "the exchange asked us to leave"
 
 
+def test_a_flood_of_long_notices_takes_little_of_the_journal(tmp_path: Path) -> None:
+    flood = [b'{"e":"serverShutdown","x":"' + b"x" * 300_000 + b'"}'] * 100
+    config = record(tmp_path, Exchange(scripts=[says(trade(1), *flood), says(trade(2))]), until_landed(2))
+    notices = records(config.layout, DAY, journal.Notice)
+    assert len(notices) > 1
+    assert config.layout.journal("binance", DAY).stat().st_size < 300_000
+
+
 def test_a_connection_without_any_frame_is_given_up_and_made_anew(tmp_path: Path) -> None:
     exchange = Exchange(scripts=[says(trade(1)), says(trade(2))])
     config = record(tmp_path, exchange, until_landed(2), idle_timeout_sec=0.3)

@@ -1,13 +1,13 @@
 """Jobs on a disk that fails: tried again, nothing is written twice."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from collector_daemon.disk import Disk, TornError
-from collector_daemon.landing import Append, Refusal, Seal
+from collector_daemon.landing import Append, Note, Refusal, Seal
 from collector_daemon.session import Refused
 from collector_daemon.tally import Tally
 from crypto_lake import journal
@@ -97,3 +97,38 @@ def test_refused_frames_are_kept_up_to_a_size_a_day(tmp_path: Path) -> None:
     for _ in range(100):
         disk.do(Refusal(Refused(T0, "not JSON", b"\xff{")))
     assert 300 < layout.rejected("binance", DAY).stat().st_size < 500
+
+
+def notice(number: int) -> Note:
+    return Note(journal.Notice(at=T0 + number, connection=1, frame="x" * 100), DAY)
+
+
+def test_notices_are_kept_up_to_a_size_a_day_and_the_journal_says_that_it_was_reached(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    for _ in range(3):
+        disk = Disk(layout, "binance", talk_bytes_a_day=1000)
+        for number in range(50):
+            disk.do(notice(number))
+    *said, last = [one for one in records(layout, DAY) if isinstance(one, journal.Notice)]
+    assert (len(said), last.frame.startswith("(so many")) == (6, True)
+    assert layout.journal("binance", DAY).stat().st_size < 1200
+
+
+def test_confirmations_count_as_notices_and_no_other_record_does(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance", talk_bytes_a_day=1000)
+    streams = [f"s{n}@trade" for n in range(90)]
+    for number in range(5):
+        disk.do(Note(journal.Subscribed(at=T0, connection=number, streams=streams), DAY))
+        disk.do(Note(journal.Disconnected(at=T0, connection=number, reason="", last_frame=None), DAY))
+    kinds = [type(one).__name__ for one in records(layout, DAY)]
+    assert kinds == ["Notice", *["Disconnected"] * 5]
+
+
+def test_each_day_has_room_for_notices_of_its_own(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance", talk_bytes_a_day=1000)
+    for day in (DAY, DAY + timedelta(days=1)):
+        for number in range(50):
+            disk.do(Note(notice(number).record, day))
+        assert len(records(layout, day)) == 7

@@ -40,3 +40,7 @@ def test_every_failure_is_told_in_one_line() -> None:
     assert described(answered(403)) == "the handshake was answered with HTTP 403"
     assert described(TimeoutError("a\nb")) == "no answer in time"
     assert "\n" not in described(OSError("two\nlines"))
+
+
+def test_what_a_peer_says_of_itself_makes_no_long_line() -> None:
+    assert len(described(OSError("x" * 100_000))) <= 300

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from collector_daemon.landing import Append, Landing, Seal, window_of
 from collector_daemon.listening import Hearing, Listening
+from crypto_lake import journal
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.segments import RawLine
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
@@ -162,3 +163,13 @@ def test_far_event_days_are_remembered_one_by_one() -> None:
         landing.add([one], T0, ear)
     landing.close()
     assert seals(landing)[0].tally.displaced == {day_of(T0 - 40 * DAY_US)}
+
+
+def test_a_record_counts_as_much_memory_as_its_texts_take() -> None:
+    landing, _ = made(FakeClock())
+    landing.note(journal.Notice(at=T0, connection=1, frame="x" * 5000))
+    assert 5000 < landing.held < 6000
+    landing.note(journal.Subscribed(at=T0, connection=1, streams=["y" * 100] * 50))
+    assert landing.held > 10_000
+    landing.landed(sum(job.size for job in landing.take()))
+    assert landing.held == 0

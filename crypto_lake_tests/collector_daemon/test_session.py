@@ -2,6 +2,8 @@
 
 from typing import TypeVar
 
+import pytest
+
 from collector_daemon.session import GRACE_SEC, SILENT_AFTER_SEC, Event, Farewell, Refused, Session
 from crypto_lake import journal
 from crypto_lake.exchanges.base import Reply
@@ -167,3 +169,19 @@ def test_latency_is_from_the_exchanges_stamp_to_receipt() -> None:
     for number in range(1, 101):
         kept(made, trade(number, T0 - number), now=T0)
     assert made.symbols["SOLUSDT"].latency.spread() == (1, 50, 99, 100)
+
+
+@pytest.mark.parametrize("frame", ['{{"e":"serverShutdown","x":"{}"}}', '{{"code":2,"msg":"{}"}}'])
+def test_what_the_exchange_says_is_cut_and_its_length_told(frame: str) -> None:
+    made = session()
+    text = frame.format("y" * 900_000)
+    made.receive([text.encode()], T0, 1)
+    (said,) = [one for one in made.take_events() if isinstance(one, journal.Notice)]
+    assert said.frame == f"{text[:2000]} (cut: {len(text)} characters)"
+
+
+def test_an_error_that_ends_a_connection_is_cut_as_well() -> None:
+    made = session()
+    made.receive([b'{"code":2,"msg":"' + b"y" * 900_000 + b'"}'], T0, 1)
+    (reply,) = [one for one in made.take_events() if isinstance(one, Reply)]
+    assert len(reply.error or "") < 2100
