@@ -106,8 +106,7 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
     """
     with locked(series), series.workspace(connection) as workspace:
         built, failed = _build(connection, workspace, series, day, now_us)
-        suspects = [path for one in failed for path in one.suspects]
-        if said := salvage.salvage(series.layout, series.exchange, series.symbol, suspects):
+        if said := _salvaged(series, failed):
             said = [one.reason for one in failed] + said
             built, failed = _build(connection, workspace, series, day, now_us, built)
     logger.info(
@@ -127,10 +126,19 @@ class PartlyBuiltError(RawDataError):
 
 
 class _Failed(NamedTuple):
-    """Why something was left out, and the segments that it may be the fault of."""
+    """Why something was left out, and the segments that it may be the fault of; `refused`: a file, not an hour."""
 
     reason: str
     suspects: list[Path]
+    refused: bool
+
+
+def _salvaged(series: Series, failed: list[_Failed]) -> list[str]:
+    """Mend what may have failed; what is said of it. A file that no journal describes may still be copied here."""
+    lake = series.layout, series.exchange, series.symbol
+    of_hours = [path for one in failed if not one.refused for path in one.suspects]
+    refused = [path for one in failed if one.refused for path in one.suspects]
+    return salvage.salvage(*lake, of_hours) + salvage.salvage(*lake, refused, salvage.SETTLED_SEC)
 
 
 def _build(
@@ -147,7 +155,7 @@ def _build(
     unchanged = 0
     carry = carry_before(connection, series, day)
     plan = _Plan(series.recording(connection).around(day), series, day, now_us)
-    failed = [_Failed(one.reason, [one.path]) for one in plan.catalog.refused]
+    failed = [_Failed(one.reason, [one.path], refused=True) for one in plan.catalog.refused]
     for hour in plan.hours():
         wanted = plan.fingerprint(hour, carry)
         record = known.get(hour)
@@ -156,7 +164,7 @@ def _build(
                 record = _build_part(connection, workspace, plan, hour, wanted)
             except RawDataError as error:
                 logger.error("{}", error)
-                failed.append(_Failed(str(error), plan.files(wanted)))
+                failed.append(_Failed(str(error), plan.files(wanted), refused=False))
                 continue
             rebuilt.add(hour)
         elif hour not in rebuilt:

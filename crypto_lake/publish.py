@@ -18,7 +18,7 @@ _RENAME_WAIT_SEC = 0.1
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; at the end of the block it becomes `path`, or vanishes on an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -26,6 +26,16 @@ def publishing(path: Path) -> Iterator[Path]:
         replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they survive a power loss: else a file on the disk has no place."""
+    if not folder.is_dir():
+        # A drive that is not there is its own parent.
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def write(path: Path, content: bytes) -> None:

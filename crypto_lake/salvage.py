@@ -20,13 +20,16 @@ from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
 
 # A file that is being copied changes more often than that.
-_SETTLED_SEC = 10
+SETTLED_SEC = 10.0
 
 
-def salvage(layout: Layout, exchange: str, symbol: str, paths: Iterable[Path]) -> list[str]:
+def salvage(
+    layout: Layout, exchange: str, symbol: str, paths: Iterable[Path], settled_sec: float = 0
+) -> list[str]:
     """Mend those segments of a symbol that hold more than its raw lines, under the lock of its bars.
 
-    What is said of each is returned.
+    What is said of each is returned. One whose end alone is wrong, and that changed within `settled_sec`, may be on its
+    way here: it is left alone.
 
     Raises:
         OSError: the disk refused; a segment is as it was, or mended.
@@ -34,24 +37,24 @@ def salvage(layout: Layout, exchange: str, symbol: str, paths: Iterable[Path]) -
     return [
         said
         for path in sorted(set(paths))
-        if path.exists() and (said := _mend(layout, exchange, symbol, path))
+        if path.exists() and (said := _mend(layout, exchange, symbol, path, settled_sec))
     ]
 
 
-def _mend(layout: Layout, exchange: str, symbol: str, path: Path) -> str | None:
+def _mend(layout: Layout, exchange: str, symbol: str, path: Path, settled_sec: float) -> str | None:
     is_line = partial(segments.is_raw_line, symbol=symbol)
     folder = layout.set_aside(exchange, symbol, date.fromisoformat(path.parent.name))
     if path.suffix == COMPRESSED_SUFFIX:
         plain = _decompressed(path)
         if plain:
-            said = _mend(layout, exchange, symbol, plain)
+            said = _mend(layout, exchange, symbol, plain, 0)
             # Of a segment that is there in both forms the plain one counts.
             (path if said else plain).unlink()
             return said
         bad = path.stat().st_size
     else:
         first, bad = _bad(path, is_line)
-        if first + bad == path.stat().st_size and _is_growing(path):
+        if first + bad == path.stat().st_size and time.time() - path.stat().st_mtime < settled_sec:
             return None
     if not bad:
         return None
@@ -71,11 +74,6 @@ def _bad(path: Path, is_line: mending.IsLine) -> tuple[int, int]:
     for one in mending.bad(path, is_line, ended=True):
         first, size = first if size else one.offset, size + one.size
     return first, size
-
-
-def _is_growing(path: Path) -> bool:
-    """Whether somebody may be copying a file here just now: its end is then not there yet."""
-    return time.time() - path.stat().st_mtime < _SETTLED_SEC
 
 
 def _decompressed(path: Path) -> Path | None:

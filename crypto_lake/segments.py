@@ -172,7 +172,7 @@ class OpenSegment:
             OSError: the disk refused.
         """
         folder = layout.raw_day(exchange, symbol, day)
-        folder.mkdir(parents=True, exist_ok=True)
+        publish.make_folder(folder)
         final = layout.segment(exchange, symbol, day, next_number(folder))
         return cls(final.with_name(final.name + OPEN_SUFFIX), day)
 

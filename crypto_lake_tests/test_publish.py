@@ -154,3 +154,23 @@ def test_a_file_that_is_held_for_good_ends_in_its_error_after_five_seconds(tmp_p
 def test_another_refusal_than_a_held_file_is_not_tried_again(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         publish.replace(tmp_path / "missing", tmp_path / "target", sleep=full)
+
+
+def test_a_new_folder_is_on_the_disk_before_what_lies_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", synced.append)
+    path = Layout(tmp_path).segment("binance", "SOLUSDT", date(2025, 10, 20), 1)
+    publish.write(path, b"line\n")
+    publish.write(path, b"line\n")
+    raw = tmp_path / "raw"
+    assert synced == [tmp_path, raw, raw / "binance", raw / "binance" / "SOLUSDT", path.parent, path.parent]
+
+
+def test_a_folder_on_a_drive_that_is_not_there_is_an_error_of_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda _: False)
+    with pytest.raises(OSError, match=r"exists|denied|directory"):
+        publish.make_folder(Path(Path.cwd().anchor))

@@ -108,7 +108,6 @@ def test_a_segment_of_which_nothing_is_left_goes_and_its_hour_is_made_without(
 ) -> None:
     files = hours(series.config, 1, 2, 3)
     files[2].write_bytes(b"\0" * files[2].stat().st_size)
-    settled(files[2])
     with pytest.raises(PartlyBuiltError):
         bars.build_day(duck, series, DAY, LATER)
     assert not files[2].exists()
