@@ -2,9 +2,11 @@
 
     python benchmarks/soak.py --minutes 10            everything goes wrong, and the collector is killed each minute
     python benchmarks/soak.py --minutes 10 --calm     faults on one of two connections at a time, no kills
+    python benchmarks/soak.py --abort-every 2.5       each connection is aborted at that age, nothing else goes wrong
 
 It ends with exit code 0 if every line is valid, no id is there twice, and every trade that is missing lies in a gap or
-a downtime of the journal (with `--calm`: if none is missing at all).
+a downtime of the journal. With `--calm` and `--abort-every` no trade at all may be missing, and with the latter fewer
+than 0.5 % of the quotes, which no exchange hands out again.
 """
 
 import os
@@ -19,19 +21,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import msgspec
 
 from collector_daemon.listening import Stretch, union
 from crypto_lake import journal, segments
-from crypto_lake.layout import MINUTE_US, Layout
+from crypto_lake.layout import MINUTE_US, SECOND_US, Layout
 from crypto_lake.segments import RawLine
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
 from crypto_lake.simulator.faults import Faults
 from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.tape import Quote, Tape
 
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 # The exchange's 24 hours are 20 seconds here. What acts on frames is always on.
@@ -44,37 +47,42 @@ ENDS = (
     replace(USUAL, stall_after_s=NOW, disconnect_after_s=None),
     replace(USUAL, server_shutdown_after_s=NOW),
 )
+# Of the quotes that the exchange sent, so many may be lost where each connection is aborted again and again.
+MOST_QUOTES_LOST = 0.005
 CONFIG = """
 general: {{ base_path: lake }}
 exchanges:
   - {{ name: binance, symbols: [{symbols}], rest_url: "{rest_url}", wss_url: "{wss_url}" }}
 collector:
-  {{ write_interval_sec: 5, idle_timeout_sec: 3, reconnect_backoff: 1, max_connection_age_sec: 15,
-     min_free_disk_gb: 0 }}
+  {{ write_interval_sec: 5, min_free_disk_gb: 0, {hurry} }}
 """
+HURRY = "idle_timeout_sec: 3, reconnect_backoff: 1, max_connection_age_sec: 15"
+AS_SHIPPED = "connections: 2"
 _INTERRUPT: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT)
 # The last collector has to be up before it is asked to stop.
 _LAST_KILL_SEC = 5.0
 _GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
-def exchange_of(messages_a_second: float, seed: int) -> SimulatedExchange:
-    """An exchange that sends so many messages a second to each connection."""
+def exchange_of(messages_a_second: float, seed: int, faults: Faults = USUAL) -> SimulatedExchange:
+    """Return an exchange that sends so many messages a second to each connection."""
     clock = MarketClock()
     start = clock.now_us()
     trial = SyntheticMarket(seed, SYMBOLS)
     # Markets are busier at some hours than at others: what the next minute would bring decides.
     events = sum(1 for symbol in SYMBOLS for _ in trial.events(symbol, start, start + MINUTE_US))
     rate = messages_a_second * 60 / events
-    return SimulatedExchange(SyntheticMarket(seed, SYMBOLS, rate), clock, USUAL, ping_interval_s=1.0)
+    return SimulatedExchange(SyntheticMarket(seed, SYMBOLS, rate), clock, faults, ping_interval_s=1.0)
 
 
 class Collector:
     """The daemon as a process; `largest_kb` is the most resident memory seen (0 where the system does not tell)."""
 
-    def __init__(self, folder: Path, address: Address) -> None:
+    def __init__(self, folder: Path, address: Address, settings: str) -> None:
         self._config = folder / "config.yml"
-        text = CONFIG.format(symbols=", ".join(SYMBOLS), rest_url=address.rest_url, wss_url=address.ws_url)
+        text = CONFIG.format(
+            symbols=", ".join(SYMBOLS), rest_url=address.rest_url, wss_url=address.ws_url, hurry=settings
+        )
         self._config.write_text(text, encoding="utf-8")
         self._log = folder / "console.log"
         self.largest_kb = 0
@@ -164,13 +172,26 @@ class Missing(NamedTuple):
 
 @dataclass
 class Accounts:
-    """What is on disk after all. `excused` are ids missing within a gap or a downtime, by which of the two."""
+    """What is on disk after all. `excused` are ids missing within a gap or a downtime, by which of the two.
+
+    `quotes_sent` and `quotes_lost` count those between the first and the last that were received, of all symbols;
+    `seconds_lost` is how long nobody listened in between, by the journal, and `ends` how many connections ended.
+    """
 
     lines: int = 0
     invalid: list[str] = field(default_factory=list)
     doubled: int = 0
     excused: Counter[str] = field(default_factory=Counter)
     unexplained: list[Missing] = field(default_factory=list)
+    quotes_sent: int = 0
+    quotes_lost: int = 0
+    seconds_lost: float = 0.0
+    ends: int = 0
+
+    @property
+    def share_of_quotes_lost(self) -> float:
+        """Which part of the quotes that the exchange sent is not on disk."""
+        return self.quotes_lost / max(1, self.quotes_sent)
 
     @property
     def missing(self) -> int:
@@ -183,26 +204,40 @@ class Accounts:
         return bool(self.lines) and not (self.invalid or self.doubled or self.unexplained)
 
 
-def audit(layout: Layout) -> Accounts:
-    """Read a lake whose collector has stopped, line by line."""
+def audit(layout: Layout, market: Tape | None = None) -> Accounts:
+    """Read a lake whose collector has stopped, line by line; and compare its quotes with those of the market."""
     accounts = Accounts()
     accounts.invalid += [f"{path}: still open" for path in layout.base.rglob("*.open")]
     for symbol in layout.raw_symbols("binance"):
         days = layout.raw_days("binance", symbol)
         written = [one for day in days for one in journal.read(layout.journal("binance", day))]
-        received = _trades_of(layout, symbol, accounts)
+        received = _received(layout, symbol, accounts)
         gaps = union(
             [(g.first_id, g.last_id + 1) for g in journal.of_kind(written, journal.Gap) if g.symbol == symbol]
         )
         sealed = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
         listened = union([stretch for one in sealed for stretch in one.listened])
-        for missing in _missing(symbol, received):
+        for missing in _missing(symbol, received["trade"]):
             _explain(missing, gaps, listened, accounts)
+        if market is not None:
+            _count_quotes(market, symbol, received["bookTicker"], accounts)
+        pauses = sum(after[0] - before[1] for before, after in pairwise(listened)) / SECOND_US
+        accounts.seconds_lost = max(accounts.seconds_lost, pauses)
+        accounts.ends = len(list(journal.of_kind(written, journal.Disconnected)))
     return accounts
 
 
-def _trades_of(layout: Layout, symbol: str, accounts: Accounts) -> dict[int, int]:
-    """When each trade of a symbol was received; lines are counted and judged on the way."""
+def _count_quotes(market: Tape, symbol: str, received: dict[int, int], accounts: Accounts) -> None:
+    first, last = min(received, default=0), max(received, default=0)
+    times = received.values()
+    events = market.events(symbol, min(times, default=0) - SECOND_US, max(times, default=0) + SECOND_US)
+    sent = {one.update_id for one in events if isinstance(one, Quote) and first <= one.update_id <= last}
+    accounts.quotes_sent += len(sent)
+    accounts.quotes_lost += len(sent - received.keys())
+
+
+def _received(layout: Layout, symbol: str, accounts: Accounts) -> dict[str, dict[int, int]]:
+    """When each trade and each quote of a symbol was received; lines are counted and judged on the way."""
     seen: dict[str, dict[int, int]] = {"trade": {}, "bookTicker": {}}
     decode = msgspec.json.Decoder(RawLine).decode
     for day in layout.raw_days("binance", symbol):
@@ -216,7 +251,7 @@ def _trades_of(layout: Layout, symbol: str, accounts: Accounts) -> dict[int, int
                 accounts.lines += 1
                 accounts.doubled += line.id in seen[line.stream]
                 seen[line.stream][line.id] = line.ts_recv
-    return seen["trade"]
+    return seen
 
 
 def _missing(symbol: str, received: dict[int, int]) -> Iterator[Missing]:
@@ -239,44 +274,60 @@ def _explain(missing: Missing, gaps: list[Stretch], listened: list[Stretch], acc
 
 
 class Outcome(NamedTuple):
-    """How a soak ended."""
+    """How a soak ended. `unbroken`: nothing was to be lost, since no fault met all connections at once."""
 
     accounts: Accounts
     trouble: Counter[str]
     kills: int
     largest_kb: int
     exit_code: int
+    unbroken: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether the module's promises were kept."""
+        if not self.accounts.in_order or self.exit_code:
+            return False
+        few_quotes_lost = self.accounts.share_of_quotes_lost < MOST_QUOTES_LOST
+        return not self.unbroken or (self.accounts.missing == 0 and few_quotes_lost)
 
 
-def soak(
+def soak(  # noqa: PLR0913 - each an option of the command
     folder: Path,
     *,
     seconds: float,
     rate: float = 2000,
     calm: bool = False,
+    abort_every: float | None = None,
     kill_every: float = 60,
     seed: int = 1,
 ) -> Outcome:
-    """Let it run for so long, with a fault every few seconds, then stop it and audit."""
-    exchange = exchange_of(rate, seed)
+    """Let it run for so long, with a fault every few seconds or at that age of each connection, then stop and audit."""
+    aborts = abort_every is not None
+    faults = Faults(disconnect_after_s=abort_every, abort=True) if aborts else USUAL
+    exchange = exchange_of(rate, seed, faults)
     trouble = Trouble(exchange, calm=calm, seed=seed)
     pause = random.Random(seed)
     with running(exchange) as address:
-        collector = Collector(folder, address)
+        collector = Collector(folder, address, AS_SHIPPED if aborts else HURRY)
         began = time.monotonic()
         next_fault, next_kill = began + 3, began + kill_every
         while time.monotonic() < began + seconds:
             time.sleep(0.1)
             collector.look()
-            if time.monotonic() >= next_fault:
+            if not aborts and time.monotonic() >= next_fault:
                 trouble.step()
                 next_fault = time.monotonic() + min(pause.uniform(5, 9), seconds / 8)
-            if not calm and next_kill <= time.monotonic() < began + seconds - _LAST_KILL_SEC:
+            last_kill = 0.0 if calm or aborts else began + seconds - _LAST_KILL_SEC
+            if next_kill <= time.monotonic() < last_kill:
                 collector.kill()
                 next_kill += kill_every
         exit_code = collector.stop()
+    accounts = audit(Layout(folder / "lake"), exchange.tape)
+    if aborts:
+        trouble.done["abort"] = accounts.ends
     return Outcome(
-        audit(Layout(folder / "lake")), trouble.done, collector.kills, collector.largest_kb, exit_code
+        accounts, trouble.done, collector.kills, collector.largest_kb, exit_code, unbroken=calm or aborts
     )
 
 
@@ -284,22 +335,28 @@ def soak(
 @click.option("--minutes", type=float, default=1.0, show_default=True)
 @click.option("--rate", type=float, default=2000, show_default=True, help="Messages a second, all symbols.")
 @click.option("--calm", is_flag=True, help="Faults on one of two connections at a time, no kills.")
+@click.option(
+    "--abort-every", type=float, metavar="SECONDS", help="Abort each connection at that age; nothing else."
+)
 @click.option("--kill-every", type=float, default=60, show_default=True, metavar="SECONDS")
 @click.option("--seed", type=int, default=1, show_default=True)
-def main(*, minutes: float, rate: float, calm: bool, kill_every: float, seed: int) -> None:
+def main(minutes: float, **options: Any) -> None:  # noqa: ANN401 - click's, as declared above
     """Soak the collector, and say what became of the data."""
     with tempfile.TemporaryDirectory() as name:
-        outcome = soak(
-            Path(name), seconds=60 * minutes, rate=rate, calm=calm, kill_every=kill_every, seed=seed
-        )
+        outcome = soak(Path(name), seconds=60 * minutes, **options)
     accounts = outcome.accounts
     click.echo(f"{accounts.lines:,} lines, {len(accounts.invalid)} invalid, {accounts.doubled} doubled")
     click.echo(f"missing trades: {accounts.missing}, of them {dict(accounts.excused)}")
+    share, faults = accounts.share_of_quotes_lost, max(1, outcome.kills + outcome.trouble.total())
+    click.echo(f"missing quotes: {accounts.quotes_lost:,} of {accounts.quotes_sent:,} ({share:.2%})")
+    click.echo(
+        f"not listened: {accounts.seconds_lost:.2f} s, {1000 * accounts.seconds_lost / faults:.0f} ms a fault"
+    )
     click.echo(f"unexplained: {accounts.unexplained}; invalid: {accounts.invalid[:5]}")
     click.echo(
         f"faults: {dict(outcome.trouble)}, {outcome.kills} kills, {outcome.largest_kb / 1000:.0f} MB at most"
     )
-    if not accounts.in_order or outcome.exit_code or (calm and accounts.missing):
+    if not outcome.passed:
         sys.exit(1)
 
 

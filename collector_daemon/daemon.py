@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from loguru import logger
 
 from collector_daemon import metrics, recovery, startup
-from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock, SystemClock
 from collector_daemon.follow import Follow
 from collector_daemon.health import Status, StatusFile
 from collector_daemon.recorder import Edges, Recorder
 from collector_daemon.report import Reporter
+from collector_daemon.turns import AttemptLimit
 from collector_daemon.version import VERSION
 from collector_daemon.waiting import unless
 from crypto_lake import journal

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from collector_daemon.backoff import HEALTHY_AFTER_SEC
-
+HEALTHY_AFTER_SEC = 30.0
 # So many connections in a row that came to nothing are the address's fault.
 MOVE_ON_AFTER = 3
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.landing import Landing
 from collector_daemon.refusals import NoticeLog, RefusalLog
 from collector_daemon.session import Event, Farewell, Refused, Session
+from collector_daemon.turns import AttemptLimit
 from collector_daemon.writer import Writer
 from crypto_lake import journal
 from crypto_lake.config import Collector

@@ -16,7 +16,7 @@ from collector_daemon.faults import described
 from collector_daemon.intake import Intake
 from collector_daemon.listening import Hearing
 from collector_daemon.session import Farewell
-from collector_daemon.shard import Shard
+from collector_daemon.shard import APART_SEC, Shard
 from collector_daemon.waiting import unless
 from crypto_lake import journal
 from crypto_lake.errors import ExchangeError
@@ -99,7 +99,6 @@ class Link:
             OSError, WebSocketException: it did not come about.
             ExchangeError: the subscription was refused.
         """
-        self._shard.opening()
         connection = await unless(stop, open_connection(self._url, timeout_sec, self._clock, self.hearing))
         if connection is None:
             return "stopped"
@@ -109,7 +108,6 @@ class Link:
             return await self._listen(connection, stop)
         finally:
             abort(connection)
-            self._shard.ended(self)
             self._settled.set()
             if self._confirmed is not None:
                 self.lived = self._clock.monotonic() - self._confirmed
@@ -126,8 +124,8 @@ class Link:
         except ConnectionClosed as error:
             if self._error is not None:
                 raise self._error from None
-            if watch.done():
-                return watch.result()
+            if connection.refused or watch.done():
+                return connection.refused or watch.result()
             if self._reason and (self._leave.is_set() or self.farewell):
                 return self._reason
             return "stopped" if stop.is_set() else described(error)
@@ -246,6 +244,8 @@ class Link:
             return
         self._confirmed = self._clock.monotonic()
         self._shard.subscribed(self, now)
+        if self._shard.in_step(self):
+            self._oldest_sec = min(self._oldest_sec, APART_SEC)
         self._tell_subscribed(now)
         logger.info(
             "{}: connection {} listens to {} streams",

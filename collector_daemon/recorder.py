@@ -9,7 +9,6 @@ from random import random as system_random
 
 import msgspec
 
-from collector_daemon.backoff import AttemptLimit
 from collector_daemon.clock import Clock
 from collector_daemon.disk import CreateSegment, Disk
 from collector_daemon.ending import Ending
@@ -20,6 +19,7 @@ from collector_daemon.landing import Landing
 from collector_daemon.listening import Listening
 from collector_daemon.session import Session
 from collector_daemon.shard import Shard, sharded
+from collector_daemon.turns import AttemptLimit
 from collector_daemon.writer import BUDGET_BYTES, Writer
 from crypto_lake import journal
 from crypto_lake.config import Config, Exchange

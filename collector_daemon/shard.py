@@ -1,6 +1,7 @@
 """The symbols that travel over the same connections, and which of those connections are alive. No I/O."""
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from collector_daemon.listening import Hearing, Listening
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from collector_daemon.clock import Clock
     from collector_daemon.session import Session
     from crypto_lake.exchanges.base import WireFormat
+
+
+# Connections to the same streams begin so far apart, since those that begin together are ended together: by an age
+# that the exchange allows them, or by ours.
+APART_SEC = 1.0
 
 
 class Subscriber(Protocol):
@@ -41,19 +47,38 @@ class Shard:
         self._wire = wire
         self._live: list[Subscriber] = []
         self._open: list[Subscriber] = []
+        # Monotonic seconds at which each attempt began, or was accepted.
+        self._begun: dict[Subscriber, float] = {}
 
     @property
     def live(self) -> int:
         """How many connections are subscribed."""
         return len(self._live)
 
-    def opening(self) -> None:
-        """A connection is about to be opened."""
+    @property
+    def is_deserted(self) -> bool:
+        """Whether no connection is there or about to be opened."""
+        return not self._begun
+
+    def apart_sec(self, now: float) -> float:
+        """Return how long a new connection has to wait to begin apart from the youngest of the others."""
+        return max(0.0, max(self._begun.values(), default=-math.inf) + APART_SEC - now)
+
+    def in_step(self, link: Subscriber) -> bool:
+        """Whether the exchange accepted a connection together with another, although they were begun apart."""
+        at = self._begun[link]
+        others = [self._begun[other] for other in self._live if other is not link]
+        return any(abs(at - other) < APART_SEC / 2 for other in others)
+
+    def opening(self, link: Subscriber, now: float) -> None:
+        """A connection is about to be opened; `ended` must follow, whatever becomes of it."""
+        self._begun[link] = now
         if not self._live:
             self._session.begin_anew(self.symbols)
 
     def opened(self, link: Subscriber) -> "Sequence[str]":
         """A connection is there; the streams that it is to ask for. It hears of what changes afterwards."""
+        self._begun[link] = self._clock.monotonic()
         self._open.append(link)
         return list(self.streams)
 
@@ -87,7 +112,8 @@ class Shard:
         self.listening.begin(link.hearing, now)
 
     def ended(self, link: Subscriber) -> None:
-        """A connection is gone, subscribed or not."""
+        """A connection is gone, subscribed or not, or did not come about."""
+        self._begun.pop(link, None)
         self.listening.end(link.hearing)
         if link in self._open:
             self._open.remove(link)

@@ -80,6 +80,26 @@ class MarketClock:
         await asyncio.sleep(seconds)
 
 
+class Swift(MarketClock):
+    """Lives twenty times as fast as the machine it runs on, in all it does; `seconds` is for how long it has lived."""
+
+    RATE = 20
+    _began: float | None = None
+    _last = 0.0
+
+    def monotonic(self) -> float:
+        self._last = super().monotonic() * self.RATE
+        self._began = self._began or self._last
+        return self._last
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.RATE)
+
+    @property
+    def seconds(self) -> float:
+        return self._last - (self._began or 0.0)
+
+
 class Hasty(MarketClock):
     """Sleeps a tenth of what it is told, so that pauses and checks come sooner."""
 
@@ -96,7 +116,10 @@ async def silence(connection: ServerConnection) -> None:
 
 
 class Exchange:
-    """Follows `script` on each connection once its SUBSCRIBE is answered; `scripts` takes precedence, in order."""
+    """Follows `script` on each connection once its SUBSCRIBE is answered; `scripts` takes precedence, in order.
+
+    While `open` is not set, connections wait for the answer to their handshake; `waiting` counts them.
+    """
 
     def __init__(self, script: Script = silence, *, scripts: list[Script] | None = None) -> None:
         self.script, self.scripts = script, list(scripts or [])
@@ -106,6 +129,9 @@ class Exchange:
         self.subscribed: list[list[str]] = []
         self.asked: dict[str, set[str]] = {"SUBSCRIBE": set(), "UNSUBSCRIBE": set()}
         self.server: Server | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+        self.waiting = 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Exchange"]:
@@ -120,11 +146,14 @@ class Exchange:
         port: int = next(iter(self.server.sockets)).getsockname()[1]
         return port
 
-    def _rest(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _rest(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path.startswith("/api"):
             return connection.respond(
                 200, json.dumps({"symbols": [{"symbol": name} for name in self.listed]})
             )
+        self.waiting += 1
+        await self.open.wait()
+        self.waiting -= 1
         return None
 
     async def _talk(self, connection: ServerConnection) -> None:

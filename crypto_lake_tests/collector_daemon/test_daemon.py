@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from collector_daemon.backoff import ATTEMPTS
 from collector_daemon.daemon import run
 from collector_daemon.health import Status, read_status
 from collector_daemon.recorder import Edges
+from collector_daemon.turns import BURST, INTERVAL_SEC
 from crypto_lake import journal, segments
 from crypto_lake.config import Config
 from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError, UnknownSymbolError
@@ -28,6 +28,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     MarketClock,
     Refusing,
     Script,
+    Swift,
     configured,
     hang_up,
     lines_of,
@@ -414,14 +415,47 @@ def test_an_exchange_that_hangs_up_later_is_tried_again_for_as_long_as_it_takes(
 
 
 def test_an_exchange_that_drops_every_connection_is_not_called_without_end(tmp_path: Path) -> None:
-    exchange = Exchange(says(trade(1), then=hang_up))
+    exchange, clock = Exchange(says(trade(1), then=hang_up)), Swift()
+    record(tmp_path, exchange, forty_seconds(clock), edges=Edges(random=lambda: 0.0), clock=clock)
+    assert BURST < exchange.connections <= BURST + 1 + clock.seconds / INTERVAL_SEC
 
-    async def see_it_stop(_config: Config, _stop: asyncio.Event) -> None:
-        await until(lambda: exchange.connections >= ATTEMPTS, "the last attempt")
-        await asyncio.sleep(0.3)
 
-    record(tmp_path, exchange, see_it_stop, edges=Edges(random=lambda: 0.0))
-    assert exchange.connections == ATTEMPTS
+def forty_seconds(clock: Swift) -> Then:
+    async def wait(_config: Config, _stop: asyncio.Event) -> None:
+        await until(lambda: clock.seconds > 40, "forty seconds")
+
+    return wait
+
+
+def test_an_exchange_that_confirms_and_brings_nothing_is_called_ever_more_rarely(tmp_path: Path) -> None:
+    exchange, clock = Exchange(hang_up, scripts=[says(trade(1), then=hang_up)]), Swift()
+    often = Edges(random=lambda: 1.0)
+    record(tmp_path, exchange, forty_seconds(clock), edges=often, clock=clock, reconnect_backoff=10)
+    assert exchange.connections <= 2 + 5 + clock.seconds / 10
+
+
+def test_bytes_of_a_frame_that_never_ends_do_not_keep_a_connection(tmp_path: Path) -> None:
+    async def dripping(connection: ServerConnection) -> None:
+        connection.transport.write(b"\x81\x7e\x10\x00")
+        while not connection.transport.is_closing():
+            connection.transport.write(b"x")
+            await asyncio.sleep(0.02)
+
+    exchange = Exchange(scripts=[says(trade(1), then=dripping), says(trade(2))])
+    config = record(tmp_path, exchange, until_landed(2), idle_timeout_sec=0.3)
+    ends = [one for one in records(config.layout, DAY) if isinstance(one, journal.Disconnected)]
+    assert ends[0].reason == "no frame for 0.3 s"
+
+
+def test_a_peer_that_does_what_no_exchange_does_is_left_with_the_reason(tmp_path: Path) -> None:
+    async def flooding(connection: ServerConnection) -> None:
+        connection.transport.write(b"\x89\x00" * 100)
+        await silence(connection)
+
+    exchange = Exchange(scripts=[says(trade(1), then=flooding), says(trade(2))])
+    config = record(tmp_path, exchange, until_landed(2))
+    ends = [one for one in records(config.layout, DAY) if isinstance(one, journal.Disconnected)]
+    assert ends[0].reason == "more than 50 control frames came within 10 s"
 
 
 def test_the_status_says_what_is_going_on(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The next address is for when one keeps failing."""
 
-from collector_daemon.backoff import HEALTHY_AFTER_SEC
-from collector_daemon.endpoints import MOVE_ON_AFTER, Endpoints
+from collector_daemon.endpoints import HEALTHY_AFTER_SEC, MOVE_ON_AFTER, Endpoints
 
 
 def after(*lives: float, urls: str = "ab") -> str:

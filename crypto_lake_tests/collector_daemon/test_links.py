@@ -5,12 +5,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from websockets.asyncio.server import ServerConnection
 
-from collector_daemon.backoff import ATTEMPTS
 from collector_daemon.daemon import run
 from collector_daemon.landing import Landing
 from collector_daemon.recorder import Edges
 from collector_daemon.shard import sharded
+from collector_daemon.turns import BURST, INTERVAL_SEC
 from crypto_lake import journal
 from crypto_lake.config import Config
 from crypto_lake.exchanges.binance import WIRE
@@ -19,6 +20,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     T0,
     Exchange,
     Hasty,
+    Swift,
     Tape,
     configured,
     hang_up,
@@ -30,7 +32,13 @@ from crypto_lake_tests.collector_daemon.fakes import (
     trade,
     until,
 )
-from crypto_lake_tests.collector_daemon.test_daemon import DAY, record, status_of, until_landed
+from crypto_lake_tests.collector_daemon.test_daemon import (
+    DAY,
+    forty_seconds,
+    record,
+    status_of,
+    until_landed,
+)
 
 FAREWELL = b'{"e":"serverShutdown","E":1770123456789}'
 
@@ -89,7 +97,7 @@ def test_connections_that_drop_in_turn_lose_nothing(tmp_path: Path) -> None:
     tape = Tape()
     dropping = [tape.plays(lives=seconds, then=hang_up) for seconds in (0.5, 0.8, 0.9, 1.3)]
     exchange = Exchange(tape.plays(), scripts=dropping)
-    config = record(tmp_path, exchange, until_landed(1000), clock=Hasty(), connections=2)
+    config = record(tmp_path, exchange, until_landed(1000), clock=Swift(), connections=2)
     assert is_whole(config)
     assert len(ends(config)) >= 5
 
@@ -97,7 +105,7 @@ def test_connections_that_drop_in_turn_lose_nothing(tmp_path: Path) -> None:
 def test_while_one_of_two_drops_somebody_listens_all_the_time(tmp_path: Path) -> None:
     tape = Tape()
     exchange = Exchange(tape.plays(), scripts=[tape.plays(lives=0.5, then=hang_up)])
-    config = record(tmp_path, exchange, until_landed(500), clock=Hasty(), connections=2)
+    config = record(tmp_path, exchange, until_landed(500), clock=Swift(), connections=2)
     (stretch,) = {
         tuple(one.listened) for one in records(config.layout, DAY) if isinstance(one, journal.Sealed)
     }
@@ -124,7 +132,7 @@ def test_an_exchange_that_says_farewell_is_left_only_for_another_connection(tmp_
     tape = Tape()
     scripts = [tape.plays(FAREWELL), hang_up, says(then=hang_up), tape.plays()]
     exchange = Exchange(scripts=scripts)
-    config = record(tmp_path, exchange, until_landed(500), clock=Hasty())
+    config = record(tmp_path, exchange, until_landed(500), clock=Swift())
     assert is_whole(config)
     assert ends(config)[-2] == "the exchange asked us to leave"
     assert exchange.connections == 4
@@ -143,14 +151,28 @@ def test_quotes_go_on_when_every_connection_was_lost_and_the_ids_begin_anew(tmp_
 
 
 def test_all_connections_together_keep_to_the_limit_of_attempts(tmp_path: Path) -> None:
-    exchange = Exchange(says(trade(1), then=hang_up))
+    exchange, clock = Exchange(says(trade(1), then=hang_up)), Swift()
+    look = forty_seconds(clock)
+    record(tmp_path, exchange, look, edges=Edges(random=lambda: 0.0), clock=clock, connections=3)
+    assert BURST < exchange.connections <= BURST + 1 + clock.seconds / INTERVAL_SEC
 
-    async def see_it_stop(_config: Config, _stop: asyncio.Event) -> None:
-        await until(lambda: exchange.connections >= ATTEMPTS, "the last attempt")
-        await asyncio.sleep(0.3)
 
-    record(tmp_path, exchange, see_it_stop, edges=Edges(random=lambda: 0.0), clock=Hasty(), connections=3)
-    assert exchange.connections == ATTEMPTS
+def test_two_that_the_exchange_accepted_at_the_same_instant_are_moved_apart(tmp_path: Path) -> None:
+    exchange = Exchange(says(trade(1)), scripts=[says(trade(1), then=after_a_while)] * 2)
+
+    async def look(config: Config, _stop: asyncio.Event) -> None:
+        await until(lambda: exchange.connections == 2, "both")
+        exchange.open.clear()
+        await until(lambda: exchange.waiting == 2, "both again, at a door that does not open")
+        exchange.open.set()
+        await until(lambda: "renewed after 1 s" in ends(config), "one of both anew")
+
+    record(tmp_path, exchange, look, clock=Swift(), connections=2)
+
+
+async def after_a_while(connection: ServerConnection) -> None:
+    await asyncio.sleep(0.3)
+    await hang_up(connection)
 
 
 def test_many_symbols_are_spread_over_connections_below_the_exchanges_limit() -> None:

@@ -49,6 +49,14 @@ def test_with_faults_on_one_of_two_connections_at_a_time_no_trade_is_missing(tmp
     assert (outcome.exit_code, len(outcome.trouble) > 0) == (0, True)
 
 
+def test_with_each_connection_aborted_every_few_seconds_no_trade_is_missing_and_hardly_a_quote(
+    tmp_path: Path,
+) -> None:
+    outcome = soak(tmp_path, seconds=20, abort_every=2.5)
+    assert outcome.passed, outcome
+    assert outcome.accounts.ends > 10
+
+
 def test_the_audit_misses_no_trade_that_was_lost_while_somebody_listened(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     sealed(layout, 1, 2, 5)
