@@ -27,7 +27,6 @@ from websockets.http11 import Request, Response
 
 from collector_daemon.clock import SystemClock
 from collector_daemon.daemon import run
-from collector_daemon.ids import QuoteIds, TradeIds
 from collector_daemon.landing import Landing
 from collector_daemon.listening import Hearing, Listening
 from collector_daemon.session import Session
@@ -206,8 +205,8 @@ def with_handler(some: list[bytes]) -> float:
 
 def with_json(some: list[bytes]) -> float:
     """The same by the standard library's json, spared the tallies and latencies."""
-    trades = {symbol: TradeIds() for symbol in SYMBOLS}
-    quotes = {symbol: QuoteIds() for symbol in SYMBOLS}
+    trades = dict.fromkeys(SYMBOLS, -1)
+    quotes = dict.fromkeys(SYMBOLS, -1)
     buffers = {symbol: bytearray() for symbol in SYMBOLS}
     keys = RawLine.__struct_fields__
     began = time.perf_counter()
@@ -217,8 +216,9 @@ def with_json(some: list[bytes]) -> float:
         symbol = said["s"]
         values: tuple[object, ...]
         if said.get("e") == "trade":
-            if not (trades[symbol].accept(said["t"], said["T"]) and float(said["p"]) > 0 < float(said["q"])):
+            if not (said["t"] > trades[symbol] and float(said["p"]) > 0 < float(said["q"])):
                 continue
+            trades[symbol] = said["t"]
             side = "sell" if said["m"] else "buy"
             values = (
                 "trade",
@@ -235,8 +235,9 @@ def with_json(some: list[bytes]) -> float:
                 None,
             )
         else:
-            if not (quotes[symbol].accept(said["u"]) and float(said["b"]) >= 0 <= float(said["a"])):
+            if not (said["u"] > quotes[symbol] and float(said["b"]) >= 0 <= float(said["a"])):
                 continue
+            quotes[symbol] = said["u"]
             book = said["b"], said["B"], said["a"], said["A"]
             values = ("bookTicker", symbol, None, now, said["u"], None, None, None, *book)
         line = dict(zip(keys, values, strict=True))

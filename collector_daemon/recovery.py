@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from collector_daemon.ids import Hole, TradeIds
+from collector_daemon.ids import Hole, Odd, TradeIds
 from collector_daemon.listening import union
 from collector_daemon.mending import Mending
+from collector_daemon.oddities import Oddities
 from collector_daemon.tally import Tally
 from crypto_lake import journal, segments
 from crypto_lake.layout import Layout
@@ -80,8 +81,21 @@ def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int)
         return
     for event_day in sorted(tally.displaced):
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
+    for record in _odd(path, now):
+        diary.write(record, day)
     listened = [(_began(list(journal.read(diary.path(day))), symbol, tally.recv_from), tally.recv_to)]
     diary.write(tally.sealed(now, symbol, path.name, path.stat().st_size, listened), day)
+
+
+def _odd(path: Path, now: int) -> list[journal.AnyRecord]:
+    """What is odd about the ids of a segment's trades: the death may have come between a line and its record."""
+    told: list[Odd] = []
+    ids = TradeIds(told)
+    for line in lines_of(path):
+        if line.ts_event is not None:
+            ids.accept(line)
+    oddities = Oddities()
+    return [*oddities.records(told, now), *oddities.rest()]
 
 
 def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
@@ -104,14 +118,14 @@ def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iter
         return
     gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]
     told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
-    ids = TradeIds()
+    ids = TradeIds([])
     received = [
         one for one in segments.sealed(layout.raw_day(exchange, symbol, day)) if one.name.startswith("part_")
     ]
     for path in received[-2:]:
         for line in lines_of(path):
             if line.ts_event is not None:
-                ids.accept(line.id, line.ts_event)
+                ids.accept(line)
     for hole in ids.overdue(0.0, -math.inf):
         if not any(first <= hole.first_id and hole.last_id < end for first, end in told):
             yield hole

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from collector_daemon.ids import QuoteIds, TradeIds
+from collector_daemon.ids import Odd, QuoteIds, TradeIds
 from collector_daemon.latency import Latency
+from collector_daemon.oddities import Oddities
 from crypto_lake import journal
 from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
@@ -50,8 +51,8 @@ Event = journal.AnyRecord | Reply | Refused | Farewell
 class SymbolState:
     """What is known of one symbol; counters count since the start, times are µs UTC."""
 
-    trade_ids: TradeIds = field(default_factory=TradeIds)
-    quote_ids: QuoteIds = field(default_factory=QuoteIds)
+    trade_ids: TradeIds
+    quote_ids: QuoteIds
     latency: Latency = field(default_factory=Latency)
     trades: int = 0
     quotes: int = 0
@@ -86,9 +87,12 @@ class Session:
         self._decode_all = wire.decode_all
         self._streams: dict[str, _Stream] = {}
         self._minute = _Minute()
-        self.symbols = {symbol: SymbolState() for symbol in symbols}
+        self._odd: list[Odd] = []
+        self._oddities = Oddities()
+        self.symbols: dict[str, SymbolState] = {}
         self.events: list[Event] = []
         self.rejected = 0
+        self.expect(symbols)
 
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
@@ -98,7 +102,7 @@ class Session:
     def expect(self, symbols: Iterable[str]) -> None:
         """Frames of these symbols may come from now on."""
         for symbol in symbols:
-            self.symbols[symbol] = SymbolState()
+            self.symbols[symbol] = SymbolState(TradeIds(self._odd), QuoteIds(symbol, self._odd))
 
     def forget(self, symbols: Iterable[str], now: int) -> None:
         """These symbols were given up: what is missing of them stays so."""
@@ -141,21 +145,25 @@ class Session:
                 continue
             state.last_frame = now
             if said.ts_event is not None:
-                if self._is_new_trade(said.id, said.ts_event, state, now):
+                if self._is_new_trade(said, said.ts_event, state, now):
                     lines.append(said)
             elif state.quote_ids.accept(said.id):
                 state.quotes += 1
                 lines.append(said)
             else:
                 state.duplicates += 1
+        if self._odd:
+            self._tell_odd(now)
         return lines
 
-    def _is_new_trade(self, number: int, ts_event: int, state: SymbolState, now: int) -> bool:
-        if not state.trade_ids.accept(number, ts_event):
+    def _is_new_trade(self, line: RawLine, ts_event: int, state: SymbolState, now: int) -> bool:
+        if not state.trade_ids.accept(line):
             state.duplicates += 1
             return False
         state.trades += 1
         state.last_trade_event = ts_event
+        if self._odd:  # It measures neither clock nor latency: one of its contents, or its id, is wrong.
+            return True
         late = now - ts_event
         state.latency.add(late)
         minute = self._minute
@@ -172,6 +180,11 @@ class Session:
                 state.gaps += 1
                 state.missing += hole.last_id - hole.first_id + 1
                 self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
+
+    def _tell_odd(self, now: int) -> None:
+        """At once, so that the journal says so before the segment is sealed that has the line: readers rely on it."""
+        self.events += self._oddities.records(self._odd, now)
+        self._odd.clear()
 
     def _not_a_line(self, said: Reply | Notice | Rejected, frame: bytes, now: int, connection: int) -> None:
         if isinstance(said, Reply):
@@ -197,12 +210,15 @@ class Session:
         for stream in self._streams.values():
             self._listen_for(stream, now, monotonic)
         for state in self.symbols.values():
+            state.trade_ids.tick(monotonic)
             state.quote_ids.tick(monotonic)
+        self._tell_odd(now)
         self._tell_gaps(now, monotonic, GRACE_SEC)
 
     def finish(self, now: int) -> None:
         """The daemon stops: what the minute has seen so far is its clock offset, and what is missing is a gap."""
         self._turn_minute(now)
+        self.events += self._oddities.rest()
         self._tell_gaps(now, 0.0, -math.inf)
 
     def _listen_for(self, stream: _Stream, now: int, monotonic: float) -> None:

@@ -87,6 +87,39 @@ class Gap(Record, tag="gap", frozen=True, kw_only=True):
     event_to: int
 
 
+class Jumped(Record, tag="jumped", frozen=True, kw_only=True):
+    """An id came that is not where the exchange was counting, and not so little ahead that something is missing.
+
+    `expected` is the next id of a trade, or the least of a quote. Of many like it in an hour only the first are
+    written; `unwritten` is how many were not since the one before.
+    """
+
+    symbol: str
+    stream: str
+    id: int
+    expected: int
+    unwritten: int = 0
+
+
+class Contents(Struct, frozen=True):
+    """What a trade was said to be."""
+
+    ts_event: int | None
+    price: str | None
+    qty: str | None
+    side: str | None
+
+
+class Conflict(Record, tag="conflict", frozen=True, kw_only=True):
+    """A trade id came again with other contents; both are raw lines. `unwritten` as in `Jumped`."""
+
+    symbol: str
+    id: int
+    first: Contents
+    second: Contents
+    unwritten: int = 0
+
+
 class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
     """The smallest `ts_recv - ts_event` among all trades that were received in a minute.
 
@@ -159,6 +192,8 @@ AnyRecord = (
     | Notice
     | Silent
     | Gap
+    | Jumped
+    | Conflict
     | ClockOffset
     | Sealed
     | Displaced

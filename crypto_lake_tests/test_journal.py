@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from crypto_lake import journal
-from crypto_lake.journal import AnyRecord, Gap, Journal, Record, Started, Stopped
+from crypto_lake.journal import AnyRecord, Contents, Gap, Journal, Record, Started, Stopped
 from crypto_lake.layout import DAY_US, Layout, day_of
 
 DAY = date(2025, 10, 20)
@@ -28,6 +28,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: texts,
     int | None: st.none() | numbers,
     str | None: st.none() | texts,
+    Contents: st.builds(Contents, st.none() | numbers, *[st.none() | texts] * 3),
     list[str]: st.lists(texts, max_size=3),
     list[tuple[int, int]]: st.lists(st.tuples(numbers, numbers), max_size=3),
 }

@@ -3,46 +3,83 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_daemon.ids import MAX_HOLES, STUCK_SEC, Hole, QuoteIds, TradeIds
+from collector_daemon.ids import (
+    CONTRADICTED_BY,
+    LEAP,
+    MAX_HOLES,
+    REMEMBER_SEC,
+    STUCK_SEC,
+    Conflict,
+    Hole,
+    Jump,
+    Odd,
+    QuoteIds,
+    TradeIds,
+)
+from crypto_lake.numbering import MOST_AT_ONCE
+from crypto_lake.segments import RawLine
+
+SYMBOL = "SOLUSDT"
+
+
+class Trades:
+    """Trade ids of lines that are made from an id, a time and a price."""
+
+    def __init__(self) -> None:
+        self.told: list[Odd] = []
+        self.ids = TradeIds(self.told)
+        self.overdue = self.ids.overdue
+
+    def accept(self, number: int, ts_event: int, price: str = "1.0") -> bool:
+        return self.ids.accept(line(number, ts_event, price))
+
+
+def line(number: int, ts_event: int, price: str = "1.0") -> RawLine:
+    return RawLine("trade", SYMBOL, ts_event, ts_event, number, price, "2.0", "buy", *[None] * 4)
+
+
+def quotes() -> tuple[QuoteIds, list[Odd]]:
+    told: list[Odd] = []
+    return QuoteIds(SYMBOL, told), told
 
 
 def test_trades_in_order_are_new_and_have_no_holes() -> None:
-    ids = TradeIds()
+    ids = Trades()
     assert [ids.accept(number, number) for number in (5, 6, 7)] == [True, True, True]
 
 
 def test_a_skipped_id_is_a_hole_between_its_neighbours() -> None:
-    ids = TradeIds()
+    ids = Trades()
     ids.accept(5, 50)
     assert ids.accept(9, 90)
     assert ids.overdue(0.0, 0.0) == [Hole(6, 8, 50, 90)]
 
 
 def test_a_hole_is_told_once_and_only_after_its_grace() -> None:
-    ids = TradeIds()
+    ids = Trades()
     ids.accept(5, 50)
     ids.accept(7, 70)
     assert [ids.overdue(at, 2.0) for at in (1.0, 2.9, 3.0, 9.0)] == [[], [], [Hole(6, 6, 50, 70)], []]
 
 
 def test_what_is_left_of_a_hole_lies_between_the_trades_around_it() -> None:
-    ids = TradeIds()
+    ids = Trades()
     for number in (5, 9, 7):
         ids.accept(number, 10 * number)
     assert ids.overdue(0.0, 0.0) == [Hole(6, 6, 50, 70), Hole(8, 8, 70, 90)]
 
 
 def test_a_hole_that_is_forgotten_is_told_first() -> None:
-    ids, told = TradeIds(), list[Hole]()
+    ids, told = Trades(), list[Hole]()
     for number in range(0, 4 * MAX_HOLES, 2):
         ids.accept(number, number)
     told = ids.overdue(0.0, 9.0)
     assert [hole.first_id for hole in told] == list(range(1, 2 * (MAX_HOLES + 1), 2))[: len(told)]
-    assert len(told) + len(ids._holes) - 1 == 2 * MAX_HOLES - 1
+    assert len(told) + len(ids.ids._holes) - 1 == 2 * MAX_HOLES - 1
 
 
 def test_a_late_trade_fills_its_hole_once() -> None:
-    ids = TradeIds()
+    ids = Trades()
     ids.accept(5, 50)
     ids.accept(9, 90)
     assert [ids.accept(7, 70), ids.accept(7, 70), ids.accept(6, 60), ids.accept(8, 80)] == [
@@ -54,14 +91,14 @@ def test_a_late_trade_fills_its_hole_once() -> None:
 
 
 def test_an_exchange_that_counts_anew_is_not_silenced() -> None:
-    ids = TradeIds()
+    ids = Trades()
     ids.accept(1_000_000, 0)
     assert [ids.accept(number, 0) for number in (1, 2, 3, 3)] == [True, True, True, False]
 
 
 @given(st.lists(st.integers(0, 60), max_size=200))
 def test_every_id_is_new_exactly_once_in_whatever_order_it_comes(numbers: list[int]) -> None:
-    ids, seen = TradeIds(), set[int]()
+    ids, seen = Trades(), set[int]()
     for number in numbers:
         assert ids.accept(number, 0) == (number not in seen)
         seen.add(number)
@@ -69,7 +106,7 @@ def test_every_id_is_new_exactly_once_in_whatever_order_it_comes(numbers: list[i
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=200, unique=True).map(sorted))
 def test_the_holes_are_exactly_what_is_missing(numbers: list[int]) -> None:
-    ids = TradeIds()
+    ids = Trades()
     for number in numbers:
         ids.accept(number, 0)
     holes = ids.overdue(0.0, 0.0)
@@ -78,21 +115,21 @@ def test_the_holes_are_exactly_what_is_missing(numbers: list[int]) -> None:
 
 
 def test_no_more_than_so_many_holes_are_remembered() -> None:
-    ids = TradeIds()
+    ids = Trades()
     for number in range(0, 10 * MAX_HOLES, 2):
         ids.accept(number, 0)
-    assert len(ids._holes) == MAX_HOLES
+    assert len(ids.ids._holes) == MAX_HOLES
     assert ids.accept(10 * MAX_HOLES - 3, 0) is True
     assert ids.accept(3, 0) is False
 
 
 def test_quotes_are_taken_while_their_id_rises() -> None:
-    ids = QuoteIds()
+    ids, _ = quotes()
     assert [ids.accept(number) for number in (5, 9, 9, 7, 10)] == [True, True, False, False, True]
 
 
 def test_a_floor_that_quotes_only_come_under_is_given_up() -> None:
-    ids = QuoteIds()
+    ids, _ = quotes()
     ids.accept(900)
     ids.tick(0.0)
     assert not ids.accept(1)
@@ -103,7 +140,7 @@ def test_a_floor_that_quotes_only_come_under_is_given_up() -> None:
 
 
 def test_a_lagging_connection_does_not_wear_down_the_floor() -> None:
-    ids = QuoteIds()
+    ids, _ = quotes()
     for second in range(3 * int(STUCK_SEC)):
         assert ids.accept(900 + second)
         assert not ids.accept(800 + second)
@@ -111,7 +148,166 @@ def test_a_lagging_connection_does_not_wear_down_the_floor() -> None:
 
 
 def test_with_nobody_connected_before_a_connection_may_count_quotes_from_anywhere() -> None:
-    ids = QuoteIds()
+    ids, _ = quotes()
     ids.accept(900)
     ids.reset()
     assert ids.accept(1)
+
+
+def test_an_exchange_that_starts_its_ids_anew_loses_no_trade_and_is_told_once() -> None:
+    ids = Trades()
+    again = [*range(1_000_100, 1_000_201), *range(1, 101)]
+    assert all(ids.accept(number, at) for at, number in enumerate(again))
+    assert ids.told == [Jump(SYMBOL, 1, 1_000_201, is_trade=True)]
+    assert ids.overdue(0.0, 0.0) == []
+
+
+def test_ids_that_start_anew_at_ids_that_came_before_lose_no_trade() -> None:
+    ids = Trades()
+    assert all(ids.accept(number, at, str(at)) for at, number in enumerate([*range(1, 101)] * 2))
+    assert ids.told == [Jump(SYMBOL, 1, 101, is_trade=True)]
+
+
+def test_ids_that_start_anew_when_the_old_ones_are_forgotten_lose_no_trade() -> None:
+    ids = Trades()
+    for number in range(1, 101):
+        ids.accept(number, number)
+    for at in (0.0, REMEMBER_SEC, 2 * REMEMBER_SEC):
+        ids.ids.tick(at)
+    assert all(ids.accept(number, 1000 + number, "9.0") for number in range(1, 101))
+
+
+def test_copies_of_ids_that_started_anew_are_duplicates() -> None:
+    ids = Trades()
+    feed = [(number, at) for at, number in enumerate([*range(5_000_000, 5_000_050), *range(1, 51)])]
+    assert [ids.accept(*one) for one in feed for _ in range(2)] == [True, False] * 100
+
+
+def test_a_single_absurd_id_hides_no_hole_and_makes_none() -> None:
+    ids = Trades()
+    for at, number in enumerate((5, 6, 10**12, 7, (1 << 63) - 1, 8, 11)):
+        assert ids.accept(number, at)
+    assert ids.overdue(0.0, 0.0) == [Hole(9, 10, 5, 6)]
+    assert ids.told == [
+        Jump(SYMBOL, 10**12, 7, is_trade=True),
+        Jump(SYMBOL, (1 << 63) - 1, 8, is_trade=True),
+    ]
+
+
+def test_an_absurd_first_id_is_no_reason_to_lose_a_trade_or_a_hole() -> None:
+    ids = Trades()
+    assert all(ids.accept(number, at) for at, number in enumerate(((1 << 63) - 1, 5, 6, 9)))
+    assert ids.overdue(0.0, 0.0) == [Hole(7, 8, 2, 3)]
+
+
+def test_after_a_long_silence_many_trades_are_missing_and_nothing_started_anew() -> None:
+    ids = Trades()
+    ids.accept(5, 0)
+    ids.accept(1_000_005, 3_600_000_000)
+    assert (ids.overdue(0.0, 0.0), ids.told) == ([Hole(6, 1_000_004, 0, 3_600_000_000)], [])
+
+
+def test_what_was_missing_before_ids_started_anew_is_told() -> None:
+    ids = Trades()
+    for at, number in enumerate((5, 7, 10 * MOST_AT_ONCE, 10 * MOST_AT_ONCE + 1)):
+        ids.accept(number, at)
+    assert ids.overdue(0.0, 9.0) == [Hole(6, 6, 0, 1)]
+
+
+def test_an_exchange_that_returns_to_its_ids_goes_on_where_it_was() -> None:
+    ids = Trades()
+    feed = [100, 101, 5_000_000, 5_000_001, 102, 103, 5_000_002, 5_000_003, 106]
+    assert all(ids.accept(number, at) for at, number in enumerate(feed))
+    assert ids.overdue(0.0, 0.0) == [Hole(104, 105, 5, 8)]
+
+
+def test_one_id_with_two_contents_is_kept_twice_and_told_once_whoever_brings_copies() -> None:
+    ids = Trades()
+    ids.accept(5, 50)
+    ids.accept(6, 60)
+    feed = [(5, 50, "1.0"), (5, 50, "7.0"), (5, 50, "7.0"), (5, 50, "1.0")]
+    assert [ids.accept(*one) for one in feed] == [False, True, False, False]
+    assert ids.told == [Conflict(line(5, 50), line(5, 50, "7.0"))]
+
+
+def test_a_copy_that_is_spelt_otherwise_or_has_its_time_in_milliseconds_is_a_copy() -> None:
+    ids = Trades()
+    ids.accept(5, 1_500_123)
+    assert not ids.accept(5, 1_500_000, "1.00000000")
+    assert ids.told == []
+
+
+def test_contents_are_remembered_in_bounded_memory() -> None:
+    ids = Trades()
+    for number in range(100_000):
+        ids.accept(number, number)
+        if number % 1000 == 0:
+            ids.ids.tick(0.0)
+    assert len(ids.ids._recent) + len(ids.ids._before) < 50_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from("12"))), st.integers(1, 3))
+def test_no_two_contents_of_an_id_are_ever_lost(feed: list[tuple[int, str]], copies: int) -> None:
+    ids, kept = Trades(), set[tuple[int, str]]()
+    for number, price in feed:
+        for _ in range(copies):
+            if ids.accept(number, 0, price):
+                assert (number, price) not in kept
+                kept.add((number, price))
+    assert kept == set(feed)
+
+
+def test_one_absurd_quote_id_silences_no_quote() -> None:
+    ids, told = quotes()
+    feed = [500, 510, (1 << 63) - 1, 520, (1 << 63) - 1, 530]
+    assert [ids.accept(number) for number in feed] == [True, True, True, True, False, True]
+    assert told == [Jump(SYMBOL, (1 << 63) - 1, 520, is_trade=False)]
+
+
+def test_an_absurd_quote_id_that_comes_first_silences_no_quote() -> None:
+    ids, _ = quotes()
+    assert [ids.accept(number) for number in ((1 << 63) - 1, 500, 510)] == [True, True, True]
+
+
+def test_a_jump_that_the_quotes_after_it_do_not_confirm_is_set_aside_after_a_few() -> None:
+    ids, told = quotes()
+    ids.accept(500)
+    ids.accept(500 + 100 * LEAP)
+    assert [ids.accept(501 + n) for n in range(CONTRADICTED_BY + 1)] == [False] * (CONTRADICTED_BY - 1) + [
+        True
+    ] * 2
+    assert len(told) == 1
+
+
+def test_a_jump_that_is_confirmed_stands_against_a_connection_that_lags_behind() -> None:
+    ids, told = quotes()
+    ids.accept(500)
+    ids.accept(500 + 100 * LEAP)
+    ids.accept(501 + 100 * LEAP)
+    assert not any(ids.accept(501 + n) for n in range(50))
+    assert told == []
+
+
+def test_copies_from_before_a_jump_do_not_contradict_it() -> None:
+    ids, told = quotes()
+    for number in range(400, 501):
+        ids.accept(number)
+    ids.accept(500 + 100 * LEAP)
+    assert not any(ids.accept(number) for number in range(400, 501))
+    assert told == []
+
+
+def test_at_the_start_a_connection_that_lags_behind_contradicts_nothing() -> None:
+    ids, told = quotes()
+    ids.accept(50_000)
+    assert not any(ids.accept(number) for number in range(49_000, 49_100))
+    assert told == []
+
+
+def test_quotes_that_start_anew_are_told_when_their_floor_is_given_up() -> None:
+    ids, told = quotes()
+    ids.accept(900)
+    ids.tick(0.0)
+    ids.accept(1)
+    ids.tick(STUCK_SEC)
+    assert told == [Jump(SYMBOL, 1, 901, is_trade=False)]

@@ -271,3 +271,12 @@ def test_after_a_journal_lost_records_nobody_is_said_to_have_listened_before_the
     recover(layout, "binance", T0 + 99)
     *_, sealed = journal.of_kind(records(layout, DAY), journal.Sealed)
     assert sealed.listened == [(T0, T0 + 2)]
+
+
+def test_a_recovered_segment_with_one_id_twice_is_told_so_before_it_is_described(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, LINES + LINES.replace(b'"price":"1"', b'"price":"9"'))
+    recover(layout, "binance", T0)
+    kinds = [type(one) for one in records(layout, DAY)]
+    assert journal.Jumped in kinds or journal.Conflict in kinds
+    assert kinds[-1] is journal.Sealed

@@ -4,11 +4,12 @@ from typing import TypeVar
 
 import pytest
 
+from collector_daemon.oddities import WRITTEN_AN_HOUR
 from collector_daemon.session import GRACE_SEC, SILENT_AFTER_SEC, Event, Farewell, Refused, Session
 from crypto_lake import journal
 from crypto_lake.exchanges.base import Reply
 from crypto_lake.exchanges.binance import WIRE
-from crypto_lake.layout import MINUTE_US
+from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, quote, trade
 
 _E = TypeVar("_E", bound=Event)
@@ -69,6 +70,58 @@ def test_when_the_daemon_stops_what_is_missing_is_a_gap_at_once() -> None:
     kept(made, trade(1), trade(4), trade(3))
     made.finish(T0)
     assert [(gap.first_id, gap.last_id) for gap in of(journal.Gap, made)] == [(2, 2)]
+
+
+def test_ids_that_start_anew_are_kept_and_told_at_once() -> None:
+    made = session()
+    again = [*range(1_000_100, 1_000_200), *range(1, 101)]
+    assert kept(made, *(trade(number, T0 + at) for at, number in enumerate(again))) == again
+    assert made.take_events() == [
+        journal.Jumped(at=T0, symbol="SOLUSDT", stream="trade", id=1, expected=1_000_200)
+    ]
+    made.finish(T0)
+    assert of(journal.Gap, made) == []
+
+
+def test_an_absurd_id_is_no_gap_of_all_ids_up_to_it() -> None:
+    made = session()
+    kept(made, trade(5, T0), trade((1 << 63) - 1, T0 + 1), trade(6, T0 + 2), trade(9, T0 + 3))
+    made.finish(T0)
+    assert [(gap.first_id, gap.last_id) for gap in of(journal.Gap, made)] == [(7, 8)]
+    assert made.symbols["SOLUSDT"].missing == 2
+
+
+def test_both_contents_of_one_id_become_lines_and_the_journal_has_them() -> None:
+    made = session()
+    assert kept(made, trade(1), trade(2, T0 + 9000), trade(1, T0 + 5000), trade(2, T0 + 9000)) == [1, 2, 1]
+    assert made.take_events() == [
+        journal.Conflict(
+            at=T0,
+            symbol="SOLUSDT",
+            id=1,
+            first=journal.Contents(T0, "190.12", "1.5", "sell"),
+            second=journal.Contents(T0 + 5000, "190.12", "1.5", "sell"),
+        )
+    ]
+
+
+def test_an_absurd_quote_id_is_told_and_the_quotes_after_it_are_kept() -> None:
+    made = session()
+    assert kept(made, quote(4), quote((1 << 63) - 1), quote(5), quote(6)) == [4, (1 << 63) - 1, 5, 6]
+    assert made.take_events() == [
+        journal.Jumped(at=T0, symbol="SOLUSDT", stream="quote", id=(1 << 63) - 1, expected=5)
+    ]
+
+
+def test_of_many_odd_ids_in_an_hour_the_first_are_written_and_the_rest_counted() -> None:
+    made = session()
+    many = 3 * WRITTEN_AN_HOUR
+    kept(made, trade(5), *(trade(10**12 * n, T0 + n) for n in range(1, many + 1)))
+    assert len(of(journal.Jumped, made)) == WRITTEN_AN_HOUR
+    kept(made, trade(10**15, T0 + many), now=T0 + HOUR_US)
+    rest, next_one = of(journal.Jumped, made)
+    assert (rest.id, rest.unwritten) == (10**12 * many, many - WRITTEN_AN_HOUR - 1)
+    assert (next_one.id, next_one.unwritten) == (10**15, 0)
 
 
 def test_a_gap_across_a_reconnect_is_seen() -> None:
