@@ -380,12 +380,11 @@ def hits(connection: duckdb.DuckDBPyConnection, series: Series, day: date, hour:
     plan = _Plan(series.recording(connection).around(day), series, day, day_start_us(day) + DAY_US)
     fingerprint = plan.fingerprint(hour, Carry())
     sources = plan.sources(fingerprint)
-    _set_variables(connection, series, fingerprint, sources)
+    _set_variables(connection, series, fingerprint)
     query = (files("crypto_lake") / "sql" / "hits.sql").read_text(encoding="utf-8")
     try:
-        row = connection.execute(
-            query.replace("FROM raw", f"FROM {raw.lines(paths_of(sources))}")
-        ).fetchall()[0]
+        lines = _once(raw.lines(paths_of(sources)), sources)
+        row = connection.execute(query.replace("FROM raw", f"FROM {lines}")).fetchall()[0]
     except duckdb.Error as error:
         raise RawDataError(f"{series.symbol} {day} hour {hour:02d}: {' '.join(str(error).split())}") from None
     return Hits(*row)
@@ -447,8 +446,8 @@ def _build_part(
     wanted = window(fingerprint["hour_start"], (minute for minute, _ in fingerprint["offsets"]))
     try:
         listened = _listened(connection, workspace, fingerprint, [*sources, *beside])
-        _set_variables(connection, series, fingerprint | {"listened": listened}, sources)
-        query = query.replace("FROM raw", f"FROM {workspace.lines(sources, wanted)}")
+        _set_variables(connection, series, fingerprint | {"listened": listened})
+        query = query.replace("FROM raw", f"FROM {_once(workspace.lines(sources, wanted), sources)}")
         connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
     except duckdb.Error as error:
         raise RawDataError(
@@ -490,11 +489,13 @@ def _listened(
     return merged([*listened, *proved])
 
 
+def _once(lines: str, sources: list[Source]) -> str:
+    """The lines of sources once each; where none can be there twice, looking for copies would be half the work."""
+    return lines if once_only(sources) else raw.once(lines)
+
+
 def _set_variables(
-    connection: duckdb.DuckDBPyConnection,
-    series: Series,
-    fingerprint: dict[str, Any],
-    sources: list[Source],
+    connection: duckdb.DuckDBPyConnection, series: Series, fingerprint: dict[str, Any]
 ) -> None:
     values = {
         "symbol": series.symbol,
@@ -505,7 +506,6 @@ def _set_variables(
         "offsets": [{"minute": minute, "offset_us": offset} for minute, offset in fingerprint["offsets"]],
         "listened": [{"start": start, "stop": stop} for start, stop in fingerprint["listened"]],
         "carry": fingerprint["carry"],
-        "deduplicate": not once_only(sources),
     }
     for name, value in values.items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})

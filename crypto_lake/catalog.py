@@ -205,7 +205,9 @@ class Recording:
         measured = [(r.recv_to, r.offset_us) for r in known if r.recv_to and r.offset_us is not None]
         measured += [pair for one in scanned.values() for pair in one.offsets.items()]
         journalled = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
-        return _Folder(day, records, _smallest(measured), journalled, refused)
+        odd = [r for kind in (journal.Jumped, journal.Conflict) for r in journal.of_kind(written, kind)]
+        rising = not any(record.symbol == self._symbol for record in odd)
+        return _Folder(day, records, _smallest(measured), journalled, refused, rising)
 
 
 def _size_of(path: Path) -> int:
@@ -218,13 +220,17 @@ def _size_of(path: Path) -> int:
 
 @dataclass(frozen=True)
 class _Folder:
-    """One folder's records in order of time (`path` beside each, None for a silent stretch); its journal's offsets."""
+    """One folder's records in order of time (`path` beside each, None for a silent stretch); its journal's offsets.
+
+    `rising`: the collector took each id once, as it does unless the exchange counts anew or contradicts itself.
+    """
 
     day: date
     records: list[tuple[Path | None, journal.Sealed]]
     measured: dict[int, int]
     journalled: dict[int, int]
     refused: list[raw.Refused]
+    rising: bool
 
     @cached_property
     def offsets(self) -> dict[int, int]:
@@ -297,7 +303,8 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
         for path, record in folder.records:
             offset = folder.offset_at(record, offset)
             if path is not None and record.lines:
-                sources.append(_source(folder.day, path, record, offsets))
+                source = _source(folder.day, path, record, offsets)
+                sources.append(source if folder.rising else replace(source, trade_ids=None))
             stretches += _stretches(record, offset)
             if before and (between := _without_a_hole(before, record)):
                 stretches.append(_Stretch(between, (between[0] - offset, between[1] - offset)))

@@ -1,6 +1,7 @@
 """Raw segments as DuckDB reads them: their lines, and what a file holds when no journal says so."""
 
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,12 @@ def lines(paths: Sequence[Path], window: Window | None = None) -> str:
         nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
         return f"(SELECT {nothing} WHERE false)"
     return "(" + " UNION ALL ".join(tables) + ")"
+
+
+def once(table: str) -> str:
+    """The lines of a table once each, as `sql/once.sql` tells it; without `stream` and `symbol`."""
+    query = (files("crypto_lake") / "sql" / "once.sql").read_text(encoding="utf-8")
+    return "(" + query.replace("FROM raw", f"FROM {table}") + ")"
 
 
 def _of_ticks(path: Path, window: Window | None) -> str:

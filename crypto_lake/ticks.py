@@ -20,7 +20,7 @@ import duckdb
 from loguru import logger
 from msgspec import to_builtins
 
-from crypto_lake import bars, parquet, publish
+from crypto_lake import bars, parquet, publish, raw
 from crypto_lake.bars import Series
 from crypto_lake.catalog import Catalog, Interval, Kept, Source, read_kept
 from crypto_lake.config import Config
@@ -155,12 +155,13 @@ def _stage(
     try:
         lines = workspace.lines(sources, bars.window(start, offsets))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE raw AS FROM {lines}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE once AS FROM {raw.once('raw')}")
         for kind in TICKS:
             path = _staged(staging, kind)[hour]
             connection.execute(f"COPY ({_sql(kind)}) TO {parquet.literal(path)} (FORMAT parquet)")
             connection.execute(f"CREATE OR REPLACE TEMP VIEW hour_{kind} AS FROM {parquet.scan([path])}")
         (differences,) = connection.execute(_sql("differences")).fetchall()[0]
-        connection.execute("DROP VIEW hour_trades; DROP VIEW hour_quotes; DROP TABLE raw")
+        connection.execute("DROP VIEW hour_trades; DROP VIEW hour_quotes; DROP TABLE raw; DROP TABLE once")
     except duckdb.Error as error:
         raise RawDataError(f"{where}: {' '.join(str(error).split())}") from None
     if differences:

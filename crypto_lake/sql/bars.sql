@@ -1,39 +1,15 @@
 -- One hour of raw lines to bars. One row an interval of `step` µs, from `hour_start` up to `until`.
 --
--- reads     raw         the lines of the segments that may hold an event of the hour (schema.RAW_LINE, but the numbers of
---                       quotes are text yet); put in its place
+-- reads     raw         the lines of the segments that may hold an event of the hour, once each (schema.RAW_LINE, but the
+--                       numbers of quotes are text yet); put in its place
 -- variables symbol, hour_start, hour_end, until, step            integers are µs since the epoch, UTC
 --           offsets     [{minute, offset_us}]  the clock offset of each minute of receipt that the hour may need
 --           listened    [{start, stop}]        when somebody was listening, on the exchange's clock, disjoint
 --           carry       {close, bid, …}        the last values of the part before; null where there are none
---           deduplicate                        whether a line may have been landed more than once
 --
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
 
 WITH
--- Once each, whatever the number of times it was landed: copies differ in ts_recv at most. Of the two halves the plan holds
--- only one. A trade has a price, a quote has none.
-lines AS (
-    SELECT ts_event, ts_recv, id, price, qty, side, bid, bid_qty, ask, ask_qty
-    FROM raw
-    WHERE NOT getvariable('deduplicate')
-    UNION ALL
-    SELECT
-        min(ts_event) AS ts_event,
-        min(ts_recv) AS ts_recv,
-        id,
-        min(price) AS price,
-        min(qty) AS qty,
-        min(side) AS side,
-        min(bid) AS bid,
-        min(bid_qty) AS bid_qty,
-        min(ask) AS ask,
-        min(ask_qty) AS ask_qty
-    FROM raw
-    WHERE getvariable('deduplicate')
-    GROUP BY id, price IS NULL
-),
-
 -- A quote carries no exchange time (those of ticks were given theirs when they were made). Its time is its receipt minus
 -- the smallest (receipt - trade time) among the trades received in the same minute; a minute without trades has the
 -- offset of the last one that had some.
@@ -42,7 +18,7 @@ offsets AS (
 ),
 placed AS (
     SELECT l.* EXCLUDE (ts_event, ts_recv), coalesce(l.ts_event, l.ts_recv - o.offset_us) AS ts
-    FROM lines AS l
+    FROM raw AS l
     LEFT JOIN offsets AS o ON l.ts_recv // 60000000 * 60000000 = o.minute
 ),
 

@@ -1,7 +1,8 @@
 -- How often a trade of an hour was made at the quote that prevailed: a buyer's at the ask, a seller's at the bid. Once
 -- with quotes placed by the local clock, as received, and once by the exchange's. Null without trades or quotes.
 --
--- reads     raw         the lines of the segments that may hold an event of the hour (schema.RAW_LINE); put in its place
+-- reads     raw         the lines of the segments that may hold an event of the hour, once each (schema.RAW_LINE); put in its
+--                       place
 -- variables hour_start, hour_end, offsets       as in bars.sql
 
 WITH lines AS MATERIALIZED (
@@ -11,7 +12,7 @@ offsets AS (
     SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 trades AS (
-    SELECT DISTINCT id, ts_event AS ts, price, side
+    SELECT ts_event AS ts, price, side
     FROM lines
     WHERE price IS NOT NULL AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
 ),

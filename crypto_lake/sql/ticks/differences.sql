@@ -11,6 +11,7 @@ raw_trades AS (
     SELECT id, price, qty, side, make_timestamptz(ts_event) AS ts_event
     FROM raw
     WHERE price IS NOT NULL AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
+    QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, price, qty, side) = 1
 ),
 raw_quotes AS (
     SELECT
@@ -23,8 +24,8 @@ raw_quotes AS (
     FROM raw
     LEFT JOIN offsets ON ts_recv // 60000000 * 60000000 = minute
     WHERE price IS NULL
-    -- Of copies the one received first says when it was.
-    QUALIFY ts_recv = min(ts_recv) OVER (PARTITION BY id)
+    -- The one received first, as in once.sql; said in another way, since this looks whether that was right.
+    QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, raw.bid, raw.bid_qty, raw.ask, raw.ask_qty) = 1
 )
 SELECT
     (SELECT count(*) FROM raw_trades ANTI JOIN hour_trades USING (id, price, qty, side, ts_event))

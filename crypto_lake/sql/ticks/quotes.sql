@@ -1,29 +1,17 @@
 -- The quotes of one hour, once each, in order of their time on the exchange's clock, and of their ids.
 --
--- reads     raw     the lines of the segments that may hold a quote of the hour (schema.RAW_LINE)
+-- reads     once    the lines that may be of the hour, each once (schema.RAW_LINE)
 -- variables symbol, hour_start, hour_end             integers are µs since the epoch, UTC
 --           offsets     [{minute, offset_us}]        the clock offset of each minute of receipt that the hour may need
 
 WITH offsets AS (
     SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
-received AS (
-    SELECT
-        id,
-        min(ts_event) AS ts_event,
-        min(ts_recv) AS ts_recv,
-        min(bid) AS bid,
-        min(bid_qty) AS bid_qty,
-        min(ask) AS ask,
-        min(ask_qty) AS ask_qty
-    FROM raw
-    WHERE price IS NULL
-    GROUP BY id
-),
 placed AS (
     SELECT r.* EXCLUDE (ts_event), coalesce(r.ts_event, r.ts_recv - o.offset_us) AS ts
-    FROM received AS r
+    FROM once AS r
     LEFT JOIN offsets AS o ON r.ts_recv // 60000000 * 60000000 = o.minute
+    WHERE r.price IS NULL
 )
 SELECT
     getvariable('symbol')::VARCHAR AS symbol,
