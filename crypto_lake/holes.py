@@ -17,6 +17,7 @@ from crypto_lake import bars, daily, journal, raw, segments
 from crypto_lake.bars import Series
 from crypto_lake.catalog import paths_of
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
+from crypto_lake.numbering import MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
 
 
 @dataclass(frozen=True)
@@ -44,51 +45,90 @@ class _Known(NamedTuple):
 def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
     """The holes of a symbol's day in order, those that reach into its neighbours whole.
 
-    By the bars as they are: bring them in line first. A day whose raw files are gone has none.
+    By the bars as they are: bring them in line first. A day whose raw files are gone has none. Ids between which more
+    would be missing than an exchange makes are no hole: `jumps` has them.
 
     Raises:
         RawDataError: a raw file or a journal holds something else.
     """
     if is_pruned(series, day):
         return []
+    return [Hole(*one) for one in _follow(connection, series, day, now_us).missing]
+
+
+def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Jump]:
+    """Where a symbol's ids went on elsewhere in a day: the exchange counted anew, or once named an absurd id.
+
+    Raises:
+        RawDataError: a raw file or a journal holds something else.
+    """
+    if is_pruned(series, day):
+        return []
+    return _follow(connection, series, day, now_us).jumps
+
+
+def _follow(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Followed:
     step = series.config.transformer.resample_interval_sec * SECOND_US
-    first, last, found = _in_bars(connection, series, day, step)
-    low = _lowest(connection, series, day)
-    high = _highest(connection, series, day, step) if now_us >= day_start_us(day) + DAY_US else None
-    if first and last:
-        found += [Hole(low.id, first.id - 1, low.us, first.us + step)] if low else []
-        found += [Hole(last.id + 1, high.id, last.us, high.us)] if high else []
-    elif low and high:
-        found = [Hole(low.id, high.id, low.us, high.us)]
-    return sorted((hole for hole in found if hole.size > 0), key=lambda hole: hole.first_id)
+    runs = _in_bars(connection, series, day, step)
+    over = now_us >= day_start_us(day) + DAY_US
+    low = _lowest(connection, series, day, runs)
+    high = _highest(connection, series, day, step, runs) if over else None
+    before = [Run(low.id - 1, low.id - 1, low.us, low.us)] if low and (runs or high) else []
+    after = [Run(high.id + 1, high.id + 1, high.us, high.us)] if high and (runs or low) else []
+    return follow([*before, *runs, *after])
 
 
-def _in_bars(
-    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int
-) -> tuple[_Known | None, _Known | None, list[Hole]]:
-    """A day's first and last trade, and the holes between them."""
+def _in_bars(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> list[Run]:
+    """A day's trades in order of time, as runs of ids that follow each other."""
     if not series.layout.bar_files(series.exchange, series.symbol, day):
-        return None, None, []
+        return []
     connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, day)}")
-    return *_ends(connection), list(_inner(connection, series, day, step))
+    found = connection.execute(_sql("holes")).fetchall()
+    inside = _inner(connection, series, day, step, [start for short, _, _, start, _ in found if short])
+    return [
+        run
+        for short, first, last, start, stop in found
+        for run in (short and inside.get(start)) or [Run(first, last, start + step, stop)]
+    ]
 
 
-def _lowest(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> _Known | None:
+def _lowest(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, runs: list[Run]
+) -> _Known | None:
     """The lowest id that may be missing, and an instant that its trade is not before; None: it is not known."""
-    before = _neighbour(connection, series, day, later=False)
-    return _Known(before.id + 1, before.us) if before else min(_evidence(series, day), default=None)
+    if before := _neighbour(connection, series, day, later=False):
+        return _Known(before.id + 1, before.us)
+    known = sorted(_evidence(series, day))
+    first = runs[0] if runs else None
+    return next(
+        (
+            one
+            for one in known
+            if not first or may_be_missing(first.first_id - one.id, first.before_us - one.us)
+        ),
+        None,
+    )
 
 
-def _highest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> _Known | None:
+def _highest(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int, runs: list[Run]
+) -> _Known | None:
     """The highest id that may be missing, and an instant that its trade is before; None: it is not known.
 
     Of a day in progress it is not: what was sealed last is not all in its bars yet.
     """
-    after = _neighbour(connection, series, day, later=True)
-    if after:
+    if after := _neighbour(connection, series, day, later=True):
         return _Known(after.id - 1, after.us + step)
-    last = max(_evidence(series, day), default=None)
-    return _Known(last.id, last.us + 1) if last else None
+    known = sorted(_evidence(series, day), reverse=True)
+    last = runs[-1] if runs else None
+    return next(
+        (
+            _Known(one.id, one.us + 1)
+            for one in known
+            if not last or may_be_missing(one.id - last.last_id, one.us - last.after_us)
+        ),
+        None,
+    )
 
 
 def is_pruned(series: Series, day: date) -> bool:
@@ -115,19 +155,23 @@ def known_days(series: Series, latest: int = 0) -> list[date]:
 
 
 def _ends(connection: duckdb.DuckDBPyConnection) -> tuple[_Known | None, _Known | None]:
+    """The first and the last trade of a day's bars, of those whose ids do not lie absurdly far apart."""
     row = connection.execute(
-        """SELECT min(first_trade_id), epoch_us(min(window_start)), max(last_trade_id), epoch_us(max(window_start))
-           FROM bars WHERE trade_count > 0"""
+        """SELECT arg_min(first_trade_id, window_start), epoch_us(min(window_start)),
+                  arg_max(last_trade_id, window_start), epoch_us(max(window_start))
+           FROM bars WHERE trade_count > 0 AND last_trade_id::HUGEINT - first_trade_id <= trade_count + $most""",
+        {"most": MOST_AT_ONCE},
     ).fetchall()[0]
     return (None, None) if row[0] is None else (_Known(*row[:2]), _Known(*row[2:]))
 
 
-def _inner(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> Iterator[Hole]:
-    found = connection.execute(_sql("holes")).fetchall()
-    yield from (Hole(a, b, start, stop + step) for inside, a, b, start, stop in found if not inside)
-    short = [start for inside, _, _, start, _ in found if inside]
+def _inner(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int, short: list[int]
+) -> dict[int, list[Run]]:
+    """By start, the runs of bars that lack some of their ids, as the raw lines have them."""
+    found: dict[int, list[Run]] = {}
     if not short:
-        return
+        return found
     catalog = series.recording(connection).around(day)
     for hour in sorted({start // HOUR_US for start in short}):
         sources = catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)
@@ -135,8 +179,9 @@ def _inner(connection: duckdb.DuckDBPyConnection, series: Series, day: date, ste
         connection.execute("SET VARIABLE starts = $starts", {"starts": starts})
         connection.execute("SET VARIABLE step = $step", {"step": step})
         query = _sql("holes_inside").replace("FROM raw", f"FROM {raw.lines(paths_of(sources))}")
-        for a, b, start in connection.execute(query).fetchall():
-            yield Hole(a, b, start, start + step)
+        for start, first, last in connection.execute(query).fetchall():
+            found.setdefault(start, []).append(Run(first, last, start + step, start))
+    return found
 
 
 def _sql(name: str) -> str:

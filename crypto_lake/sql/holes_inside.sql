@@ -1,4 +1,4 @@
--- The ids missing within bars that lack some.
+-- The runs of ids within bars that lack some.
 -- reads `raw` (put in its place); variables: starts ([start] of those bars, µs), step (µs)
 WITH ids AS (
     SELECT DISTINCT ts_event // getvariable('step') * getvariable('step') AS start, id
@@ -6,10 +6,10 @@ WITH ids AS (
     WHERE price IS NOT NULL
       AND ts_event // getvariable('step') * getvariable('step') IN (SELECT unnest(getvariable('starts')::BIGINT[]))
 ),
-neighbours AS (
-    SELECT start, id, lag(id) OVER (PARTITION BY start ORDER BY id) AS id_before FROM ids
+numbered AS (
+    SELECT start, id, id - row_number() OVER (PARTITION BY start ORDER BY id) AS run FROM ids
 )
-SELECT id_before + 1 AS first_id, id - 1 AS last_id, start
-FROM neighbours
-WHERE id > id_before + 1
-ORDER BY first_id
+SELECT start, min(id) AS first_id, max(id) AS last_id
+FROM numbered
+GROUP BY start, run
+ORDER BY start, first_id
