@@ -577,3 +577,54 @@ def test_ticks_with_a_byte_changed_are_found(duck: Duck, good: Series) -> None:
     content[100] ^= 1
     path.write_bytes(content)
     assert on_ticks(duck, good, "checksum_matches").outcome == "failed"
+
+
+def test_an_id_with_two_contents_is_told_with_both(duck: Duck, series: Series) -> None:
+    for late, (price, side) in enumerate((("190.12", "buy"), ("90.50", "sell"), ("190.12", "buy"))):
+        one = trade(7, START + HOUR, price, side=side, recv=START + HOUR + late % 2)
+        land(series.config, [one, trade(8, START + 2 * HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    verdict = run(checks.TRADE_IDS_UNAMBIGUOUS, duck, series, asset="raw_segments")
+    assert (verdict.outcome, verdict.counts) == ("warning", {SYMBOL: 1})
+    (row,) = verdict.rows[SYMBOL]
+    assert row["id"] == 7
+    assert ("190.12" in row["first"], "90.5" in row["last"]) == (True, True)
+
+
+def test_copies_of_a_trade_and_a_time_in_milliseconds_are_unambiguous(duck: Duck, series: Series) -> None:
+    for us in (123_456, 123_000):
+        land(series.config, [trade(7, START + HOUR + us)])
+    bars.build_day(duck, series, DAY, LATER)
+    assert run(checks.TRADE_IDS_UNAMBIGUOUS, duck, series, asset="raw_segments").passed
+
+
+def test_ids_that_start_anew_are_ambiguous_and_nothing_is_missing(duck: Duck, series: Series) -> None:
+    ids = [*range(1_000_100, 1_000_103), *range(1, 4), (1 << 63) - 1]
+    land(series.config, [trade(n, START + at * SECOND) for at, n in enumerate(ids)])
+    bars.build_day(duck, series, DAY, LATER)
+    assert run(checks.TRADE_IDS_CONTIGUOUS, duck, series, asset="raw_segments").passed
+    verdict = run(checks.TRADE_IDS_UNAMBIGUOUS, duck, series, asset="raw_segments")
+    assert [(row["id"], row["expected"]) for row in verdict.rows[SYMBOL]] == [
+        (1, 1_000_103),
+        ((1 << 63) - 1, 4),
+    ]
+
+
+def test_what_the_journal_says_of_one_id_with_two_contents_is_told_while_the_day_lasts(
+    duck: Duck, series: Series
+) -> None:
+    landed(duck, series, GOOD)
+    said = journal.Contents(START, "1.5", "2", "buy")
+    record = journal.Conflict(at=START + HOUR, symbol=SYMBOL, id=9, first=said, second=said)
+    journal.Journal(series.layout, "binance").write(record)
+    verdict = run(checks.TRADE_IDS_UNAMBIGUOUS, duck, series, START + 2 * HOUR, asset="raw_segments")
+    assert verdict.rows[SYMBOL][0]["id"] == 9
+
+
+@pytest.mark.parametrize("asset", ["raw_segments", "bars_1s", "daily_bars", "ticks"])
+def test_ids_at_both_ends_of_what_there_is_stop_no_check(duck: Duck, series: Series, asset: str) -> None:
+    landed(duck, series, [trade(0, START + SECOND), trade((1 << 63) - 1, START + 2 * SECOND)])
+    daily.compact(duck, series, DAY, LATER)
+    ticks.make(duck, series, DAY, LATER)
+    for check in checks.ON[asset]:
+        run(check, duck, series, asset=asset)

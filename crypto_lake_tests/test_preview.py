@@ -43,6 +43,14 @@ def test_gaps_are_stretches_and_missing_trades_are_missing_numbers(
     assert (found.gaps, found.trades_missing) == (1, 2)
 
 
+def test_a_page_and_a_preview_count_no_jump_as_missing_trades(
+    series: Series, duck: duckdb.DuckDBPyConnection
+) -> None:
+    ids = [1, 2, 5, 1_000_000, 1_000_001, (1 << 63) - 1, 1_000_003, 0]
+    land(series.config, [trade(n, START + at * 1_000_000) for at, n in enumerate(ids)])
+    assert seen(series, duck).trades_missing == 2
+
+
 def test_the_last_minutes_come_newest_first(series: Series, duck: duckdb.DuckDBPyConnection) -> None:
     land(series.config, [trade(n, START + 24 * HOUR - n * MINUTE, price=str(100 - n)) for n in (2, 1)])
     minutes = seen(series, duck).minutes

@@ -173,6 +173,13 @@ TRADE_IDS_CONTIGUOUS = Check(
     description="No trade id is missing since the last trade of the day before: the proof of completeness.",
     offending=on_raw.missing_trades,
 )
+TRADE_IDS_UNAMBIGUOUS = Check(
+    "trade_ids_unambiguous",
+    "WARN",
+    blocking=False,
+    description="Trade ids rise with time, none jumps to where nothing can be missing, and each is one trade's.",
+    offending=on_raw.ambiguous_trades,
+)
 STREAM_DOWNTIME = Check(
     "stream_downtime",
     "WARN",
@@ -211,7 +218,13 @@ BACKFILL_AGREES_WITH_LIVE = Check(
 
 # By asset.
 ON: dict[str, tuple[Check, ...]] = {
-    "raw_segments": (TRADE_IDS_CONTIGUOUS, STREAM_DOWNTIME, QUOTES_FRESH, CLOCK_OFFSET),
+    "raw_segments": (
+        TRADE_IDS_CONTIGUOUS,
+        TRADE_IDS_UNAMBIGUOUS,
+        STREAM_DOWNTIME,
+        QUOTES_FRESH,
+        CLOCK_OFFSET,
+    ),
     "bars_1s": (
         SCHEMA_MATCHES,
         NO_DUPLICATE_SECONDS,

@@ -5,13 +5,14 @@ read only for the seconds in which the bars show a hole, by `holes`, which the h
 asked of the journal.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
-from crypto_lake import bars, holes, journal
+from crypto_lake import bars, holes, journal, raw
 from crypto_lake.bars import clipped
-from crypto_lake.catalog import Catalog
+from crypto_lake.catalog import Catalog, once_only, paths_of
 from crypto_lake.checks.subject import Rows, Subject
-from crypto_lake.layout import DAY_US, SECOND_US, day_of, day_start_us, iso
+from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
 
 
 def missing_trades(subject: Subject) -> Rows:
@@ -33,6 +34,48 @@ def missing_trades(subject: Subject) -> Rows:
         for hole in holes.find(subject.connection, subject.series, subject.day, subject.now_us)
         if hole.after_us >= day_start_us(subject.day) or _is_made(subject, hole.after_us)
     ]
+
+
+def ambiguous_trades(subject: Subject) -> Rows:
+    """Ids that went on elsewhere, and ids with two contents, by the journal and of a finished day by its raw lines.
+
+    Raw lines are read only of hours in which an id may be there twice; of a day in progress that would be once again
+    with every run.
+    """
+    series, connection = subject.series, subject.connection
+    path = series.layout.journal(series.exchange, subject.day)
+    conflicts = [
+        one for one in journal.of_kind(journal.read(path), journal.Conflict) if one.symbol == series.symbol
+    ]
+    rows: Rows = [
+        {"id": one.id, "expected": one.expected, "before": iso(one.before_us)}
+        for one in holes.jumps(connection, series, subject.day, subject.now_us)
+    ]
+    found = _contradictions(subject) if subject.now_us >= day_start_us(subject.day) + DAY_US else []
+    known = {row["id"] for row in found}
+    told = [
+        {"id": one.id, "first": _spelt(one.first), "last": _spelt(one.second)}
+        for one in conflicts
+        if one.id not in known
+    ]
+    return rows + found + told
+
+
+def _contradictions(subject: Subject) -> Rows:
+    catalog = subject.series.recording(subject.connection).around(subject.day)
+    start = day_start_us(subject.day)
+    hours = {hour: catalog.between(hour, hour + HOUR_US) for hour in range(start, start + DAY_US, HOUR_US)}
+    doubtful = {hour: sources for hour, sources in hours.items() if not once_only(sources)}
+    if not doubtful:
+        return []
+    paths = sorted({path for sources in doubtful.values() for path in paths_of(sources)})
+    return replace(subject, files=[]).query(
+        "trade_ids_unambiguous", raw=raw.lines(paths), hours=sorted(doubtful)
+    )
+
+
+def _spelt(said: journal.Contents) -> str:
+    return f"{said.ts_event} {said.price} {said.qty} {said.side}"
 
 
 def _is_made(subject: Subject, instant: int) -> bool:

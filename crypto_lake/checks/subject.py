@@ -41,14 +41,14 @@ class Subject:
         """The length of a bar, in µs."""
         return self.series.config.transformer.resample_interval_sec * SECOND_US
 
-    def query(self, name: str, **variables: object) -> Rows:
-        """The rows of a query, asked over the view `bars`: those of `files`, if it reads any."""
+    def query(self, name: str, raw: str = "", **variables: object) -> Rows:
+        """The rows of a query, asked over the view `bars`, those of `files`, or over `raw`, a table of lines."""
         if self.files:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS FROM {parquet.scan(self.files)}")
         for variable, value in variables.items():
             self.connection.execute(f"SET VARIABLE {variable} = $value", {"value": value})
         text = (files("crypto_lake") / "sql" / "checks" / f"{name}.sql").read_text(encoding="utf-8")
-        cursor = self.connection.execute(text)
+        cursor = self.connection.execute(text.replace("FROM raw", f"FROM {raw}") if raw else text)
         names = [column[0] for column in cursor.description or []]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

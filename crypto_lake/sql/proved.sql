@@ -3,12 +3,17 @@
 -- in part is proved in part.
 -- reads `received`, `healed` (raw lines; put in their places); variable: missed ([{start, stop}], disjoint, µs)
 WITH lines AS (
-    SELECT id, ts_event AS ts, false AS is_healed FROM received WHERE price IS NOT NULL
+    SELECT id, ts_recv, ts_event AS ts, false AS is_healed FROM received WHERE price IS NOT NULL
     UNION ALL
-    SELECT id, ts_event AS ts, true AS is_healed FROM healed
+    SELECT id, ts_recv, ts_event AS ts, true AS is_healed FROM healed
 ),
 trades AS MATERIALIZED (
-    SELECT id, min(ts) AS ts, bool_and(is_healed) AS is_healed, id - row_number() OVER (ORDER BY id) AS run
+    -- When it happened is what the line received first says, as in once.sql.
+    SELECT
+        id,
+        struct_extract(min({'ts_recv': ts_recv, 'ts': ts}), 'ts') AS ts,
+        bool_and(is_healed) AS is_healed,
+        id - row_number() OVER (ORDER BY id) AS run
     FROM lines
     GROUP BY id
 ),

@@ -19,9 +19,9 @@ linked AS (
         observed,
         close,
         first_trade_id,
-        last_trade_id,
+        last_trade_id::HUGEINT AS last_trade_id,
         coalesce(
-            last_value(last_trade_id IGNORE NULLS) OVER (
+            last_value(b.last_trade_id::HUGEINT IGNORE NULLS) OVER (
                 ORDER BY window_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ),
             getvariable('id_before')::BIGINT
@@ -32,7 +32,7 @@ linked AS (
             ),
             getvariable('id_after')::BIGINT
         ) AS id_after
-    FROM bars
+    FROM bars AS b
 ),
 -- Two trades whose ids follow each other prove the time between them complete, whoever listened. Where there is no trade
 -- on one side, listening is all the proof there is, and it must be whole since the last trade.

@@ -3,10 +3,10 @@
 -- reads `trades`; variable: last_id_before (the last trade id of an earlier day, or null)
 WITH followed AS (
     SELECT
-        id,
+        id::HUGEINT AS id,
         ts_event,
         lag(ts_event) OVER (ORDER BY id) AS ts_before,
-        coalesce(lag(id) OVER (ORDER BY id), getvariable('last_id_before')::BIGINT) AS id_before
+        coalesce(lag(id) OVER (ORDER BY id)::HUGEINT, getvariable('last_id_before')::HUGEINT) AS id_before
     FROM trades
 )
 SELECT

@@ -5,12 +5,12 @@
 WITH traded AS (
     SELECT
         window_start,
-        first_trade_id,
-        last_trade_id,
+        first_trade_id::HUGEINT AS first_trade_id,
+        last_trade_id::HUGEINT AS last_trade_id,
         trade_count,
         lag(window_start) OVER (ORDER BY window_start) AS before,
         coalesce(
-            lag(last_trade_id) OVER (ORDER BY window_start), getvariable('last_id_before')::BIGINT, first_trade_id - 1
+            lag(last_trade_id) OVER (ORDER BY window_start), getvariable('last_id_before')::HUGEINT, first_trade_id - 1
         ) AS id_before
     FROM bars
     WHERE trade_count > 0
