@@ -16,7 +16,7 @@ from crypto_lake.segments import RawLine
 MAX_HOLES = 256
 # Contents of trades are remembered for at least so long: the other connection's copies come within a second or so.
 REMEMBER_SEC = 5.0
-_REMEMBER_MOST = 20_000
+_REMEMBER_MOST = 40_000
 # Quotes that came only under their floor for so long are those of an exchange that counts anew.
 STUCK_SEC = 5.0
 # From here on a rise of a quote's id is looked at: so many quotes under it say that it was a single absurd id.
@@ -139,7 +139,8 @@ class TradeIds:
         """Time passes: contents that are old enough are forgotten."""
         if self._forget_at is None:
             self._forget_at = monotonic + REMEMBER_SEC
-        if monotonic >= self._forget_at or len(self._recent) + len(self._seconds) > _REMEMBER_MOST:
+        held = len(self._recent) + len(self._before) + len(self._seconds)
+        if monotonic >= self._forget_at or held > _REMEMBER_MOST:
             self._before, self._recent = self._recent, {}
             self._seconds.clear()
             self._forget_at = monotonic + REMEMBER_SEC
@@ -180,6 +181,9 @@ class TradeIds:
             self._elsewhere(line)
             self._recent[line.id] = line
             return True
+        before = self._before.get(line.id)
+        if before is not None and _says_the_same(before, line):
+            return False  # A late copy of what the id stood for before the exchange counted anew.
         contents = (line.id, line.ts_event, line.price, line.qty, line.side)
         if contents in self._seconds:
             return False
@@ -203,6 +207,9 @@ class TradeIds:
             self._next, self._last_event, self._holes = aside
             self._skip_to(number, ts_event)
             return
+        # Another count may use the same ids: what they stood for is still to be told from what they will.
+        self._before.update(self._recent)
+        self._recent, self._forget_at = {}, None
         self._told.append(Jump(line.symbol, number, self._next, is_trade=True))
         self._aside = _Count(number + 1, ts_event, [_Open(Hole(0, number - 1, 0, ts_event), told=True)])
 

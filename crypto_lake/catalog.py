@@ -205,7 +205,10 @@ class Recording:
         measured = [(r.recv_to, r.offset_us) for r in known if r.recv_to and r.offset_us is not None]
         measured += [pair for one in scanned.values() for pair in one.offsets.items()]
         journalled = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
-        odd = [*journal.of_kind(written, journal.Jumped), *journal.of_kind(written, journal.Conflict)]
+        odd: list[journal.Jumped | journal.Conflict] = [
+            *journal.of_kind(written, journal.Jumped),
+            *journal.of_kind(written, journal.Conflict),
+        ]
         rising = not any(record.symbol == self._symbol for record in odd)
         return _Folder(day, records, _smallest(measured), journalled, refused, rising)
 

@@ -14,7 +14,7 @@ from crypto_lake.heal import Healed
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
-from crypto_lake_tests.raw_lines import DAY, SYMBOL
+from crypto_lake_tests.raw_lines import DAY, SYMBOL, land, trade
 from crypto_lake_tests.recorded_market import (
     MARKET,
     MIDNIGHT,
@@ -66,6 +66,17 @@ def test_random_holes_are_healed_and_the_daily_files_equal_those_of_a_run_that_l
     done = healed(duck, broken)
     assert sum(one.fetched for one in done) == len(lost)
     assert daily_bytes(duck, broken) == daily_bytes(duck, lake)
+    assert requests(healed(duck, broken)) == 0
+
+
+@pytest.mark.parametrize("absurd", [10**12, (1 << 63) - 1])
+def test_one_absurd_id_keeps_no_hole_from_being_healed(
+    lake: Config, broken: Config, duck: duckdb.DuckDBPyConnection, absurd: int
+) -> None:
+    lost = random_holes(trade_ids(lake), 7, 3)
+    cut(broken, lost)
+    land(broken, [trade(absurd, MIDNIGHT - 30 * MINUTE_US)])
+    assert sum(one.fetched for one in healed(duck, broken)) == len(lost)
     assert requests(healed(duck, broken)) == 0
 
 

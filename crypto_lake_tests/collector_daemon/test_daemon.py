@@ -111,6 +111,16 @@ def test_what_the_exchange_sends_is_sealed_when_the_daemon_stops(tmp_path: Path)
     assert not open_files(config.layout)
 
 
+def test_an_exchange_that_starts_its_ids_anew_loses_no_trade_over_two_connections(tmp_path: Path) -> None:
+    numbers = [*range(1, 101)] * 2
+    script = says(*(trade(number, T0 + 7000 * at) for at, number in enumerate(numbers)))
+    config = record(tmp_path, Exchange(script), until_landed(200), connections=2)
+    found = [(line.id, line.ts_event) for line in lines_of(config.layout, "SOLUSDT", DAY)]
+    assert found == [(number, T0 + 7000 * at) for at, number in enumerate(numbers)]
+    told = [one for one in records(config.layout, DAY) if isinstance(one, journal.Jumped | journal.Gap)]
+    assert [(type(one), getattr(one, "id", None)) for one in told] == [(journal.Jumped, 1)]
+
+
 def test_the_journal_tells_the_story_in_order(tmp_path: Path) -> None:
     config = record(tmp_path, Exchange(says(trade(1, T0 - 100))), until_landed(1))
     kinds = [type(one).__name__ for one in records(config.layout, DAY)]

@@ -183,6 +183,13 @@ def test_copies_of_ids_that_started_anew_are_duplicates() -> None:
     assert [ids.accept(*one) for one in feed for _ in range(2)] == [True, False] * 100
 
 
+def test_a_connection_that_brings_all_of_both_counts_later_brings_copies_only() -> None:
+    ids = Trades()
+    feed = [(number, at, str(at)) for at, number in enumerate([*range(1, 101)] * 2)]
+    assert all(ids.accept(*one) for one in feed)
+    assert not any(ids.accept(*one) for one in feed)
+
+
 def test_a_single_absurd_id_hides_no_hole_and_makes_none() -> None:
     ids = Trades()
     for at, number in enumerate((5, 6, 10**12, 7, (1 << 63) - 1, 8, 11)):
