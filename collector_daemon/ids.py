@@ -281,6 +281,7 @@ class QuoteIds:
         "_floor_before",
         "_late",
         "_leapt",
+        "_near",
         "_since",
         "_symbol",
         "_told",
@@ -290,18 +291,18 @@ class QuoteIds:
         self._symbol = symbol
         self._told = told
         self._since = 0.0
-        self._floor = self._floor_before = self._late = -1
+        self._floor = self._floor_before = self._late = self._near = -1
         # A rise that nothing has confirmed: to where, and the highest id below it; the one that was set aside last.
         self._leapt = self._below = self._absurd = -1
         self._contradictions = 0
 
     def accept(self, number: int) -> bool:
         """Whether the quote is newer than all before it."""
-        if 0 < number - self._floor <= LEAP:
+        if number > self._floor:
+            if number > self._near:
+                return self._rise(number)
             self._floor = number
             return True
-        if number > self._floor:
-            return self._leap(number)
         self._late = number
         return self._floor == self._leapt and number > self._below and self._contradicts(number)
 
@@ -315,12 +316,17 @@ class QuoteIds:
 
     def reset(self) -> None:
         """Nobody was connected: the exchange may count from anywhere."""
-        self._floor = self._floor_before = self._late = -1
+        self._floor = self._floor_before = self._late = self._near = -1
         self._leapt = self._below = self._absurd = -1
 
-    def _leap(self, number: int) -> bool:
+    def _rise(self, number: int) -> bool:
+        """Off the hot path, which compares with what was near enough when this was here last."""
         if number == self._absurd:
             return False
+        self._near = number + LEAP
+        if number - self._floor <= LEAP:
+            self._floor = number
+            return True
         self._leapt, self._below = number, self._floor
         # What came before the first quote of all is not known: another connection may lag behind it.
         self._contradictions = 0 if self._floor >= 0 else -LEAP
@@ -335,4 +341,5 @@ class QuoteIds:
             return False
         self._told.append(Jump(self._symbol, self._leapt, number, is_trade=False))
         self._absurd, self._floor, self._late = self._leapt, number, -1
+        self._near = number + LEAP
         return True
