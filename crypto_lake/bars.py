@@ -27,7 +27,7 @@ from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECON
 from crypto_lake.workspace import Workspace
 
 # Goes up when the same raw lines would give other bars: every part is then rebuilt.
-TRANSFORM_VERSION = 2
+TRANSFORM_VERSION = 3
 _LOCK_TIMEOUT_SEC = 300
 
 

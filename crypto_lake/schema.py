@@ -66,7 +66,7 @@ BAR: tuple[Column, ...] = (
     Column("volume_quote", "DOUBLE", "traded value, quote asset; 0 without trades"),
     Column("taker_buy_base", "DOUBLE", "the part of volume_base that takers bought"),
     Column("taker_buy_quote", "DOUBLE", "the part of volume_quote that takers bought"),
-    Column("vwap", "DOUBLE", "volume_quote / volume_base; null without trades"),
+    Column("vwap", "DOUBLE", "volume_quote / volume_base, never outside of low … high; null without trades"),
     Column("trade_count", "INTEGER", "trades in the interval"),
     Column("quote_count", "INTEGER", "quotes in the interval"),
     Column("bid", "DOUBLE", "best bid at the end of the interval; null before the first quote"),

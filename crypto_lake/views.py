@@ -102,8 +102,14 @@ def _is_good(path: Path, *, thorough: bool) -> bool:
 
 def resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Make the views of longer bars, over a `bars_1s` that is there."""
+    add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
     connection.execute(_text("views.sql").replace("{step}", str(step)))
+
+
+def add_exactly(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the macro `exact_sum`, which adds volumes as the decimals that they were rounded from."""
+    connection.execute(_text("exact_sum.sql"))
 
 
 def _say_where(connection: duckdb.DuckDBPyConnection, config: Config) -> None:

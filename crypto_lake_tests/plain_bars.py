@@ -61,7 +61,7 @@ def _bar(trades: list[RawLine], close: float | None) -> dict[str, Any]:
         "volume_quote": turnover,
         "taker_buy_base": float(sum(q for q, b in zip(base, bought, strict=True) if b)),
         "taker_buy_quote": float(sum(v for v, b in zip(value, bought, strict=True) if b)),
-        "vwap": turnover / volume if trades else None,
+        "vwap": min(max(turnover / volume, float(min(prices))), float(max(prices))) if trades else None,
         "trade_count": len(trades),
         "first_trade_id": trades[0].id if trades else None,
         "last_trade_id": trades[-1].id if trades else None,

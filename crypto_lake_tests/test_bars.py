@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -502,3 +503,19 @@ def test_the_lakes_folder_may_have_any_name(duck: Duck, write_config: Callable[.
 def test_symbols_are_those_that_were_recorded_not_those_configured_now(lake: Config) -> None:
     lake.layout.raw_day("binance", "OLDUSDT", DAY).mkdir(parents=True)
     assert [series.symbol for series in Series.recorded(lake)] == ["OLDUSDT"]
+
+
+def test_absurd_trades_do_not_overflow_a_sum(duck: duckdb.DuckDBPyConnection, series: Series) -> None:
+    """The largest that the exchange's spelling allows; a hundred of them, and an ordinary one in the same second."""
+    most = ("9999999999.00000000", "999999999999.00000000")
+    lines = [trade(n, START + HOUR, *most) for n in range(1, 101)]
+    lines.append(trade(101, START + HOUR, "0.00000001", "0.00000001"))
+    land(series.config, lines)
+    bars.build_day(duck, series, DAY, LATER)
+    rows = duck.execute(
+        f"""SELECT volume_base, volume_quote, taker_buy_quote, trade_count
+            FROM {parquet.scan(series.layout.bar_files("binance", SYMBOL, DAY))} WHERE trade_count > 0"""
+    ).fetchall()
+    base = sum(Decimal(line.qty or 0) for line in lines)
+    value = sum(Decimal(line.qty or 0) * Decimal(line.price or 0) for line in lines)
+    assert rows == [(float(base), float(value), float(value), 101)]

@@ -10,6 +10,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from crypto_lake import bars, candles, config, daily, parquet, ticks, views
 from crypto_lake.bars import Series
@@ -235,3 +237,90 @@ def test_a_file_that_is_no_parquet_does_not_silence_the_others(duck: Duck, serie
     series.layout.part("binance", SYMBOL, DAY, 5).write_bytes(b"")
     views.create(duck, series.config)
     assert duck.execute("SELECT count(*), sum(trade_count) FROM bars_1s").fetchall() == [(23 * 3600, 1)]
+
+
+DECIMALS = st.integers(min_value=0, max_value=8)
+
+
+@st.composite
+def fine_trades(draw: st.DrawFn) -> list[tuple[Decimal, Decimal]]:
+    """(price, quantity) of one second each, whose product has at most 15 digits."""
+    price_scale, qty_scale = draw(DECIMALS), draw(DECIMALS)
+    most = 10**15 - 1
+    found = []
+    for price in draw(st.lists(st.integers(min_value=1, max_value=10**10), min_size=1, max_size=60)):
+        qty = draw(st.integers(min_value=1, max_value=most // price))
+        found.append((Decimal(price).scaleb(-price_scale), Decimal(qty).scaleb(-qty_scale)))
+    return found
+
+
+@given(fine_trades())
+@example([(Decimal("1e-8"), Decimal("1e-8"))] * 2)
+@example([(Decimal("0.00000003"), Decimal("70.12345679"))] * 3)
+@settings(max_examples=150, deadline=None)
+def test_volumes_are_exact_however_fine_price_and_quantity(some: list[tuple[Decimal, Decimal]]) -> None:
+    values = [price * qty for price, qty in some]
+    assert sum_of([float(value) for value in values]) == float(sum(values))
+
+
+@given(st.lists(st.integers(min_value=1, max_value=10**10 * 10**12), min_size=1, max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_a_sum_of_absurd_volumes_does_not_overflow(values: list[int]) -> None:
+    assert sum_of([float(value) for value in values]) == float(
+        sum(Decimal(repr(float(value))) for value in values)
+    )
+
+
+def sum_of(seconds: list[float]) -> float:
+    with duckdb.connect() as connection:
+        views.add_exactly(connection)
+        ((found,),) = connection.execute(
+            "SELECT exact_sum(volume) FROM (SELECT unnest($seconds::DOUBLE[]) AS volume)",
+            {"seconds": seconds},
+        ).fetchall()
+        return float(found)
+
+
+def test_bars_of_a_fine_priced_symbol_are_exact(duck: Duck, series: Series) -> None:
+    seeded = random.Random(7)
+    lines = [
+        trade(
+            n, START + n * 700_000, f"0.0000{seeded.randint(1, 9999):04d}", f"{seeded.randint(1, 10**7)}.1234"
+        )
+        for n in range(1, 400)
+    ]
+    land(series.config, lines)
+    bars.build_day(duck, series, DAY, LATER)
+    views.create(duck, series.config)
+    value = sum(Decimal(line.qty or 0) * Decimal(line.price or 0) for line in lines)
+    minutes: dict[int, Decimal] = {}
+    for line in lines:
+        minute = ((line.ts_event or 0) - START) // MINUTE_US
+        minutes[minute] = minutes.get(minute, Decimal(0)) + Decimal(line.qty or 0) * Decimal(line.price or 0)
+    found = duck.execute(
+        "SELECT volume_quote FROM bars_1m WHERE trade_count > 0 ORDER BY window_start"
+    ).fetchall()
+    assert found == [(float(one),) for _, one in sorted(minutes.items())]
+    assert duck.execute("SELECT volume_quote FROM bars_1d").fetchall() == [(float(value),)]
+
+
+@pytest.mark.parametrize("view", ["bars_1s", "bars_1m", "bars_1d"])
+def test_a_vwap_never_leaves_the_range_of_prices(duck: Duck, series: Series, view: str) -> None:
+    """A quotient of rounded numbers may by its last bit, and one of dust that was rounded away by all of it."""
+    seeded = random.Random(9)
+    lines = [
+        trade(
+            n, START + n * 7 * SECOND, f"{seeded.randint(1, 30)}.{n:08d}", f"0.{seeded.randint(1, 9999):08d}"
+        )
+        for n in range(1, 800)
+    ]
+    lines.append(trade(900, START + 3 * HOUR, "0.00000001", "0.00000001"))
+    land(series.config, lines)
+    bars.build_day(duck, series, DAY, LATER)
+    views.create(duck, series.config)
+    traded, outside = duck.execute(
+        f"SELECT count(vwap), count(*) FILTER (vwap < low OR vwap > high) FROM {view} WHERE trade_count > 0"
+    ).fetchall()[0]
+    assert traded > 0
+    assert outside == 0
+    assert duck.execute(f"SELECT count(vwap) FROM {view} WHERE trade_count = 0").fetchall() == [(0,)]

@@ -8,6 +8,8 @@
 --           carry       {close, bid, …}        the last values of the part before; null where there are none
 --
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
+-- A trade's value fills DECIMAL(38,16), so absurd ones (10^14 and more) are added with eight decimals, in a sum that has
+-- room for any number of them, and not with those that a market has.
 
 WITH
 -- A quote carries no exchange time (those of ticks were given theirs when they were made). Its time is its receipt minus
@@ -17,7 +19,11 @@ offsets AS (
     SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 placed AS (
-    SELECT l.* EXCLUDE (ts_event, ts_recv), coalesce(l.ts_event, l.ts_recv - o.offset_us) AS ts
+    SELECT
+        l.* EXCLUDE (ts_event, ts_recv),
+        coalesce(l.ts_event, l.ts_recv - o.offset_us) AS ts,
+        CASE WHEN price * qty >= 1e14::DECIMAL(38, 16) THEN 0 ELSE price * qty END AS value,
+        CASE WHEN price * qty >= 1e14::DECIMAL(38, 16) THEN (price * qty)::DECIMAL(38, 8) END AS absurd
     FROM raw AS l
     LEFT JOIN offsets AS o ON l.ts_recv // 60000000 * 60000000 = o.minute
 ),
@@ -31,9 +37,12 @@ happened AS (
         min(price) AS low,
         arg_max(price, id) AS close,
         sum(qty) AS volume_base,
-        sum(price * qty) AS volume_quote,
+        coalesce((sum(absurd) + sum(value)::DECIMAL(38, 8))::DOUBLE, sum(value)::DOUBLE) AS volume_quote,
         sum(qty) FILTER (side = 'buy') AS taker_buy_base,
-        sum(price * qty) FILTER (side = 'buy') AS taker_buy_quote,
+        coalesce(
+            (sum(absurd) FILTER (side = 'buy') + (sum(value) FILTER (side = 'buy'))::DECIMAL(38, 8))::DOUBLE,
+            (sum(value) FILTER (side = 'buy'))::DOUBLE
+        ) AS taker_buy_quote,
         count(price) AS trade_count,
         min(id) FILTER (price IS NOT NULL) AS first_trade_id,
         max(id) FILTER (price IS NOT NULL) AS last_trade_id,
@@ -82,10 +91,11 @@ SELECT
     coalesce(low, close) AS low,
     close,
     coalesce(volume_base, 0)::DOUBLE AS volume_base,
-    coalesce(volume_quote, 0)::DOUBLE AS volume_quote,
+    coalesce(volume_quote, 0) AS volume_quote,
     coalesce(taker_buy_base, 0)::DOUBLE AS taker_buy_base,
-    coalesce(taker_buy_quote, 0)::DOUBLE AS taker_buy_quote,
-    volume_quote::DOUBLE / volume_base::DOUBLE AS vwap,
+    coalesce(taker_buy_quote, 0) AS taker_buy_quote,
+    -- A quotient of two rounded numbers may leave [low, high] by its last bit.
+    CASE WHEN volume_base > 0 THEN greatest(low, least(high, volume_quote / volume_base::DOUBLE)) END AS vwap,
     coalesce(trade_count, 0)::INTEGER AS trade_count,
     quote_count::INTEGER AS quote_count,
     coalesce(bid::DOUBLE, getvariable('carry').bid) AS bid,

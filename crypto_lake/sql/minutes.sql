@@ -6,7 +6,7 @@ SELECT
     max(high) AS high,
     min(low) AS low,
     arg_max(close, window_start) AS close,
-    round(sum(volume_quote), 2) AS volume_quote,
+    round(sum(volume_quote), 8) AS volume_quote,
     sum(trade_count)::BIGINT AS trades,
     arg_max(spread, window_start) AS spread,
     count(*) FILTER (NOT observed) AS unobserved
