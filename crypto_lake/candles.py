@@ -26,6 +26,7 @@ _NUMBERS = (
     "taker_buy_base",
     "taker_buy_quote",
 )
+_MOST_TRADES = np.iinfo(np.int32).max
 
 
 def finished(path: Path) -> dict[str, Any] | None:
@@ -46,12 +47,12 @@ def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
     numbers = {name: _doubles(columns.get(name, ()), symbol) for name in _NUMBERS}
     _trusted(symbol, candles, numbers)
     base = numbers["volume_base"]
+    vwap = np.divide(numbers["volume_quote"], base, out=np.zeros(len(base)), where=base > 0)
     values: dict[str, Any] = numbers | {
         "symbol": [symbol] * len(candles),
         "window_start": np.array(columns.get("open_time", ()), dtype="datetime64[us]"),
-        "vwap": pa.array(
-            np.divide(numbers["volume_quote"], base, out=np.zeros(len(base)), where=base > 0), mask=base == 0
-        ),
+        # Of dust the exchange tells less of the value than of the quantity: the quotient may be no price of the minute.
+        "vwap": pa.array(np.clip(vwap, numbers["low"], numbers["high"]), mask=base == 0),
         "trade_count": np.array(columns.get("trade_count", ()), dtype=np.int64),
         "quote_count": np.zeros(len(candles), dtype=np.int32),
         "observed": np.ones(len(candles), dtype=bool),
@@ -93,7 +94,12 @@ def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.f
 
 def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any]) -> None:
     """Raise where a candle says what no trades can have made."""
+    finite = np.all([np.isfinite(n[name]) for name in _NUMBERS], axis=0)
     rules = {
+        "finite numbers": finite,
+        f"at most {_MOST_TRADES} trades": np.array(
+            [0 <= candle.trade_count <= _MOST_TRADES for candle in candles], dtype=bool
+        ),
         "low ≤ open, close ≤ high": (n["low"] <= np.minimum(n["open"], n["close"]))
         & (np.maximum(n["open"], n["close"]) <= n["high"]),
         "takers to have bought no more than was traded": (n["taker_buy_base"] <= n["volume_base"])

@@ -94,12 +94,24 @@ def test_minutes_that_the_exchange_lacks_stay_missing_and_are_counted(lake: Conf
         {"close": "5"},
         {"taker_buy_base": "10.1"},
         {"taker_buy_quote": "26"},
+        {"high": "9" * 400},
+        {"volume_quote": "9" * 400},
+        {"trade_count": 1 << 62},
     ],
 )
 def test_a_candle_that_contradicts_itself_is_not_written(lake: Config, changes: dict[str, str]) -> None:
     with pytest.raises(ExchangeError, match="candle of SOLUSDT"):
         fetch(lake, Scripted([*WHOLE[:5], candle(5, **changes)]))
     assert not lake.layout.candles("binance", "SOLUSDT", DAY).exists()
+
+
+def test_a_candle_of_dust_has_a_vwap_within_its_prices(lake: Config) -> None:
+    """The exchange tells eight decimals of a volume, of which a quotient may leave the candle's range."""
+    dust = candle(
+        0, volume_base="0.00000003", volume_quote="0.00000000", taker_buy_base="0", taker_buy_quote="0"
+    )
+    bar = pq.read_table(fetch(lake, Scripted([dust])).path).to_pylist()[0]
+    assert bar["vwap"] == 1.0
 
 
 def test_halts_of_a_finished_day_are_entered_in_the_register(lake: Config) -> None:

@@ -120,8 +120,15 @@ def _rows(content: bytes) -> list[list[Any]]:
 def _row(texts: list[str]) -> list[Any]:
     row: list[Any] = list(texts)
     row[_OPEN], row[_CLOSE] = _us(texts[_OPEN], 0), _us(texts[_CLOSE], 999)
-    row[_COUNT] = int(texts[_COUNT])
+    row[_COUNT] = _whole(texts[_COUNT])
     return row
+
+
+def _whole(text: str) -> int:
+    """A number as the exchange writes it: digits, not all that Python takes for one."""
+    if not text.isdigit():
+        raise ValueError(f"{text!r} is no number")
+    return int(text)
 
 
 def _us(text: str, rest_us: int) -> int:
@@ -130,7 +137,7 @@ def _us(text: str, rest_us: int) -> int:
     A close is the last ms of a candle, and thereby its last µs as well, which is `rest_us` later.
     """
     if len(text) == _MICROSECOND_DIGITS:
-        return int(text)
+        return _whole(text)
     if len(text) == _MILLISECOND_DIGITS:
-        return int(text) * 1000 + rest_us
+        return _whole(text) * 1000 + rest_us
     raise ValueError(f"{text!r} is no time")

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,16 @@ from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
 
 _FIELDS = 11
-_are_decimals = re.compile(r"(?:[0-9]++(?:\.[0-9]++)?+\n)*+").fullmatch
+# Prices as on the wire; a minute's volumes may have more digits than one trade's, and values the decimals of a product.
+# No possessive quantifiers: Python 3.11 before 3.11.5 lets "5." pass with them.
+_are_prices = re.compile(r"(?:[0-9]{1,10}(?:\.[0-9]{1,8})?\n)*").fullmatch
+_are_volumes = re.compile(r"(?:[0-9]{1,16}(?:\.[0-9]{1,8})?\n)*").fullmatch
+_are_values = re.compile(r"(?:[0-9]{1,22}(?:\.[0-9]{1,16})?\n)*").fullmatch
+_are_decimals = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\n)*").fullmatch
+# What the column of a bar holds.
+_MOST_TRADES = (1 << 31) - 1
+# So much of a value that is none is shown.
+_SHOWN = 40
 
 
 def candles(rows: Any, symbol: str, start_us: int, end_us: int) -> list[Candle]:  # noqa: ANN401 - it is JSON
@@ -26,11 +35,11 @@ def candles(rows: Any, symbol: str, start_us: int, end_us: int) -> list[Candle]:
     for candle in found:
         if not start_us <= candle.open_time < end_us or candle.open_time % MINUTE_US:
             raise ExchangeError(
-                f"{where}: open time {candle.open_time} is not a whole minute in [{start_us}, {end_us})"
+                f"{where}: open time {_cut(candle.open_time)} is not a whole minute in [{start_us}, {end_us})"
             )
         if not candle.open_time <= candle.close_time < candle.open_time + MINUTE_US:
             raise ExchangeError(
-                f"{where}: close time {candle.close_time} is not in the minute of {candle.open_time}"
+                f"{where}: close time {_cut(candle.close_time)} is not in the minute of {candle.open_time}"
             )
     for before, after in itertools.pairwise(found):
         if after.open_time <= before.open_time:
@@ -49,16 +58,32 @@ def _typed(rows: Any, where: str) -> list[Candle]:  # noqa: ANN401 - it is JSON
         found = msgspec.convert([row[:_FIELDS] for row in rows], list[Candle])
     except msgspec.ValidationError as error:
         raise ExchangeError(f"{where}: a value of the wrong type in the answer: {error}") from None
-    if not _are_numbers(found):
-        wrong = next(candle for candle in found if not _are_numbers([candle]))
-        raise ExchangeError(f"{where}: a value of the wrong type in {str(list(wrong))[:120]}")
+    if not _are_sane(found):
+        wrong = next(candle for candle in found if not _are_sane([candle]))
+        texts = [*wrong[1:6], wrong[7], *wrong[9:]]
+        typed = _all_match(_are_decimals, texts) and wrong.trade_count >= 0
+        what = "an absurd value" if typed else "a value of the wrong type"
+        raise ExchangeError(f"{where}: {what} in [{', '.join(map(_cut, wrong))}]"[: _SHOWN * 5])
     return found
 
 
-def _are_numbers(some: Sequence[Candle]) -> bool:
-    """Whether all texts are decimal numbers, and no count is negative; a thousand rows in one look."""
-    texts = [text for candle in some for text in (*candle[1:6], candle[7], *candle[9:])]
+def _are_sane(some: Sequence[Candle]) -> bool:
+    """Whether all texts are decimal numbers that a market may have, and so are the counts; a thousand rows in one look."""
+    return (
+        _all_match(_are_prices, [text for candle in some for text in candle[1:5]])
+        and _all_match(_are_volumes, [text for c in some for text in (c.volume_base, c.taker_buy_base)])
+        and _all_match(_are_values, [text for c in some for text in (c.volume_quote, c.taker_buy_quote)])
+        and all(0 <= candle.trade_count <= _MOST_TRADES for candle in some)
+    )
+
+
+def _all_match(pattern: Callable[[str], object], texts: Sequence[str]) -> bool:
     joined = "".join(f"{text}\n" for text in texts)
     # A text with an end of line in it would pass for two.
-    whole = joined.count("\n") == len(texts) and _are_decimals(joined) is not None
-    return whole and all(candle.trade_count >= 0 for candle in some)
+    return joined.count("\n") == len(texts) and pattern(joined) is not None
+
+
+def _cut(value: object) -> str:
+    """A value as an error shows it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -14,6 +14,9 @@ from crypto_lake.exchanges.base import Rejected
 from crypto_lake.exchanges.binance import Trade, trade_line
 from crypto_lake.segments import RawLine
 
+# So many digits of an id that is none are shown.
+_SHOWN = 40
+
 
 class _Row(Struct, rename="camel"):
     """What is wanted of a row; the rest is skipped."""
@@ -40,7 +43,7 @@ def historical_trades(answer: Any, symbol: str, from_id: int, ts_recv: int) -> l
     for row in rows:
         line = trade_line(Trade(symbol, row.id, row.time, row.price, row.qty, row.is_buyer_maker), ts_recv)
         if isinstance(line, Rejected):
-            raise ExchangeError(f"{where}: {line.reason}: id {row.id}")
+            raise ExchangeError(f"{where}: {line.reason}: id {str(row.id)[:_SHOWN]}")
         if row.id < (lines[-1].id + 1 if lines else from_id):
             raise ExchangeError(f"{where}: expected ids from there on, rising, got {row.id}")
         lines.append(line)

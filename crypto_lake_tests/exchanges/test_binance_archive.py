@@ -19,12 +19,28 @@ DAY = day_of(START_US)
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "candles"
 
 
-def zipped(text: str, *more: str) -> bytes:
+def zipped(text: str, *more: str, method: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name in ("klines.csv", *more):
             archive.writestr(name, text)
     return buffer.getvalue()
+
+
+def flipped(content: bytes) -> bytes:
+    """With damage in the middle of what was compressed."""
+    middle = len(content) // 2
+    return (
+        content[:middle]
+        + bytes(byte ^ 0xFF for byte in content[middle : middle + 64])
+        + content[middle + 64 :]
+    )
+
+
+def encrypted(content: bytes) -> bytes:
+    """A zip whose entry asks for a password."""
+    at = content.rfind(b"PK\x01\x02") + 8
+    return content[:at] + b"\x01" + content[at + 1 :]
 
 
 def lines(*minutes: int, unit_us: int = 1) -> str:
@@ -91,6 +107,14 @@ def test_units_may_change_within_a_file() -> None:
         zipped(lines(*range(1440)), "another.csv"),
         zipped("open_time,open\n1,2\n"),
         zipped(lines(*range(1440)).replace("1.0", "x")),
+        zipped(lines(*range(1440)).replace("1.0", "1" * 400)),
+        zipped(lines(*range(1440)).replace("1.0", "1" * 200_000)),
+        zipped(lines(*range(1440)).replace(",3,", f",{1 << 62},")),
+        zipped(lines(*range(1440)).replace(",3,", ",1_0,")),
+        zipped(lines(*range(1440)) + "\n" * (17 << 20)),
+        zipped(lines(*range(1440)), method=zipfile.ZIP_LZMA)[:-400] + b"torn",
+        flipped(zipped(lines(*range(1440)), method=zipfile.ZIP_DEFLATED)),
+        encrypted(zipped(lines(*range(1440)))),
         zipped(lines(5, 4)),
         zipped(lines(-1, 0)),
         zipped(""),

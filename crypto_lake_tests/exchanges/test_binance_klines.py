@@ -46,11 +46,42 @@ def test_a_row_that_is_none_is_refused(bad: object) -> None:
         {"trade_count": True},
         {"trade_count": -1},
         {"open": "1.0\n2.0"},
+        {"open": "5."},
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ExchangeError, match="klines of SOLUSDT: a value of the wrong type in "):
         Exchange(klines(row(**change))).candles()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"high": "9" * 400},
+        {"high": "12345678901"},
+        {"low": "0.123456789"},
+        {"volume_base": "1" * 20},
+        {"volume_quote": "1" * 400},
+        {"taker_buy_quote": "0." + "1" * 400},
+        {"trade_count": 1 << 62},
+        {"trade_count": 1 << 31},
+        {"trade_count": 10**400},
+    ],
+)
+def test_an_absurd_number_is_refused_in_one_short_line(change: dict[str, object]) -> None:
+    with pytest.raises(
+        ExchangeError, match="klines of SOLUSDT: an absurd value in |a value of the wrong type"
+    ) as told:
+        Exchange(klines(row(**change))).candles()
+    assert len(str(told.value)) < 250
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_an_absurd_time_is_refused_in_one_short_line(number: int) -> None:
+    for name in ("open_time", "close_time"):
+        with pytest.raises(ExchangeError, match="klines of SOLUSDT: ") as told:
+            Exchange(klines(row(**{name: number}))).candles()
+        assert len(str(told.value)) < 250
 
 
 @pytest.mark.parametrize(
