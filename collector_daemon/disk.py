@@ -33,6 +33,10 @@ class Segment(Protocol):
     day: date
     size: int
 
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was appended, in hex."""
+
     def append(self, lines: bytes) -> None:
         """Write whole lines, or raise `OSError`."""
 
@@ -116,11 +120,12 @@ class Disk:
         if job.symbol in self._open:
             segment = self._open[job.symbol]
             job.segment, job.file_size = _sealed(segment).name, segment.size
+            job.sha256 = segment.sha256
             del self._open[job.symbol]
             self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
         for day in sorted(job.tally.displaced):
             self._point_to(job.symbol, day, job.tally.day, job.at)
-        record = job.tally.sealed(job.at, job.symbol, job.segment, job.file_size, job.listened)
+        record = job.tally.sealed(job.at, job.symbol, job.segment, job.file_size, job.listened, job.sha256)
         self._note(Note(record, job.tally.day))
 
     def _point_to(self, symbol: str, event_day: date, landed: date, at: int) -> None:

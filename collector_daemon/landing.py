@@ -41,7 +41,7 @@ class Append:
 
 @dataclass(slots=True)
 class Seal:
-    """A symbol's window is over. `segment` and `file_size` are filled in once the file is sealed."""
+    """A symbol's window is over. `segment`, `file_size` and `sha256` are filled in once the file is sealed."""
 
     symbol: str
     at: int
@@ -49,6 +49,7 @@ class Seal:
     listened: list[Stretch]
     segment: str | None = None
     file_size: int = 0
+    sha256: str | None = None
     size: int = _RECORD_SIZE
 
 

@@ -84,7 +84,8 @@ def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int)
     for record in _odd(path, now):
         diary.write(record, day)
     listened = [(_began(list(journal.read(diary.path(day))), symbol, tally.recv_from), tally.recv_to)]
-    diary.write(tally.sealed(now, symbol, path.name, path.stat().st_size, listened), day)
+    size, checksum = path.stat().st_size, segments.checksum(path)
+    diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
 
 
 def _odd(path: Path, now: int) -> list[journal.AnyRecord]:

@@ -72,7 +72,13 @@ class Tally:
             self.displaced.update(map(day_of, far))
 
     def sealed(
-        self, at: int, symbol: str, segment: str | None, size: int, listened: list[Stretch]
+        self,
+        at: int,
+        symbol: str,
+        segment: str | None,
+        size: int,
+        listened: list[Stretch],
+        sha256: str | None = None,
     ) -> journal.Sealed:
         """The record of the segment that holds these lines, or of the silence."""
         traded = self.event_from is not None
@@ -90,4 +96,5 @@ class Tally:
             listened=listened,
             first_trade_id=self._first_id if traded else None,
             last_trade_id=self._last_id if traded else None,
+            sha256=sha256,
         )

@@ -138,7 +138,8 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
     nothing was received and so no file was made. `recv_*` are the first and last `ts_recv` in it, `event_*` the
     smallest and largest `ts_event`, `offset_us` the smallest difference of the two, `*_trade_id` the smallest and
     largest trade id; None without such lines.
-    `listened` are the [from, to) stretches in which the symbol's streams were subscribed and alive.
+    `listened` are the [from, to) stretches in which the symbol's streams were subscribed and alive. `sha256` is that of
+    the segment's bytes; None where there is no segment, and in journals written before it was noted.
     """
 
     symbol: str
@@ -153,6 +154,7 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
     listened: list[tuple[int, int]]
     first_trade_id: int | None = None
     last_trade_id: int | None = None
+    sha256: str | None = None
 
 
 class Displaced(Record, tag="displaced", frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """Raw segments that are safe elsewhere are compressed, later removed, as `retention` says; by default nothing is.
 
 A folder of raw segments is safe elsewhere when each day that its lines happened on has a daily file and ticks, both
-with the checksums that they were verified with, and the ticks name the segments. The journal always stays.
+with the checksums that they were verified with, and the ticks name the segments. One that is not what was received, by
+its own checksum, stays with its whole folder: what was made of it is as wrong as it is. The journal always stays.
 """
 
+import hashlib
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from loguru import logger
 
-from crypto_lake import daily, parquet, publish, segments
+from crypto_lake import daily, parquet, publish, raw_checksums, segments
 from crypto_lake.bars import Series, locked
 from crypto_lake.catalog import read_kept
 from crypto_lake.config import Config
@@ -24,30 +26,40 @@ _LARGEST = 256 << 20
 
 
 def apply(connection: duckdb.DuckDBPyConnection, config: Config, now_us: int) -> None:
-    """Bring all raw folders in line with the settings.
+    """Bring all raw folders in line with the settings; one that cannot be does not keep the others from it.
 
     Raises:
         OSError: the disk refused; what was done before stays done.
-        RawDataError: a raw file holds something else.
+        RawDataError: a raw file holds something else, or not what was received; it and its folder stay.
     """
     settings = config.retention
+    errors: list[str] = []
     for series in Series.recorded(config):
         for day in series.layout.raw_days(series.exchange, series.symbol):
             age = (day_of(now_us) - day).days
-            if _is_due(settings.prune_raw_after_days, age):
-                _prune(connection, series, day)
-            elif _is_due(settings.compress_raw_after_days, age):
-                _compress(connection, series, day)
+            try:
+                if _is_due(settings.prune_raw_after_days, age):
+                    _prune(connection, series, day)
+                elif _is_due(settings.compress_raw_after_days, age):
+                    _compress(connection, series, day)
+            except RawDataError as error:
+                logger.error("{} {}: {}", series.symbol, day, error)
+                errors.append(str(error))
+    if errors:
+        raise RawDataError("; ".join(errors))
 
 
-def compress(path: Path) -> Path:
+def compress(path: Path, checksum: str | None = None) -> Path:
     """Replace a sealed segment by its compressed form, once that has been read back and found equal; its path.
 
     Raises:
         OSError: the disk refused; the segment is as it was.
-        RawDataError: what was read back differs; the segment is as it was.
+        RawDataError: it has not the checksum given, or what was read back differs; the segment is as it was.
     """
     content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if checksum not in {None, found}:
+        raise RawDataError(f"{path}: has the checksum {found}; expected {checksum}; not compressed")
     target = path.with_name(path.name + COMPRESSED_SUFFIX)
     with publish.publishing(target) as temporary:
         temporary.write_bytes(pa.compress(content, codec="zstd", asbytes=True))
@@ -65,9 +77,10 @@ def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) 
     found = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
     plain = [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
     if plain and _is_safe(connection, series, day):
+        known = raw_checksums.noted(series.layout, series.exchange, day)
         with locked(series):
             for path in plain:
-                compress(path)
+                compress(path, raw_checksums.expected(series.layout, series.symbol, path, known))
         logger.info("{} {}: {} raw segments compressed", series.symbol, day, len(plain))
 
 
@@ -76,14 +89,30 @@ def _prune(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> 
     found = segments.sealed(folder)
     if found and _is_safe(connection, series, day):
         with locked(series):
+            _be_sure(series, day, found)
             for path in found:
                 path.unlink()
-                path.with_name(segments.name_of(path) + COMPRESSED_SUFFIX).unlink(missing_ok=True)
+                plain = path.with_name(segments.name_of(path))
+                plain.with_name(plain.name + COMPRESSED_SUFFIX).unlink(missing_ok=True)
+                series.layout.checksum(plain).unlink(missing_ok=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
         logger.info(
             "{} {}: {} raw segments removed; their ticks stand for them", series.symbol, day, len(found)
         )
+
+
+def _be_sure(series: Series, day: date, found: list[Path]) -> None:
+    """Look at the checksums of what is about to be removed; those of segments that have none cannot be.
+
+    Raises:
+        RawDataError: a segment is not what was received.
+    """
+    known = raw_checksums.noted(series.layout, series.exchange, day)
+    for path in found:
+        wanted = raw_checksums.expected(series.layout, series.symbol, path, known)
+        if wanted and (wrong := raw_checksums.difference(path, wanted)):
+            raise RawDataError(f"{path}: {wrong}; nothing of its folder is removed")
 
 
 def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> bool:

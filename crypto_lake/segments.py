@@ -7,6 +7,7 @@ start at 1 each UTC day of receipt and are never reused: the next one is one abo
 open.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -117,6 +118,12 @@ def size_of(path: Path) -> int:
         return _content_size(path, file.read(18))
 
 
+def checksum(path: Path) -> str:
+    """The SHA-256 of a segment that is not compressed, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _content_size(path: Path, head: bytes) -> int:
     """What a Zstandard frame says of its content's size (RFC 8878, 3.1.1.1)."""
     if not head.startswith(_ZSTD_MAGIC) or len(head) < _SHORTEST_FRAME:
@@ -159,6 +166,7 @@ class OpenSegment:
     day: date
     size: int = 0
     _file: BinaryIO = field(init=False, repr=False)
+    _hash: "hashlib._Hash" = field(init=False, repr=False, default_factory=hashlib.sha256)
 
     def __post_init__(self) -> None:
         # Unbuffered: what `append` was given has left the process when it returns.
@@ -187,6 +195,12 @@ class OpenSegment:
         """
         write_whole(self._file, lines)
         self.size += len(lines)
+        self._hash.update(lines)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was appended, in hex."""
+        return self._hash.hexdigest()
 
     def seal(self) -> Path:
         """Close the segment for good and give it its final name; that path is returned.
@@ -232,12 +246,17 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: list[RawLine]) -> Path:
     """Publish fetched lines as the next `heal_NNNN.jsonl` of a day, at once or not at all; its path is returned.
 
+    Its checksum comes first: if a crash follows, the next file takes this number, and writes it anew.
+
     Raises:
         OSError: the disk refused; nothing has appeared.
     """
     number = next_number(layout.raw_day(exchange, symbol, day), "heal")
     path = layout.segment(exchange, symbol, day, number, "heal")
-    publish.write(path, _encode_lines(lines))
+    content = _encode_lines(lines)
+    noted = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
+    publish.write(layout.checksum(path), noted.encode())
+    publish.write(path, content)
     return path
 
 

@@ -1,11 +1,18 @@
-"""Whether every finished file is, byte for byte, what was verified when it was made: each against its checksum."""
+"""Whether every finished file is, byte for byte, what was verified when it was made: each against its checksum.
+
+Raw segments as well: against the checksum that was noted when they were sealed, or landed by healing.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from crypto_lake import parquet, ticks
+from crypto_lake import parquet, raw_checksums, segments, ticks
 from crypto_lake.config import Config
+from crypto_lake.errors import RawDataError
 from crypto_lake.layout import Layout
 from crypto_lake.schema import TICKS
 
@@ -56,3 +63,51 @@ def _wrong(layout: Layout, path: Path) -> str | None:
         return "has a checksum file that cannot be understood"
     found = parquet.sha256(path)
     return None if found == words[0] else f"has the checksum {found}; expected {words[0]}"
+
+
+class RawFolder(NamedTuple):
+    """The segments of one symbol that were received, or healed, on one day."""
+
+    exchange: str
+    day: date
+    symbol: str
+
+
+@dataclass
+class RawLook:
+    """What came of reading a folder: segments read, those without a checksum to read them against, and damages."""
+
+    read: int = 0
+    without: int = 0
+    damages: list[Damage] = field(default_factory=list)
+
+
+def raw_folders(config: Config) -> list[RawFolder]:
+    """All there are, in an order in which each day's journal has to be read once."""
+    layout = config.layout
+    return sorted(
+        RawFolder(exchange.name, day, symbol)
+        for exchange in config.exchanges
+        for symbol in layout.raw_symbols(exchange.name)
+        for day in layout.raw_days(exchange.name, symbol)
+    )
+
+
+def raw_looks(config: Config, folders: list[RawFolder]) -> Iterator[RawLook]:
+    """For each folder in turn, as `raw_folders` lists them, what was found."""
+    layout = config.layout
+    for (exchange, day), some in groupby(folders, key=lambda one: (one.exchange, one.day)):
+        broken: list[Damage] = []
+        try:
+            known = raw_checksums.noted(layout, exchange, day)
+        except RawDataError as error:
+            known, broken = {}, [Damage(layout.journal(exchange, day), f"cannot be understood: {error}")]
+        for folder in some:
+            look, broken = RawLook(damages=broken), []
+            for path in segments.sealed(layout.raw_day(exchange, folder.symbol, day)):
+                wanted = raw_checksums.expected(layout, folder.symbol, path, known)
+                look.read += wanted is not None
+                look.without += wanted is None
+                if wanted and (what := raw_checksums.difference(path, wanted)):
+                    look.damages.append(Damage(path, what))
+            yield look

@@ -5,15 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pytest
 
-from crypto_lake import bars, config, daily, parquet, retention, segments, ticks
+from crypto_lake import bars, config, daily, journal, parquet, retention, segments, ticks
 from crypto_lake.bars import Series
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US
 from crypto_lake.segments import RawLine
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
 LINES: list[RawLine] = [
@@ -163,6 +164,48 @@ def test_nothing_is_removed_while_what_stands_for_it_is_damaged(duck: Duck, made
     path.write_bytes(content)
     apply(duck, series)
     assert names(series) == ["part_0001.jsonl"]
+
+
+def flipped(series: Series) -> Path:
+    """A segment of which the journal notes the checksum, and in which a digit was flipped since."""
+    path = land(series.config, LINES)
+    record = sealed(path, LINES, [(START, START + 4 * HOUR)])
+    noted = msgspec.structs.replace(record, sha256=segments.checksum(path))
+    journal.Journal(series.layout, "binance").write(noted, DAY)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"190.12000000", b"190.13000000", 1))
+    return path
+
+
+@pytest.mark.parametrize("setting", ["compress_raw_after_days", "prune_raw_after_days"])
+def test_a_folder_with_a_segment_that_is_not_what_was_received_stays(
+    duck: Duck, made: Made, setting: str
+) -> None:
+    series = made(**{setting: 1})
+    path = flipped(series)
+    finish(duck, series)
+    with pytest.raises(RawDataError, match=r"part_0001\.jsonl: has .*checksum"):
+        apply(duck, series)
+    assert path.exists()
+
+
+def test_a_bad_folder_does_not_keep_the_others_from_being_pruned(duck: Duck, made: Made) -> None:
+    series = made(prune_raw_after_days=1)
+    path = flipped(series)
+    other = land(series.config, [trade(9, START + 33 * HOUR)], DAY + timedelta(days=1))
+    finish(duck, series, 0, 1)
+    with pytest.raises(RawDataError, match=r"part_0001\.jsonl"):
+        apply(duck, series)
+    assert (path.exists(), other.exists()) == (True, False)
+
+
+def test_healed_trades_go_with_their_checksums(duck: Duck, made: Made) -> None:
+    series = made(prune_raw_after_days=1)
+    land(series.config, LINES)
+    segments.land_healed(series.layout, "binance", SYMBOL, DAY, [trade(4, START + 4 * HOUR)])
+    finish(duck, series)
+    apply(duck, series)
+    assert names(series) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"no Zstandard frame", b"\x28\xb5\x2f\xfd\x00\x00\x00\x00\x00\x00"])

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto_lake import bars, daily, ticks, verify
+from crypto_lake import bars, daily, journal, retention, segments, ticks, verify
 from crypto_lake.bars import Series
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
 
@@ -72,3 +73,67 @@ def test_a_file_without_a_checksum_and_a_checksum_without_a_file_are_named(finis
         trades: "is missing; its checksum is there",
         quotes: "has a checksum file that cannot be understood",
     }
+
+
+LINES = [trade(n, START + n * HOUR, "190.12000000") for n in range(1, 4)]
+
+
+def recorded(series: Series, *, checksum: bool = True) -> Path:
+    """A segment as the collector leaves it: sealed, and described in the journal."""
+    path = land(series.config, LINES)
+    record = sealed(path, LINES, [(START, START + 4 * HOUR)])
+    noted = segments.checksum(path) if checksum else None
+    journal.Journal(series.layout, "binance").write(msgspec.structs.replace(record, sha256=noted), DAY)
+    return path
+
+
+def raw(series: Series) -> verify.RawLook:
+    """All folders' looks in one."""
+    found = verify.RawLook()
+    for look in verify.raw_looks(series.config, verify.raw_folders(series.config)):
+        found.read, found.without = found.read + look.read, found.without + look.without
+        found.damages += look.damages
+    return found
+
+
+def flip_a_digit(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"190.12000000", b"190.13000000", 1))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_digit_flipped_in_a_sealed_segment_is_found(series: Series, compressed: bool) -> None:
+    path = recorded(series)
+    assert (raw(series).read, raw(series).damages) == (1, [])
+    flip_a_digit(path)
+    damaged_one = retention.compress(path) if compressed else path
+    ((found, what),) = raw(series).damages
+    assert found == damaged_one
+    assert "has lines with the checksum" in what
+
+
+def test_a_digit_flipped_in_healed_trades_is_found(series: Series) -> None:
+    path = segments.land_healed(series.layout, "binance", SYMBOL, DAY, LINES)
+    assert (raw(series).read, raw(series).damages) == (1, [])
+    flip_a_digit(path)
+    assert [one.path for one in raw(series).damages] == [path]
+
+
+def test_a_compressed_segment_that_cannot_be_unpacked_is_found(series: Series) -> None:
+    path = retention.compress(recorded(series))
+    path.write_bytes(path.read_bytes()[:-3])
+    assert [one.path for one in raw(series).damages] == [path]
+
+
+def test_segments_without_a_checksum_are_told_and_not_failed(series: Series) -> None:
+    recorded(series, checksum=False)
+    land(series.config, [trade(9, START + 9 * HOUR)], kind="heal")
+    assert raw(series) == verify.RawLook(read=0, without=2)
+
+
+def test_a_journal_that_cannot_be_understood_is_named_once(series: Series) -> None:
+    recorded(series)
+    series.layout.journal("binance", DAY).write_bytes(b"what?\n")
+    look = raw(series)
+    assert [one.path for one in look.damages] == [series.layout.journal("binance", DAY)]
+    assert look.without == 1

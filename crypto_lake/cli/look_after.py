@@ -39,7 +39,7 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
 @click.command()
 @options.config_option
 def verify(config_file: str | None) -> None:
-    """Read every finished file (daily bars, ticks) against its checksum, and name each that is damaged."""
+    """Read every file (daily bars, ticks, raw segments) against its checksum, and name each that is damaged."""
     loaded = options.loaded(config_file, "validation")
     from crypto_lake import runs
 

@@ -68,7 +68,7 @@ def _typed(rows: Any, where: str) -> list[Candle]:  # noqa: ANN401 - it is JSON
 
 
 def _are_sane(some: Sequence[Candle]) -> bool:
-    """Whether all texts are decimal numbers that a market may have, and so are the counts; a thousand rows in one look."""
+    """Whether all texts and counts are numbers that a market may have; a thousand rows in one look."""
     return (
         _all_match(_are_prices, [text for candle in some for text in candle[1:5]])
         and _all_match(_are_volumes, [text for c in some for text in (c.volume_base, c.taker_buy_base)])

@@ -1,5 +1,6 @@
 """Jobs on a disk that fails: tried again, nothing is written twice."""
 
+import hashlib
 from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -44,6 +45,8 @@ def test_a_rename_that_failed_is_made_up_for(tmp_path: Path) -> None:
     disk.do(job)
     assert layout.segment("binance", "SOLUSDT", DAY, 1).read_bytes() == b"line\n"
     assert not open_files(layout)
+    (record,) = [one for one in records(layout, DAY) if isinstance(one, journal.Sealed)]
+    assert record.sha256 == hashlib.sha256(b"line\n").hexdigest()
 
 
 def test_a_journal_that_refuses_once_gets_one_record_and_the_segment_is_sealed_once(tmp_path: Path) -> None:

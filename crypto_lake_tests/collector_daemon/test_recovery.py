@@ -1,5 +1,6 @@
 """Whatever a death left behind becomes whole lines and a record."""
 
+import hashlib
 import tempfile
 from datetime import date, timedelta
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_a_recovered_segment_is_described_as_if_it_had_been_sealed_alive(tmp_pat
     assert (sealed.segment, sealed.lines, sealed.size) == ("part_0001.jsonl", 3, len(LINES))
     assert (sealed.recv_from, sealed.recv_to, sealed.event_from, sealed.event_to) == (T0, T0 + 2, T0, T0)
     assert (sealed.offset_us, sealed.listened) == (0, [(T0, T0 + 2)])
+    assert sealed.sha256 == hashlib.sha256(LINES).hexdigest()
 
 
 def heard_until(layout: Layout, end: int, broken_at: int | None) -> None:

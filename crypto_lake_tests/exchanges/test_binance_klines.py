@@ -70,7 +70,7 @@ def test_a_value_of_the_wrong_type_is_refused(change: dict[str, object]) -> None
 )
 def test_an_absurd_number_is_refused_in_one_short_line(change: dict[str, object]) -> None:
     with pytest.raises(
-        ExchangeError, match="klines of SOLUSDT: an absurd value in |a value of the wrong type"
+        ExchangeError, match=r"klines of SOLUSDT: an? (absurd value|value of the wrong type) in "
     ) as told:
         Exchange(klines(row(**change))).candles()
     assert len(str(told.value)) < 250
