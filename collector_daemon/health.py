@@ -11,7 +11,7 @@ from loguru import logger
 from msgspec import Struct
 
 from crypto_lake import publish
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import NOT_JSON, LakeError
 
 State = Literal["connecting", "listening", "disk trouble", "stopped"]
 
@@ -97,7 +97,7 @@ def read_status(path: Path) -> Status | None:
         return _decode(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *NOT_JSON) as error:
         raise LakeError(f"{path}: not a status file of this collector: {error}") from None
 
 

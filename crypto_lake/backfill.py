@@ -124,7 +124,7 @@ class _Place:
         """The day, if nothing needs to be asked about it any more."""
         path = self.config.layout.candles(self.exchange, self.symbol, day)
         if footer := candles.finished(path):
-            return Backfilled(self.symbol, day, path, footer["rows"], footer["missing"], fetched=False)
+            return Backfilled(self.symbol, day, path, footer.rows, footer.missing, fetched=False)
         return None
 
     def land(self, day: date, found: list[Candle]) -> Backfilled:

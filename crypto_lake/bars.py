@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import duckdb
 from filelock import FileLock, Timeout
 from loguru import logger
-from msgspec import MsgspecError, Struct, convert, json, to_builtins
+from msgspec import Meta, Struct, convert, json, to_builtins
 
 from crypto_lake import parquet, raw, salvage
 from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, paths_of, without
 from crypto_lake.config import Config
-from crypto_lake.errors import LakeBusyError, RawDataError
+from crypto_lake.errors import NOT_JSON, LakeBusyError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
 from crypto_lake.workspace import Workspace
 
@@ -255,22 +255,39 @@ def remembered(series: Series, day: date) -> dict[int, PartRecord]:
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
     found: dict[int, PartRecord] = {}
-    with contextlib.suppress(OSError, MsgspecError):
+    with contextlib.suppress(OSError, *NOT_JSON):
         if parquet.footer(daily) is not None:
             manifest = json.decode(layout.manifest(daily).read_bytes(), type=_Manifest)
-            found = {int(hour): record for hour, record in manifest.made_from.items()}
+            found = {int(hour): _understood(record) for hour, record in manifest.made_from.items()}
     for hour in range(HOURS_OF_A_DAY):
         path = layout.part(series.exchange, series.symbol, day, hour)
         if path.exists() and (footer := parquet.footer(path)) is not None:
-            with contextlib.suppress(MsgspecError):
-                found[hour] = convert(footer, PartRecord)
+            with contextlib.suppress(*NOT_JSON):
+                found[hour] = _understood(convert(footer, PartRecord))
     return found
 
 
 class _Manifest(Struct):
     """The part of a manifest that the transform wants."""
 
-    made_from: dict[str, PartRecord]
+    made_from: dict[Annotated[str, Meta(pattern="^([01][0-9]|2[0-3])$")], PartRecord]
+
+
+class _Fingerprint(Struct):
+    """What others than the transform read of a fingerprint; the transform itself only compares it."""
+
+    segments: list[tuple[str, int]]
+    until: int
+
+
+def _understood(record: PartRecord) -> PartRecord:
+    """The same record.
+
+    Raises:
+        msgspec.ValidationError: its fingerprint is none.
+    """
+    convert(record.fingerprint, _Fingerprint)
+    return record
 
 
 def carry_before(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Carry:

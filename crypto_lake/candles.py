@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
 from pyarrow import parquet as pq
 
 from crypto_lake import parquet, publish
@@ -29,10 +31,21 @@ _NUMBERS = (
 _MOST_TRADES = np.iinfo(np.int32).max
 
 
-def finished(path: Path) -> dict[str, Any] | None:
+class Footer(Struct):
+    """What a file says of its day."""
+
+    complete: bool
+    rows: int
+    missing: int
+
+
+def finished(path: Path) -> Footer | None:
     """The footer of a file whose day was over when it was fetched; None where there is no such file."""
-    footer = parquet.footer(path) if path.exists() else None
-    return footer if footer and footer.get("complete") else None
+    try:
+        footer = msgspec.convert(parquet.footer(path), Footer)
+    except msgspec.ValidationError:
+        return None
+    return footer if footer.complete else None
 
 
 def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
 from crypto_lake import journal, raw, segments
-from crypto_lake.errors import RawDataError
+from crypto_lake.errors import NOT_JSON, RawDataError
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
 from crypto_lake.schema import TICKS
 
@@ -156,13 +156,20 @@ class Recording:
             journal.read(self._layout.journal(self._exchange, day)), journal.Displaced
         ):
             if record.symbol == self._symbol:
-                folders.add(date.fromisoformat(record.landed))
+                folders.add(self._landed(day, record))
         found = _merge([self._folder(folder) for folder in sorted(folders)])
         kept = read_kept(self._layout, self._exchange, self._symbol, day)
         found = _with_ticks(found, kept, self._ticks(day)) if kept else found
         return replace(
             found, refused=tuple(one for at in sorted(folders - beside) for one in self.refused(at))
         )
+
+    def _landed(self, day: date, record: journal.Displaced) -> date:
+        try:
+            return date.fromisoformat(record.landed)
+        except ValueError:
+            path = self._layout.journal(self._exchange, day)
+            raise RawDataError(f"{path}: landed {record.landed[:40]!r} is no day") from None
 
     def _ticks(self, day: date) -> tuple[Path, ...]:
         return tuple(self._layout.ticks(self._exchange, self._symbol, kind, day) for kind in TICKS)
@@ -343,9 +350,10 @@ def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | N
     ticks = [layout.ticks(exchange, symbol, kind, day) for kind in TICKS]
     try:
         kept = json.decode(layout.ticks_manifest(exchange, symbol, day).read_bytes(), type=Kept)
-    except (OSError, MsgspecError):
+    except (OSError, *NOT_JSON):
         return None
-    return kept if all(path.exists() for path in ticks) else None
+    whole = kept.rows.keys() == kept.sha256.keys() == TICKS.keys()
+    return kept if whole and all(path.exists() for path in ticks) else None
 
 
 def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:

@@ -8,6 +8,7 @@ misled and the next run mends it):
 3. rename it into place    4. its checksum    5. its manifest    6. remove the parts
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,8 @@ from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.schema import BAR
+
+_is_checksum = re.compile(r"[0-9a-f]{64}").fullmatch
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,24 @@ def compact(
 def compact_all(
     connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int
 ) -> list[Compacted]:
-    """`compact` for every recorded symbol; those without bars of the day are left out."""
-    done = (compact(connection, series, day, now_us) for series in Series.recorded(config))
-    return [one for one in done if one]
+    """`compact` for every recorded symbol; those without bars of the day are left out.
+
+    Raises:
+        LakeError: as `compact`, the first, when all symbols were tried.
+    """
+    done: list[Compacted] = []
+    errors: list[LakeError] = []
+    for series in Series.recorded(config):
+        try:
+            one = compact(connection, series, day, now_us)
+        except LakeError as error:
+            logger.error("{} {}: {}", series.symbol, day, error)
+            errors.append(error)
+        else:
+            done += [one] if one else []
+    if errors:
+        raise errors[0]
+    return done
 
 
 def whole_day(series: Series) -> int:
@@ -156,10 +174,10 @@ def _verify(
 
 
 def recorded_checksum(series: Series, day: date) -> str | None:
-    """The checksum that stands beside a daily file; None where there is none, or nothing in it."""
+    """The checksum that stands beside a daily file; None where there is none that can be understood."""
     path = series.layout.checksum(series.layout.daily(series.exchange, series.symbol, day))
     words = path.read_text(encoding="ascii", errors="replace").split() if path.exists() else []
-    return words[0] if words else None
+    return words[0] if words and _is_checksum(words[0]) else None
 
 
 def _checksum(series: Series, day: date) -> str:

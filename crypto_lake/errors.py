@@ -4,8 +4,13 @@ Every error that a person may meet derives from `LakeError`; its text is that li
 a traceback and leave with its `exit_code`: 1 for work that failed, 2 for wrong usage or configuration.
 """
 
+import msgspec
+
 from crypto_lake.showing import printable
 
+# What `msgspec` raises over bytes that are no JSON, or JSON of another shape; also where a text in it is no UTF-8, or
+# where it is nested for ever.
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # Long enough for the names of a few thousand symbols.
 _LONGEST = 20_000
 

@@ -6,15 +6,20 @@ day enters its halts anew; whoever compares bars with candles reads them, so tha
 
 import json
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Annotated
 
+import msgspec
 from filelock import FileLock
+from msgspec import Meta
 
 from crypto_lake import publish
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import EPOCH, Layout, iso
 
 Stretches = list[tuple[int, int]]
+_Register = dict[str, dict[str, dict[str, Stretches]]]
+_Time = Annotated[datetime, Meta(tz=True)]
+_Spelt = dict[str, dict[str, dict[str, list[tuple[_Time, _Time]]]]]
 
 
 def of_day(layout: Layout, exchange: str, symbol: str, day: date) -> Stretches:
@@ -23,8 +28,7 @@ def of_day(layout: Layout, exchange: str, symbol: str, day: date) -> Stretches:
     Raises:
         LakeError: the register cannot be read.
     """
-    known = _read(layout).get(exchange, {}).get(symbol, {}).get(day.isoformat(), [])
-    return [(_us(first), _us(last)) for first, last in known]
+    return _read(layout).get(exchange, {}).get(symbol, {}).get(day.isoformat(), [])
 
 
 def enter(layout: Layout, exchange: str, symbol: str, day: date, stretches: Stretches) -> None:
@@ -42,13 +46,13 @@ def enter(layout: Layout, exchange: str, symbol: str, day: date, stretches: Stre
             days = register.setdefault(exchange, {}).setdefault(symbol, {})
             days.pop(day.isoformat(), None)
             if stretches:
-                days[day.isoformat()] = [[iso(first), iso(last)] for first, last in stretches]
-            publish.write(layout.halts, (json.dumps(register, sort_keys=True, indent=1) + "\n").encode())
+                days[day.isoformat()] = stretches
+            publish.write(layout.halts, _spelt(register))
     except OSError as error:
         raise LakeError(f"{layout.halts}: cannot be written: {error}") from None
 
 
-def _read(layout: Layout) -> dict[str, Any]:
+def _read(layout: Layout) -> _Register:
     try:
         text = layout.halts.read_bytes()
     except FileNotFoundError:
@@ -56,15 +60,30 @@ def _read(layout: Layout) -> dict[str, Any]:
     except OSError as error:
         raise LakeError(f"{layout.halts}: cannot be read: {error}") from None
     try:
-        register = json.loads(text)
-    except ValueError:
-        register = None
-    if not isinstance(register, dict):
+        spelt = msgspec.json.decode(text, type=_Spelt)
+    except NOT_JSON:
         raise LakeError(
             f"{layout.halts}: expected one JSON object; delete it, and backfill anew what it was about"
-        )
-    return register
+        ) from None
+    return {
+        exchange: {
+            symbol: {day: [(_us(first), _us(last)) for first, last in some] for day, some in days.items()}
+            for symbol, days in symbols.items()
+        }
+        for exchange, symbols in spelt.items()
+    }
 
 
-def _us(text: str) -> int:
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
+def _spelt(register: _Register) -> bytes:
+    spelt = {
+        exchange: {
+            symbol: {day: [[iso(first), iso(last)] for first, last in some] for day, some in days.items()}
+            for symbol, days in symbols.items()
+        }
+        for exchange, symbols in register.items()
+    }
+    return (json.dumps(spelt, sort_keys=True, indent=1) + "\n").encode()
+
+
+def _us(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)

@@ -14,6 +14,7 @@ from loguru import logger
 from msgspec import Struct
 
 from crypto_lake import mending
+from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import Layout, day_of
 from crypto_lake.segments import truncate_torn_tail, write_whole
 
@@ -254,7 +255,6 @@ class _AnyKind(Struct):
     at: int
 
 
-_NOT_A_RECORD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode_any = msgspec.json.Decoder(_AnyKind).decode
 # How many lines of a file were no records when that was last told.
 _told: dict[Path, int] = {}
@@ -273,7 +273,7 @@ def _is_known(line: bytes) -> bool:
 def _decodes(decode: Callable[[bytes], object], line: bytes) -> bool:
     try:
         decode(line)
-    except _NOT_A_RECORD:
+    except NOT_JSON:
         return False
     return True
 
@@ -292,7 +292,7 @@ def read(path: Path) -> Iterator[AnyRecord]:
     for line in whole.splitlines():
         try:
             yield _decoder.decode(line)
-        except _NOT_A_RECORD:
+        except NOT_JSON:
             bad += 1
             # What stands whole beside a block of NULs counts.
             yield from map(_decoder.decode, mending.good(line, _is_known))

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 from pyarrow import parquet as pq
 
 from crypto_lake import publish
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.schema import BAR, PRICE, QUANTITY, Column
 
 FOOTER_KEY = "crypto_lake"
 _MAGIC = b"PAR1"
+# What pyarrow raises over a file that is no Parquet file; the last where a column's name is no text.
+_NOT_PARQUET = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 _ARROW: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
@@ -108,13 +111,12 @@ def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
 
 
 def footer(path: Path) -> dict[str, Any] | None:
-    """What a file was made from; None where it says nothing, or is no Parquet file."""
+    """What a file was made from; None where it says nothing that can be understood, or is no Parquet file."""
     try:
         metadata = pq.read_metadata(path).metadata or {}
-    except (pa.ArrowInvalid, OSError):
+        return msgspec.json.decode(metadata.get(FOOTER_KEY.encode(), b""), type=dict[str, Any])
+    except (*NOT_JSON, *_NOT_PARQUET):
         return None
-    text = metadata.get(FOOTER_KEY.encode())
-    return json.loads(text) if text else None
 
 
 def is_whole(path: Path) -> bool:
@@ -132,7 +134,7 @@ def row_count(path: Path) -> int | None:
     """How many rows a file has; None where it is no readable Parquet file."""
     try:
         return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowInvalid, OSError):
+    except _NOT_PARQUET:
         return None
 
 
@@ -140,8 +142,8 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
     """How a file's columns differ from the declared ones, a line each; empty where they do not."""
     try:
         found = pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        return [f"not a readable Parquet file: {error}"]
+    except _NOT_PARQUET as error:
+        return [f"not a readable Parquet file: {' '.join(str(error).split())}"]
     wanted = arrow_schema(columns)
     if found.names != wanted.names:
         return [f"columns are {', '.join(found.names)}; expected {', '.join(wanted.names)}"]

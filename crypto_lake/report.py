@@ -8,16 +8,16 @@ import html
 from datetime import date, datetime
 from importlib.resources import files
 from string import Template
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 from filelock import FileLock
-from msgspec import DecodeError, json
+from msgspec import Struct, json, to_builtins
 
 from crypto_lake import publish, views
 from crypto_lake.checks import Verdict
 from crypto_lake.config import Config
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import iso
 
 Row = dict[str, Any]
@@ -63,10 +63,30 @@ def enter(
 def read(config: Config, day: date) -> list[Row]:
     """The checks in the report of a day; none where there is no report that can be understood."""
     try:
-        checks: list[Row] = json.decode(config.layout.validation(day).read_bytes())["checks"]
-    except (OSError, DecodeError, KeyError, TypeError):
+        found = json.decode(config.layout.validation(day).read_bytes(), type=_Report)
+    except (OSError, *NOT_JSON):
         return []
-    return [check for check in checks if check.keys() >= {"asset", "check", "counts"}]
+    return [to_builtins(check) for check in found.checks]
+
+
+class _Check(Struct):
+    """A check in a report, as `_entry` makes it."""
+
+    asset: str
+    check: str
+    description: str
+    outcome: Literal["failed", "warning", "passed"]
+    severity: str
+    blocking: bool
+    checked_at: str
+    counts: dict[str, int]
+    rows: dict[str, list[Row]]
+
+
+class _Report(Struct):
+    """What is read of a report again."""
+
+    checks: list[_Check]
 
 
 def _entry(asset: str, verdict: Verdict, now_us: int) -> Row:

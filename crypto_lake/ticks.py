@@ -74,9 +74,24 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
 
 
 def make_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Ticks]:
-    """`make` for every recorded symbol; those without segments of the day are left out."""
-    done = (make(connection, series, day, now_us) for series in Series.recorded(config))
-    return [one for one in done if one]
+    """`make` for every recorded symbol; those without segments of the day are left out.
+
+    Raises:
+        LakeError: as `make`, the first, when all symbols were tried.
+    """
+    done: list[Ticks] = []
+    errors: list[LakeError] = []
+    for series in Series.recorded(config):
+        try:
+            one = make(connection, series, day, now_us)
+        except LakeError as error:
+            logger.error("{} {}: no ticks: {}", series.symbol, day, error)
+            errors.append(error)
+        else:
+            done += [one] if one else []
+    if errors:
+        raise errors[0]
+    return done
 
 
 def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str, Any]:

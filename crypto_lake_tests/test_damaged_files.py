@@ -1,0 +1,214 @@
+"""What the lake keeps of itself may be damaged: it then counts as not there, or is told in one line; no traceback."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from pyarrow import parquet as pq
+
+from collector_daemon.health import read_status
+from crypto_lake import (
+    bars,
+    candles,
+    catalog,
+    checks,
+    config,
+    daily,
+    halts,
+    holes,
+    journal,
+    parquet,
+    report,
+    ticks,
+)
+from crypto_lake.bars import Series
+from crypto_lake.checks import Verdict
+from crypto_lake.config import Config
+from crypto_lake.errors import ConfigError, LakeError, RawDataError
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
+
+Duck = duckdb.DuckDBPyConnection
+GARBAGE = {
+    "empty": b"",
+    "torn": b'{"made_from": {"00": {"finger',
+    "no UTF-8": bytes(range(128, 256)),
+    "no UTF-8 within a text": b'{"rows": "\xff\xfe", "checks": ["\xff"], "state": "\xff"}',
+    "NULs": b"\0" * 200,
+    "a text": b'"text"',
+    "a number": b"3",
+    "a huge number": b"1" * 5000,
+    "null": b"null",
+    "a list": b"[]",
+    "an object": b"{}",
+    "nested for ever": b"[" * 100_000,
+    "nested objects": b'{"made_from":' * 50_000,
+    "of the wrong shape": json.dumps(
+        {
+            "made_from": {"x": 3, "00": {"fingerprint": {"segments": 3, "until": "x"}, "carry": {}}},
+            "checks": [1, {"asset": 1, "check": [], "counts": 3}],
+            "complete": True,
+            "rows": "x",
+            "sha256": {},
+            "binance": {SYMBOL: {"2025-10-20": [["x", 3], 4]}},
+        }
+    ).encode(),
+}
+damaged = pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE.keys())
+
+
+@pytest.fixture
+def finished(duck: Duck, series: Series) -> Series:
+    """A day in its daily file and in ticks."""
+    land(series.config, [trade(1, START + HOUR), quote(1, START + HOUR), trade(3, START + 2 * HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    daily.compact(duck, series, DAY, LATER)
+    ticks.make(duck, series, DAY, LATER)
+    return series
+
+
+@damaged
+def test_a_manifest_of_bars_counts_as_not_there(duck: Duck, finished: Series, content: bytes) -> None:
+    path = finished.layout.daily("binance", SYMBOL, DAY)
+    before = path.read_bytes()
+    finished.layout.manifest(path).write_bytes(content)
+    holes.find(duck, finished, DAY, LATER)
+    assert bars.is_stale(duck, finished, DAY, LATER)
+    assert len(bars.build_day(duck, finished, DAY, LATER).rebuilt) == 24
+    daily.compact(duck, finished, DAY, LATER)
+    assert path.read_bytes() == before
+    assert not bars.is_stale(duck, finished, DAY, LATER)
+
+
+@damaged
+def test_a_manifest_of_ticks_counts_as_not_there(duck: Duck, finished: Series, content: bytes) -> None:
+    finished.layout.ticks_manifest("binance", SYMBOL, DAY).write_bytes(content)
+    assert catalog.read_kept(finished.layout, "binance", SYMBOL, DAY) is None
+    done = ticks.make(duck, finished, DAY, LATER)
+    assert done
+    assert done.rewritten
+    assert catalog.read_kept(finished.layout, "binance", SYMBOL, DAY)
+
+
+@damaged
+def test_a_footer_counts_as_not_there(duck: Duck, series: Series, content: bytes) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    part = series.layout.part("binance", SYMBOL, DAY, 1)
+    table = pq.read_table(part)
+    pq.write_table(table.replace_schema_metadata({parquet.FOOTER_KEY: content}), part)
+    series.layout.candles("binance", SYMBOL, DAY).parent.mkdir(parents=True)
+    pq.write_table(
+        table.replace_schema_metadata({parquet.FOOTER_KEY: content}),
+        series.layout.candles("binance", SYMBOL, DAY),
+    )
+    assert candles.finished(series.layout.candles("binance", SYMBOL, DAY)) is None
+    assert 1 in bars.build_day(duck, series, DAY, LATER).rebuilt
+    daily.compact(duck, series, DAY, LATER)
+
+
+@pytest.mark.parametrize("schema", [b"\xff\xfe", b"\0", b"AAAA"])
+def test_names_of_columns_that_are_no_text_are_no_traceback(tmp_path: Path, schema: bytes) -> None:
+    path = tmp_path / "some.parquet"
+    pq.write_table(pa.table({"abcdefgh": [1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"abcdefgh"[: len(schema)], schema))
+    parquet.footer(path)
+    parquet.row_count(path)
+    assert parquet.schema_differences(path)
+
+
+@damaged
+def test_a_validation_file_counts_as_not_there(duck: Duck, lake: Config, content: bytes) -> None:
+    path = lake.layout.validation(DAY)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert report.read(lake, DAY) == []
+    verdict = Verdict(checks.SCHEMA_MATCHES, DAY, {SYMBOL: 0}, {SYMBOL: []})
+    report.enter(duck, lake, "bars_1s", verdict, LATER)
+    assert [one["asset"] for one in report.read(lake, DAY)] == ["bars_1s"]
+
+
+@damaged
+def test_a_register_of_halts_is_told_in_one_line(lake: Config, content: bytes) -> None:
+    lake.layout.halts.parent.mkdir(parents=True)
+    lake.layout.halts.write_bytes(content)
+    if content == b"{}":
+        assert halts.of_day(lake.layout, "binance", SYMBOL, DAY) == []
+        return
+    with pytest.raises(LakeError, match=r"halts\.json: expected one JSON object; delete it") as told:
+        halts.enter(lake.layout, "binance", SYMBOL, DAY, [(START, START + HOUR)])
+    assert "\n" not in str(told.value)
+
+
+@damaged
+def test_a_status_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "collector.json"
+    path.write_bytes(content)
+    with pytest.raises(LakeError, match=r"collector\.json: not a status file") as told:
+        read_status(path)
+    assert len(str(told.value)) < 500
+
+
+@damaged
+def test_a_line_of_a_journal_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(content + b"\n")
+    with pytest.raises(RawDataError, match=r"journal\.jsonl: line 1: not a journal record") as told:
+        list(journal.read(path))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("landed", ["what?", "2025-13-01", "", "\0"])
+def test_a_day_that_is_none_in_a_journal_is_told_in_one_line(duck: Duck, series: Series, landed: str) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    record = journal.Displaced(at=START, symbol=SYMBOL, landed=landed)
+    journal.Journal(series.layout, "binance").write(record, DAY)
+    with pytest.raises(RawDataError, match=r"2025-10-20\.jsonl: .*landed"):
+        bars.build_day(duck, series, DAY, LATER)
+
+
+@damaged
+def test_a_configuration_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "config.yml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as told:
+        config.load(path)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 500
+
+
+@damaged
+def test_a_checksum_counts_as_not_there(duck: Duck, finished: Series, content: bytes) -> None:
+    path = finished.layout.daily("binance", SYMBOL, DAY)
+    beside = finished.layout.checksum(path)
+    beside.write_bytes(content)
+    done = daily.compact(duck, finished, DAY, LATER)
+    assert done
+    assert done.sha256 == parquet.sha256(path)
+    assert beside.read_text() == f"{parquet.sha256(path)}  {path.name}\n"
+
+
+def test_one_symbol_that_cannot_be_compacted_does_not_keep_the_others_from_it(
+    duck: Duck, write_config: object
+) -> None:
+    lake = config.load(write_config(exchanges=[_of("ADAUSDT", SYMBOL)]))  # type: ignore[operator]
+    series = Series(lake, "binance", SYMBOL)
+    land(lake, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    bad = lake.layout.part("binance", "ADAUSDT", DAY, 1)
+    bad.parent.mkdir(parents=True)
+    bad.write_bytes(b"no Parquet")
+    with pytest.raises(LakeError, match="ADAUSDT"):
+        daily.compact_all(duck, lake, DAY, LATER)
+    assert lake.layout.daily("binance", SYMBOL, DAY).exists()
+
+
+def _of(*symbols: str) -> dict[str, object]:
+    nowhere = "127.0.0.1:1"
+    return {
+        "name": "binance",
+        "symbols": list(symbols),
+        "rest_url": f"http://{nowhere}/api/v3",
+        "wss_url": f"ws://{nowhere}/ws",
+    }
