@@ -56,6 +56,10 @@ class LeftAloneError(ExchangeError):
         self.seconds = seconds
 
 
+class UnreachableError(ExchangeError):
+    """The exchange answers nothing at all: whatever else it would be asked can wait."""
+
+
 class UnknownSymbolError(ConfigError):
     """The exchange does not list (or does not trade) a configured symbol."""
 

@@ -2,12 +2,13 @@
 
 A trade lands in the folder of the day it happened on. Every batch is checked before it lands and is a file of its own,
 so what a killed run has landed stays, and the next one goes on from there. What the exchange does not have, or what is
-more than `heal.max_trades`, is reported. Bars and daily files follow by their fingerprints.
+more than `heal.max_trades`, is reported; a hole that it refuses, or answers with what cannot be true, waits for the
+next run and keeps no other from being healed. Bars and daily files follow by their fingerprints.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -20,7 +21,7 @@ from crypto_lake import bars, holes, segments
 from crypto_lake.backfill import interruptible
 from crypto_lake.bars import PartlyBuiltError, Series
 from crypto_lake.config import Config
-from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError
+from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError, LeftAloneError, UnreachableError
 from crypto_lake.exchanges import known
 from crypto_lake.exchanges.base import TradesClient
 from crypto_lake.holes import Hole
@@ -58,18 +59,19 @@ def heal_days(
 ) -> Iterator[tuple[date, list[Healed]]]:
     """Fetch what is missing of all recorded symbols, day by day, over one set of connections.
 
-    Yields each day when it is done; what was yielded stays done whatever comes after. A symbol that cannot be healed
-    does not keep the others from it.
+    Yields each day when it is done; what was yielded stays done whatever comes after. A symbol or a day that cannot be
+    healed does not keep the others from it, unless the exchange cannot be asked any more.
 
     Raises:
-        ExchangeError, LakeError: as `heal_day`, the first of a day, when all its symbols were tried.
+        ExchangeError, LakeError: as `heal_day`, the first, when all was tried.
     """
+    errors: list[LakeError] = []
     with asyncio.Runner() as runner:
         clients = {one.name: known.rest_client(one.name, one.rest_url) for one in config.exchanges}
         try:
             for day in days:
                 done: list[Healed] = []
-                errors: list[LakeError] = []
+                before = len(errors)
                 for series in Series.recorded(config):
                     try:
                         with interruptible():
@@ -78,12 +80,15 @@ def heal_days(
                                     heal_day(clients[series.exchange], connection, series, day, now_us)
                                 )
                             )
+                    except (LeftAloneError, UnreachableError):
+                        raise
                     except LakeError as error:
                         logger.error("{} {}: not healed: {}", series.symbol, day, error)
                         errors.append(error)
-                if errors:
-                    raise errors[0]
-                yield day, done
+                if len(errors) == before:
+                    yield day, done
+            if errors:
+                raise errors[0]
         finally:
             for client in clients.values():
                 runner.run(client.aclose())
@@ -95,7 +100,8 @@ async def heal_day(
     """Fetch and land what is missing of a symbol's day. Its bars are brought in line before, and not after.
 
     Raises:
-        ExchangeError: no usable answer, or one that is not true; what was checked before it has landed.
+        ExchangeError: no usable answer about a hole, or one that is not true; the others' trades have landed.
+        LeftAloneError, UnreachableError: the exchange cannot be asked any more; what was checked before has landed.
         LakeError: the disk refused, a raw file cannot be read, or another run has been at it for minutes.
     """
     with _locked(series):
@@ -141,10 +147,37 @@ class _Healer:
     done: Healed
     waiting: list[RawLine] = field(default_factory=list)
     pruned: dict[date, bool] = field(default_factory=dict)
+    errors: list[ExchangeError] = field(default_factory=list)
 
     async def heal(self, found: list[Hole]) -> None:
+        clipped: list[Hole] = []
+        for hole in found:
+            async with self._apart(hole):
+                clipped.append(await self._of_the_day(hole))
+        await self._heal(clipped)
+        if self.errors:
+            raise self.errors[0]
+
+    @contextlib.asynccontextmanager
+    async def _apart(self, hole: Hole) -> AsyncIterator[None]:
+        """Put off what goes wrong with one hole until the others are healed, if the exchange still answers at all."""
+        try:
+            yield
+        except LeftAloneError:
+            raise
+        except ExchangeError as error:
+            where = f"{self.done.symbol} {self.done.day}: trades {hole.first_id} to {hole.last_id}"
+            logger.error("{}: not healed: {}", where, error)
+            self.errors.append(error)
+            try:
+                await self.client.listed([self.done.symbol])
+            except LeftAloneError:
+                raise
+            except ExchangeError:
+                raise UnreachableError(str(error)) from None
+
+    async def _heal(self, clipped: list[Hole]) -> None:
         limit = self.series.config.heal.max_trades
-        clipped = [await self._of_the_day(hole) for hole in found]
         self.done.missing = sum(hole.size for hole in clipped)
         if self.done.missing > limit:
             self.done.too_many = True
@@ -158,7 +191,8 @@ class _Healer:
             return
         try:
             for hole in clipped:
-                await self._fetch(hole)
+                async with self._apart(hole):
+                    await self._fetch(hole)
         finally:
             self._land()
         self._tell()

@@ -32,6 +32,7 @@ from crypto_lake.workspace import Workspace
 # Goes up when the same raw lines would give other ticks.
 TICKS_VERSION = 1
 _COMPRESSION = "zstd"
+_ADVICE = "expected either whole: take one from a copy"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     """Bring a finished day's ticks in line with its segments. None where nothing was recorded of it.
 
     Raises:
-        LakeError: the day is not over, the disk refused, or what was written is not what was read; nothing has changed.
+        LakeError: the day is not over, the disk refused, what was written is not what was read, or a file is damaged
+            whose segments are gone; nothing has changed.
         RawDataError: a segment holds something other than raw lines.
     """
     start = day_start_us(day)
@@ -62,9 +64,15 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
             raise RawDataError("; ".join(one.reason for one in catalog.refused))
         sources = catalog.between(start, start + DAY_US)
         if not sources:
+            manifest = series.layout.ticks_manifest(series.exchange, series.symbol, day)
+            if manifest.exists():
+                raise LakeError(
+                    f"{manifest}: it, or its ticks, are gone or damaged, and so are the raw segments; {_ADVICE}"
+                )
             return None
         wanted = _fingerprint(catalog, sources, day)
-        if kept and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
+        damaged = _damaged(series, day, kept, sources) if kept else []
+        if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
         rows = _write(connection, workspace, series, catalog, day)
         heard = bars.heard(connection, workspace, series, catalog, day)
@@ -92,6 +100,20 @@ def make_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, n
     if errors:
         raise errors[0]
     return done
+
+
+def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> list[Path]:
+    """The files that are not as they were made; they are then made anew, which takes their segments.
+
+    Raises:
+        LakeError: there is one, and it stands for segments that are gone.
+    """
+    found = [path for kind, path in _paths(series, day).items() if parquet.sha256(path) != kept.sha256[kind]]
+    for path in found:
+        if any(source.is_ticks for source in sources):
+            raise LakeError(f"{path}: damaged, and raw segments that it was made of are gone; {_ADVICE}")
+        logger.warning("{}: damaged; it is made anew from the raw segments", path)
+    return found
 
 
 def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from crypto_lake import bars, heal
 from crypto_lake.bars import Series
-from crypto_lake.errors import ExchangeError
+from crypto_lake.errors import ExchangeError, UnreachableError
 from crypto_lake.exchanges.binance_http import BinanceHttp
 from crypto_lake.exchanges.binance_rest import BinanceRest
 from crypto_lake.heal import Healed
@@ -44,6 +44,7 @@ class Exchange:
         self.time_of, self.exclusive = time_of, exclusive
         self.asked: list[tuple[int, int]] = []
         self.waited = 0.0
+        self.alive = True
         self.answer: Answer = lambda first, limit: httpx.Response(200, json=self.page(first, limit))
 
     def page(self, first: int, limit: int) -> list[dict[str, Any]]:
@@ -51,11 +52,18 @@ class Exchange:
         return [row(number, self.time_of(number)) for number in range(first, first + limit)]
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
+        if not self.alive:
+            self.die()
         if request.url.path.endswith("exchangeInfo"):
             return httpx.Response(200, json={"symbols": [{"symbol": SYMBOL}]})
         first, limit = int(request.url.params["fromId"]), int(request.url.params["limit"])
         self.asked.append((first, limit))
         return self.answer(first, limit)
+
+    def die(self) -> httpx.Response:
+        """From now on there is nobody."""
+        self.alive = False
+        raise httpx.ConnectError("nobody is there")
 
     async def _sleep(self, seconds: float) -> None:
         self.waited += seconds
@@ -149,6 +157,30 @@ LIES: dict[str, Answer] = {
     "HTTP 403": lambda _, __: httpx.Response(403, text="<html>"),
     "a ban for a day": lambda _, __: httpx.Response(418, headers={"Retry-After": "86400"}),
 }
+
+
+@pytest.mark.parametrize("lie", [lie for lie in LIES if lie not in {"HTTP 403", "a ban for a day"}])
+def test_a_hole_that_is_refused_does_not_keep_the_others_from_being_healed(
+    series: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection, lie: str
+) -> None:
+    land(series.config, [trade(n, at(n)) for n in (*range(1, 5), *range(10, 21), *range(30, 40))])
+    whole = exchange.answer
+    exchange.answer = lambda first, limit: LIES[lie](first, limit) if first < 20 else whole(first, limit)
+    with pytest.raises(ExchangeError):
+        exchange.heal(series, duck)
+    assert [line.id for line in healed_lines(series)] == list(range(21, 30))
+    exchange.answer = whole
+    assert exchange.heal(series, duck).fetched == 5
+
+
+def test_an_exchange_that_answers_nothing_any_more_is_not_asked_about_each_hole(
+    series: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection
+) -> None:
+    land(series.config, [trade(n, at(n)) for n in range(1, 60, 2)])
+    exchange.answer = lambda _, __: exchange.die()
+    with pytest.raises(UnreachableError):
+        exchange.heal(series, duck)
+    assert len(exchange.asked) <= 5
 
 
 @pytest.mark.parametrize("lie", LIES)

@@ -188,3 +188,34 @@ def test_the_manifest_names_the_segments_and_the_listening(duck: Duck, series: S
     kept = msgspec.json.decode(text, type=catalog.Kept)
     assert kept.segments == [(f"2025-10-20/{path.name}", path.stat().st_size)]
     assert (kept.listened, kept.trade_ids) == ([(START + SECOND, START + 9 * SECOND)], (1, 2))
+
+
+@pytest.mark.parametrize("kind", ["trades", "quotes"])
+def test_a_damaged_file_is_made_anew_from_the_raw_lines(duck: Duck, series: Series, kind: str) -> None:
+    land(series.config, LINES)
+    path = make(duck, series).paths[kind]
+    before = path.read_bytes()
+    for damage in (
+        before[:-1] + b"x",
+        before[: len(before) // 2],
+        b"",
+        before.replace(before[40:60], b"?" * 20),
+    ):
+        path.write_bytes(damage)
+        assert make(duck, series).rewritten
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", None])
+def test_a_damaged_file_that_stands_for_its_segments_is_told(
+    duck: Duck, series: Series, damage: bytes | None
+) -> None:
+    segment = land(series.config, LINES)
+    path = make(duck, series).paths["trades"]
+    segment.unlink()
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    with pytest.raises(LakeError, match=r"2025-10-20\.\w+: .*; expected either whole: take one from a copy"):
+        make(duck, series)
