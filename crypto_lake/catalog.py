@@ -7,6 +7,7 @@ The exchange's clock: local receipt minus the clock offset, which is the smalles
 for that stretch. Everything here is in microseconds since the epoch.
 """
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -156,20 +157,15 @@ class Recording:
             journal.read(self._layout.journal(self._exchange, day)), journal.Displaced
         ):
             if record.symbol == self._symbol:
-                folders.add(self._landed(day, record))
+                # A record that names no day is as good as none.
+                with contextlib.suppress(ValueError):
+                    folders.add(date.fromisoformat(record.landed))
         found = _merge([self._folder(folder) for folder in sorted(folders)])
         kept = read_kept(self._layout, self._exchange, self._symbol, day)
         found = _with_ticks(found, kept, self._ticks(day)) if kept else found
         return replace(
             found, refused=tuple(one for at in sorted(folders - beside) for one in self.refused(at))
         )
-
-    def _landed(self, day: date, record: journal.Displaced) -> date:
-        try:
-            return date.fromisoformat(record.landed)
-        except ValueError:
-            path = self._layout.journal(self._exchange, day)
-            raise RawDataError(f"{path}: landed {record.landed[:40]!r} is no day") from None
 
     def _ticks(self, day: date) -> tuple[Path, ...]:
         return tuple(self._layout.ticks(self._exchange, self._symbol, kind, day) for kind in TICKS)

@@ -68,6 +68,10 @@ class Line(WebSocketsSansIOProtocol):
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
+        if sys.platform == "win32" and raw is not None:
+            # The transport of Windows' event loop shuts down an open socket before it closes it, and the client would
+            # read an end, not a reset.
+            raw._sock.close()  # noqa: SLF001 - asyncio's TransportSocket has no close
 
     def _note_arrival(self) -> None:
         now = self.loop.time()

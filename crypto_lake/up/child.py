@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crypto_lake.showing import printable
-from crypto_lake.up import guard
-from crypto_lake.up.watch import Watch
+from crypto_lake.up.watch import CREATION_FLAGS, Watch
 
 _LONGEST_WAIT_SEC = 60.0
 # One that lived so long starts from the shortest wait again.
 _SETTLED_SEC = 120.0
 _POLITE_SEC = 40.0
-# What it leaves behind has so long to finish.
-_GROUP_SEC = 10.0
+# Its last output is waited for so long: a process that left the group may hold the pipe open for ever.
+_LAST_WORDS_SEC = 5.0
 _LOOK_SEC = 0.1
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST_LINE = 500
@@ -89,7 +88,7 @@ class Child:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            creationflags=CREATION_FLAGS,
             start_new_session=sys.platform != "win32",
         )
         self._watch.began(self._process)
@@ -123,31 +122,31 @@ class Child:
         process = self._process
         if process is None:
             return
-        if process.poll() is None:
-            _ask(process)
-        until = time.monotonic() + _POLITE_SEC
+        until = time.monotonic() + (_POLITE_SEC if _ask(process) else 0)
         while process.poll() is None and time.monotonic() < until and not hurry.is_set():
             time.sleep(_LOOK_SEC)
         self._say(f"{self.program.name}: {'stopped' if process.poll() is not None else 'killed'}")
         self._bury(process)
 
     def _bury(self, process: "subprocess.Popen[str]") -> None:
-        """Nothing of it is left: not its children, not its output."""
-        _kill(process)
+        """End what is left of it, and wait for its last words."""
+        self._watch.end(process)
         process.wait()
         if self._reader:
-            self._reader.join(5)
-        if process.stdout:
-            process.stdout.close()
-        self._watch.ended(process)
+            self._reader.join(_LAST_WORDS_SEC)
         self._process = None
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
-        for line in process.stdout or ():
-            if text := printable(_COLOURS.sub("", line), _LONGEST_LINE):
-                self.last_line = text
-                if self.program.keeps_log:
-                    self._log(f"{self.program.name}: {text}")
+        if process.stdout is None:
+            return
+        # Closed here and nowhere else: a close by another thread waits until this one's read returns.
+        with process.stdout as lines:
+            for line in lines:
+                if text := printable(_COLOURS.sub("", line), _LONGEST_LINE):
+                    if process is self._process:
+                        self.last_line = text
+                    if self.program.keeps_log:
+                        self._log(f"{self.program.name}: {text}")
 
 
 def _exit(code: int) -> str:
@@ -155,20 +154,13 @@ def _exit(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _ask(process: "subprocess.Popen[str]") -> None:
-    if sys.platform == "win32":
-        process.send_signal(signal.CTRL_BREAK_EVENT)
-    else:
-        process.terminate()
-
-
-def _kill(process: "subprocess.Popen[str]") -> None:
-    """Whatever is left of its group; first politely, since a run below it may have something to finish."""
-    if sys.platform == "win32":
-        process.kill()
-        return
-    guard.tell(process.pid, signal.SIGTERM)
-    until = time.monotonic() + _GROUP_SEC
-    while guard.is_alive(process.pid) and process.poll() is not None and time.monotonic() < until:
-        time.sleep(_LOOK_SEC)
-    guard.tell(process.pid, guard.KILL)
+def _ask(process: "subprocess.Popen[str]") -> bool:
+    """Ask a process to end; False where the system cannot (Windows without a console, as under `pythonw.exe`)."""
+    try:
+        if sys.platform == "win32":
+            process.send_signal(signal.CTRL_BREAK_EVENT)
+        else:
+            process.terminate()
+    except OSError:
+        return False
+    return True

@@ -1,5 +1,8 @@
 """Children are started again when they die, and leave nothing behind when they are stopped."""
 
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,15 +13,28 @@ from pathlib import Path
 import pytest
 
 from crypto_lake.up import child as module
-from crypto_lake.up import guard, watch
+from crypto_lake.up import watch
 from crypto_lake.up.child import Child, Program
 
 _PATIENCE_SEC = 30
-_PARENT = """
+# What it starts says where it listens: whoever is connected to it learns of its end.
+_BELOW = """
+import socket, time
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    connection, _ = server.accept()
+    time.sleep(600)
+"""
+_PARENT = f"""
 import subprocess, sys, time
-below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(below.pid, flush=True)
+below = subprocess.Popen([sys.executable, "-c", {_BELOW!r}])
 time.sleep(600)
+"""
+# It leaves something behind that holds its output open, where the system lets it out of its group.
+_LEAVER = """
+import subprocess, sys
+below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(below.pid, flush=True)
 """
 _STUBBORN = """
 import signal, time
@@ -35,6 +51,25 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds() and time.monotonic() < end:
         time.sleep(0.02)
     assert holds()
+
+
+def number_of(one: Child) -> int:
+    """What it prints."""
+    until(lambda: one.last_line != "")
+    return int(one.last_line)
+
+
+def connected(one: Child) -> socket.socket:
+    """A connection to what is below a `_PARENT`."""
+    return socket.create_connection(("127.0.0.1", number_of(one)), timeout=_PATIENCE_SEC)
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Wait for the end of the process behind it."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
 
 
 class Told:
@@ -93,21 +128,48 @@ def test_what_it_prints_is_logged_without_colours(child_of: Callable[[str], Chil
 
 def test_a_stopped_one_takes_everything_below_it_along(child_of: Callable[[str], Child]) -> None:
     one = child_of(_PARENT)
-    until(lambda: one.last_line != "")
-    group = one.pid
-    assert group is not None
-    assert guard.is_alive(group) or sys.platform == "win32"
-    one.stop(threading.Event())
-    assert (one.pid, one.state) == (None, "stopped")
-    # Killed; the system takes a moment to collect what had no parent any more.
-    until(lambda: not guard.is_alive(group))
+    with connected(one) as below:
+        one.stop(threading.Event())
+        assert (one.pid, one.state) == (None, "stopped")
+        assert has_ended(below)
+
+
+def test_one_that_dies_takes_everything_below_it_along(child_of: Callable[[str], Child]) -> None:
+    one = child_of(_PARENT)
+    with connected(one) as below:
+        assert one.pid is not None
+        os.kill(one.pid, signal.SIGTERM)
+
+        def again() -> bool:
+            one.tend()
+            return one.restarts == 1
+
+        until(again)
+        assert has_ended(below)
+
+
+def test_what_holds_its_output_open_freezes_nobody(
+    child_of: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LAST_WORDS_SEC", 0.2)
+    one = child_of(_LEAVER)
+    left = number_of(one)
+    stopping = threading.Thread(target=one.stop, args=(threading.Event(),), daemon=True)
+    stopping.start()
+    stopping.join(_PATIENCE_SEC)
+    try:
+        assert not stopping.is_alive()
+        assert one.pid is None
+    finally:
+        if sys.platform != "win32":  # There it cannot leave its job.
+            os.kill(left, signal.SIGKILL)
 
 
 def test_one_that_does_not_listen_is_killed(
     child_of: Callable[[str], Child], told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_POLITE_SEC", 0.5)
-    monkeypatch.setattr(module, "_GROUP_SEC", 0.5)
+    monkeypatch.setattr(watch, "_GROUP_SEC", 0.5)
     one = child_of(_STUBBORN)
     until(lambda: one.last_line == "deaf")
     one.stop(threading.Event())
@@ -122,7 +184,19 @@ def test_a_stopped_one_is_not_started_again(child_of: Callable[[str], Child]) ->
     assert one.pid is None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there a job object does it")
+def test_one_that_cannot_be_asked_is_killed_at_once(
+    child_of: Callable[[str], Child], told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no console")
+
+    one = child_of("import time; time.sleep(600)")
+    monkeypatch.setattr(subprocess.Popen, "send_signal", refuse)
+    one.stop(threading.Event())
+    assert told.said[-1] == "it: killed"
+    assert one.pid is None
+
+
 def test_when_the_supervisor_is_killed_its_children_and_theirs_end(tmp_path: Path) -> None:
     code = f"""
 import sys, time
@@ -133,12 +207,12 @@ one = Child(Program("it", ("-c", {_PARENT!r}), "", Path(".")), watch.of_this_sys
 one.start()
 while not one.last_line.isdigit():
     time.sleep(0.02)
-print(one.pid, flush=True)
+print(one.last_line, flush=True)
 time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
-        group = int(supervisor.stdout.readline())
-        assert guard.is_alive(group)
-        supervisor.kill()
-    until(lambda: not guard.is_alive(group))
+        address = "127.0.0.1", int(supervisor.stdout.readline())
+        with socket.create_connection(address, timeout=_PATIENCE_SEC) as below:
+            supervisor.kill()
+            assert has_ended(below)
