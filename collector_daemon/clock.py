@@ -34,11 +34,11 @@ class SystemClock:
 
     def now_us(self) -> int:
         """The system's wall clock."""
-        return time.time_ns() // 1000
+        return clock.wall_us()
 
     def monotonic(self) -> float:
-        """The system's monotonic clock."""
-        return time.monotonic()
+        """The system's finest monotonic clock: on Windows `time.monotonic` may advance in steps of 15.6 ms."""
+        return time.perf_counter()
 
     async def sleep(self, seconds: float) -> None:
         """The event loop's own sleep."""

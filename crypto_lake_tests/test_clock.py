@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_lake import clock
+from collector_daemon.clock import SystemClock
+from crypto_lake import clock, windows_clock
 from crypto_lake import config as configuration
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError
@@ -26,6 +29,38 @@ def test_market_time_passes_so_many_times_as_fast_and_is_never_in_the_future(
     found = clock.market_us(wall, BEGAN_US, BEGAN_US - WEEK_US, speed)
     assert found == min(wall, BEGAN_US - WEEK_US + int(passed * speed))
     assert found <= wall
+
+
+@pytest.mark.parametrize("now_us", [clock.wall_us, SystemClock().now_us, MarketClock().now_us])
+def test_stamps_are_finer_than_a_millisecond(now_us: Callable[[], int]) -> None:
+    seen = [now_us()]
+    for _ in range(10_000_000):
+        if (now := now_us()) != seen[-1]:
+            seen.append(now)
+        if len(seen) == 50:
+            break
+    assert min(later - earlier for earlier, later in pairwise(seen)) < 1000
+
+
+class _Kernel:
+    """Windows' clock, which stands where it is set."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+        def ask(into: Any) -> None:  # noqa: ANN401 - what byref() gives has no type
+            into._obj.value = self.ticks
+
+        self.GetSystemTimePreciseAsFileTime = ask
+
+
+def test_windows_stamps_count_from_the_epoch_and_follow_the_clock_when_it_is_set() -> None:
+    kernel = _Kernel()
+    now_us = windows_clock.precise(kernel)
+    kernel.ticks = 133_536_384_001_234_569
+    assert now_us() == int(datetime(2024, 2, 29, tzinfo=UTC).timestamp()) * 1_000_000 + 123_456
+    kernel.ticks -= 36_000_000_000
+    assert now_us() == int(datetime(2024, 2, 28, 23, tzinfo=UTC).timestamp()) * 1_000_000 + 123_456
 
 
 def test_without_a_clock_the_lakes_time_is_this_machines(lake: Config) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from crypto_lake.clock import market_us
+from crypto_lake.clock import market_us, wall_us
 
 
 class MarketClock:
@@ -36,7 +36,7 @@ class MarketClock:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, not {speed}")
         self.speed = speed
-        self._start_us = time.time_ns() // 1000 if start_us is None else start_us
+        self._start_us = wall_us() if start_us is None else start_us
         self._began_us = began_us
         self._last_us = 0
         self._started_ns = None if waiting else time.perf_counter_ns()
@@ -44,7 +44,7 @@ class MarketClock:
     def now_us(self) -> int:
         """Market time in microseconds since the epoch, UTC; never goes back."""
         if self._began_us is not None:
-            now_us = market_us(time.time_ns() // 1000, self._began_us, self._start_us, self.speed)
+            now_us = market_us(wall_us(), self._began_us, self._start_us, self.speed)
             self._last_us = max(self._last_us, now_us)
             return self._last_us
         if self._started_ns is None:
