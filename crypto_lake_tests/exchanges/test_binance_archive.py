@@ -174,7 +174,7 @@ def changed(at: int, value: int) -> bytes:
     return bytes(content)
 
 
-def encrypted() -> bytes:
+def locked() -> bytes:
     content = bytearray(packed(lines(*range(1440)), zipfile.ZIP_DEFLATED))
     for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + flags] |= 1
@@ -189,7 +189,7 @@ def encrypted() -> bytes:
         packed(lines(*range(1440)), zipfile.ZIP_BZIP2),
         packed('"' + "0" * 200_000, zipfile.ZIP_DEFLATED),
         changed(60, 0xFF),
-        encrypted(),
+        locked(),
     ],
     ids=["a bomb", "lzma", "bzip2", "a field without end", "damaged", "encrypted"],
 )
