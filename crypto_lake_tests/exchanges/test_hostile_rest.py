@@ -77,7 +77,9 @@ def test_gzip_is_understood() -> None:
     assert len(asked(a_candle, whole(body, "Content-Encoding: gzip"))) == 1
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(klines(row()).content)[:-12]])
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(klines(row()).content)[:-12]], ids=["no gzip", "cut short"]
+)
 def test_gzip_that_is_damaged_or_cut_short_is_no_answer(body: bytes) -> None:
     with pytest.raises(ExchangeError, match="no answer after 5 attempts"):
         asked(a_candle, whole(body, "Content-Encoding: gzip"))
