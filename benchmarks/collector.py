@@ -193,12 +193,13 @@ def with_handler(some: list[bytes]) -> float:
         Hearing(),
     )
     landing.expect(SYMBOLS, listening)
-    receive, add, now_us = session.receive, landing.add, clock.now_us
+    receive, add, watch = session.receive, landing.add, landing.watch
     began = time.perf_counter()
     for flush in range(0, len(some), _FRAMES_A_FLUSH):
         for read in range(flush, min(flush + _FRAMES_A_FLUSH, len(some)), _FRAMES_A_READ):
-            now = now_us()
-            add(receive(some[read : read + _FRAMES_A_READ], now, 1), now, hearing)
+            now = watch.look()
+            hearing.hear(watch)
+            add(receive(some[read : read + _FRAMES_A_READ], now, 1), now)
         landing.take()
     return time.perf_counter() - began
 

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidURI
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import Event, State
 
-from collector_daemon.clock import Clock
+from collector_daemon.clock import Watch
 from collector_daemon.listening import Hearing
 
 _LARGEST_MESSAGE = 1 << 20
@@ -37,7 +37,7 @@ class NoticedConnection(ClientConnection):
     (µs UTC). Nothing is left for the library's `recv` but to raise `ConnectionClosed` at the end.
     """
 
-    clock: Clock
+    watch: Watch
     hearing: Hearing
     reads: int = 0
     refused: str | None = None
@@ -48,22 +48,23 @@ class NoticedConnection(ClientConnection):
         self._fragments: list[bytes] = []
         self._take: Take | None = None
         self._is_control = False
-        self._control_frames, self._counted_from = 0, self.clock.monotonic()
+        self._control_frames, self._counted_from = 0, self.watch.monotonic
+        self._read_at = 0
         super().connection_made(transport)
 
     def hand_over_to(self, take: Take) -> None:
         """From now on messages go there, beginning with those that wait."""
         self._take = take
-        self._deliver(self.hearing.last)
+        self._deliver(self._read_at)
 
     def data_received(self, data: bytes) -> None:
         """See the library; it is handed bytes as they come."""
-        now = self.clock.now_us()
+        self._read_at = now = self.watch.look()
         super().data_received(data)
         if self._messages or self._is_control:
             self._is_control = False
             self.reads += 1
-            self.hearing.last = now
+            self.hearing.hear(self.watch)
         self._deliver(now)
         if self.protocol.state is not State.OPEN and self._is_over():
             # The library would discard what comes until the peer hangs up, and a peer need not do so.
@@ -91,7 +92,7 @@ class NoticedConnection(ClientConnection):
         return bool(protocol.handshake_exc or protocol.close_rcvd or protocol.parser_exc)
 
     def _count_control_frame(self) -> None:
-        now = self.clock.monotonic()
+        now = self.watch.monotonic
         if now - self._counted_from >= _WITHIN_SEC:
             self._control_frames, self._counted_from = 0, now
         self._control_frames += 1
@@ -116,7 +117,7 @@ class _Connect(connect):
         return exc
 
 
-async def open_connection(url: str, timeout_sec: float, clock: Clock, hearing: Hearing) -> NoticedConnection:
+async def open_connection(url: str, timeout_sec: float, watch: Watch, hearing: Hearing) -> NoticedConnection:
     """Connect.
 
     Raises:
@@ -127,7 +128,7 @@ async def open_connection(url: str, timeout_sec: float, clock: Clock, hearing: H
     class Bound(NoticedConnection):
         pass
 
-    Bound.clock, Bound.hearing = clock, hearing
+    Bound.watch, Bound.hearing = watch, hearing
     try:
         connection = await _Connect(
             url,

@@ -1,12 +1,13 @@
 """Lines in memory on their way to disk: gathered by symbol, cut into windows, handed over as jobs in order. No I/O.
 
 A window lasts `write_interval_sec` from a whole multiple of it since midnight UTC, and ends at midnight at the
-latest. All symbols are cut at once, by the receipt time of a line beyond the window or by a tick of the clock; a
-clock that is set back opens an earlier window again, and its lines go to segments with numbers of their own.
+latest. All symbols are cut at once, by the receipt time of a line beyond the window or by a tick of the clock, and
+where the clock was set: a segment has one clock offset. A clock that is set back opens an earlier window again, and
+its lines go to segments with numbers of their own.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from sys import getsizeof
@@ -14,12 +15,13 @@ from sys import getsizeof
 import msgspec
 from loguru import logger
 
-from collector_daemon.clock import Clock, StepDetector
-from collector_daemon.listening import Hearing, Listening, Stretch
+from collector_daemon.clock import Clock, Watch
+from collector_daemon.listening import Listening, Stretch
 from collector_daemon.session import Refused
 from collector_daemon.tally import Tally
 from crypto_lake import journal
 from crypto_lake.layout import DAY_US, SECOND_US, day_of
+from crypto_lake.offsets import Follow, smallest
 from crypto_lake.segments import RawLine
 
 _RECORD_SIZE = 256
@@ -112,14 +114,20 @@ def window_of(us: int, interval_us: int) -> tuple[int, int]:
 
 
 class Landing:
-    """One exchange's lines in memory. `held` is how many bytes wait here or with the writer."""
+    """One exchange's lines in memory. `held` is how many bytes wait here or with the writer.
 
-    def __init__(self, interval_sec: int, clock: Clock) -> None:
+    `watch` looks at the clock for all of its connections; `clock_was_set` is called once what was before is cut off.
+    """
+
+    def __init__(
+        self, interval_sec: int, clock: Clock, clock_was_set: Callable[[], None] = lambda: None
+    ) -> None:
         self._interval_us = interval_sec * SECOND_US
-        self._clock = clock
-        self._steps = StepDetector()
+        self._clock_was_set = clock_was_set
+        self.watch = Watch(clock, self._stepped)
+        self._offset = Follow()
         self._jobs: list[Job] = []
-        self._start, self._end = window_of(clock.now_us(), self._interval_us)
+        self._start, self._end = window_of(self.watch.now, self._interval_us)
         self._pending: dict[str, _Pending] = {}
         self._newest = 0
         self.held = 0
@@ -141,10 +149,10 @@ class Landing:
         for symbol in symbols:
             del self._pending[symbol]
 
-    def add(self, lines: Sequence[RawLine], now: int, hearing: Hearing) -> None:
-        """Keep lines that came over a connection just now; the first ones beyond the window end it."""
+    def add(self, lines: Sequence[RawLine], now: int) -> None:
+        """Keep lines that came just now; the first ones beyond the window end it."""
         if not self._start <= now < self._end:
-            self._turn(now, hearing)
+            self._turn(now)
         if now < self._newest:
             self._hand_over_all()
         self._newest = now
@@ -163,11 +171,9 @@ class Landing:
 
     def tick(self) -> None:
         """Time passes: a window ends although its symbols are silent; a clock that was set is noticed."""
-        now = self._clock.now_us()
+        now = self.watch.look()
         if not self._start <= now < self._end:
-            self._turn(now, None)
-        else:
-            self._mind_steps(now)
+            self._turn(now)
 
     def take(self) -> list[Job]:
         """All that waits, in order; `held` goes on counting it until `landed` says otherwise."""
@@ -190,10 +196,10 @@ class Landing:
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
+        now = self.watch.look()
         for listening in self._listenings():
             listening.end_all()
-        now = self._clock.now_us()
-        self._cut(now, max([now, *(listening.last for listening in self._listenings())]))
+        self._cut(now, self._heard(max([now, *(listening.last for listening in self._listenings())])))
 
     def _queue(self, job: Job) -> None:
         self._jobs.append(job)
@@ -202,40 +208,52 @@ class Landing:
     def _listenings(self) -> set[Listening]:
         return {pending.listening for pending in self._pending.values()}
 
-    def _turn(self, now: int, heard: Hearing | None) -> None:
-        """Leave the window for the one that `now` lies in. `heard`: where a frame came from just now, at `now`."""
-        if not self._mind_steps(now) and heard is not None:
-            heard.last = max(now, heard.last)
-        self._cut(now, self._end)
-        self._start, self._end = window_of(now, self._interval_us)
-        self._begin_window()
+    def _turn(self, now: int) -> None:
+        """Leave the window for the one that `now` lies in."""
+        self._cut(now, self._heard(self._end))
+        self._begin_window(now)
 
     def _cut_here(self) -> None:
         """End the window for all symbols in its middle; the next one is the rest of it."""
-        now = self._clock.now_us()
-        self._cut(now, now)
-        self._begin_window()
+        now = self.watch.look()
+        self._cut(now, self._heard(now))
+        self._begin_window(now)
 
-    def _begin_window(self) -> None:
+    def _begin_window(self, now: int) -> None:
+        self._start, self._end = window_of(now, self._interval_us)
         day = day_of(self._start)
         for symbol, pending in self._pending.items():
             self._pending[symbol] = _Pending(day, pending.listening)
 
-    def _mind_steps(self, now: int) -> bool:
-        step = self._steps.step_us(now, self._clock.monotonic())
-        if step:
-            logger.warning("the local clock stepped by {:.3f} s", step / SECOND_US)
-            for listening in self._listenings():
-                listening.step(now)
-        return bool(step)
+    def _stepped(self, step_us: int) -> None:
+        """Cut everything: a stretch, or a segment, across it would lie on two clocks."""
+        now = self.watch.now
+        if step_us:
+            logger.warning("the local clock stepped by {:.3f} s", step_us / SECOND_US)
+        self._cut(now, {listening: listening.step(now) for listening in self._listenings()})
+        self._begin_window(now)
+        self._offset.forget()
+        self._clock_was_set()
 
-    def _cut(self, now: int, border: int) -> None:
-        taken = {listening: listening.take(border) for listening in self._listenings()}
+    def _heard(self, border: int) -> dict[Listening, list[Stretch]]:
+        return {listening: listening.take(border) for listening in self._listenings()}
+
+    def _cut(self, now: int, heard: dict[Listening, list[Stretch]]) -> None:
+        self._hand_over_all()
+        self._follow_offset()
         for symbol, pending in self._pending.items():
-            self._hand_over(symbol, pending)
-            listened = taken[pending.listening]
+            listened = heard[pending.listening]
             if pending.tally.lines or listened:
+                pending.tally.known_offset = self._offset.known
                 self._queue(Seal(symbol, now, pending.tally, listened))
+
+    def _follow_offset(self) -> None:
+        """Ask all symbols' trades of the window how far the clock is off: one alone may have a single, wrong one."""
+        kept: list[int] = []
+        for pending in self._pending.values():
+            kept = smallest(kept, pending.tally.late)
+        if kept:
+            self._offset.next(kept, sum(pending.tally.trades for pending in self._pending.values()))
 
     def _hand_over_all(self) -> None:
         for symbol, pending in self._pending.items():

@@ -44,7 +44,6 @@ class Link:
 
     def __init__(self, intake: Intake, shard: Shard, url: str) -> None:
         self.number = intake.next_number()
-        self.hearing = Hearing()
         self.delivers = asyncio.Event()
         self.wants_successor = asyncio.Event()
         self.farewell = False
@@ -54,6 +53,7 @@ class Link:
         self._url = url
         self._clock = intake.clock
         self._idle_sec = intake.settings.idle_timeout_sec
+        self.hearing = Hearing(self._idle_sec)
         self._oldest_sec = intake.settings.max_connection_age_sec * (1 - _AGE_JITTER * intake.random())
         self._leave = asyncio.Event()
         self._reason: str | None = None
@@ -99,7 +99,8 @@ class Link:
             OSError, WebSocketException: it did not come about.
             ExchangeError: the subscription was refused.
         """
-        connection = await unless(stop, open_connection(self._url, timeout_sec, self._clock, self.hearing))
+        landing = self._intake.landing
+        connection = await unless(stop, open_connection(self._url, timeout_sec, landing.watch, self.hearing))
         if connection is None:
             return "stopped"
         try:
@@ -156,7 +157,7 @@ class Link:
         if lines:
             if not self._has_data:
                 self._data_came(now)
-            landing.add(lines, now, self.hearing)
+            landing.add(lines, now)
         if session.events:
             self._heed(now)
         elif not self._has_data:
@@ -167,6 +168,7 @@ class Link:
             await self._is_full.wait()
             await self._intake.writer.room()
             self._is_full.clear()
+            self.hearing.resume(self._intake.landing.watch)
             connection.transport.resume_reading()
 
     async def _watch(self, connection: NoticedConnection) -> str:

@@ -60,7 +60,7 @@ class Recorder:
         self.exchange = exchange
         self._clock = clock
         self.session = Session(wire, exchange.symbols)
-        self.landing = Landing(settings.write_interval_sec, clock)
+        self.landing = Landing(settings.write_interval_sec, clock, self.session.clock_was_set)
         self.disk = Disk(config.layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
         self.intake = Intake(

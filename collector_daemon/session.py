@@ -17,6 +17,7 @@ from collector_daemon.oddities import Oddities
 from crypto_lake import journal
 from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.offsets import KEPT, Follow, smallest
 from crypto_lake.segments import RawLine
 
 # A thin symbol is silent for minutes in good health; one whose name the exchange does not know, for ever.
@@ -90,6 +91,7 @@ class Session:
         self._odd: list[Odd] = []
         self._oddities = Oddities()
         self.symbols: dict[str, SymbolState] = {}
+        self._offset = Follow()
         self.events: list[Event] = []
         self.rejected = 0
         self.expect(symbols)
@@ -170,8 +172,8 @@ class Session:
         if not minute.start <= now < minute.end:
             self._turn_minute(now)
         minute.trades += 1
-        if late < minute.smallest:  # noqa: PLR1730 - the hot path, where a call to min() is felt
-            minute.smallest = late
+        if late < minute.bound:
+            minute.keep(late)
         return True
 
     def _tell_gaps(self, now: int, monotonic: float, grace: float) -> None:
@@ -221,6 +223,10 @@ class Session:
         self.events += self._oddities.rest()
         self._tell_gaps(now, 0.0, -math.inf)
 
+    def clock_was_set(self) -> None:
+        """Hold the next trades against no offset of before."""
+        self._offset.forget()
+
     def _listen_for(self, stream: _Stream, now: int, monotonic: float) -> None:
         count = self._count(stream.symbol, is_trade=stream.is_trade)
         if count != stream.count:
@@ -238,18 +244,26 @@ class Session:
     def _turn_minute(self, now: int) -> None:
         minute = self._minute
         if minute.trades:
+            found = self._offset.next(minute.late, minute.trades)
             self.events.append(
                 journal.ClockOffset(
-                    at=now, minute=minute.start, offset_us=minute.smallest, trades=minute.trades
+                    at=now,
+                    minute=minute.start,
+                    offset_us=found.us,
+                    trades=minute.trades,
+                    set_aside=found.set_aside,
                 )
             )
         minute.begin(now)
 
 
 class _Minute:
-    """The smallest `ts_recv - ts_event` of all trades received in one minute of the local clock."""
+    """The smallest `ts_recv - ts_event` of all trades received in one minute of the local clock.
 
-    __slots__ = ("end", "smallest", "start", "trades")
+    What is not below `bound` is none of those in `late`.
+    """
+
+    __slots__ = ("bound", "end", "late", "start", "trades")
 
     def __init__(self) -> None:
         self.begin(0)
@@ -257,5 +271,11 @@ class _Minute:
     def begin(self, now: int) -> None:
         self.start = now - now % MINUTE_US
         self.end = self.start + MINUTE_US
-        self.smallest = 1 << 62
+        self.late: list[int] = []
+        self.bound = 1 << 62
         self.trades = 0
+
+    def keep(self, late: int) -> None:
+        self.late = smallest(self.late, [late])
+        if len(self.late) == KEPT:
+            self.bound = self.late[-1]

@@ -6,25 +6,32 @@ from datetime import date
 from collector_daemon.listening import Stretch
 from crypto_lake import journal
 from crypto_lake.layout import DAY_US, day_of, day_start_us
+from crypto_lake.offsets import KEPT, measure, smallest
 from crypto_lake.segments import RawLine
 
 
 class Tally:
-    """One symbol's lines that were received on `day`, in one window. `displaced` are event days far from it."""
+    """One symbol's lines that were received on `day`, in one window. `displaced` are event days far from it.
+
+    `late` are the smallest differences of receipt and event among its `trades`; `known_offset` the collector's clock
+    offset, as far as all symbols tell it, None where they do not.
+    """
 
     __slots__ = (
         "_first_id",
         "_last_id",
         "_near_from",
         "_near_to",
-        "_offset",
         "day",
         "displaced",
         "event_from",
         "event_to",
+        "known_offset",
+        "late",
         "lines",
         "recv_from",
         "recv_to",
+        "trades",
     )
 
     def __init__(self, day: date) -> None:
@@ -35,7 +42,9 @@ class Tally:
         self.event_from: int | None = None
         self.event_to = 0
         self.displaced: set[date] = set()
-        self._offset = 0
+        self.trades = 0
+        self.late: list[int] = []
+        self.known_offset: int | None = None
         self._first_id = 0
         self._last_id = 0
         self._near_from = day_start_us(day) - DAY_US
@@ -57,16 +66,18 @@ class Tally:
 
     def _add_trades(self, trades: Sequence[RawLine]) -> None:
         events, numbers = [line.ts_event or 0 for line in trades], [line.id for line in trades]
-        late = min([line.ts_recv - event for line, event in zip(trades, events, strict=True)])
+        late = [line.ts_recv - event for line, event in zip(trades, events, strict=True)]
+        if len(self.late) < KEPT or min(late) < self.late[-1]:
+            self.late = smallest(self.late, late)
+        self.trades += len(trades)
         first, last = min(events), max(events)
         if self.event_from is None:
-            self.event_from, self.event_to, self._offset = first, last, late
+            self.event_from, self.event_to = first, last
             self._first_id, self._last_id = min(numbers), max(numbers)
         else:
             self.event_from, self.event_to = min(first, self.event_from), max(last, self.event_to)
             lowest, highest = min(numbers), max(numbers)
             self._first_id, self._last_id = min(lowest, self._first_id), max(highest, self._last_id)
-            self._offset = min(self._offset, late)
         if not (self._near_from <= first and last < self._near_to):
             far = [event for event in events if not self._near_from <= event < self._near_to]
             self.displaced.update(map(day_of, far))
@@ -82,6 +93,7 @@ class Tally:
     ) -> journal.Sealed:
         """The record of the segment that holds these lines, or of the silence."""
         traded = self.event_from is not None
+        known = self.known_offset
         return journal.Sealed(
             at=at,
             symbol=symbol,
@@ -92,7 +104,7 @@ class Tally:
             recv_to=self.recv_to if self.lines else None,
             event_from=self.event_from,
             event_to=self.event_to if traded else None,
-            offset_us=self._offset if traded else None,
+            offset_us=measure(self.late, self.trades, known).us if traded else known,
             listened=listened,
             first_trade_id=self._first_id if traded else None,
             last_trade_id=self._last_id if traded else None,

@@ -124,12 +124,14 @@ class Conflict(Record, tag="conflict", frozen=True, kw_only=True):
 class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
     """The smallest `ts_recv - ts_event` among all trades that were received in a minute.
 
-    `minute` is its start on the collector's clock.
+    `minute` is its start on the collector's clock. `set_aside` is how many smaller differences were not believed; where
+    it is that of all `trades`, the offset is the one known before.
     """
 
     minute: int
     offset_us: int
     trades: int
+    set_aside: int = 0
 
 
 class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
@@ -137,8 +139,9 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
 
     `segment` is the file's name (`part_0001.jsonl`) in the folder of the journal's own day, or None where
     nothing was received and so no file was made. `recv_*` are the first and last `ts_recv` in it, `event_*` the
-    smallest and largest `ts_event`, `offset_us` the smallest difference of the two, `*_trade_id` the smallest and
-    largest trade id; None without such lines.
+    smallest and largest `ts_event`, `*_trade_id` the smallest and largest trade id; None without such lines.
+    `offset_us` is the smallest difference of the two, or where its trades do not tell it (there are none, or their
+    times are implausible) that of all symbols; None where that is not known either.
     `listened` are the [from, to) stretches in which the symbol's streams were subscribed and alive. `sha256` is that of
     the segment's bytes; None where there is no segment, and in journals written before it was noted.
     """

@@ -267,6 +267,34 @@ def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
     assert [line.id for line in lines_of(config.layout, "SOLUSDT", before)] == [2, 3]
 
 
+@pytest.mark.parametrize("step_sec", [3600, 2, -2, -3600])
+def test_what_a_clock_that_was_set_skipped_or_repeated_was_not_listened_to(
+    tmp_path: Path, step_sec: int
+) -> None:
+    clock = MarketClock()
+    real: list[float] = []
+
+    async def trading(connection: ServerConnection) -> None:
+        real.append(clock.monotonic())
+        for number in range(1, 400):
+            await connection.send(trade(number, clock.now_us()).decode())
+            real[1:] = [clock.monotonic()]
+            await asyncio.sleep(0.02)
+
+    async def set_clock(config: Config, stop: asyncio.Event) -> None:
+        await until_landed(40)(config, stop)
+        clock.shift += step_sec * 1_000_000
+        await until_landed(150)(config, stop)
+
+    config = record(tmp_path, Exchange(trading), set_clock, clock=clock)
+    days = (day_of(T0 - 3600 * 1_000_000), DAY)
+    sealed = [one for day in days for one in records(config.layout, day) if isinstance(one, journal.Sealed)]
+    stretches = [stretch for one in sealed if one.symbol == "SOLUSDT" for stretch in one.listened]
+    claimed = sum(end - start for start, end in stretches) / 1e6
+    assert claimed <= real[1] - real[0] + 0.1
+    assert claimed >= real[1] - real[0] - 1.5
+
+
 def after_a_while(*frames: bytes, seconds: float = 0.6) -> Script:
     async def script(connection: ServerConnection) -> None:
         await asyncio.sleep(seconds)

@@ -35,6 +35,20 @@ def made(clock: FakeClock) -> tuple[Landing, Ear]:
     return landing, ear
 
 
+def live(clock: FakeClock, landing: Landing, seconds: float) -> None:
+    """Let time pass as the daemon does: five looks a second."""
+    for _ in range(round(seconds * 5)):
+        clock.pass_by(0.2)
+        landing.tick()
+
+
+def hear(landing: Landing, ear: Ear, *lines: RawLine) -> None:
+    """Read something from the connection, as it does: first the time, then whose it is."""
+    now = landing.watch.look()
+    ear.hear(landing.watch)
+    landing.add(lines, now)
+
+
 def seals(landing: Landing) -> list[Seal]:
     return [job for job in landing.take() if isinstance(job, Seal)]
 
@@ -52,10 +66,15 @@ def test_the_last_window_of_a_day_ends_at_midnight() -> None:
 
 
 def test_a_line_beyond_the_window_ends_it_for_all_symbols() -> None:
-    landing, ear = made(FakeClock())
+    clock = FakeClock()
+    landing, ear = made(clock)
     ear.begin(T0)
-    landing.add([line(T0 + 1)], T0 + 1, ear)
-    landing.add([line(T0 + MINUTE_US, 2)], T0 + MINUTE_US, ear)
+    hear(landing, ear, line(clock.wall))
+    live(clock, landing, 30)
+    hear(landing, ear)
+    live(clock, landing, 29.8)
+    clock.pass_by(0.2)
+    hear(landing, ear, line(clock.wall, 2))
     jobs = landing.take()
     assert [(type(job).__name__, getattr(job, "symbol", None)) for job in jobs] == [
         ("Append", "SOLUSDT"),
@@ -100,11 +119,15 @@ def test_the_next_stretch_begins_where_the_last_one_was_cut() -> None:
 
 
 def test_a_frame_that_ends_a_window_proves_listening_up_to_the_border() -> None:
-    landing, ear = made(FakeClock())
+    clock = FakeClock()
+    landing, ear = made(clock)
     ear.begin(T0 + 7)
-    landing.add([line(T0 + MINUTE_US + 9)], T0 + MINUTE_US + 9, ear)
+    live(clock, landing, 30)
+    hear(landing, ear)
+    live(clock, landing, 29.8)
+    clock.wall = T0 + MINUTE_US + 9
+    hear(landing, ear, line(clock.wall))
     assert seals(landing)[0].listened == [(T0 + 7, T0 + MINUTE_US)]
-    ear.last = T0 + MINUTE_US + 9
     landing.close()
     assert seals(landing)[0].listened == [(T0 + MINUTE_US, T0 + MINUTE_US + 9)]
 
@@ -118,7 +141,7 @@ def test_a_clock_set_forward_claims_no_listening_in_between() -> None:
         landing.tick()
     ear.last = T0 + 5 * SECOND_US
     clock.wall += 3 * DAY_US
-    landing.add([line(clock.wall)], clock.wall, ear)
+    hear(landing, ear, line(clock.wall))
     assert seals(landing)[0].listened == [(T0, T0 + 5 * SECOND_US)]
     clock.pass_by(1)
     ear.last = clock.wall
@@ -131,10 +154,10 @@ def test_a_clock_set_forward_claims_no_listening_in_between() -> None:
 @given(st.lists(st.integers(-2 * DAY_US, 2 * DAY_US), max_size=40))
 def test_whatever_the_clock_does_a_segment_holds_one_window_of_one_day(jumps: list[int]) -> None:
     clock = FakeClock()
-    landing, ear = made(clock)
+    landing, _ = made(clock)
     for jump in jumps:
         clock.wall += jump
-        landing.add([line(clock.wall)], clock.wall, ear)
+        landing.add([line(clock.wall)], clock.wall)
     landing.close()
     jobs = landing.take()
     assert sum(job.lines.count(b"\n") for job in jobs if isinstance(job, Append)) == len(jumps)
@@ -146,8 +169,8 @@ def test_whatever_the_clock_does_a_segment_holds_one_window_of_one_day(jumps: li
 
 
 def test_memory_is_counted_until_it_has_landed() -> None:
-    landing, ear = made(FakeClock())
-    landing.add([line(T0)], T0, ear)
+    landing, _ = made(FakeClock())
+    landing.add([line(T0)], T0)
     held = landing.held
     jobs = landing.take()
     assert landing.held == held == sum(job.size for job in jobs)
@@ -156,11 +179,11 @@ def test_memory_is_counted_until_it_has_landed() -> None:
 
 
 def test_far_event_days_are_remembered_one_by_one() -> None:
-    landing, ear = made(FakeClock())
+    landing, _ = made(FakeClock())
     for event in (T0, T0 - 40 * DAY_US, T0 - DAY_US):
         one = line(T0)
         one.ts_event = event
-        landing.add([one], T0, ear)
+        landing.add([one], T0)
     landing.close()
     assert seals(landing)[0].tally.displaced == {day_of(T0 - 40 * DAY_US)}
 

@@ -1,0 +1,132 @@
+"""How far the collector's clock was off: `ts_recv - ts_event`, of which the smallest of a minute is the offset.
+
+One trade with an implausible time must not be it. Here belongs which of the smallest differences is believed, while
+recording and afterwards, and what is known of a minute without any. No I/O; everything is in microseconds.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from crypto_lake.layout import MINUTE_US, SECOND_US
+
+Interval = tuple[int, int]
+
+# How much the offset may change from one minute to the next without the clock having been set.
+DRIFT_US = 5 * SECOND_US
+# So many trades of a minute may be wrong; what more of them say is so.
+_FEW = 3
+# Of a minute's differences so many are looked at, the smallest: one more than may be wrong.
+KEPT = _FEW + 1
+
+
+def near(one: int, other: int) -> bool:
+    """Whether two offsets may be those of one clock."""
+    return abs(one - other) <= DRIFT_US
+
+
+def smallest(kept: list[int], more: Iterable[int]) -> list[int]:
+    """The `KEPT` smallest of both, each once, in order.
+
+    Trades of one order share both times, so that a wrong one of them would be confirmed by the others.
+    """
+    return sorted({*kept, *more})[:KEPT]
+
+
+class Measured(NamedTuple):
+    """An offset, how many trades are behind it, and how many smaller differences were set aside as implausible."""
+
+    us: int
+    trades: int
+    set_aside: int = 0
+
+
+def measure(kept: list[int], trades: int, known: int | None) -> Measured:
+    """The offset of a minute by its `smallest` differences, at least one, those of so many trades.
+
+    `known` is the offset before it, None where there is none: the clock then counts as right, where a choice is left.
+    """
+    before = 0 if known is None else known
+    if near(kept[0], before):
+        return Measured(kept[0], trades)
+    for few in range(len(kept) - 1, 0, -1):
+        is_apart = kept[few] - kept[few - 1] > DRIFT_US
+        if is_apart and (near(kept[few], before) or trades - few > few):
+            return Measured(kept[few], trades - few, few)
+    if known is not None and trades <= _FEW:
+        return Measured(known, 0, trades)
+    return Measured(kept[0], trades)
+
+
+class Follow:
+    """The offset of a recording as it goes on. `known` is what the next minute is held against, None: not known yet."""
+
+    def __init__(self) -> None:
+        self.known: int | None = None
+        self._doubted: int | None = None
+
+    def next(self, kept: list[int], trades: int) -> Measured:
+        """The offset of the next minute that has trades; see `measure`.
+
+        A few trades that contradict what is known are believed if the next ones say the same: the clock was set.
+        """
+        found = measure(kept, trades, self.known)
+        before = 0 if self.known is None else self.known
+        is_sure = found.trades > _FEW or (found.trades > 0 and near(found.us, before))
+        if not is_sure and self._doubted is not None and near(kept[0], self._doubted):
+            found, is_sure = Measured(kept[0], trades), True
+        if is_sure:
+            self.known, self._doubted = found.us, None
+        else:
+            self._doubted = kept[0]
+        return found
+
+    def forget(self) -> None:
+        """The clock was set: what was known of it is void."""
+        self.known = self._doubted = None
+
+
+def believed(found: dict[int, Measured]) -> dict[int, int]:
+    """Offsets by minute, without those of a few trades that contradict the minutes known on either side."""
+    minutes = sorted(found)
+    kept: dict[int, int] = {}
+    for place, minute in enumerate(minutes):
+        first = max(0, min(place - 1, len(minutes) - 3))
+        beside = [found[other].us for other in minutes[first : first + 3] if other != minute]
+        one = found[minute]
+        is_alone = len(beside) > 1 and near(*beside) and not near(one.us, beside[0])
+        if one.trades > _FEW or not is_alone:
+            kept[minute] = one.us
+    return kept
+
+
+class Offsets:
+    """The clock's offsets by minute of receipt.
+
+    A minute of which nothing is known has the offset of the last one before it, or else of the first one there is; 0 if
+    there is none at all.
+    """
+
+    def __init__(self, known: dict[int, int]) -> None:
+        self._known = sorted(known.items())
+
+    def within(self, received: Iterable[Interval], start: int, end: int) -> dict[int, int]:
+        """The offset of each minute of these stretches of receipt that may lie in [start, end) of the exchange."""
+        minutes = {minute for stretch in received for minute in _minutes(*stretch)}
+        found = ((minute, self._at(minute)) for minute in sorted(minutes))
+        return {minute: us for minute, us in found if minute - us < end and minute + MINUTE_US - us > start}
+
+    def span(self, recv_from: int, recv_to: int) -> Interval:
+        """The first and the last instant of the exchange at which what was received from … to may have happened."""
+        offsets = [(minute, self._at(minute)) for minute in _minutes(recv_from, recv_to)]
+        starts = [max(recv_from, minute) - us for minute, us in offsets]
+        return min(starts), max(min(recv_to, minute + MINUTE_US - 1) - us for minute, us in offsets)
+
+    def _at(self, minute: int) -> int:
+        if not self._known:
+            return 0
+        return self._known[max(bisect_left(self._known, (minute + 1,)) - 1, 0)][1]
+
+
+def _minutes(recv_from: int, recv_to: int) -> range:
+    return range(recv_from - recv_from % MINUTE_US, recv_to + 1, MINUTE_US)
