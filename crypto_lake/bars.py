@@ -20,10 +20,12 @@ from loguru import logger
 from msgspec import Meta, Struct, convert, json, to_builtins
 
 from crypto_lake import parquet, raw, salvage
-from crypto_lake.catalog import Catalog, Interval, Recording, Source, merged, once_only, paths_of, without
+from crypto_lake.catalog import Catalog, Recording, Source, once_only, paths_of
 from crypto_lake.config import Config
 from crypto_lake.errors import NOT_JSON, LakeBusyError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
+from crypto_lake.offsets import Interval
+from crypto_lake.stretches import merged, without
 from crypto_lake.workspace import Workspace
 
 # Goes up when the same raw lines would give other bars: every part is then rebuilt.

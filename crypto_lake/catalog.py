@@ -4,11 +4,11 @@ The collector's journal says it for each segment that it sealed; files that it d
 landed by hand) are scanned. Nothing is kept: a catalog is made anew from the files whenever it is wanted.
 
 The exchange's clock: local receipt minus the clock offset, which is the smallest `ts_recv - ts_event` known
-for that stretch. Everything here is in microseconds since the epoch.
+for that stretch. Events whose times do not fit it are strays: they are found where they say they happened, and say
+nothing of the time between. Everything here is in microseconds since the epoch.
 """
 
 import contextlib
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -23,13 +23,12 @@ from msgspec import Struct, json
 
 from crypto_lake import journal, raw, segments
 from crypto_lake.errors import NOT_JSON, RawDataError
-from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_of, day_start_us
+from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_of, day_start_us
+from crypto_lake.offsets import DRIFT_US, Interval, Measured, Offsets, believed
+from crypto_lake.offsets import merged as merged_offset
 from crypto_lake.schema import TICKS
+from crypto_lake.stretches import Stretch, heard, joined, merged, without_a_hole
 
-# How much the offset may change from one stretch to the next without the clock having been set.
-_OFFSET_DRIFT_US = 5 * SECOND_US
-
-Interval = tuple[int, int]
 _TICKS = "ticks/"
 
 
@@ -40,7 +39,8 @@ class Source:
     `name` is its folder and file, as fingerprints spell it; `size` that of the lines; [start, end] its stretch.
 
     `received` is the same on the local clock, None where it was fetched; `trade_ids` the lowest and the highest, if the
-    journal says so and so vouches for the rest.
+    journal says so and so vouches for the rest. `strays` are the stretches in which its trades say that they happened,
+    where some of these lie far from the rest.
     """
 
     name: str
@@ -51,6 +51,12 @@ class Source:
     received: Interval | None
     trade_ids: Interval | None
     has_trades: bool
+    strays: tuple[Interval, ...] = ()
+
+    @property
+    def spans(self) -> list[Interval]:
+        """All stretches in which one of its events may lie."""
+        return [(self.start, self.end), *self.strays]
 
     @property
     def is_healed(self) -> bool:
@@ -78,7 +84,7 @@ class Catalog:
 
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
-        return [s for s in self.sources if s.start < end and s.end >= start]
+        return [s for s in self.sources if any(first < end and last >= start for first, last in s.spans)]
 
     def beside(self, start: int, end: int) -> list[Source]:
         """The nearest sources with trades before and after [start, end), both received and fetched ones."""
@@ -92,45 +98,13 @@ class Catalog:
     def touches(self, day: date) -> bool:
         """Whether any event of the day was recorded, or somebody listened for one."""
         start = day_start_us(day)
-        recorded = [*((s.start, s.end) for s in self.sources), *self.listened]
+        recorded = [*(span for s in self.sources for span in s.spans), *self.listened]
         return any(first < start + DAY_US and last >= start for first, last in recorded)
 
     @property
     def end(self) -> int:
         """The instant up to which the recording is sealed; 0 for an empty one."""
         return max([*(s.end for s in self.sources), *(end for _, end in self.listened)], default=0)
-
-
-class Offsets:
-    """The clock's offsets (µs) by minute of receipt: the journal's, else those of the symbol's own trades.
-
-    A minute of which nothing is known has the offset of the last one before it, or else of the first one there is; 0 if
-    there is none at all.
-    """
-
-    def __init__(self, known: dict[int, int]) -> None:
-        self._known = sorted(known.items())
-
-    def by_minute(self, sources: "Iterable[Source]", start: int, end: int) -> dict[int, int]:
-        """The offset of each minute in which something of these sources was received that may lie in [start, end)."""
-        received = {minute for source in sources if source.received for minute in _minutes(*source.received)}
-        found = ((minute, self._at(minute)) for minute in sorted(received))
-        return {minute: us for minute, us in found if minute - us < end and minute + MINUTE_US - us > start}
-
-    def span(self, recv_from: int, recv_to: int) -> Interval:
-        """The first and the last instant of the exchange at which what was received from … to may have happened."""
-        offsets = [(minute, self._at(minute)) for minute in _minutes(recv_from, recv_to)]
-        starts = [max(recv_from, minute) - us for minute, us in offsets]
-        return min(starts), max(min(recv_to, minute + MINUTE_US - 1) - us for minute, us in offsets)
-
-    def _at(self, minute: int) -> int:
-        if not self._known:
-            return 0
-        return self._known[max(bisect_left(self._known, (minute + 1,)) - 1, 0)][1]
-
-
-def _minutes(recv_from: int, recv_to: int) -> range:
-    return range(recv_from - recv_from % MINUTE_US, recv_to + 1, MINUTE_US)
 
 
 class Recording:
@@ -173,7 +147,7 @@ class Recording:
     def event_days(self, received: date) -> set[date]:
         """The days whose events were received, or listened for, on a day; that day itself where a file is refused."""
         folder = _merge([self._folder(received)])
-        spans = [*((s.start, s.end) for s in folder.sources), *folder.listened]
+        spans = [*(span for s in folder.sources for span in s.spans), *folder.listened]
         found = {day_of(us) for start, end in spans for us in range(start - start % DAY_US, end + 1, DAY_US)}
         return found | ({received} if self.refused(received) else set())
 
@@ -196,24 +170,79 @@ class Recording:
         looked_at = raw.scan_files(self._connection, unknown, self._symbol) if unknown else {}
         scanned = {path: one for path, one in looked_at.items() if isinstance(one, raw.Scanned)}
         refused = [one for one in looked_at.values() if isinstance(one, raw.Refused)]
-        records: list[tuple[Path | None, journal.Sealed]] = [
-            (path, described.get(keys[path]) or scanned[path].record)
+        records: list[_Told] = [
+            _Told(path, described.get(keys[path]) or scanned[path].record)
             for path in found
             if path in scanned or keys[path] in described
         ]
-        records += [(None, r) for r in sealed if r.segment is None]
+        records = self._without_strays(records)
+        records += [_Told(None, r) for r in sealed if r.segment is None]
         records += _still_listened(records, sealed)
-        records.sort(key=lambda pair: _begin(pair[1]))
-        known = [r for _, r in records if r.at]
-        measured = [(r.recv_to, r.offset_us) for r in known if r.recv_to and r.offset_us is not None]
+        records.sort(key=lambda one: _begin(one.record))
+        known = [one.record for one in records if one.record.at and one.record.event_from is not None]
+        measured = [
+            (r.recv_to, Measured(r.offset_us, 1)) for r in known if r.recv_to and r.offset_us is not None
+        ]
         measured += [pair for one in scanned.values() for pair in one.offsets.items()]
-        journalled = {r.minute: r.offset_us for r in journal.of_kind(written, journal.ClockOffset)}
+        journalled = {
+            r.minute: Measured(r.offset_us, r.trades - r.set_aside)
+            for r in journal.of_kind(written, journal.ClockOffset)
+        }
         odd: list[journal.Jumped | journal.Conflict] = [
             *journal.of_kind(written, journal.Jumped),
             *journal.of_kind(written, journal.Conflict),
         ]
         rising = not any(record.symbol == self._symbol for record in odd)
-        return _Folder(day, records, _smallest(measured), journalled, refused, rising)
+        return _Folder(day, records, _by_minute(measured), journalled, refused, rising)
+
+    def _without_strays(self, records: list["_Told"]) -> list["_Told"]:
+        """The same, where events lie far from the rest with these apart: only the lines themselves tell which do."""
+        paths = [one.path for one in records if one.path and _has_strays(one.record)]
+        if not paths:
+            return records
+        looked_at = raw.scan_files(self._connection, paths, self._symbol)
+        scanned = {path: one for path, one in looked_at.items() if isinstance(one, raw.Scanned)}
+        hours = raw.event_hours(self._connection, list(scanned))
+        return [
+            _apart(one, scanned[one.path], hours[one.path])
+            if one.path is not None and one.path in hours
+            else one
+            for one in records
+        ]
+
+
+class _Told(NamedTuple):
+    """A record, the file that it is of (None for a silent stretch), and when events happened that do not fit it."""
+
+    path: Path | None
+    record: journal.Sealed
+    strays: tuple[Interval, ...] = ()
+
+
+def _has_strays(record: journal.Sealed) -> bool:
+    """Whether some of a file's events cannot have happened when its lines were received, as its clock offset has it."""
+    if record.recv_from is None or record.recv_to is None or record.event_from is None:
+        return False
+    first, last = _expected(record)
+    return record.event_from < first - DRIFT_US or (record.event_to or 0) > last + DRIFT_US
+
+
+def _expected(record: journal.Sealed) -> Interval:
+    """What was received with a record, on the exchange's clock."""
+    offset = record.offset_us or 0
+    return (record.recv_from or 0) - offset, (record.recv_to or 0) - offset
+
+
+def _apart(one: _Told, scanned: raw.Scanned, hours: list[Interval]) -> _Told:
+    """A record whose events are as it may be believed, and beside it when they say they happened."""
+    offset, found = one.record.offset_us, scanned.record.offset_us
+    if offset == scanned.least and found is not None:
+        # Before strays were set aside, one of them may have been taken for the offset.
+        offset = found
+    record = msgspec.structs.replace(one.record, offset_us=offset)
+    first, last = _expected(record)
+    ends = {name: min(max(getattr(record, name), first), last) for name in ("event_from", "event_to")}
+    return _Told(one.path, msgspec.structs.replace(record, **ends), tuple(hours))
 
 
 def _size_of(path: Path) -> int:
@@ -226,22 +255,22 @@ def _size_of(path: Path) -> int:
 
 @dataclass(frozen=True)
 class _Folder:
-    """One folder's records in order of time (`path` beside each, None for a silent stretch); its journal's offsets.
+    """One folder's records in order of time; the offsets of its symbol's own trades, and its journal's.
 
     `rising`: the collector took each id once, as it does unless the exchange counts anew or contradicts itself.
     """
 
     day: date
-    records: list[tuple[Path | None, journal.Sealed]]
-    measured: dict[int, int]
-    journalled: dict[int, int]
+    records: list[_Told]
+    measured: dict[int, Measured]
+    journalled: dict[int, Measured]
     refused: list[raw.Refused]
     rising: bool
 
     @cached_property
     def offsets(self) -> dict[int, int]:
         """By minute: what all of the collector's trades say, or where the journal does not tell, the symbol's own."""
-        return self.measured | self.journalled
+        return believed(self.measured | self.journalled)
 
     def offset_at(self, record: journal.Sealed, last: int | None) -> int:
         """A record's offset: its own, the collector's of that minute or the last before, else the nearest known."""
@@ -259,33 +288,31 @@ class _Folder:
             return last
         if self.offsets:
             return self.offsets[min(self.offsets)]
-        return next((r.offset_us for _, r in self.records if r.offset_us is not None), 0)
+        return next((one.record.offset_us for one in self.records if one.record.offset_us is not None), 0)
 
 
-def _still_listened(
-    records: list[tuple[Path | None, journal.Sealed]], sealed: list[journal.Sealed]
-) -> list[tuple[None, journal.Sealed]]:
+def _still_listened(records: list[_Told], sealed: list[journal.Sealed]) -> list[_Told]:
     """The journal's records of segments that lines, or all, were lost of since: somebody listened all the same.
 
     What such a file itself says of listening is taken away. A folder without any file is not in use any more.
     """
-    held = {segments.name_of(path) for path, record in records if path and record.at}
+    held = {segments.name_of(one.path) for one in records if one.path and one.record.at}
     told = {r.segment: r for r in sealed if r.segment and r.segment not in held}
-    for number, (path, record) in enumerate(records):
-        if path and segments.name_of(path) in told:
-            records[number] = (path, msgspec.structs.replace(record, listened=[]))
-    return [(None, record) for record in told.values()] if any(path for path, _ in records) else []
+    for number, one in enumerate(records):
+        if one.path and segments.name_of(one.path) in told:
+            records[number] = one._replace(record=msgspec.structs.replace(one.record, listened=[]))
+    return [_Told(None, record) for record in told.values()] if any(one.path for one in records) else []
 
 
-def _smallest(measured: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """The smallest offset by minute; given are instants of receipt and offsets.
+def _by_minute(measured: Iterable[tuple[int, Measured]]) -> dict[int, Measured]:
+    """The offset by minute; given are instants of receipt and offsets.
 
     Of a segment the minute it ends in is taken: the journal knows the others, unless the collector died in this one.
     """
-    found: dict[int, int] = {}
+    found: dict[int, Measured] = {}
     for at, offset in measured:
         minute = at - at % MINUTE_US
-        found[minute] = min(offset, found.get(minute, offset))
+        found[minute] = merged_offset(offset, found.get(minute, offset))
     return found
 
 
@@ -299,25 +326,26 @@ def _begin(record: journal.Sealed) -> int:
 def _merge(folders: Iterable[_Folder]) -> Catalog:
     sources: list[Source] = []
     folders = list(folders)
-    measured = _smallest(pair for folder in folders for pair in folder.measured.items())
-    journalled = {minute: us for folder in folders for minute, us in folder.journalled.items()}
-    offsets = Offsets(measured | journalled)
-    stretches: list[_Stretch] = []
+    measured = _by_minute(pair for folder in folders for pair in folder.measured.items())
+    journalled = {minute: one for folder in folders for minute, one in folder.journalled.items()}
+    offsets = Offsets(believed(measured | journalled))
+    stretches: list[Stretch] = []
     offset: int | None = None
     before: journal.Sealed | None = None
     for folder in folders:
-        for path, record in folder.records:
+        for one in folder.records:
+            record = one.record
             offset = folder.offset_at(record, offset)
-            if path is not None and record.lines:
-                source = _source(folder.day, path, record, offsets)
+            if one.path is not None and record.lines:
+                source = _source(folder.day, one.path, one, offsets)
                 sources.append(source if folder.rising else replace(source, trade_ids=None))
-            stretches += _stretches(record, offset)
-            if before and (between := _without_a_hole(before, record)):
-                stretches.append(_Stretch(between, (between[0] - offset, between[1] - offset)))
+            stretches += heard(record, offset)
+            if before and (between := without_a_hole(before, record)):
+                stretches.append(Stretch(between, (between[0] - offset, between[1] - offset)))
             if record.at or record.last_trade_id is not None:
                 before = record
     sources.sort(key=lambda s: s.name)
-    return Catalog(sources, merged(_joined(stretches)), offsets)
+    return Catalog(sources, merged(joined(stretches)), offsets)
 
 
 def paths_of(sources: Iterable[Source]) -> list[Path]:
@@ -365,14 +393,17 @@ def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
     return Catalog([*others, ticks], merged([*found.listened, *kept.listened]), found.offsets)
 
 
-def _source(day: date, path: Path, record: journal.Sealed, offsets: Offsets) -> Source:
+def _source(day: date, path: Path, told: _Told, offsets: Offsets) -> Source:
+    record = told.record
     received = _interval(record.recv_from, record.recv_to)
     bounds = [us for us in (record.event_from, record.event_to) if us is not None]
     bounds += offsets.span(*received) if received else ()
     name = f"{day.isoformat()}/{segments.name_of(path)}"
     trade_ids = _interval(record.first_trade_id, record.last_trade_id) if record.at else None
     has_trades = record.event_from is not None
-    return Source(name, (path,), record.size, min(bounds), max(bounds), received, trade_ids, has_trades)
+    return Source(
+        name, (path,), record.size, min(bounds), max(bounds), received, trade_ids, has_trades, told.strays
+    )
 
 
 def _interval(first: int | None, last: int | None) -> Interval | None:
@@ -387,83 +418,3 @@ def once_only(sources: list[Source]) -> bool:
     """
     ranges = sorted(source.trade_ids for source in sources if source.trade_ids)
     return len(ranges) == len(sources) and all(one[1] < other[0] for one, other in pairwise(ranges))
-
-
-class _Stretch(NamedTuple):
-    """A stretch of listening, on the local clock and on the exchange's."""
-
-    local: Interval
-    exchange: Interval
-
-
-def _stretches(record: journal.Sealed, offset: int) -> list[_Stretch]:
-    """What a record says of listening.
-
-    All trades between the first and the last of one stretch were listened to, whatever the clock says.
-    """
-    found = [_Stretch((start, end), (start - offset, end - offset)) for start, end in record.listened]
-    if len(found) == 1 and record.event_from is not None and record.event_to is not None:
-        local, (start, end) = found[0]
-        found = [_Stretch(local, (min(start, record.event_from), max(end, record.event_to)))]
-    return found
-
-
-def _without_a_hole(before: journal.Sealed, after: journal.Sealed) -> Interval | None:
-    """The time between two files that no journal describes, if their trade ids prove that nothing is missing."""
-    described = before.at or after.at
-    if described or before.last_trade_id is None or after.first_trade_id != before.last_trade_id + 1:
-        return None
-    if before.recv_to is None or after.recv_from is None or after.recv_from < before.recv_to:
-        return None
-    return before.recv_to, after.recv_from
-
-
-def _joined(stretches: list[_Stretch]) -> list[Interval]:
-    """Stretches that touch on the local clock are one, though the offset changed a little from one to the next.
-
-    If it changed much, the clock was set: what overlaps locally may then lie hours apart.
-    """
-    found: list[_Stretch] = []
-    for stretch in sorted(stretches):
-        last = found[-1] if found else None
-        if (
-            last
-            and _near(stretch.local, last.local, 0)
-            and _near(stretch.exchange, last.exchange, _OFFSET_DRIFT_US)
-        ):
-            found[-1] = _Stretch(_hull(last.local, stretch.local), _hull(last.exchange, stretch.exchange))
-        else:
-            found.append(stretch)
-    return [stretch.exchange for stretch in found]
-
-
-def _near(one: Interval, other: Interval, tolerance: int) -> bool:
-    """Whether two intervals overlap, or lie no further apart than that."""
-    return one[0] <= other[1] + tolerance and other[0] <= one[1] + tolerance
-
-
-def _hull(one: Interval, other: Interval) -> Interval:
-    return min(one[0], other[0]), max(one[1], other[1])
-
-
-def without(intervals: Iterable[Interval], start: int, end: int) -> list[Interval]:
-    """What of [start, end) merged intervals leave out."""
-    found: list[Interval] = []
-    for first, last in intervals:
-        if first >= end:
-            break
-        if first > start:
-            found.append((start, first))
-        start = max(start, last)
-    return [*found, (start, end)] if start < end else found
-
-
-def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """Intervals as the fewest that cover the same, in order."""
-    found: list[Interval] = []
-    for start, end in sorted(intervals):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.resources import files
+from itertools import pairwise
 from typing import NamedTuple
 
 import duckdb
@@ -18,6 +19,10 @@ from crypto_lake.bars import Series
 from crypto_lake.catalog import paths_of
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 from crypto_lake.numbering import MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
+
+# Of a longer time between days only the days on either side are asked: they tell the hole whole, and one trade that
+# says it happened in 2099 would bring 26,000 days.
+_LONGEST_BETWEEN = 400
 
 
 @dataclass(frozen=True)
@@ -143,15 +148,20 @@ def is_pruned(series: Series, day: date) -> bool:
 
 
 def known_days(series: Series, latest: int = 0) -> list[date]:
-    """Every day from the first of which anything is known to the last, since a day between may be all hole.
+    """Every day of which anything is known, and those between, since a day may be all hole.
 
     With `latest`, so many of them, the last ones; older folders are then not looked at.
     """
     received = series.layout.raw_days(series.exchange, series.symbol)[-latest:]
     days = {*received, *series.layout.bar_days(series.exchange, series.symbol)[-latest:]}
     days |= {day_of(known.us) for folder in received for known in _told(series, folder)}
-    span = (max(days) - min(days)).days + 1 if days else 0
-    return [min(days) + timedelta(days=n) for n in range(span)][-latest:]
+    between = [
+        one + timedelta(days=n)
+        for one, other in pairwise(sorted(days))
+        if (other - one).days <= _LONGEST_BETWEEN
+        for n in range(1, (other - one).days)
+    ]
+    return sorted([*days, *between])[-latest:]
 
 
 def _ends(connection: duckdb.DuckDBPyConnection) -> tuple[_Known | None, _Known | None]:

@@ -6,7 +6,7 @@ recording and afterwards, and what is known of a minute without any. No I/O; eve
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from crypto_lake.layout import MINUTE_US, SECOND_US
 
@@ -86,6 +86,13 @@ class Follow:
         self.known = self._doubted = None
 
 
+def merged(one: Measured, other: Measured) -> Measured:
+    """The offset of a minute that was measured twice: the smaller one, unless they are not those of one clock."""
+    if near(one.us, other.us):
+        return min(one, other)
+    return max(one, other, key=lambda measured: (measured.trades, -abs(measured.us)))
+
+
 def believed(found: dict[int, Measured]) -> dict[int, int]:
     """Offsets by minute, without those of a few trades that contradict the minutes known on either side."""
     minutes = sorted(found)
@@ -100,6 +107,14 @@ def believed(found: dict[int, Measured]) -> dict[int, int]:
     return kept
 
 
+class Received(Protocol):
+    """What was received in a stretch of local time, None where it was fetched."""
+
+    @property
+    def received(self) -> Interval | None:
+        """From the first line to the last."""
+
+
 class Offsets:
     """The clock's offsets by minute of receipt.
 
@@ -110,10 +125,10 @@ class Offsets:
     def __init__(self, known: dict[int, int]) -> None:
         self._known = sorted(known.items())
 
-    def within(self, received: Iterable[Interval], start: int, end: int) -> dict[int, int]:
-        """The offset of each minute of these stretches of receipt that may lie in [start, end) of the exchange."""
-        minutes = {minute for stretch in received for minute in _minutes(*stretch)}
-        found = ((minute, self._at(minute)) for minute in sorted(minutes))
+    def by_minute(self, sources: Iterable[Received], start: int, end: int) -> dict[int, int]:
+        """The offset of each minute in which something of these sources was received that may lie in [start, end)."""
+        received = {minute for source in sources if source.received for minute in _minutes(*source.received)}
+        found = ((minute, self._at(minute)) for minute in sorted(received))
         return {minute: us for minute, us in found if minute - us < end and minute + MINUTE_US - us > start}
 
     def span(self, recv_from: int, recv_to: int) -> Interval:

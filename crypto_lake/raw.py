@@ -9,7 +9,9 @@ import duckdb
 from loguru import logger
 
 from crypto_lake import journal, segments
-from crypto_lake.layout import MINUTE_US
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import HOUR_US, MINUTE_US
+from crypto_lake.offsets import KEPT, Interval, Measured, believed, measure
 from crypto_lake.parquet import literal, path_list, scan
 from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
 
@@ -89,10 +91,14 @@ def _of_copy(path: Path, window: Window | None) -> list[str]:
 
 
 class Scanned(NamedTuple):
-    """What a file holds, as the journal would have it (`at` is 0), and the clock offset by minute of receipt."""
+    """What a file holds, as the journal would have it (`at` is 0), and the clock offset by minute of receipt.
+
+    `least` is the smallest difference of receipt and event, believed or not; None without trades.
+    """
 
     record: journal.Sealed
-    offsets: dict[int, int]
+    offsets: dict[int, Measured]
+    least: int | None
 
 
 class Refused(NamedTuple):
@@ -129,13 +135,32 @@ def _key(path: Path, symbol: str) -> tuple[object, ...]:
     return path, symbol, about.st_size, about.st_mtime_ns, about.st_ino
 
 
+def event_hours(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, list[Interval]]:
+    """When the trades of files happened: of each hour that has any the first and the last instant, in order.
+
+    Raises:
+        RawDataError: a file holds something other than raw lines.
+    """
+    found: dict[Path, list[Interval]] = {path: [] for path in paths}
+    query = f"""
+        SELECT filename, min(ts_event), max(ts_event)
+        FROM {_read_json(paths, RAW_LINE, ", filename = true")}
+        WHERE ts_event IS NOT NULL GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
+    try:
+        for name, first, last in connection.execute(query).fetchall():
+            found[Path(name)].append((first, last))
+    except duckdb.Error as error:
+        raise RawDataError(" ".join(str(error).split())) from None
+    return found
+
+
 def _scan(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
 ) -> dict[Path, Scanned | Refused]:
     found: dict[Path, list[_Minute]] = {path: [] for path in paths}
     query = f"""
         SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
-               min(ts_event), max(ts_event), min(ts_recv - ts_event),
+               min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(ts_event),
                min(id) FILTER (stream = 'trade'), max(id) FILTER (stream = 'trade'),
                count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
         FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
@@ -176,7 +201,8 @@ class _Minute(NamedTuple):
     recv_to: int
     event_from: int | None
     event_to: int | None
-    offset_us: int | None
+    late: list[int] | None
+    trades: int
     first_id: int | None
     last_id: int | None
     wrong: int
@@ -188,7 +214,11 @@ def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refus
         reason = f"{path}: {wrong} of {count} lines are not raw lines of {symbol}; see docs/FORMAT.md"
         return _refused(path, reason)
     received = None if is_healed(path) or not minutes else (minutes[0].recv_from, minutes[-1].recv_to)
-    offsets = {one.minute: one.offset_us for one in minutes if one.offset_us is not None and received}
+    offsets: dict[int, Measured] = {}
+    for one in minutes:
+        if one.late and received:
+            before = offsets[max(offsets)].us if offsets else None
+            offsets[one.minute] = measure(one.late, one.trades, before)
     record = journal.Sealed(
         at=0,
         symbol=symbol,
@@ -199,12 +229,12 @@ def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refus
         recv_to=received[1] if received else None,
         event_from=min((one.event_from for one in minutes if one.event_from is not None), default=None),
         event_to=max((one.event_to for one in minutes if one.event_to is not None), default=None),
-        offset_us=min(offsets.values(), default=None),
+        offset_us=min(believed(offsets).values(), default=None),
         listened=[received] if received else [],
         first_trade_id=min((one.first_id for one in minutes if one.first_id is not None), default=None),
         last_trade_id=max((one.last_id for one in minutes if one.last_id is not None), default=None),
     )
-    return Scanned(record, offsets)
+    return Scanned(record, offsets, min((one.late[0] for one in minutes if one.late), default=None))
 
 
 def _read_json(paths: Sequence[Path], columns: tuple[Column, ...], more: str = "") -> str:

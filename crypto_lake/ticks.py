@@ -22,10 +22,11 @@ from msgspec import to_builtins
 
 from crypto_lake import bars, parquet, publish, raw
 from crypto_lake.bars import Series
-from crypto_lake.catalog import Catalog, Interval, Kept, Source, read_kept
+from crypto_lake.catalog import Catalog, Kept, Source, read_kept
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
+from crypto_lake.offsets import Interval
 from crypto_lake.schema import TICKS, names
 from crypto_lake.workspace import Workspace
 

@@ -18,7 +18,7 @@ from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.defs import history, landings
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
-from crypto_lake.defs.partitions import days_tags, nightly
+from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 
@@ -152,7 +152,8 @@ def _seen(cursor: str | None) -> _Seen:
 
 def _stale_days(connection: DuckDBPyConnection, config: Config, received: date, now_us: int) -> list[date]:
     found = (bars.stale_days(connection, s, [received], now_us) for s in Series.recorded(config))
-    return sorted({day for days in found for day in days})
+    # A trade may say that it happened before there were any: its day is no partition.
+    return sorted({day for days in found for day in days if day.isoformat() >= FIRST_DAY})
 
 
 def _request(config: Config, day: date, fingerprint: str) -> dg.RunRequest:

@@ -13,6 +13,11 @@ from collector_daemon.connection import NoticedConnection, abort, open_connectio
 from collector_daemon.listening import Hearing
 from crypto_lake_tests.collector_daemon.fakes import T0, FakeClock, hang_up
 
+
+def watch() -> Watch:
+    return Watch(FakeClock(), lambda _step: None)
+
+
 Script = Callable[[ServerConnection], Awaitable[None]]
 Reads = list[tuple[list[bytes], int]]
 
@@ -24,8 +29,7 @@ def reads(script: Script, *, wait: float = 0.0) -> Reads:
         taken: Reads = []
         async with serve(script, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            watch = Watch(FakeClock(), lambda _step: None)
-            connection = await open_connection(f"ws://127.0.0.1:{port}", 5, watch, Hearing())
+            connection = await open_connection(f"ws://127.0.0.1:{port}", 5, watch(), Hearing())
             await asyncio.sleep(wait)
             connection.hand_over_to(lambda messages, now: taken.append((messages, now)))
             with pytest.raises(ConnectionClosed):
@@ -93,7 +97,9 @@ def ended(script: Script) -> NoticedConnection:
     async def listen() -> NoticedConnection:
         async with serve(script, "127.0.0.1", 0, close_timeout=0.1) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            connection = await open_connection(f"ws://127.0.0.1:{port}", 5, Watch(FakeClock(), lambda _step: None), Hearing())
+            connection = await open_connection(
+                f"ws://127.0.0.1:{port}", 5, Watch(FakeClock(), lambda _step: None), Hearing()
+            )
             connection.hand_over_to(lambda _messages, _now: None)
             with pytest.raises(ConnectionClosed):
                 await connection.recv()
@@ -144,7 +150,9 @@ def test_a_redirect_is_not_followed() -> None:
     async def connect() -> None:
         async with serve(hang_up, "127.0.0.1", 0, process_request=elsewhere) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            await open_connection(f"ws://127.0.0.1:{port}/ws", 5, Watch(FakeClock(), lambda _step: None), Hearing())
+            await open_connection(
+                f"ws://127.0.0.1:{port}/ws", 5, Watch(FakeClock(), lambda _step: None), Hearing()
+            )
 
     with pytest.raises(InvalidStatus, match="302"):
         asyncio.run(connect())
@@ -168,7 +176,9 @@ def test_a_handshake_comes_to_an_end(line: bytes, error: type[Exception]) -> Non
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             try:
-                await open_connection(f"ws://127.0.0.1:{port}", 0.5, Watch(FakeClock(), lambda _step: None), Hearing())
+                await open_connection(
+                    f"ws://127.0.0.1:{port}", 0.5, Watch(FakeClock(), lambda _step: None), Hearing()
+                )
             finally:
                 await left.wait()
 

@@ -196,3 +196,31 @@ def test_a_record_counts_as_much_memory_as_its_texts_take() -> None:
     assert landing.held > 10_000
     landing.landed(sum(job.size for job in landing.take()))
     assert landing.held == 0
+
+
+def test_a_stray_is_the_offset_of_no_segment_and_a_silent_one_has_the_collectors() -> None:
+    clock = FakeClock()
+    landing, ear = made(clock)
+    ear.begin(T0)
+    lines = [line(T0 + number, number) for number in range(1, 6)]
+    lines[2].ts_event = T0 + DAY_US
+    hear(landing, ear, *lines)
+    clock.pass_by(0.2)
+    hear(landing, ear)
+    landing.close()
+    told = [seal.tally.sealed(T0, seal.symbol, None, 0, seal.listened) for seal in seals(landing)]
+    assert [(one.symbol, one.offset_us) for one in told] == [(symbol, 5) for symbol in SYMBOLS]
+    assert told[0].event_to == T0 + DAY_US
+
+
+def test_a_segment_ends_where_the_clock_was_set_so_that_it_has_one_offset() -> None:
+    clock = FakeClock()
+    landing, ear = made(clock)
+    live(clock, landing, 1)
+    ear.begin(clock.wall)
+    hear(landing, ear, line(clock.wall))
+    clock.pass_by(0.2)
+    clock.wall += 20 * SECOND_US
+    hear(landing, ear, line(clock.wall, 2))
+    landing.close()
+    assert [seal.tally.lines for seal in seals(landing) if seal.symbol == "SOLUSDT"] == [1, 1]

@@ -157,6 +157,48 @@ def test_the_offset_of_a_minute_is_the_smallest_of_all_symbols_trades() -> None:
     assert made.take_events() == [journal.ClockOffset(at=T0 + MINUTE_US, minute=T0, offset_us=100, trades=2)]
 
 
+FAR = 86_400_000_000
+
+
+@pytest.mark.parametrize("stray", [T0 + FAR, T0 + 30_000_000, T0 + 27_000 * FAR, T0 - 2_900 * FAR])
+@pytest.mark.parametrize("place", [0, 7])
+def test_one_trade_with_an_implausible_time_is_not_the_offset_and_the_journal_says_so(
+    stray: int, place: int
+) -> None:
+    made = session()
+    for number in range(10):
+        kept(made, trade(number + 1, stray if number == place else T0 + number), now=T0 + number + 500)
+    made.finish(T0 + 100)
+    (offset,) = of(journal.ClockOffset, made)
+    assert (offset.offset_us, offset.trades, offset.set_aside) == (500, 10, int(stray > T0))
+
+
+def test_a_stray_alone_in_its_minute_leaves_the_offset_as_it_was() -> None:
+    made = session()
+    kept(made, trade(1, T0 - 500), trade(2, T0 - 400), now=T0)
+    kept(made, trade(3, T0 + FAR), now=T0 + MINUTE_US)
+    made.finish(T0 + 2 * MINUTE_US)
+    assert [(one.offset_us, one.set_aside) for one in of(journal.ClockOffset, made)] == [(400, 0), (400, 1)]
+
+
+def test_a_clock_that_was_set_back_is_believed_though_trades_are_few() -> None:
+    made = session()
+    for number in range(1, 5):
+        late = 500 if number < 3 else 500 - FAR
+        kept(made, trade(number, T0 + number * MINUTE_US - late), now=T0 + number * MINUTE_US)
+    made.finish(T0 + 6 * MINUTE_US)
+    assert [one.offset_us for one in of(journal.ClockOffset, made)] == [500, 500, 500, 500 - FAR]
+
+
+def test_a_replay_of_old_trades_has_an_offset_of_years() -> None:
+    made = session()
+    for number in range(1, 4):
+        kept(made, trade(number, T0 - 400 * FAR + number), now=T0 + number + 500)
+    made.finish(T0 + 100)
+    (offset,) = of(journal.ClockOffset, made)
+    assert (offset.offset_us, offset.set_aside) == (400 * FAR + 500, 0)
+
+
 def test_a_duplicate_takes_no_part_in_the_offset() -> None:
     made = session()
     kept(made, trade(1, T0 - 500), trade(1, T0 + 9000), now=T0)
