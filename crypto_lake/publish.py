@@ -2,10 +2,13 @@
 
 Whoever looks sees the old file, the new one, or none; never half of one. Temporary names start with a dot and
 end in `.tmp`, so no reader's pattern matches one that a crash left behind. Light: the collector uses it too.
+
+That the writer of a temporary file is dead is known by its age alone: a process number may be another machine's.
 """
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +16,11 @@ from pathlib import Path
 
 _RENAME_TRIES = 50
 _RENAME_WAIT_SEC = 0.1
+# The second is DuckDB's log of a database that is being written.
+_is_temporary = re.compile(r"\..+\.[0-9]+\.tmp(\.wal)?").fullmatch
+_is_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_LEFT_SEC = 3_600
+_UNCHANGED_SEC = 30 * 86_400
 
 
 @contextlib.contextmanager
@@ -42,6 +50,37 @@ def write(path: Path, content: bytes) -> None:
     """Publish a small file whose content is at hand."""
     with publishing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def sweep(folder: Path, now: float) -> list[Path]:
+    """Remove the temporary files below a folder that nobody has written to for an hour; they are returned.
+
+    `now` is the time of this machine, seconds since the epoch. A writer that stood still for so long, and whose file is
+    taken away, fails at its rename and is tried again.
+    """
+    removed = []
+    for path in _leftovers(folder, now):
+        # On Windows a file cannot be removed while its writer lives.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def _leftovers(folder: Path, now: float) -> Iterator[Path]:
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, PermissionError):
+        return  # Another run's, and gone by now; or none of the lake's.
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError):
+            age = now - entry.stat(follow_symlinks=False).st_mtime
+            if entry.is_dir(follow_symlinks=False):
+                # A day's folder of a busy lake holds thousands of segments; unchanged, it has no new leftovers.
+                if not (_is_day(entry.name) and age > _UNCHANGED_SEC):
+                    yield from _leftovers(Path(entry.path), now)
+            elif _is_temporary(entry.name) and age > _LEFT_SEC:
+                yield Path(entry.path)
 
 
 def replace(source: Path, target: Path, sleep: Callable[[float], None] = time.sleep) -> None:

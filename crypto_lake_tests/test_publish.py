@@ -174,3 +174,50 @@ def test_a_folder_on_a_drive_that_is_not_there_is_an_error_of_the_disk(
     monkeypatch.setattr(Path, "is_dir", lambda _: False)
     with pytest.raises(OSError, match=r"exists|denied|directory"):
         publish.make_folder(Path(Path.cwd().anchor))
+
+
+NOW = 1_800_000_000.0
+
+
+def aged(path: Path, seconds: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"half")
+    os.utime(path, (NOW - seconds, NOW - seconds))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".lake.duckdb.123.tmp",
+        ".lake.duckdb.123.tmp.wal",
+        "raw/binance/SOLUSDT/2025-10-20/.heal_0001.jsonl.7.tmp",
+        "parquet/binance/SOLUSDT/year=2025/month=10/day=20/.part-0001.parquet.99999.tmp",
+    ],
+)
+def test_what_a_dead_writer_left_is_swept_after_an_hour(tmp_path: Path, name: str) -> None:
+    path = aged(tmp_path / name, 3_500)
+    os.utime(path.parent, (NOW, NOW))
+    assert publish.sweep(tmp_path, NOW) == []
+    os.utime(path, (NOW - 3_700, NOW - 3_700))
+    assert publish.sweep(tmp_path, NOW) == [path]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["part_0001.jsonl", ".collector.lock", "x.1.tmp", ".hidden.tmp", "state/lake.tmp"]
+)
+def test_no_other_file_is_swept(tmp_path: Path, name: str) -> None:
+    path = aged(tmp_path / name, 10**6)
+    assert publish.sweep(tmp_path, NOW) == []
+    assert path.exists()
+
+
+def test_a_day_that_has_not_changed_for_long_is_not_looked_through(tmp_path: Path) -> None:
+    path = aged(tmp_path / "raw/binance/SOLUSDT/2025-10-20/.heal_0001.jsonl.7.tmp", 40 * 86_400)
+    os.utime(path.parent, (NOW - 40 * 86_400, NOW - 40 * 86_400))
+    assert publish.sweep(tmp_path, NOW) == []
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path: Path) -> None:
+    assert publish.sweep(tmp_path / "none", NOW) == []

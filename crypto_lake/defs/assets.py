@@ -1,12 +1,13 @@
 """The assets, in the order in which data flows: raw → bars → daily files; beside them the exchange's candles."""
 
+import time
 from datetime import date, timedelta
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
-from crypto_lake import backfill, bars, daily, heal, latency, preview, retention, ticks, views
+from crypto_lake import backfill, bars, daily, heal, latency, preview, publish, retention, ticks, views
 from crypto_lake.config import Config
 from crypto_lake.defs import columns, metadata
 from crypto_lake.defs.launch import tried_again
@@ -110,6 +111,9 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
+        # By this machine's clock, not by the lake's: it is what files are stamped with.
+        for path in publish.sweep(config.layout.base, time.time()):
+            context.log.info("%s: left by a process that died; removed", path)
         days = ((day, ticks.make_all(db, config, day, lake.now_us())) for day in days_of(context))
         said = ((day, metadata.of_ticks(done, latency.of_day(db, config, day))) for day, done in days)
         yield from metadata.reported(context, said, columns.TICKS_LINEAGE)
