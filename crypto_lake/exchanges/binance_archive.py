@@ -28,6 +28,8 @@ _OPEN, _CLOSE, _COUNT = 0, 6, 8
 _MOST_HOLES = 50
 # A day of klines has 200 kB; a zip that promises as much may unpack to terabytes.
 _MOST_BYTES = 4 << 20
+# So much of a field that is no number is told.
+_SHOWN = 40
 # What `zipfile` and `csv` raise for bytes that are not theirs. RuntimeError: encrypted, or made for a newer unzip.
 _DAMAGES = (
     zipfile.BadZipFile,
@@ -127,7 +129,7 @@ def _row(texts: list[str]) -> list[Any]:
 def _whole(text: str) -> int:
     """A number as the exchange writes it: digits, not all that Python takes for one."""
     if not text.isdigit():
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text[:_SHOWN]!r} is no number")
     return int(text)
 
 
@@ -140,4 +142,4 @@ def _us(text: str, rest_us: int) -> int:
         return _whole(text)
     if len(text) == _MILLISECOND_DIGITS:
         return _whole(text) * 1000 + rest_us
-    raise ValueError(f"{text!r} is no time")
+    raise ValueError(f"{text[:_SHOWN]!r} is no time")
