@@ -18,7 +18,7 @@ from crypto_lake import bars, daily, journal, raw, segments
 from crypto_lake.bars import Series
 from crypto_lake.catalog import paths_of
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
-from crypto_lake.numbering import MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
+from crypto_lake.numbering import MOST_A_SECOND, MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
 
 # Of a longer time between days only the days on either side are asked: they tell the hole whole, and one trade that
 # says it happened in 2099 would bring 26,000 days.
@@ -164,13 +164,13 @@ def known_days(series: Series, latest: int = 0) -> list[date]:
     return sorted([*days, *between])[-latest:]
 
 
-def _ends(connection: duckdb.DuckDBPyConnection) -> tuple[_Known | None, _Known | None]:
+def _ends(connection: duckdb.DuckDBPyConnection, step: int) -> tuple[_Known | None, _Known | None]:
     """The first and the last trade of a day's bars, of those whose ids do not lie absurdly far apart."""
     row = connection.execute(
         """SELECT arg_min(first_trade_id, window_start), epoch_us(min(window_start)),
                   arg_max(last_trade_id, window_start), epoch_us(max(window_start))
            FROM bars WHERE trade_count > 0 AND last_trade_id::HUGEINT - first_trade_id <= trade_count + $most""",
-        {"most": MOST_AT_ONCE},
+        {"most": MOST_AT_ONCE + MOST_A_SECOND * step // SECOND_US},
     ).fetchall()[0]
     return (None, None) if row[0] is None else (_Known(*row[:2]), _Known(*row[2:]))
 
@@ -203,9 +203,10 @@ def _neighbour(
 ) -> _Known | None:
     """The last trade of the latest earlier day that has any; or the first of the earliest later one."""
     days = series.layout.bar_days(series.exchange, series.symbol)
+    step = series.config.transformer.resample_interval_sec * SECOND_US
     for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
         connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, other)}")
-        first, last = _ends(connection)
+        first, last = _ends(connection, step)
         if found := first if later else last:
             return found
     return None

@@ -621,6 +621,14 @@ def test_what_the_journal_says_of_one_id_with_two_contents_is_told_while_the_day
     assert verdict.rows[SYMBOL][0]["id"] == 9
 
 
+def test_in_ticks_a_jump_of_the_ids_is_no_missing_trade(duck: Duck, series: Series) -> None:
+    ids = [1_000_100, 1_000_101, 1, 2, 5, 10**12]
+    landed(duck, series, [trade(n, START + at * SECOND) for at, n in enumerate(ids)])
+    ticks.make(duck, series, DAY, LATER)
+    verdict = on_ticks(duck, series, "trade_ids_contiguous")
+    assert [(row["first_id"], row["last_id"]) for row in verdict.rows[SYMBOL]] == [(3, 4)]
+
+
 @pytest.mark.parametrize("asset", ["raw_segments", "bars_1s", "daily_bars", "ticks"])
 def test_ids_at_both_ends_of_what_there_is_stop_no_check(duck: Duck, series: Series, asset: str) -> None:
     landed(duck, series, [trade(0, START + SECOND), trade((1 << 63) - 1, START + 2 * SECOND)])
