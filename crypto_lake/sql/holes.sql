@@ -6,28 +6,28 @@ WITH traded AS (
         epoch_us(window_start) AS start,
         first_trade_id AS first_id,
         last_trade_id AS last_id,
-        last_id::HUGEINT - first_id + 1 > trade_count AS short,
-        lag(last_id) OVER (ORDER BY start) AS id_before
+        last_id::HUGEINT - first_id >= trade_count AS short
     FROM bars
     WHERE trade_count > 0
 ),
-begun AS (
+linked AS (
     SELECT
         *,
-        short
-            OR coalesce(lag(short) OVER (ORDER BY start), true)
-            OR first_id <> id_before::HUGEINT + 1 AS begins
+        lag(start) OVER by_time AS start_before,
+        lag(last_id) OVER by_time AS id_before,
+        lag(short) OVER by_time AS short_before
     FROM traded
+    WINDOW by_time AS (ORDER BY start)
 ),
-numbered AS (
-    SELECT *, sum(begins::INT) OVER (ORDER BY start) AS run FROM begun
+begun AS (
+    SELECT * FROM linked WHERE short OR coalesce(short_before, true) OR first_id <> id_before::HUGEINT + 1
 )
 SELECT
-    bool_or(short) AS short,
-    arg_min(first_id, start) AS first_id,
-    arg_max(last_id, start) AS last_id,
-    min(start) AS start,
-    max(start) AS stop
-FROM numbered
-GROUP BY run
+    short,
+    first_id,
+    coalesce(lead(id_before) OVER by_time, (SELECT arg_max(last_id, start) FROM traded)) AS last_id,
+    start,
+    coalesce(lead(start_before) OVER by_time, (SELECT max(start) FROM traded)) AS stop
+FROM begun
+WINDOW by_time AS (ORDER BY start)
 ORDER BY start
