@@ -94,7 +94,7 @@ def read_status(path: Path) -> Status | None:
         LakeError: it cannot be read, or is not a status file.
     """
     try:
-        return _decode(path.read_bytes())
+        return _decode(publish.read(path))
     except FileNotFoundError:
         return None
     except (OSError, *NOT_JSON) as error:

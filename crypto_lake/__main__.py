@@ -1,8 +1,10 @@
 """`python -m crypto_lake` and the `crypto-lake` script: errors become one line and an exit code here."""
 
+import io
 import os
 import signal
 import sys
+from typing import TextIO
 
 import click
 
@@ -43,11 +45,36 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+class _Nobody(io.TextIOWrapper):
+    """A stream that nobody reads, and no terminal: Windows calls its null device one."""
+
+    def __init__(self) -> None:
+        super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: SIM115, PTH123 - open to the end
+
+    def isatty(self) -> bool:
+        """No."""
+        return False
+
+
 def _speak_to_nobody_if_alone() -> None:
-    """Under `pythonw.exe`, as a service of Windows, there are no standard streams, and what prints would fail."""
+    """Replace standard streams that lead nowhere.
+
+    Under `pythonw.exe`, as a service of Windows, there are none, and what prints would fail. Where one is Windows' null
+    device it calls itself a terminal, and would get colours and progress bars.
+    """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open to the end
+        stream = getattr(sys, name)
+        if stream is None or (stream.isatty() and not _has_a_size(stream)):
+            setattr(sys, name, _Nobody())
+
+
+def _has_a_size(stream: TextIO) -> bool:
+    """Whether a stream is a terminal's, which has columns and lines; the null device has none."""
+    try:
+        os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 if __name__ == "__main__":

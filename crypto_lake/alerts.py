@@ -46,7 +46,9 @@ def _by_command(command: list[str], message: bytes, timeout_sec: float) -> str |
         words.seek(0)
         try:
             process = _started(command, words)
-        except (OSError, ValueError) as error:
+        except OSError as error:  # Windows' does not name the program.
+            return f"alerts.command: {command[0]}: {error.strerror or error}"
+        except ValueError as error:
             return f"alerts.command: {error}"
     said = _Tail(process.stderr)
     try:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from loguru import logger
 from msgspec import Meta, Struct, convert, json, to_builtins
 
-from crypto_lake import parquet, raw, salvage
+from crypto_lake import parquet, publish, raw, salvage
 from crypto_lake.catalog import Catalog, Recording, Source, once_only, paths_of
 from crypto_lake.config import Config
 from crypto_lake.errors import NOT_JSON, LakeBusyError, RawDataError
@@ -259,7 +259,7 @@ def remembered(series: Series, day: date) -> dict[int, PartRecord]:
     found: dict[int, PartRecord] = {}
     with contextlib.suppress(OSError, *NOT_JSON):
         if parquet.footer(daily) is not None:
-            manifest = json.decode(layout.manifest(daily).read_bytes(), type=_Manifest)
+            manifest = json.decode(publish.read(layout.manifest(daily)), type=_Manifest)
             found = {int(hour): _understood(record) for hour, record in manifest.made_from.items()}
     for hour in range(HOURS_OF_A_DAY):
         path = layout.part(series.exchange, series.symbol, day, hour)

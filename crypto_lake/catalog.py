@@ -21,7 +21,7 @@ import duckdb
 import msgspec
 from msgspec import Struct, json
 
-from crypto_lake import journal, raw, segments
+from crypto_lake import journal, publish, raw, segments
 from crypto_lake.errors import NOT_JSON, RawDataError
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_of, day_start_us
 from crypto_lake.offsets import DRIFT_US, Interval, Measured, Offsets, believed
@@ -373,7 +373,7 @@ def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | N
     """The manifest of a day's ticks; None where there is none that can be understood, or no ticks beside it."""
     ticks = [layout.ticks(exchange, symbol, kind, day) for kind in TICKS]
     try:
-        kept = json.decode(layout.ticks_manifest(exchange, symbol, day).read_bytes(), type=Kept)
+        kept = json.decode(publish.read(layout.ticks_manifest(exchange, symbol, day)), type=Kept)
     except (OSError, *NOT_JSON):
         return None
     whole = kept.rows.keys() == kept.sha256.keys() == TICKS.keys()

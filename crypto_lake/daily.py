@@ -176,7 +176,7 @@ def _verify(
 def recorded_checksum(series: Series, day: date) -> str | None:
     """The checksum that stands beside a daily file; None where there is none that can be understood."""
     path = series.layout.checksum(series.layout.daily(series.exchange, series.symbol, day))
-    words = path.read_text(encoding="ascii", errors="replace").split() if path.exists() else []
+    words = publish.read(path).decode("ascii", errors="replace").split() if path.exists() else []
     return words[0] if words and _is_checksum(words[0]) else None
 
 

@@ -54,7 +54,7 @@ def enter(layout: Layout, exchange: str, symbol: str, day: date, stretches: Stre
 
 def _read(layout: Layout) -> _Register:
     try:
-        text = layout.halts.read_bytes()
+        text = publish.read(layout.halts)
     except FileNotFoundError:
         return {}
     except OSError as error:

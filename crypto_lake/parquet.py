@@ -113,7 +113,7 @@ def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
 def footer(path: Path) -> dict[str, Any] | None:
     """What a file was made from; None where it says nothing that can be understood, or is no Parquet file."""
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        metadata = publish.patiently(lambda: pq.read_metadata(path)).metadata or {}
         return msgspec.json.decode(metadata.get(FOOTER_KEY.encode(), b""), type=dict[str, Any])
     except (*NOT_JSON, *_NOT_PARQUET):
         return None
@@ -122,7 +122,7 @@ def footer(path: Path) -> dict[str, Any] | None:
 def is_whole(path: Path) -> bool:
     """Whether a file begins and ends as a Parquet file does; what lies between is not looked at."""
     try:
-        with path.open("rb") as file:
+        with publish.patiently(lambda: path.open("rb")) as file:
             head = file.read(len(_MAGIC))
             file.seek(-len(_MAGIC), os.SEEK_END)
             return head == _MAGIC == file.read()
@@ -133,7 +133,7 @@ def is_whole(path: Path) -> bool:
 def row_count(path: Path) -> int | None:
     """How many rows a file has; None where it is no readable Parquet file."""
     try:
-        return int(pq.read_metadata(path).num_rows)
+        return int(publish.patiently(lambda: pq.read_metadata(path)).num_rows)
     except _NOT_PARQUET:
         return None
 
@@ -141,7 +141,7 @@ def row_count(path: Path) -> int | None:
 def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[str]:
     """How a file's columns differ from the declared ones, a line each; empty where they do not."""
     try:
-        found = pq.read_schema(path)
+        found = publish.patiently(lambda: pq.read_schema(path))
     except _NOT_PARQUET as error:
         return [f"not a readable Parquet file: {' '.join(str(error).split())}"]
     wanted = arrow_schema(columns)
@@ -156,5 +156,5 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
 
 def sha256(path: Path) -> str:
     """The checksum of a file, in hex."""
-    with path.open("rb") as file:
+    with publish.patiently(lambda: path.open("rb")) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

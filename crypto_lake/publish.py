@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 _RENAME_TRIES = 50
 _RENAME_WAIT_SEC = 0.1
@@ -21,6 +22,11 @@ _is_temporary = re.compile(r"\..+\.[0-9]+\.tmp(\.wal)?").fullmatch
 _is_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _LEFT_SEC = 3_600
 _UNCHANGED_SEC = 30 * 86_400
+# Elsewhere a refusal is about rights, and does not pass.
+_READ_TRIES = 20 if sys.platform == "win32" else 1
+_READ_WAIT_SEC = 0.02
+
+_Found = TypeVar("_Found")
 
 
 @contextlib.contextmanager
@@ -81,6 +87,31 @@ def _leftovers(folder: Path, now: float) -> Iterator[Path]:
                     yield from _leftovers(Path(entry.path), now)
             elif _is_temporary(entry.name) and age > _LEFT_SEC:
                 yield Path(entry.path)
+
+
+def read(path: Path) -> bytes:
+    """Return the content of a file that may be replaced at any time.
+
+    Raises:
+        OSError: there is none, or it cannot be read, see `patiently`.
+    """
+    return patiently(path.read_bytes)
+
+
+def patiently(look: Callable[[], _Found], sleep: Callable[[float], None] = time.sleep) -> _Found:
+    """Return what `look` finds in a file that may be replaced at any time.
+
+    Windows refuses to open a file in the instant in which it is replaced: tried again for 0.4 seconds (of `sleep`).
+
+    Raises:
+        PermissionError: it was still refused after that.
+    """
+    for _ in range(_READ_TRIES - 1):
+        try:
+            return look()
+        except PermissionError:
+            sleep(_READ_WAIT_SEC)
+    return look()
 
 
 def replace(source: Path, target: Path, sleep: Callable[[float], None] = time.sleep) -> None:

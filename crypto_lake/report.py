@@ -63,7 +63,7 @@ def enter(
 def read(config: Config, day: date) -> list[Row]:
     """The checks in the report of a day; none where there is no report that can be understood."""
     try:
-        found = json.decode(config.layout.validation(day).read_bytes(), type=_Report)
+        found = json.decode(publish.read(config.layout.validation(day)), type=_Report)
     except (OSError, *NOT_JSON):
         return []
     return [to_builtins(check) for check in found.checks]

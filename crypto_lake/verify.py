@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from crypto_lake import parquet, raw_checksums, segments, ticks
+from crypto_lake import parquet, publish, raw_checksums, segments, ticks
 from crypto_lake.config import Config
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import Layout
@@ -58,7 +58,7 @@ def _wrong(layout: Layout, path: Path) -> str | None:
         return "is missing; its checksum is there"
     if not beside.exists():
         return "has no checksum beside it"
-    words = beside.read_text(encoding="ascii", errors="replace").split()
+    words = publish.read(beside).decode("ascii", errors="replace").split()
     if len(words) != 2 or words[1] != path.name:  # noqa: PLR2004 - a checksum and a name
         return "has a checksum file that cannot be understood"
     found = parquet.sha256(path)

@@ -1,10 +1,14 @@
 """Where a command begins and ends, whatever surrounds it."""
 
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from crypto_lake import __main__
 from crypto_lake.cli import cli
@@ -43,3 +47,38 @@ def test_a_command_may_print_where_there_are_no_streams(monkeypatch: pytest.Monk
         return 0
 
     assert ended_with(monkeypatch, talk) == 0
+
+
+class _NullDevice(io.TextIOWrapper):
+    """As Windows has it: a character device, hence called a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_null_device_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def ask(**_: object) -> int:
+        seen.append(Console().is_terminal)
+        for stream in (sys.stdout, sys.stderr):
+            seen.append(stream.isatty())
+            stream.close()
+        return 0
+
+    null = Path(os.devnull)
+    with _NullDevice(null.open("wb")) as out, _NullDevice(null.open("wb")) as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        assert ended_with(monkeypatch, ask) == 0
+    assert seen == [False, False, False]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals to open")
+def test_a_terminal_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(ours), os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        seen: list[bool] = []
+        assert ended_with(monkeypatch, lambda **_: seen.append(sys.stdout.isatty())) == 0
+    assert seen == [True]

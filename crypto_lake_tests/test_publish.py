@@ -1,8 +1,9 @@
 import errno
 import os
+import threading
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -221,3 +222,64 @@ def test_a_day_that_has_not_changed_for_long_is_not_looked_through(tmp_path: Pat
 
 def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path: Path) -> None:
     assert publish.sweep(tmp_path / "none", NOW) == []
+
+
+class BeingReplaced(_ThisSystemsPath):
+    """A path that cannot be opened so many times, as on Windows in the instant in which it is replaced."""
+
+    refusals: int
+
+    def open(self, *words: Any, **more: Any) -> Any:  # noqa: ANN401 - as that which it stands for
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise PermissionError(errno.EACCES, "being replaced")
+        return super().open(*words, **more)
+
+
+def being_replaced(path: Path, refusals: int) -> BeingReplaced:
+    path.write_bytes(b"new")
+    found = BeingReplaced(path)
+    found.refusals = refusals
+    return found
+
+
+def test_what_is_being_replaced_is_read_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_READ_TRIES", 3)
+    assert publish.read(being_replaced(tmp_path / "file", 2)) == b"new"
+
+
+def test_what_cannot_be_read_is_not_asked_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_READ_TRIES", 3)
+    path = being_replaced(tmp_path / "file", 1000)
+    with pytest.raises(PermissionError):
+        publish.read(path)
+    assert path.refusals == 997
+
+
+def test_a_file_that_is_not_there_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_READ_TRIES", 3)
+    slept: list[float] = []
+    with pytest.raises(FileNotFoundError):
+        publish.patiently((tmp_path / "file").read_bytes, slept.append)
+    assert slept == []
+
+
+def test_a_reader_sees_each_file_whole_while_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    publish.write(path, b"0" * 1000)
+    replacing = threading.Event()
+
+    def replace() -> None:
+        for number in range(200):
+            publish.write(path, str(number % 10).encode() * 1000)
+        replacing.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    while not replacing.is_set() and writer.is_alive():
+        found = publish.read(path)
+        assert found == found[:1] * 1000
+    writer.join()
+    assert replacing.is_set()

@@ -1,6 +1,6 @@
 """What is asked of bars alone, in parts or in daily files: are they all there, once each, and do they add up."""
 
-from crypto_lake import bars, parquet
+from crypto_lake import bars, parquet, publish
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.layout import DAY_US, day_start_us
 
@@ -44,7 +44,7 @@ def wrong_checksum(subject: Subject) -> Rows:
     rows: Rows = []
     for path in subject.files:
         beside = subject.series.layout.checksum(path)
-        words = beside.read_text(encoding="ascii", errors="replace").split() if beside.exists() else []
+        words = publish.read(beside).decode("ascii", errors="replace").split() if beside.exists() else []
         found, expected = parquet.sha256(path), words[0] if words else None
         if found != expected:
             rows.append({"file": path.name, "sha256": found, "expected": expected})

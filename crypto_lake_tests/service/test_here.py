@@ -46,6 +46,11 @@ def test_the_home_folder_is_refused_where_it_is_another_s(
     assert here.machine(config, tmp_path, tmp_path, system=False).config == config
 
 
+def in_a_unit(path: Path) -> str:
+    """As systemd wants it, to which a backslash, of which Windows' paths are full, is a beginning."""
+    return str(path).replace("\\", "\\\\")
+
+
 def service(tmp_path: Path, *words: str) -> tuple[int, str, str]:
     # A home of its own, and no tools: nothing of this machine may be touched.
     around = {name: str(tmp_path / "home") for name in ("HOME", "USERPROFILE", "DAGSTER_HOME")}
@@ -64,7 +69,7 @@ def test_each_file_is_printed_below_its_path(
     assert code == 0
     headings = [line for line in out.splitlines() if line.startswith(("# ", "<!-- "))]
     assert len(headings) == {"windows": 3, "systemd": 5, "launchd": 3}[system]
-    assert str(config) in out
+    assert (in_a_unit(config) if system == "systemd" else str(config)) in out
 
 
 def test_one_file_is_printed_as_it_would_lie_on_disk(
@@ -85,8 +90,8 @@ def test_the_machine_s_service_may_write_where_dagster_does(
     done = processes.run(
         "crypto_lake", "service", "print", "--for", "systemd", "--system", *words, cwd=tmp_path
     )
-    assert f'ReadWritePaths="{tmp_path / wanted}"' in done.stdout.splitlines()
-    assert f'ReadWritePaths="{tmp_path / "lake"}"' in done.stdout.splitlines()
+    assert f'ReadWritePaths="{in_a_unit(tmp_path / wanted)}"' in done.stdout.splitlines()
+    assert f'ReadWritePaths="{in_a_unit(tmp_path / "lake")}"' in done.stdout.splitlines()
     assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
 
 
