@@ -19,6 +19,7 @@ from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.offsets import KEPT, Follow, smallest
 from crypto_lake.segments import RawLine
+from crypto_lake.showing import printable
 
 # A thin symbol is silent for minutes in good health; one whose name the exchange does not know, for ever.
 SILENT_AFTER_SEC = 300
@@ -29,8 +30,9 @@ _LONGEST_TEXT = 2000
 
 
 def shortened(text: str) -> str:
-    """A text of the exchange's as far as a person may want to read it, and how long it was."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} (cut: {len(text)} characters)"
+    """A text of the exchange's as far as a person may want to read it, in visible characters, and how long it was."""
+    told = printable(text[:_LONGEST_TEXT], _LONGEST_TEXT)
+    return told if len(text) <= _LONGEST_TEXT else f"{told} (cut: {len(text)} characters)"
 
 
 class Refused(Struct, frozen=True):

@@ -14,7 +14,6 @@ from msgspec import Struct
 from crypto_lake.exchanges import binance_batch
 from crypto_lake.exchanges.base import Notice, Rejected, Reply
 from crypto_lake.segments import RawLine
-from crypto_lake.showing import printable
 
 # What `schema.PRICE` and `schema.QUANTITY` hold to the last digit; anything else is no market price.
 # No possessive quantifiers: Python 3.11 before 3.11.5 lets "5." pass with them.
@@ -23,8 +22,6 @@ _QUANTITY = r"[0-9]{1,12}(?:\.[0-9]{1,8})?"
 _is_trade = re.compile(rf"(?![0.]* ){_PRICE} (?![0.]*\Z){_QUANTITY}").fullmatch  # neither is zero
 _is_quote = re.compile(rf"{_PRICE} {_QUANTITY} {_PRICE} {_QUANTITY}").fullmatch
 _ID_LIMIT = 1 << 63
-# The exchange's notices and refusals have 100 bytes or so.
-_LONGEST_NOTICE = 2000
 # 2017-01-01, before which Binance has no data, and 2100-01-01, in µs.
 _EARLIEST_US = 1_483_228_800_000_000
 _LATEST_US = 4_102_444_800_000_000
@@ -153,8 +150,8 @@ def _quote(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
 
 
 def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Rejected:
-    # It goes to the journal and to terminals. What the decoder skips it does not check: some bytes may be no text.
-    text = printable(raw[:_LONGEST_NOTICE].decode(errors="backslashreplace"), _LONGEST_NOTICE)
+    # What the decoder skips it does not check: some bytes may be no text.
+    text = raw.decode(errors="backslashreplace")
     request_id = frame.id if isinstance(frame.id, int) else None
     if frame.e == "serverShutdown":
         return Notice(text, closing=True)
