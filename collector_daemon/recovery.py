@@ -6,18 +6,20 @@ left in open segments and in the last journals that is no line is moved to the r
 
 import math
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
 from loguru import logger
 
+from collector_daemon.connected import connected, within
 from collector_daemon.ids import Hole, Odd, TradeIds
 from collector_daemon.listening import union
 from collector_daemon.mending import Mending
 from collector_daemon.oddities import Oddities
 from collector_daemon.tally import Tally
 from crypto_lake import journal, segments
+from crypto_lake.exchanges import known
 from crypto_lake.layout import Layout
 from crypto_lake.segments import RawLine
 
@@ -45,7 +47,7 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
         diary.write(_told(one, now), one.day)
     for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
         for path in _not_entered(layout, exchange, symbol, day):
-            _enter(diary, symbol, day, path, now)
+            _enter(diary, exchange, symbol, path, now)
         for hole in _untold_holes(layout, exchange, symbol, day):
             diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
     return found
@@ -74,8 +76,12 @@ def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[
     return [path for path in found if path.name.startswith("part_") and path.name not in described]
 
 
-def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int) -> None:
-    """Describe a segment from its lines: somebody was listening from the end of the one before to the last line."""
+def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: int) -> None:
+    """Describe a segment from its lines: somebody was listening from the end of the one before to the last line.
+
+    But not while the journal knows of no connection that carried the symbol's streams.
+    """
+    day = date.fromisoformat(path.parent.name)
     tally = tally_of(path, Tally(day))
     if not tally.lines:
         return
@@ -83,7 +89,12 @@ def _enter(diary: journal.Journal, symbol: str, day: date, path: Path, now: int)
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
     for record in _odd(path, now):
         diary.write(record, day)
-    listened = [(_began(list(journal.read(diary.path(day))), symbol, tally.recv_from), tally.recv_to)]
+    written = list(journal.read(diary.path(day)))
+    began = _began(written, symbol, tally.recv_from)
+    # A connection may have been subscribed on the day before; none lives for longer than a day.
+    lately = [*journal.read(diary.path(day - timedelta(days=1))), *written]
+    carried = connected(lately, frozenset(known.wire(exchange).streams(symbol)))
+    listened = within(carried or [(began, math.inf)], began, tally.recv_to)
     size, checksum = path.stat().st_size, segments.checksum(path)
     diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
 

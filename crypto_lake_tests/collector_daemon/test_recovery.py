@@ -282,3 +282,29 @@ def test_a_recovered_segment_with_one_id_twice_is_told_so_before_it_is_described
     kinds = [type(one) for one in records(layout, DAY)]
     assert journal.Jumped in kinds or journal.Conflict in kinds
     assert kinds[-1] is journal.Sealed
+
+
+STREAMS = ["solusdt@trade", "solusdt@bookTicker"]
+SECOND = 1_000_000
+
+
+def test_while_every_connection_was_down_nobody_listened_to_a_recovered_segment(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    received = [T0, T0 + 10 * SECOND, T0 + 41 * SECOND, T0 + 50 * SECOND]
+    lines = [
+        RawLine("trade", "SOLUSDT", at, at, number, "1", "2", "buy", None, None, None, None)
+        for number, at in enumerate(received)
+    ]
+    left_open(layout, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    diary = journal.Journal(layout, "binance")
+    for record in (
+        journal.Started(at=T0 - SECOND, version="", pid=1, symbols=["SOLUSDT"]),
+        journal.Subscribed(at=T0 - 9, connection=1, streams=STREAMS),
+        journal.Subscribed(at=T0 + 3 * SECOND, connection=2, streams=["adausdt@trade"]),
+        journal.Disconnected(at=T0 + 40 * SECOND, connection=1, reason="", last_frame=T0 + 12 * SECOND),
+        journal.Subscribed(at=T0 + 40 * SECOND, connection=3, streams=STREAMS),
+    ):
+        diary.write(record, DAY)
+    recover(layout, "binance", T0 + 99 * SECOND)
+    (sealed,) = journal.of_kind(records(layout, DAY), journal.Sealed)
+    assert sealed.listened == [(T0, T0 + 12 * SECOND), (T0 + 40 * SECOND, T0 + 50 * SECOND)]
