@@ -19,11 +19,7 @@ Noted = dict[tuple[str, str], str]
 
 
 def noted(layout: Layout, exchange: str, day: date) -> Noted:
-    """What the journal of a day says of the segments in that day's folders.
-
-    Raises:
-        RawDataError: a journal holds something else.
-    """
+    """What the journal of a day says of the segments in that day's folders."""
     records = journal.of_kind(journal.read(layout.journal(exchange, day)), journal.Sealed)
     return {(one.symbol, one.segment): one.sha256 for one in records if one.segment and one.sha256}
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from crypto_lake import parquet, publish, raw_checksums, segments, ticks
 from crypto_lake.config import Config
-from crypto_lake.errors import RawDataError
 from crypto_lake.layout import Layout
 from crypto_lake.schema import TICKS
 
@@ -97,13 +96,9 @@ def raw_looks(config: Config, folders: list[RawFolder]) -> Iterator[RawLook]:
     """For each folder in turn, as `raw_folders` lists them, what was found."""
     layout = config.layout
     for (exchange, day), some in groupby(folders, key=lambda one: (one.exchange, one.day)):
-        broken: list[Damage] = []
-        try:
-            known = raw_checksums.noted(layout, exchange, day)
-        except RawDataError as error:
-            known, broken = {}, [Damage(layout.journal(exchange, day), f"cannot be understood: {error}")]
+        known = raw_checksums.noted(layout, exchange, day)
         for folder in some:
-            look, broken = RawLook(damages=broken), []
+            look = RawLook()
             for path in segments.sealed(layout.raw_day(exchange, folder.symbol, day)):
                 wanted = raw_checksums.expected(layout, folder.symbol, path, known)
                 look.read += wanted is not None
