@@ -152,7 +152,7 @@ def _build(
     before: Built | None = None,
 ) -> tuple[Built, list[_Failed]]:
     """Walk the hours of a day; what a walk `before` this one has rebuilt counts as rebuilt."""
-    known = remembered(series, day)
+    known = remembered(series, day, daily_counts=_daily_is_whole(series, day))
     rebuilt = set(before.rebuilt) if before else set()
     unchanged = 0
     carry = carry_before(connection, series, day)
@@ -248,17 +248,26 @@ def stale_days(
     return [day for day in sorted(candidates) if _is_stale(connection, series, recording, day, now_us)]
 
 
-def remembered(series: Series, day: date) -> dict[int, PartRecord]:
+def _daily_is_whole(series: Series, day: date) -> bool:
+    """Whether a day's daily file, if it has one, is what it was made as; it is read whole for that."""
+    daily = series.layout.daily(series.exchange, series.symbol, day)
+    what = parquet.damage(daily, series.layout.checksum(daily)) if daily.exists() else None
+    if what:
+        logger.error("{} {}; its hours are made anew where raw segments or ticks allow it", daily, what)
+    return what is None
+
+
+def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[int, PartRecord]:
     """What parts and manifest remember of a day, by hour; a part, being younger, wins.
 
-    A manifest counts beside a readable daily file only, and what cannot be understood counts as absent: those hours are
-    then made anew.
+    A manifest counts beside a readable daily file only (and not without `daily_counts`), and what cannot be understood
+    counts as absent: those hours are then made anew.
     """
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
     found: dict[int, PartRecord] = {}
     with contextlib.suppress(OSError, *NOT_JSON):
-        if parquet.footer(daily) is not None:
+        if daily_counts and parquet.footer(daily) is not None:
             manifest = json.decode(publish.read(layout.manifest(daily)), type=_Manifest)
             found = {int(hour): _understood(record) for hour, record in manifest.made_from.items()}
     for hour in range(HOURS_OF_A_DAY):

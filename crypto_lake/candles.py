@@ -17,6 +17,7 @@ from pyarrow import parquet as pq
 from crypto_lake import parquet, publish
 from crypto_lake.errors import ExchangeError, LakeError
 from crypto_lake.exchanges.base import Candle
+from crypto_lake.layout import DAY_US, MINUTE_US
 
 _NUMBERS = (
     "open",
@@ -46,6 +47,13 @@ def finished(path: Path) -> Footer | None:
     except msgspec.ValidationError:
         return None
     return footer if footer.complete else None
+
+
+def lacking(path: Path, start_us: int) -> list[tuple[int, int]]:
+    """The stretches of the day from `start_us` on that no candle of a file covers, in order; µs UTC."""
+    opened = pq.read_table(path, columns=["window_start"])["window_start"].cast(pa.int64()).to_pylist()
+    edges = [start_us, *(edge for at in opened for edge in (at, at + MINUTE_US)), start_us + DAY_US]
+    return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]
 
 
 def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:

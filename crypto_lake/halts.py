@@ -1,7 +1,8 @@
 """The register of halts: minutes of finished days for which the exchange, asked for them, has no candle.
 
 One JSON object in `state/halts.json`: exchange → symbol → day → list of `[from, to)`, ISO 8601 in UTC. Backfilling a
-day enters its halts anew; whoever compares bars with candles reads them, so that a halt is not a loss for ever.
+day enters its halts anew; whoever compares bars with candles reads them, so that a halt is not a loss for ever. A
+register that is damaged is made anew from the candle files, which lack the same minutes.
 """
 
 import json
@@ -10,11 +11,12 @@ from typing import Annotated
 
 import msgspec
 from filelock import FileLock
+from loguru import logger
 from msgspec import Meta
 
-from crypto_lake import publish
+from crypto_lake import candles, publish
 from crypto_lake.errors import NOT_JSON, LakeError
-from crypto_lake.layout import EPOCH, Layout, iso
+from crypto_lake.layout import EPOCH, Layout, day_start_us, iso
 
 Stretches = list[tuple[int, int]]
 _Register = dict[str, dict[str, dict[str, Stretches]]]
@@ -62,9 +64,8 @@ def _read(layout: Layout) -> _Register:
     try:
         spelt = msgspec.json.decode(text, type=_Spelt)
     except NOT_JSON:
-        raise LakeError(
-            f"{layout.halts}: expected one JSON object; delete it, and backfill anew what it was about"
-        ) from None
+        logger.error("{}: expected one JSON object; made anew from the candle files", layout.halts)
+        return _of_candles(layout)
     return {
         exchange: {
             symbol: {day: [(_us(first), _us(last)) for first, last in some] for day, some in days.items()}
@@ -72,6 +73,20 @@ def _read(layout: Layout) -> _Register:
         }
         for exchange, symbols in spelt.items()
     }
+
+
+def _of_candles(layout: Layout) -> _Register:
+    """What the candle files of finished days lack."""
+    register: _Register = {}
+    for exchange in layout.candle_exchanges():
+        for symbol in layout.candle_symbols(exchange):
+            for day in layout.candle_days(exchange, symbol):
+                path = layout.candles(exchange, symbol, day)
+                footer = candles.finished(path)
+                if footer and footer.missing:
+                    days = register.setdefault(exchange, {}).setdefault(symbol, {})
+                    days[day.isoformat()] = candles.lacking(path, day_start_us(day))
+    return register
 
 
 def _spelt(register: _Register) -> bytes:

@@ -177,6 +177,10 @@ class Layout:
         """The days whose candles were backfilled, oldest first."""
         return _file_days(self.base / "backfill" / exchange / symbol)
 
+    def candle_exchanges(self) -> list[str]:
+        """The exchanges that have backfilled candles, sorted."""
+        return sorted(_names(self.base / "backfill", folders=True))
+
     def candle_symbols(self, exchange: str) -> list[str]:
         """The symbols that have backfilled candles, sorted."""
         return _symbols(self.base / "backfill" / exchange)

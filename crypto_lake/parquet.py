@@ -154,6 +154,19 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
     ]
 
 
+def damage(path: Path, beside: Path) -> str | None:
+    """Say how a finished file differs from the checksum `beside` it (a line for `sha256sum -c`); None: not at all."""
+    if not path.exists():
+        return "is missing; its checksum is there"
+    if not beside.exists():
+        return "has no checksum beside it"
+    words = publish.read(beside).decode("ascii", errors="replace").split()
+    if len(words) != 2 or words[1] != path.name:  # noqa: PLR2004 - a checksum and a name
+        return "has a checksum file that cannot be understood"
+    found = sha256(path)
+    return None if found == words[0] else f"has the checksum {found}; expected {words[0]}"
+
+
 def sha256(path: Path) -> str:
     """The checksum of a file, in hex."""
     with publish.patiently(lambda: path.open("rb")) as file:

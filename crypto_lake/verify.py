@@ -10,9 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from crypto_lake import parquet, publish, raw_checksums, segments, ticks
+from crypto_lake import parquet, raw_checksums, segments, ticks
 from crypto_lake.config import Config
-from crypto_lake.layout import Layout
 from crypto_lake.schema import TICKS
 
 
@@ -47,21 +46,8 @@ def finished_files(config: Config) -> list[Path]:
 def damages(config: Config, paths: list[Path]) -> Iterator[Damage | None]:
     """For each file in turn what is wrong with it, or None."""
     for path in paths:
-        what = _wrong(config.layout, path)
+        what = parquet.damage(path, config.layout.checksum(path))
         yield Damage(path, what) if what else None
-
-
-def _wrong(layout: Layout, path: Path) -> str | None:
-    beside = layout.checksum(path)
-    if not path.exists():
-        return "is missing; its checksum is there"
-    if not beside.exists():
-        return "has no checksum beside it"
-    words = publish.read(beside).decode("ascii", errors="replace").split()
-    if len(words) != 2 or words[1] != path.name:  # noqa: PLR2004 - a checksum and a name
-        return "has a checksum file that cannot be understood"
-    found = parquet.sha256(path)
-    return None if found == words[0] else f"has the checksum {found}; expected {words[0]}"
 
 
 class RawFolder(NamedTuple):

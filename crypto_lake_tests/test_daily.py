@@ -180,3 +180,23 @@ def test_an_empty_checksum_file_is_filled_again(duck: Duck, recorded: Series) ->
     done = compact(duck, recorded)
     recorded.layout.checksum(done.path).write_bytes(b"")
     assert compact(duck, recorded).sha256 == done.sha256
+
+
+def test_a_damaged_daily_file_is_made_anew_though_its_footer_is_whole(duck: Duck, recorded: Series) -> None:
+    done = compact(duck, recorded)
+    whole = done.path.read_bytes()
+    middle = len(whole) // 3
+    done.path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    assert len(bars.build_day(duck, recorded, DAY, LATER).rebuilt) == 24
+    assert compact(duck, recorded).path.read_bytes() == whole
+    assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == []
+
+
+def test_a_daily_file_without_its_checksum_is_made_anew(duck: Duck, recorded: Series) -> None:
+    done = compact(duck, recorded)
+    beside = recorded.layout.checksum(done.path)
+    line = beside.read_bytes()
+    beside.unlink()
+    bars.build_day(duck, recorded, DAY, LATER)
+    compact(duck, recorded)
+    assert beside.read_bytes() == line
