@@ -161,7 +161,9 @@ def test_a_command_works_where_it_has_no_standard_streams(
     around = processes.surroundings(DAGSTER_HOME=str(tmp_path / "home"))
     assert subprocess.run(closed, cwd=tmp_path, env=around, timeout=120, check=False).returncode == 0
     assert lake.layout.bar_days("binance", SYMBOL) == [DAY]
-    assert "2025-10-20: 24 of 24 hours made anew" in (lake.layout.logs / "transformer.log").read_text("utf-8")
+    assert "2025-10-20: 24 hours made anew, 0 as they were" in (
+        lake.layout.logs / "transformer.log"
+    ).read_text("utf-8")
 
 
 def test_a_dagster_home_that_is_not_there_is_exit_code_2(lake: Config, tmp_path: Path) -> None:
