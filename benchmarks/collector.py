@@ -27,12 +27,12 @@ from websockets.http11 import Request, Response
 
 from collector_daemon.clock import SystemClock
 from collector_daemon.daemon import run
-from collector_daemon.landing import Landing
-from collector_daemon.listening import Hearing, Listening
-from collector_daemon.session import Session
+from collector_daemon.decide.listening import Hearing, Listening
+from collector_daemon.decide.session import Session
+from collector_daemon.land.landing import Landing
 from crypto_lake.config import Collector, Config, Exchange, General
-from crypto_lake.exchanges.binance import WIRE
-from crypto_lake.segments import RawLine
+from crypto_lake.exchanges.binance.wire import WIRE
+from crypto_lake.raw.segments import RawLine
 
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 FIRST_US = 1_760_918_400_000_000

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import click
 
 from benchmarks.soak import SYMBOLS, exchange_of
-from collector_daemon.health import read_status
 from crypto_lake.layout import Layout
-from crypto_lake.simulator.exchange import running
-from crypto_lake.simulator.faults import Faults
+from crypto_lake.raw.collector_status import read_status
+from crypto_lake.simulator.server.exchange import running
+from crypto_lake.simulator.server.faults import Faults
 
 CONFIG = """
 general: {{ base_path: lake }}

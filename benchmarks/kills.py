@@ -22,11 +22,11 @@ from pathlib import Path
 import msgspec
 
 from crypto_lake import config as configuration
-from crypto_lake import parquet
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import SimulatedExchange, running
+from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import recorded_market as recorded
 from crypto_lake_tests.processes import surroundings
 from crypto_lake_tests.raw_lines import DAY, SYMBOL

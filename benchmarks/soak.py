@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from collector_daemon.listening import Stretch, union
-from crypto_lake import journal, segments
+from collector_daemon.decide.listening import Stretch, union
 from crypto_lake.layout import MINUTE_US, SECOND_US, Layout
-from crypto_lake.segments import RawLine
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.segments import RawLine
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
-from crypto_lake.simulator.faults import Faults
-from crypto_lake.simulator.market import SyntheticMarket
-from crypto_lake.simulator.tape import Quote, Tape
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.market.tape import Quote, Tape
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
+from crypto_lake.simulator.server.faults import Faults
 
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 # The exchange's 24 hours are 20 seconds here. What acts on frames is always on.

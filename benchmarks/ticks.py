@@ -9,7 +9,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from crypto_lake import config, parquet
+from crypto_lake import config
+from crypto_lake.disk import parquet
 from crypto_lake.layout import Layout
 from crypto_lake.schema import TICKS, names
 

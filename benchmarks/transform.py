@@ -24,12 +24,16 @@ from typing import Any
 import duckdb
 import msgspec
 
-from crypto_lake import bars, config, journal, parquet, views
-from crypto_lake.bars import Series
+from crypto_lake import config
+from crypto_lake.ask import views
+from crypto_lake.disk import parquet
+from crypto_lake.disk.parquet import path_list
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_start_us
-from crypto_lake.parquet import path_list
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import sealed
 from crypto_lake.schema import BAR, RAW_LINE, names, typed
-from crypto_lake.segments import sealed
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import Series
 
 DAY = date(2025, 10, 20)
 SYMBOL = "SOLUSDT"

@@ -11,18 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 from loguru import logger
 
-from collector_daemon import metrics, recovery, startup
+from collector_daemon import startup
 from collector_daemon.clock import Clock, SystemClock
+from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.follow import Follow
-from collector_daemon.health import Status, StatusFile
+from collector_daemon.land import recovery
 from collector_daemon.recorder import Edges, Recorder
-from collector_daemon.report import Reporter
-from collector_daemon.turns import AttemptLimit
+from collector_daemon.tell import metrics
+from collector_daemon.tell.report import Reporter
 from collector_daemon.version import VERSION
 from collector_daemon.waiting import unless
-from crypto_lake import journal
 from crypto_lake.config import Config
 from crypto_lake.errors import DiskFullError, LakeError
+from crypto_lake.raw import journal
+from crypto_lake.raw.collector_status import Status, StatusFile
 
 _STATUS_SEC = 1.0
 _MINUTE_SEC = 60.0

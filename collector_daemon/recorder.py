@@ -10,21 +10,21 @@ from random import random as system_random
 import msgspec
 
 from collector_daemon.clock import Clock
-from collector_daemon.disk import CreateSegment, Disk
+from collector_daemon.connect.endpoints import Endpoints
+from collector_daemon.connect.feed import Feed
+from collector_daemon.connect.intake import Intake
+from collector_daemon.connect.shard import Shard, sharded
+from collector_daemon.connect.turns import AttemptLimit
+from collector_daemon.decide.listening import Listening
+from collector_daemon.decide.session import Session
 from collector_daemon.ending import Ending
-from collector_daemon.endpoints import Endpoints
-from collector_daemon.feed import Feed
-from collector_daemon.intake import Intake
-from collector_daemon.landing import Landing
-from collector_daemon.listening import Listening
-from collector_daemon.session import Session
-from collector_daemon.shard import Shard, sharded
-from collector_daemon.turns import AttemptLimit
-from collector_daemon.writer import BUDGET_BYTES, Writer
-from crypto_lake import journal
+from collector_daemon.land.disk import CreateSegment, Disk
+from collector_daemon.land.landing import Landing
+from collector_daemon.land.writer import BUDGET_BYTES, Writer
 from crypto_lake.config import Config, Exchange
-from crypto_lake.exchanges import known
-from crypto_lake.segments import OpenSegment
+from crypto_lake.exchanges import registry
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import OpenSegment
 
 _TICK_SEC = 0.2
 
@@ -56,7 +56,7 @@ class Recorder:
         self, config: Config, exchange: Exchange, clock: Clock, edges: Edges, limit: AttemptLimit
     ) -> None:
         settings = config.collector
-        wire = known.wire(exchange.name)
+        wire = registry.wire(exchange.name)
         self.exchange = exchange
         self._clock = clock
         self.session = Session(wire, exchange.symbols)

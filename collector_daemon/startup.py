@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from crypto_lake.config import Config, Exchange
 from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError
-from crypto_lake.exchanges import known
+from crypto_lake.exchanges import registry
 from crypto_lake.layout import Layout
 from crypto_lake.showing import address
 
@@ -60,10 +60,10 @@ async def check_symbols(exchange: Exchange) -> None:
         UnknownSymbolError: it does not.
         ExchangeError: no answer.
     """
-    client = known.rest_client(exchange.name, exchange.rest_url)
+    client = registry.rest_client(exchange.name, exchange.rest_url)
     try:
         async with asyncio.timeout(_REST_TIMEOUT_SEC):
-            await known.check_listed(client, exchange.name, exchange.symbols)
+            await registry.check_listed(client, exchange.name, exchange.symbols)
     except TimeoutError:
         raise ExchangeError(
             f"{address(exchange.rest_url)}: no answer within {_REST_TIMEOUT_SEC:g} s"

@@ -7,9 +7,10 @@ import duckdb
 import msgspec
 import pytest
 
-from crypto_lake import config, parquet
-from crypto_lake.bars import Series
+from crypto_lake import config
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.transform.bars import Series
 
 _CONFIG = {
     "general": {"base_path": "./lake"},

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from crypto_lake.segments import RawLine
+from crypto_lake.raw.segments import RawLine
 
 SECOND = 1_000_000
 _MINUTE = 60 * SECOND

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from crypto_lake import journal
 from crypto_lake.config import Config
 from crypto_lake.layout import day_start_us
-from crypto_lake.segments import RawLine, next_number
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import RawLine, next_number
 
 DAY = date(2025, 10, 20)
 START = day_start_us(DAY)

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from crypto_lake.layout import DAY_US, Layout
-from crypto_lake.segments import RawLine
+from crypto_lake.raw.segments import RawLine
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import SimulatedExchange, running
-from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import processes
 
 SYMBOLS = ["SOLUSDT", "SUIUSDT", "ADAUSDT"]

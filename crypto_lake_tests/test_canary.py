@@ -10,8 +10,8 @@ import pytest
 from crypto_lake import config as configuration
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import SimulatedExchange, running
-from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import processes
 
 CANARY = "CANARY"

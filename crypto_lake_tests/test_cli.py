@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from crypto_lake.config import Config
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import SimulatedExchange, running
-from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
 

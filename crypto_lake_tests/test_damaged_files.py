@@ -9,25 +9,17 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
 
-from collector_daemon.health import read_status
-from crypto_lake import (
-    bars,
-    candles,
-    catalog,
-    checks,
-    config,
-    daily,
-    halts,
-    holes,
-    journal,
-    parquet,
-    report,
-    ticks,
-)
-from crypto_lake.bars import Series
+from crypto_lake import checks, config
 from crypto_lake.checks import Verdict
+from crypto_lake.completeness import candles, halts, holes
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.pages import validation
+from crypto_lake.raw import catalog, journal
+from crypto_lake.raw.collector_status import read_status
+from crypto_lake.transform import bars, daily, ticks
+from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -124,10 +116,10 @@ def test_a_validation_file_counts_as_not_there(duck: Duck, lake: Config, content
     path = lake.layout.validation(DAY)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    assert report.read(lake, DAY) == []
+    assert validation.read(lake, DAY) == []
     verdict = Verdict(checks.SCHEMA_MATCHES, DAY, {SYMBOL: 0}, {SYMBOL: []})
-    report.enter(duck, lake, "bars_1s", verdict, LATER)
-    assert [one["asset"] for one in report.read(lake, DAY)] == ["bars_1s"]
+    validation.enter(duck, lake, "bars_1s", verdict, LATER)
+    assert [one["asset"] for one in validation.read(lake, DAY)] == ["bars_1s"]
 
 
 @damaged

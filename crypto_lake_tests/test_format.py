@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crypto_lake import config, journal, schema, views
+from crypto_lake import config, schema
+from crypto_lake.ask import views
+from crypto_lake.raw import journal
 from crypto_lake.schema import Column
 from crypto_lake_tests.raw_lines import DAY
 

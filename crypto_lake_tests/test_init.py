@@ -16,7 +16,7 @@ from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from crypto_lake import config, dagster_home, definitions, starter
 from crypto_lake.defs import launch
 from crypto_lake.errors import ConfigError
-from crypto_lake.up import supervisor
+from crypto_lake.operate.up import supervisor
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from crypto_lake import bars, daily, page, parquet, retention, ticks, verify, views
-from crypto_lake.bars import Series
+from crypto_lake.ask import views
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.pages import day
+from crypto_lake.transform import bars, daily, retention, ticks, verify
+from crypto_lake.transform.bars import Series
 from crypto_lake_tests.collector_daemon.fakes import Exchange, quote, says, trade
 from crypto_lake_tests.collector_daemon.test_daemon import record, until_landed
 from crypto_lake_tests.raw_lines import DAY, LATER, SYMBOL
@@ -31,7 +34,7 @@ def test_a_lake_works_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None
         assert connection.execute("SELECT sum(trade_count) FROM bars_1m").fetchall() == [(2,)]
         assert connection.execute("SELECT count(*) FROM trades").fetchall() == [(2,)]
     assert [damage for damage in verify.damages(config, verify.finished_files(config)) if damage] == []
-    assert page.write(config, DAY).exists()
+    assert day.write(config, DAY).exists()
     assert views.save(config) == config.layout.database
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
     assert not list(config.layout.base.glob(".*.tmp"))

@@ -12,13 +12,13 @@ from typing import Literal
 
 import duckdb
 
-from crypto_lake.bars import Series
 from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.schema import TICKS
+from crypto_lake.transform.bars import Series
 
 Severity = Literal["ERROR", "WARN"]
 Outcome = Literal["passed", "warning", "failed"]

@@ -1,8 +1,9 @@
 """What is asked of bars alone, in parts or in daily files: are they all there, once each, and do they add up."""
 
-from crypto_lake import bars, parquet, publish
 from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.disk import parquet, publish
 from crypto_lake.layout import DAY_US, day_start_us
+from crypto_lake.transform import bars
 
 
 def schema(subject: Subject) -> Rows:

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from crypto_lake import holes, parquet, views
+from crypto_lake.ask import views
 from crypto_lake.checks.reference import NINE
 from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.completeness import holes
+from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError
 from crypto_lake.layout import MINUTE_US
 

@@ -8,11 +8,13 @@ asked of the journal.
 from dataclasses import replace
 from datetime import timedelta
 
-from crypto_lake import bars, holes, journal, raw
-from crypto_lake.bars import clipped
-from crypto_lake.catalog import Catalog, once_only, paths_of
 from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
+from crypto_lake.raw import journal, scan
+from crypto_lake.raw.catalog import Catalog, once_only, paths_of
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import clipped
 
 
 def missing_trades(subject: Subject) -> Rows:
@@ -70,7 +72,7 @@ def _contradictions(subject: Subject) -> Rows:
         return []
     paths = sorted({path for sources in doubtful.values() for path in paths_of(sources)})
     return replace(subject, files=[]).query(
-        "trade_ids_unambiguous", raw=raw.lines(paths), hours=sorted(doubtful)
+        "trade_ids_unambiguous", raw=scan.lines(paths), hours=sorted(doubtful)
     )
 
 

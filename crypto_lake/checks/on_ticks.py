@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from crypto_lake import parquet
 from crypto_lake.checks.subject import Rows, Subject
+from crypto_lake.disk import parquet
 from crypto_lake.schema import TICKS
 
 

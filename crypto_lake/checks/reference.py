@@ -8,12 +8,12 @@ from typing import Any, Self
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from crypto_lake import parquet
-from crypto_lake.bars import Series
+from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges import known
+from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Candle, RestClient
 from crypto_lake.layout import DAY_US, day_start_us
+from crypto_lake.transform.bars import Series
 
 # What a candle and a bar of ours have in common. A bar's vwap is a quotient of these.
 NINE = (
@@ -36,7 +36,7 @@ class ExchangeCandles:
     `client` makes the REST client of an exchange, by name and address. Used as a context manager, it closes them.
     """
 
-    def __init__(self, client: Callable[[str, str], RestClient] = known.rest_client) -> None:
+    def __init__(self, client: Callable[[str, str], RestClient] = registry.rest_client) -> None:
         self._make = client
         self._clients: dict[str, RestClient] = {}
         self._silent: dict[str, ExchangeError] = {}

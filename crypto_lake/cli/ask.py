@@ -28,7 +28,7 @@ from crypto_lake.errors import LakeError
 )
 def query(config_file: str | None, sql: str | None, kind: str | None, output: Path | None) -> None:
     """Answer one SQL question over the views, or, without one, open a shell."""
-    from crypto_lake import query as questions
+    from crypto_lake.ask import query as questions
 
     if sql is None and (kind or output):
         raise click.UsageError("--format and --output are for one question; expected it with them")
@@ -50,7 +50,7 @@ def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
     """Make a day's page: charts, coverage and verdicts in one HTML file that works offline."""
     import webbrowser
 
-    from crypto_lake import page
+    from crypto_lake.pages import day as page
 
     path = page.write(options.configured(config_file), day)
     click.echo(path)

@@ -17,7 +17,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 @options.config_option
 def status(config_file: str | None) -> None:
     """Show how the collector is, what there is of each symbol, and how much disk is left."""
-    from crypto_lake import status as page
+    from crypto_lake.operate import status as page
 
     page.show(options.configured(config_file))
 
@@ -28,11 +28,11 @@ def status(config_file: str | None) -> None:
 def validate(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
     """Check the bars of a day or a range; of yesterday and today, if none is given."""
     loaded = options.loaded(config_file, "validation")
-    from crypto_lake import runs
+    from crypto_lake.operate import jobs
 
     today = options.today(loaded)
     asked = options.days(loaded, day, first, last) or [today - timedelta(days=1), today]
-    if failed := runs.report_verdicts(loaded, runs.validate(loaded, asked)):
+    if failed := jobs.report_verdicts(loaded, jobs.validate(loaded, asked)):
         raise LakeError(f"checks failed: {failed}")
 
 
@@ -41,9 +41,9 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
 def verify(config_file: str | None) -> None:
     """Read every file (daily bars, ticks, raw segments) against its checksum, and name each that is damaged."""
     loaded = options.loaded(config_file, "validation")
-    from crypto_lake import runs
+    from crypto_lake.operate import jobs
 
-    if damaged := runs.verify(loaded):
+    if damaged := jobs.verify(loaded):
         raise LakeError(f"files damaged, missing or without a checksum: {damaged}")
 
 
@@ -58,7 +58,7 @@ def verify(config_file: str | None) -> None:
 )
 def doctor(config_file: str | None, seconds: float) -> None:
     """Look at this machine and this exchange, and hold a short recording against the exchange's own candles."""
-    from crypto_lake import doctor as examination
+    from crypto_lake.operate import doctor as examination
 
     path, loaded = configuration.find(config_file), options.configured(config_file)
     click.echo(f"The last part listens for {seconds:g} s; nothing is left behind.")

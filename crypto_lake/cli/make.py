@@ -16,9 +16,9 @@ from crypto_lake.errors import LakeError
 def transformer(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
     """Make the bars of a day or a range; of today and of every day that changed, if none is given."""
     loaded = options.loaded(config_file, "transformer")
-    from crypto_lake import runs
+    from crypto_lake.operate import jobs
 
-    runs.report_days(loaded, runs.transform(loaded, options.days(loaded, day, first, last)))
+    jobs.report_days(loaded, jobs.transform(loaded, options.days(loaded, day, first, last)))
 
 
 @click.command()
@@ -27,9 +27,9 @@ def transformer(config_file: str | None, day: date | None, first: date | None, l
 def compact(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
     """Make daily files and ticks of finished days; of all that lack one of them, if none is given."""
     loaded = options.loaded(config_file, "transformer")
-    from crypto_lake import runs
+    from crypto_lake.operate import jobs
 
-    runs.report_days(loaded, runs.compact(loaded, options.days(loaded, day, first, last)))
+    jobs.report_days(loaded, jobs.compact(loaded, options.days(loaded, day, first, last)))
 
 
 @click.command()
@@ -38,9 +38,9 @@ def compact(config_file: str | None, day: date | None, first: date | None, last:
 def heal(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
     """Fetch the trades that are missing, by their ids; of every recorded day, if none is given."""
     loaded = options.loaded(config_file, "transformer")
-    from crypto_lake import runs
+    from crypto_lake.operate import jobs
 
-    if missing := runs.report_missing(loaded, runs.heal(loaded, options.days(loaded, day, first, last))):
+    if missing := jobs.report_missing(loaded, jobs.heal(loaded, options.days(loaded, day, first, last))):
         raise LakeError(f"trades still missing: {missing}")
 
 
@@ -57,9 +57,9 @@ def backfill(
             "--days counts back from yesterday; expected it without --date, --from and --to"
         )
     loaded = options.loaded(config_file, "transformer")
-    from crypto_lake import runs
+    from crypto_lake.operate import jobs
 
     today = options.today(loaded)
     asked = [today - timedelta(days=n) for n in range(count or 90, 0, -1)]
     days = options.days(loaded, day, first, last) or asked
-    runs.report_candles(loaded, days, runs.backfill(loaded, days))
+    jobs.report_candles(loaded, days, jobs.backfill(loaded, days))

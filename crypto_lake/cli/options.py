@@ -95,9 +95,9 @@ def configured(config_file: str | None) -> "Config":
     Raises:
         ConfigError: there is none, it is wrong, or it names an exchange that nobody knows.
     """
-    from crypto_lake.exchanges import known
+    from crypto_lake.exchanges import registry
 
     found = configuration.load(configuration.find(config_file))
     for exchange in found.exchanges:
-        known.wire(exchange.name)
+        registry.wire(exchange.name)
     return found

@@ -45,7 +45,7 @@ def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: 
         raise click.UsageError("--speed is the bundled exchange's; expected it with --simulate")
     if simulate and config_file:
         raise click.UsageError("--simulate makes a lake of its own; expected it without --config")
-    from crypto_lake.up import simulation, supervisor
+    from crypto_lake.operate.up import simulation, supervisor
 
     supervisor.free(host, port)
     folder = Path.cwd() / simulation.FOLDER
@@ -78,6 +78,6 @@ def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: 
 @click.option("--serve", is_flag=True, help="Leave Dagster's UI open on what was made, until Ctrl-C.")
 def demo(minutes: int, *, serve: bool) -> None:
     """Show the whole pipeline on this machine, without the internet, in a folder of its own."""
-    from crypto_lake import demo as story
+    from crypto_lake.operate import demo as story
 
     story.tell(minutes, serve=serve)

@@ -15,7 +15,7 @@ from crypto_lake import dagster_home
 from crypto_lake.cli import options
 
 if TYPE_CHECKING:
-    from crypto_lake.service.plan import Machine
+    from crypto_lake.operate.service.plan import Machine
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -70,7 +70,7 @@ _up_option = click.option(
 
 
 def _machine(config_file: str | None, *, user: bool, up: bool) -> "Machine":
-    from crypto_lake.service import here
+    from crypto_lake.operate.service import here
 
     path, loaded = configuration.find(config_file), options.configured(config_file)
     return here.machine(path, loaded.layout.base, dagster_home.written_to(path, whole=up), system=not user)
@@ -88,7 +88,7 @@ def print_units(
     config_file: str | None, system: str | None, name: str | None, *, user: bool, up: bool
 ) -> None:
     """Print what `install` would write, each file below its path; nothing is touched."""
-    from crypto_lake.service import here, plan, printing
+    from crypto_lake.operate.service import here, plan, printing
 
     recipe = here.SYSTEMS[system or here.name()](
         _machine(config_file, user=user, up=up), plan.TOGETHER if up else plan.APART
@@ -102,7 +102,7 @@ def print_units(
 @_up_option
 def install(config_file: str | None, *, user: bool, up: bool) -> None:
     """Start it now and at each boot; what an earlier install left is replaced."""
-    from crypto_lake.service import here, plan, setup
+    from crypto_lake.operate.service import here, plan, setup
 
     machine, recipe = _machine(config_file, user=user, up=up), here.SYSTEMS[here.name()]
     wanted = recipe(machine, plan.TOGETHER if up else plan.APART)
@@ -121,7 +121,7 @@ def install(config_file: str | None, *, user: bool, up: bool) -> None:
 @_scope_option
 def remove(*, user: bool) -> None:
     """Stop it and start it no more; the lake stays as it is."""
-    from crypto_lake.service import here, plan, setup
+    from crypto_lake.operate.service import here, plan, setup
 
     gone = setup.remove(here.SYSTEMS[here.name()](here.bare(system=not user), plan.EVERY))
     for unit in gone:

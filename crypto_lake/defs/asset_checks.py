@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import checks, report
+from crypto_lake import checks
 from crypto_lake.checks import Check, Verdict
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.defs import metadata
 from crypto_lake.defs.assets import bars_1s
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.pages import validation
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]
 
@@ -58,7 +59,7 @@ def _verdicts(
         series = checks.every_series(config)
         for day in days_of(context):
             found = checks.run(check, asset, series, day, means)
-            report.enter(db, config, asset, found, means.now_us)
+            validation.enter(db, config, asset, found, means.now_us)
             yield found
 
 

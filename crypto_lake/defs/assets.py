@@ -7,14 +7,18 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
-from crypto_lake import backfill, bars, daily, heal, latency, preview, publish, retention, ticks, views
+from crypto_lake.ask import latency, views
+from crypto_lake.completeness import backfill, heal
 from crypto_lake.config import Config
 from crypto_lake.defs import columns, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
+from crypto_lake.pages import preview
+from crypto_lake.transform import bars, daily, retention, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()

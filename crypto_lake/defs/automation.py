@@ -13,14 +13,14 @@ import msgspec
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
-from crypto_lake import bars
-from crypto_lake.bars import Series
 from crypto_lake.config import Config
 from crypto_lake.defs import history, landings
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import Series
 
 # How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30

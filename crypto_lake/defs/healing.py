@@ -12,16 +12,17 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import bars, holes
-from crypto_lake.bars import Series
+from crypto_lake.completeness import holes
+from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import Config
 from crypto_lake.defs import history
 from crypto_lake.defs.assets import bars_1s, healed_trades
 from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.partitions import nightly
 from crypto_lake.defs.resources import Lake, connected
-from crypto_lake.holes import Hole
 from crypto_lake.layout import SECOND_US, day_of
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import Series
 
 # A hole may close by itself when late segments come.
 _OLD_ENOUGH_US = 180 * SECOND_US

@@ -13,10 +13,11 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from crypto_lake import journal, latency, raw, segments
-from crypto_lake.bars import Series
+from crypto_lake.ask import latency
 from crypto_lake.config import Config
 from crypto_lake.defs.metadata import Metadata
+from crypto_lake.raw import journal, scan, segments
+from crypto_lake.transform.bars import Series
 
 _RECENT_FOLDERS = 3
 
@@ -52,7 +53,7 @@ def fingerprint(config: Config, day: date, of: Callable[[Path], bool] = lambda _
 
 def is_received(path: Path) -> bool:
     """Whether a segment is the collector's, and not fetched to heal."""
-    return not raw.is_healed(path)
+    return not scan.is_healed(path)
 
 
 def _sealed(config: Config, day: date, of: Callable[[Path], bool]) -> list[tuple[str, int]]:

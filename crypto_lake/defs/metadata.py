@@ -12,16 +12,17 @@ from typing import Any
 import dagster as dg
 from loguru import logger
 
-from crypto_lake import backfill, views
-from crypto_lake.bars import Built, Hits, Series
+from crypto_lake.ask import views
+from crypto_lake.ask.latency import Latency
 from crypto_lake.checks import Verdict
+from crypto_lake.completeness import backfill
+from crypto_lake.completeness.heal import Healed
 from crypto_lake.config import Config
-from crypto_lake.daily import Compacted
-from crypto_lake.heal import Healed
-from crypto_lake.latency import Latency
-from crypto_lake.preview import Preview
+from crypto_lake.pages.preview import Preview
 from crypto_lake.showing import printable
-from crypto_lake.ticks import Ticks
+from crypto_lake.transform.bars import Built, Hits, Series
+from crypto_lake.transform.daily import Compacted
+from crypto_lake.transform.ticks import Ticks
 
 Metadata = dict[str, Any]
 Rows = list[dict[str, Any]]

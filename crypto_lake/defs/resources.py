@@ -8,7 +8,8 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake import clock, config, logs, parquet
+from crypto_lake import clock, config, logs
+from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 
 

@@ -1,7 +1,7 @@
 """What an exchange must answer for the lake to record it. One module beside this one for each exchange.
 
 To add an exchange: a wire module with `WIRE` (a `WireFormat`) and a REST module with `client` (a `RestClient`), both
-entered in `known.py`; then replay one of its real captures through the tests of this package. Whatever
+entered in `registry.py`; then replay one of its real captures through the tests of this package. Whatever
 cannot be said in these few terms belongs in the exchange's own module and nowhere else.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from crypto_lake.layout import MINUTE_US
-from crypto_lake.segments import RawLine
+from crypto_lake.raw.segments import RawLine
 
 
 class Reply(Struct, frozen=True):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import SimulatedExchange, running
-from crypto_lake.simulator.faults import parse_faults, time_us
-from crypto_lake.simulator.market import EPOCH_US, SyntheticMarket
-from crypto_lake.simulator.replay import Replay
+from crypto_lake.simulator.market.replay import Replay
+from crypto_lake.simulator.market.synthetic import EPOCH_US, SyntheticMarket
+from crypto_lake.simulator.server.exchange import SimulatedExchange, running
+from crypto_lake.simulator.server.faults import parse_faults, time_us
 
 if TYPE_CHECKING:
-    from crypto_lake.simulator.tape import Tape
+    from crypto_lake.simulator.market.tape import Tape
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 

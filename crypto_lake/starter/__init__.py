@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from crypto_lake import publish
+from crypto_lake.disk import publish
 from crypto_lake.errors import ConfigError, LakeError
 
 CONFIG = "config.yml"

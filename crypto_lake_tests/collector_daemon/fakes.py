@@ -13,11 +13,11 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from crypto_lake import journal, segments
 from crypto_lake.config import Collector, Config, General
 from crypto_lake.config import Exchange as ExchangeSection
 from crypto_lake.layout import Layout
-from crypto_lake.segments import OpenSegment, RawLine
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.segments import OpenSegment, RawLine
 
 T0 = 1_760_918_400_000_000  # 2025-10-20T00:00:00Z
 SYMBOLS = ["SOLUSDT", "ADAUSDT"]

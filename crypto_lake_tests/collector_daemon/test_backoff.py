@@ -1,6 +1,6 @@
 """Waiting between attempts: only for those that failed or brought nothing."""
 
-from collector_daemon.backoff import FIRST_WAIT_SEC, Backoff
+from collector_daemon.connect.backoff import FIRST_WAIT_SEC, Backoff
 
 
 def failed(backoff: Backoff, *, asked_to_leave: bool = False) -> float:

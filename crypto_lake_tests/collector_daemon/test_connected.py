@@ -2,8 +2,8 @@
 
 import math
 
-from collector_daemon.connected import connected, within
-from crypto_lake import journal
+from collector_daemon.decide.connected import connected, within
+from crypto_lake.raw import journal
 
 STREAMS = frozenset({"solusdt@trade"})
 

@@ -9,8 +9,8 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from websockets.http11 import Request, Response
 
 from collector_daemon.clock import Watch
-from collector_daemon.connection import NoticedConnection, abort, open_connection
-from collector_daemon.listening import Hearing
+from collector_daemon.connect.connection import NoticedConnection, abort, open_connection
+from collector_daemon.decide.listening import Hearing
 from crypto_lake_tests.collector_daemon.fakes import T0, FakeClock, hang_up
 
 

@@ -11,15 +11,15 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from collector_daemon.connect.turns import BURST, INTERVAL_SEC
 from collector_daemon.daemon import run
-from collector_daemon.health import Status, read_status
 from collector_daemon.recorder import Edges
-from collector_daemon.turns import BURST, INTERVAL_SEC
-from crypto_lake import journal, segments
 from crypto_lake.config import Config
 from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError, UnknownSymbolError
 from crypto_lake.layout import MINUTE_US, Layout, day_of
-from crypto_lake.segments import OpenSegment
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.collector_status import Status, read_status
+from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import (
     SYMBOLS,
     T0,

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import pytest
 
-from collector_daemon.disk import Disk, TornError
-from collector_daemon.landing import Append, Note, Refusal, Seal
-from collector_daemon.session import Refused
-from collector_daemon.tally import Tally
-from crypto_lake import journal
+from collector_daemon.decide.session import Refused
+from collector_daemon.decide.tally import Tally
+from collector_daemon.land.disk import Disk, TornError
+from collector_daemon.land.landing import Append, Note, Refusal, Seal
 from crypto_lake.layout import Layout
-from crypto_lake.segments import OpenSegment
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, open_files, records
 
 DAY = date(2025, 10, 20)

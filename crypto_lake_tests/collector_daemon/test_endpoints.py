@@ -1,6 +1,6 @@
 """The next address is for when one keeps failing."""
 
-from collector_daemon.endpoints import HEALTHY_AFTER_SEC, MOVE_ON_AFTER, Endpoints
+from collector_daemon.connect.endpoints import HEALTHY_AFTER_SEC, MOVE_ON_AFTER, Endpoints
 
 
 def after(*lives: float, urls: str = "ab") -> str:

@@ -7,7 +7,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.http11 import Response
 
-from collector_daemon.faults import described, is_hopeless
+from collector_daemon.connect.faults import described, is_hopeless
 
 
 def answered(status: int) -> InvalidStatus:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from loguru import logger
 
+from collector_daemon.connect.turns import BURST, INTERVAL_SEC, AttemptLimit
 from collector_daemon.recorder import Edges, Recorder
-from collector_daemon.turns import BURST, INTERVAL_SEC, AttemptLimit
 from crypto_lake_tests.collector_daemon.fakes import FakeClock, configured
 
 CLOSED_PORT = 1

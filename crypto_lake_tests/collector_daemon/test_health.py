@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from collector_daemon.health import Status, StatusFile, read_status
 from crypto_lake.errors import LakeError
+from crypto_lake.raw.collector_status import Status, StatusFile, read_status
 
 STATUS = Status(
     pid=1,

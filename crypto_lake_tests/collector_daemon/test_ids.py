@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_daemon.ids import (
+from collector_daemon.decide.ids import (
     CONTRADICTED_BY,
     LEAP,
     MAX_HOLES,
@@ -16,8 +16,8 @@ from collector_daemon.ids import (
     QuoteIds,
     TradeIds,
 )
-from crypto_lake.numbering import MOST_AT_ONCE
-from crypto_lake.segments import RawLine
+from crypto_lake.raw.numbering import MOST_AT_ONCE
+from crypto_lake.raw.segments import RawLine
 
 SYMBOL = "SOLUSDT"
 

@@ -5,11 +5,11 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_daemon.landing import Append, Landing, Seal, window_of
-from collector_daemon.listening import Hearing, Listening
-from crypto_lake import journal
+from collector_daemon.decide.listening import Hearing, Listening
+from collector_daemon.land.landing import Append, Landing, Seal, window_of
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_of
-from crypto_lake.segments import RawLine
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import RawLine
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
 
 

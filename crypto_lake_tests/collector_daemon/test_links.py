@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from collector_daemon.connect.shard import sharded
+from collector_daemon.connect.turns import BURST, INTERVAL_SEC
 from collector_daemon.daemon import run
-from collector_daemon.landing import Landing
+from collector_daemon.land.landing import Landing
 from collector_daemon.recorder import Edges
-from collector_daemon.shard import sharded
-from collector_daemon.turns import BURST, INTERVAL_SEC
-from crypto_lake import journal
 from crypto_lake.config import Config
-from crypto_lake.exchanges.binance import WIRE
+from crypto_lake.exchanges.binance.wire import WIRE
+from crypto_lake.raw import journal
 from crypto_lake_tests.collector_daemon.fakes import (
     SYMBOLS,
     T0,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector_daemon.landing import Landing, Seal
-from collector_daemon.listening import Hearing, Listening, Stretch, union
+from collector_daemon.decide.listening import Hearing, Listening, Stretch, union
+from collector_daemon.land.landing import Landing, Seal
 from crypto_lake.layout import SECOND_US
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
 

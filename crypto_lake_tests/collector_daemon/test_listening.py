@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_daemon.listening import Hearing, Listening, union
+from collector_daemon.decide.listening import Hearing, Listening, union
 
 
 def listening(*since: int) -> tuple[Listening, list[Hearing]]:

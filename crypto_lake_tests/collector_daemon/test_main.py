@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from collector_daemon.health import read_status
-from crypto_lake import journal, segments
 from crypto_lake.layout import Layout
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.collector_status import read_status
 from crypto_lake_tests.collector_daemon.fakes import Exchange, lines_of, open_files, records, trade, until
 
 _WINDOWS = sys.platform == "win32"
@@ -143,7 +143,7 @@ def test_a_request_to_terminate_is_a_clean_end_too(tmp_path: Path) -> None:
 SILENT_DISK = """
 import sys, time
 from pathlib import Path
-from crypto_lake.segments import OpenSegment
+from crypto_lake.raw.segments import OpenSegment
 OpenSegment.append = lambda self, lines: time.sleep(60)
 {entry}
 """

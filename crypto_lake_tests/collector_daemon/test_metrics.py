@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector_daemon import metrics
-from collector_daemon.health import ExchangeStatus, SymbolStatus
+from collector_daemon.tell import metrics
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError
+from crypto_lake.raw.collector_status import ExchangeStatus, SymbolStatus
 from crypto_lake_tests.collector_daemon.fakes import Exchange, quote, says, trade, until
 from crypto_lake_tests.collector_daemon.test_daemon import counted, record
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector_daemon.disk import Disk
-from collector_daemon.landing import Append
-from collector_daemon.mending import Mending
-from collector_daemon.recovery import recover, tally_of
-from collector_daemon.tally import Tally
-from crypto_lake import journal
+from collector_daemon.decide.tally import Tally
+from collector_daemon.land.disk import Disk
+from collector_daemon.land.landing import Append
+from collector_daemon.land.mending import Mending
+from collector_daemon.land.recovery import recover, tally_of
 from crypto_lake.layout import Layout
-from crypto_lake.segments import OpenSegment, RawLine
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import OpenSegment, RawLine
 from crypto_lake_tests.collector_daemon.fakes import T0, lines_of, open_files, records
 
 DAY = date(2025, 10, 20)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
-from collector_daemon.refusals import NoticeLog, RefusalLog
-from collector_daemon.session import Refused
+from collector_daemon.connect.refusals import NoticeLog, RefusalLog
+from collector_daemon.decide.session import Refused
 from crypto_lake_tests.collector_daemon.fakes import T0, FakeClock
 
 

@@ -4,12 +4,12 @@ from typing import TypeVar
 
 import pytest
 
-from collector_daemon.oddities import WRITTEN_AN_HOUR
-from collector_daemon.session import GRACE_SEC, SILENT_AFTER_SEC, Event, Farewell, Refused, Session
-from crypto_lake import journal
+from collector_daemon.decide.oddities import WRITTEN_AN_HOUR
+from collector_daemon.decide.session import GRACE_SEC, SILENT_AFTER_SEC, Event, Farewell, Refused, Session
 from crypto_lake.exchanges.base import Reply
-from crypto_lake.exchanges.binance import WIRE
+from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import HOUR_US, MINUTE_US
+from crypto_lake.raw import journal
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, quote, trade
 
 _E = TypeVar("_E", bound=Event)

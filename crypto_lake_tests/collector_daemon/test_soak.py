@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from benchmarks.soak import Accounts, audit, soak
-from crypto_lake import journal, segments
-from crypto_lake.journal import Journal
 from crypto_lake.layout import SECOND_US, Layout
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.journal import Journal
 from crypto_lake_tests.collector_daemon.fakes import T0
 from crypto_lake_tests.collector_daemon.test_recovery import DAY, left_open, trades
 

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector_daemon.backoff import Backoff
-from collector_daemon.listening import Hearing
-from collector_daemon.session import Session
-from collector_daemon.shard import APART_SEC, Shard
-from collector_daemon.turns import (
+from collector_daemon.connect.backoff import Backoff
+from collector_daemon.connect.shard import APART_SEC, Shard
+from collector_daemon.connect.turns import (
     ATTEMPTS,
     ATTEMPTS_WITHIN_SEC,
     BURST,
@@ -22,7 +20,9 @@ from collector_daemon.turns import (
     AttemptLimit,
     Turn,
 )
-from crypto_lake.exchanges.binance import WIRE
+from collector_daemon.decide.listening import Hearing
+from collector_daemon.decide.session import Session
+from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake_tests.collector_daemon.fakes import FakeClock
 
 FIVE_MINUTES = ATTEMPTS_WITHIN_SEC

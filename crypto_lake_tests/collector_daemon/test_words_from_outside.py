@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from websockets.asyncio.server import ServerConnection
 
 from collector_daemon.daemon import run
-from crypto_lake import journal
 from crypto_lake.cli import cli
 from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError
+from crypto_lake.raw import journal
 from crypto_lake_tests.collector_daemon.fakes import Exchange, configured, records, trade, until
 from crypto_lake_tests.collector_daemon.test_daemon import DAY, record, status_of
 

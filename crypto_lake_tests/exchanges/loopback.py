@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from crypto_lake.exchanges.binance_http import BinanceHttp
-from crypto_lake.exchanges.binance_rest import BinanceRest
+from crypto_lake.exchanges.binance.http import BinanceHttp
+from crypto_lake.exchanges.binance.rest import BinanceRest
 
 _T = TypeVar("_T")
 Script = Callable[[], AsyncIterator[bytes]]

@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from crypto_lake.exchanges.base import Candle
-from crypto_lake.exchanges.binance_http import BinanceHttp
-from crypto_lake.exchanges.binance_rest import BinanceRest
+from crypto_lake.exchanges.binance.http import BinanceHttp
+from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 
 URL = "http://exchange.test/api/v3"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from crypto_lake import schema
 from crypto_lake.exchanges.base import Notice, Rejected, Reply
-from crypto_lake.exchanges.binance import WIRE
-from crypto_lake.segments import RawLine
+from crypto_lake.exchanges.binance.wire import WIRE
+from crypto_lake.raw.segments import RawLine
 
 CAPTURES = Path(__file__).parents[2] / "../shared/data/capture"
 RECV_US = 1_760_918_400_181_075

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from crypto_lake.exchanges.base import Candle
-from crypto_lake.exchanges.binance_archive import BinanceArchive
-from crypto_lake.exchanges.binance_http import BinanceHttp
-from crypto_lake.exchanges.binance_rest import BinanceRest
+from crypto_lake.exchanges.binance.archive import BinanceArchive
+from crypto_lake.exchanges.binance.http import BinanceHttp
+from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of
 from crypto_lake_tests.exchanges.rest_script import START_US, URL, Paged, row
 
@@ -141,13 +141,13 @@ def test_a_part_of_a_day_comes_from_rest() -> None:
 @pytest.mark.parametrize("name", ["2023-03-24", "2024-12-31", "2025-01-01", "2021-08-13"])
 def test_the_exchanges_own_files_are_read(name: str) -> None:
     """Milliseconds until 2024, microseconds from 2025 on, halts and a candle that one of them cut short."""
-    from crypto_lake.exchanges import binance_archive, binance_klines  # noqa: PLC0415
+    from crypto_lake.exchanges.binance import archive, klines  # noqa: PLC0415
     from crypto_lake.layout import day_start_us  # noqa: PLC0415
 
     text = (REAL / f"BTCUSDT-1m-{name}.csv").read_text()
     start = day_start_us(DAY.fromisoformat(name))
-    rows = binance_archive._rows(zipped(text))
-    found = binance_klines.candles(rows, "BTCUSDT", start, start + DAY_US)
+    rows = archive._rows(zipped(text))
+    found = klines.candles(rows, "BTCUSDT", start, start + DAY_US)
     assert len(found) == len(text.splitlines())
     whole = [c for c in found if c.close_time == c.open_time + MINUTE_US - 1]
     assert len(found) - len(whole) <= 1

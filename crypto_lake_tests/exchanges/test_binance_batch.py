@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_lake.exchanges import binance_batch
 from crypto_lake.exchanges.base import Rejected
-from crypto_lake.exchanges.binance import WIRE
+from crypto_lake.exchanges.binance import batch
+from crypto_lake.exchanges.binance.wire import WIRE
 
 RECV_US = 1_760_918_400_181_075
 TRADE = (
@@ -27,7 +27,7 @@ def by_itself(frames: list[bytes]) -> list[object]:
 
 @given(st.lists(st.sampled_from(COMMON), min_size=1, max_size=20))
 def test_usual_frames_take_the_short_way_in_their_order(frames: list[bytes]) -> None:
-    assert binance_batch.decoded(frames, RECV_US) == by_itself(frames)
+    assert batch.decoded(frames, RECV_US) == by_itself(frames)
 
 
 @pytest.mark.parametrize(

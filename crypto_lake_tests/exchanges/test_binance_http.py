@@ -7,8 +7,8 @@ import pytest
 
 from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Candle
-from crypto_lake.exchanges.binance_http import BinanceHttp
-from crypto_lake.exchanges.binance_rest import BinanceRest
+from crypto_lake.exchanges.binance.http import BinanceHttp
+from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.exchanges.rest_script import START_US, URL, Answer, Exchange, klines, refusal, row
 

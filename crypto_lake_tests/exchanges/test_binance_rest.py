@@ -8,7 +8,7 @@ import pytest
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import limiter
 from crypto_lake.exchanges.base import ServerTime, State, Usage
-from crypto_lake.exchanges.binance_rest import BinanceRest
+from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.exchanges.rest_script import START_US, Exchange, Paged, klines, row, says
 

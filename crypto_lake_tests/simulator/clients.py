@@ -10,7 +10,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from crypto_lake.simulator.exchange import Address
+from crypto_lake.simulator.server.exchange import Address
 
 PATIENCE_S = 10
 Json: TypeAlias = Any  # what came out of json.loads, or is to go into json.dumps

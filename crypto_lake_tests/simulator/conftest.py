@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
-from crypto_lake.simulator.faults import Faults
-from crypto_lake.simulator.market import SyntheticMarket
-from crypto_lake.simulator.replay import Replay
+from crypto_lake.simulator.market.replay import Replay
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
+from crypto_lake.simulator.server.faults import Faults
 
 NOON_US = 1_760_961_600_000_000  # 2025-10-20 12:00 UTC
 DATA = Path(__file__).parents[2] / "../shared/data"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from crypto_lake.simulator.control import Subscriptions
+from crypto_lake.simulator.binance.control import Subscriptions
 
 from .clients import Json
 

@@ -5,9 +5,9 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from crypto_lake.simulator.exchange import Address, SimulatedExchange
-from crypto_lake.simulator.faults import GARBAGE, Faults, parse_faults
-from crypto_lake.simulator.rest import INTERVALS_US
+from crypto_lake.simulator.binance.rest import INTERVALS_US
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange
+from crypto_lake.simulator.server.faults import GARBAGE, Faults, parse_faults
 
 from .clients import BOTH, TRADES, Client, ask, holds_soon, listen
 from .conftest import NOON_US

@@ -1,4 +1,4 @@
-from crypto_lake.simulator.limits import WeightLimit
+from crypto_lake.simulator.binance.limits import WeightLimit
 
 
 def test_weight_adds_up_within_a_minute_and_starts_again_with_the_next() -> None:

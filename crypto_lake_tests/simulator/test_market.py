@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_lake.simulator.market import EPOCH_US, SyntheticMarket
-from crypto_lake.simulator.tape import Page, Quote, Trade
+from crypto_lake.simulator.market.synthetic import EPOCH_US, SyntheticMarket
+from crypto_lake.simulator.market.tape import Page, Quote, Trade
 
 from .conftest import NOON_US
 

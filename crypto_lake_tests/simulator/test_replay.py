@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from crypto_lake.simulator import wire
+from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import SimulatedExchange, running
-from crypto_lake.simulator.replay import Replay
-from crypto_lake.simulator.tape import Page, Quote
+from crypto_lake.simulator.market.replay import Replay
+from crypto_lake.simulator.market.tape import Page, Quote
+from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 
 from . import oracle
 from .clients import Client, Json, ask, holds_soon, listen

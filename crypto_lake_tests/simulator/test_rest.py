@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
-from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 
 from . import oracle
 from .clients import ask

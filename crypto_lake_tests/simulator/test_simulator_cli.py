@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from crypto_lake.simulator.__main__ import main
-from crypto_lake.simulator.exchange import Address
+from crypto_lake.simulator.server.exchange import Address
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from crypto_lake.simulator.clock import MarketClock
-from crypto_lake.simulator.exchange import Address, SimulatedExchange, running
-from crypto_lake.simulator.market import SyntheticMarket
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 
 from . import oracle
 from .clients import BOTH, QUOTES, TRADES, Client, Json, ask, holds_soon, listen

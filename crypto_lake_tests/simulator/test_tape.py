@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_lake.simulator.tape import Page, from_e8, to_e8
+from crypto_lake.simulator.market.tape import Page, from_e8, to_e8
 
 MINUTE = 60_000_000
 

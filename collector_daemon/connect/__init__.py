@@ -1,0 +1,1 @@
+"""Connections: opening, keeping, replacing them, and handing on what they bring."""

@@ -1,0 +1,263 @@
+"""One connection, from its opening to its end: subscribe, stamp, hand over, notice death and old age.
+
+It never connects again; that is the feed's business. Ended on request it closes in good order: what the exchange sent
+before it answers is kept.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from loguru import logger
+from websockets.exceptions import ConnectionClosed
+
+from collector_daemon.connect.connection import NoticedConnection, abort, open_connection
+from collector_daemon.connect.faults import described
+from collector_daemon.connect.intake import Intake
+from collector_daemon.connect.shard import APART_SEC, Shard
+from collector_daemon.decide.listening import Hearing
+from collector_daemon.decide.session import Farewell
+from collector_daemon.waiting import unless
+from crypto_lake.errors import ExchangeError
+from crypto_lake.exchanges.base import Reply
+from crypto_lake.raw import journal
+from crypto_lake.showing import address
+
+_CONFIRM_SEC = 10.0
+_WATCH_SEC = 0.25
+# A connection that was confirmed so long ago and has brought nothing delivers silence.
+_QUIET_SEC = 10.0
+# The exchange takes five messages a second, our answers to its pings included.
+_PACE_SEC = 0.3
+_STREAMS_A_REQUEST = 200
+_LONGEST_OUTBOX = 64
+# Up to so much earlier than asked, connections are renewed, so that they do not go all at once.
+_AGE_JITTER = 0.05
+
+
+class Link:
+    """See the module. `number` is unique; `lived` for how many seconds it was subscribed, once it has ended.
+
+    `delivers` is set once market data comes (or none is there to come), `wants_successor` when the end is near: it is
+    too old, or the exchange said so, which `farewell` tells.
+    """
+
+    def __init__(self, intake: Intake, shard: Shard, url: str) -> None:
+        self.number = intake.next_number()
+        self.delivers = asyncio.Event()
+        self.wants_successor = asyncio.Event()
+        self.farewell = False
+        self.lived = 0.0
+        self._intake = intake
+        self._shard = shard
+        self._url = url
+        self._clock = intake.clock
+        self._idle_sec = intake.settings.idle_timeout_sec
+        self.hearing = Hearing(self._idle_sec)
+        self._oldest_sec = intake.settings.max_connection_age_sec * (1 - _AGE_JITTER * intake.random())
+        self._leave = asyncio.Event()
+        self._reason: str | None = None
+        self._confirmed: float | None = None
+        self._unanswered: set[int] = set()
+        self._requests = 0
+        self._outbox: asyncio.Queue[str] = asyncio.Queue(_LONGEST_OUTBOX)
+        self._settled = asyncio.Event()
+        self._has_data = False
+        self._is_full = asyncio.Event()
+        self._error: Exception | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether it was asked to leave by `leave`."""
+        return self._leave.is_set()
+
+    def leave(self, reason: str) -> None:
+        """Close it in good order."""
+        self._reason = self._reason or reason
+        self._leave.set()
+
+    async def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        """Ask for other streams as well, and for some no more; return once the exchange agreed, or the link ended.
+
+        One that does not agree in time is left for another.
+        """
+        self._put(added, self._intake.wire.subscribe)
+        self._put(removed, self._intake.wire.unsubscribe)
+        try:
+            async with asyncio.timeout(_CONFIRM_SEC):
+                await self._settled.wait()
+        except TimeoutError:
+            self.leave("the exchange did not agree to a change of streams")
+            return
+        if self._confirmed is not None:
+            self._tell_subscribed(self._clock.now_us())
+
+    async def run(self, stop: asyncio.Event, timeout_sec: float) -> str:
+        """Listen until the end, whose reason is returned.
+
+        Raises:
+            OSError, WebSocketException: it did not come about.
+            ExchangeError: the subscription was refused.
+        """
+        landing = self._intake.landing
+        connection = await unless(stop, open_connection(self._url, timeout_sec, landing.watch, self.hearing))
+        if connection is None:
+            return "stopped"
+        try:
+            now = self._clock.now_us()
+            self._intake.note(journal.Connected(at=now, connection=self.number, url=address(self._url)))
+            return await self._listen(connection, stop)
+        finally:
+            abort(connection)
+            self._settled.set()
+            if self._confirmed is not None:
+                self.lived = self._clock.monotonic() - self._confirmed
+
+    async def _listen(self, connection: NoticedConnection, stop: asyncio.Event) -> str:
+        """Take frames until the end, with guards beside it that ask, notice death and age, and close."""
+        self._put(self._shard.opened(self), self._intake.wire.subscribe)
+        watch = asyncio.ensure_future(self._watch(connection))
+        guards = [watch, asyncio.ensure_future(self._close_when(connection, stop))]
+        guards.append(asyncio.ensure_future(self._ask(connection)))
+        guards.append(asyncio.ensure_future(self._resume_when_there_is_room(connection)))
+        try:
+            await self._receive(connection)
+        except ConnectionClosed as error:
+            if self._error is not None:
+                raise self._error from None
+            if connection.refused or watch.done():
+                return connection.refused or watch.result()
+            if self._reason and (self._leave.is_set() or self.farewell):
+                return self._reason
+            return "stopped" if stop.is_set() else described(error)
+        finally:
+            for guard in guards:
+                guard.cancel()
+            await asyncio.gather(*guards, return_exceptions=True)
+        return "ended"
+
+    async def _receive(self, connection: NoticedConnection) -> None:
+        connection.hand_over_to(partial(self._take, connection))
+        await connection.recv()
+
+    def _take(self, connection: NoticedConnection, frames: list[bytes], now: int) -> None:
+        """The hot path: all frames of one read. The library only logs what is raised here, so `_listen` raises it."""
+        try:
+            self._make_lines(frames, now)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._error = self._error or error
+            abort(connection)
+        if self._intake.writer.full:
+            connection.transport.pause_reading()
+            self._is_full.set()
+
+    def _make_lines(self, frames: list[bytes], now: int) -> None:
+        session, landing = self._intake.session, self._intake.landing
+        lines = session.receive(frames, now, self.number)
+        if lines:
+            if not self._has_data:
+                self._data_came(now)
+            landing.add(lines, now)
+        if session.events:
+            self._heed(now)
+        elif not self._has_data:
+            self._data_came(now)
+
+    async def _resume_when_there_is_room(self, connection: NoticedConnection) -> None:
+        while True:
+            await self._is_full.wait()
+            await self._intake.writer.room()
+            self._is_full.clear()
+            self.hearing.resume(self._intake.landing.watch)
+            connection.transport.resume_reading()
+
+    async def _watch(self, connection: NoticedConnection) -> str:
+        """Hang up on a connection that is dead, or that never confirms what was asked; why is returned."""
+        reads, heard = connection.reads, self._clock.monotonic()
+        opened = heard
+        while True:
+            await self._clock.sleep(min(_WATCH_SEC, self._idle_sec / 4))
+            now = self._clock.monotonic()
+            if connection.reads != reads or self._is_full.is_set():
+                reads, heard = connection.reads, now
+            if now - heard >= self._idle_sec:
+                abort(connection)
+                return f"no frame for {self._idle_sec:g} s"
+            if self._confirmed is None and now - opened >= _CONFIRM_SEC:
+                abort(connection)
+                return f"the subscription was not confirmed within {_CONFIRM_SEC:g} s"
+            self._mind_age(now)
+
+    def _mind_age(self, now: float) -> None:
+        if self._confirmed is None:
+            return
+        age = now - self._confirmed
+        if age >= _QUIET_SEC:
+            self.delivers.set()
+        if age >= self._oldest_sec:
+            self._reason = self._reason or f"renewed after {age:.0f} s"
+            self.wants_successor.set()
+
+    async def _close_when(self, connection: NoticedConnection, stop: asyncio.Event) -> None:
+        await unless(stop, self._leave.wait())
+        await connection.close()
+
+    def _put(self, streams: Sequence[str], request: Callable[[Sequence[str], int], str]) -> None:
+        """Make frames that ask for streams, or for them no more; they count as unanswered from here on."""
+        for start in range(0, len(streams), _STREAMS_A_REQUEST):
+            self._requests += 1
+            self._unanswered.add(self._requests)
+            self._settled.clear()
+            self._outbox.put_nowait(request(streams[start : start + _STREAMS_A_REQUEST], self._requests))
+
+    async def _ask(self, connection: NoticedConnection) -> None:
+        while True:
+            await connection.send(await self._outbox.get())
+            await self._clock.sleep(_PACE_SEC)
+
+    def _heed(self, now: int) -> None:
+        for said in self._intake.pass_on():
+            if isinstance(said, Farewell):
+                self.farewell = True
+                self._reason = self._reason or "the exchange asked us to leave"
+                self.wants_successor.set()
+            else:
+                self._answered(said, now)
+
+    def _answered(self, reply: Reply, now: int) -> None:
+        if reply.error is not None:
+            raise ExchangeError(f"{address(self._url)}: the subscription was refused: {reply.error}")
+        self._unanswered.discard(reply.request_id or 0)
+        if not self._unanswered:
+            self._settled.set()
+            self._subscribed(now)
+
+    def _data_came(self, now: int) -> None:
+        """The first market data; it confirms the streams too, where they were asked for at once."""
+        self._has_data = True
+        if len(self._unanswered) <= 1:
+            self._subscribed(now)
+        if self._confirmed is not None:
+            self.delivers.set()
+
+    def _subscribed(self, now: int) -> None:
+        """The exchange confirmed the streams, or sent the first data of one."""
+        if self._confirmed is not None:
+            return
+        self._confirmed = self._clock.monotonic()
+        self._shard.subscribed(self, now)
+        if self._shard.in_step(self):
+            self._oldest_sec = min(self._oldest_sec, APART_SEC)
+        self._tell_subscribed(now)
+        logger.info(
+            "{}: connection {} listens to {} streams",
+            self._intake.name,
+            self.number,
+            len(self._shard.streams),
+        )
+        if self._has_data:
+            self.delivers.set()
+
+    def _tell_subscribed(self, now: int) -> None:
+        streams = list(self._shard.streams)
+        self._intake.note(journal.Subscribed(at=now, connection=self.number, streams=streams))

@@ -1,0 +1,81 @@
+"""Whose turn it is to connect: the budget of attempts, spread over time, and connections kept apart. No I/O.
+
+All times are monotonic seconds. Everybody who wants to connect holds a `Turn` and asks it until it says 0.
+"""
+
+import math
+
+from collector_daemon.connect.shard import Shard, Subscriber
+
+# The exchange allows 300 attempts in 5 minutes for each address, which others may share.
+ATTEMPTS = 200
+ATTEMPTS_WITHIN_SEC = 300.0
+# So many attempts may follow each other at once. The rest of the budget comes evenly, so that nobody waits long, and
+# two connections that die every 2.5 s are both replaced before the other dies.
+BURST = 20
+# The last of a burst are for those without whom nobody would listen.
+RESERVE = 10
+INTERVAL_SEC = ATTEMPTS_WITHIN_SEC / (ATTEMPTS - BURST)
+
+_ROUNDING_SEC = 1e-6
+
+
+class AttemptLimit:
+    """Never more than `ATTEMPTS` in any five minutes, over all connections of the process.
+
+    A bucket of `BURST` attempts that fills by one each `INTERVAL_SEC`.
+    """
+
+    def __init__(self) -> None:
+        self._full_at = -math.inf
+        self._queue: dict[object, bool] = {}
+
+    def wait_sec(self, who: object, now: float, *, urgent: bool) -> float:
+        """Return how long `who` has to wait, behind those of the same urgency that queue already."""
+        queue = {**self._queue, who: urgent}
+        ahead = sorted(queue, key=lambda one: not queue[one]).index(who)
+        free = BURST if urgent else BURST - RESERVE
+        wait = self._full_at + (1 + ahead - free) * INTERVAL_SEC - now
+        return wait if wait > _ROUNDING_SEC else 0.0
+
+    def queue(self, who: object, *, urgent: bool) -> None:
+        """Hold a place in the queue, or change its urgency."""
+        self._queue[who] = urgent
+
+    def leave(self, who: object) -> None:
+        """Give up a place in the queue, if there is one."""
+        self._queue.pop(who, None)
+
+    def enter(self, now: float) -> None:
+        """An attempt begins."""
+        self._full_at = max(self._full_at, now) + INTERVAL_SEC
+
+
+class Turn:
+    """One attempt's right to begin, not before `earliest`, apart from others of its shard, and within the limit."""
+
+    def __init__(self, limit: AttemptLimit, shard: Shard, link: Subscriber, earliest: float) -> None:
+        self._limit = limit
+        self._shard = shard
+        self._link = link
+        self._earliest = earliest
+
+    def wait_sec(self, now: float) -> float:
+        """Return 0 if the attempt begins now, which is then entered; else how long it has to wait as things stand.
+
+        While nobody listens and nobody is about to, the attempt is urgent: it may take what is left of the limit.
+        """
+        own = max(0.0, self._earliest - now, self._shard.apart_sec(now))
+        urgent = self._shard.is_deserted
+        if own == 0.0:
+            self._limit.queue(self, urgent=urgent)
+        wait = max(own, self._limit.wait_sec(self, now, urgent=urgent))
+        if wait == 0.0:
+            self.give_up()
+            self._limit.enter(now)
+            self._shard.opening(self._link, now)
+        return wait
+
+    def give_up(self) -> None:
+        """Stand in nobody's way any more."""
+        self._limit.leave(self)

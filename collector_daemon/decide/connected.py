@@ -1,0 +1,42 @@
+"""What a journal says of connections: when one that carried certain streams was subscribed. No I/O.
+
+It is asked about the minute in which a collector died, which has no `sealed` record that would say it.
+"""
+
+import math
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+
+from collector_daemon.decide.listening import Stretch, union
+from crypto_lake.raw import journal
+
+
+def connected(
+    written: Iterable[journal.AnyRecord], streams: AbstractSet[str]
+) -> list[tuple[int, float]] | None:
+    """Return the stretches in which a connection was subscribed to any of `streams`, µs of the collector's clock.
+
+    One that never ended in the journal is without end, or ends where the next collector started. None: the journal
+    names no subscription to these streams, and so does not tell.
+    """
+    alive: dict[int, int] = {}
+    found: list[tuple[int, float]] = []
+    for record in written:
+        if isinstance(record, journal.Started):
+            # Its connections are counted from 1 again; those before died with their process.
+            found += [(since, record.at) for since in alive.values()]
+            alive = {}
+        elif isinstance(record, journal.Subscribed) and not streams.isdisjoint(record.streams):
+            alive.setdefault(record.connection, record.at)
+        elif isinstance(record, journal.Disconnected) and record.connection in alive:
+            since = alive.pop(record.connection)
+            # Nobody has listened on it since its last frame, whenever that was noticed.
+            found.append((since, max(since, record.last_frame or since)))
+    found += [(since, math.inf) for since in alive.values()]
+    return found or None
+
+
+def within(stretches: Iterable[tuple[int, float]], start: int, end: int) -> list[Stretch]:
+    """Return what of stretches lies in [start, end), as few as possible, in order."""
+    clipped = [(max(start, since), int(min(end, until))) for since, until in stretches]
+    return union([(since, until) for since, until in clipped if since < until])

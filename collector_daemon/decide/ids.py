@@ -1,0 +1,345 @@
+"""Which ids were seen before: trades by contiguous id, quotes by rising id. No I/O, bounded memory.
+
+Ids are those of one symbol over all connections: whichever delivers first wins, the others' copies are duplicates.
+An id that is where nobody expects it, or that comes again with other contents, is kept and told. `monotonic` is in
+seconds, event times in µs.
+"""
+
+from bisect import bisect_right
+from decimal import Decimal
+from typing import NamedTuple
+
+from crypto_lake.raw.numbering import may_be_missing
+from crypto_lake.raw.segments import RawLine
+
+# So many separate holes are remembered for each symbol; a trade for an older hole counts as a duplicate.
+MAX_HOLES = 256
+# Contents of trades are remembered for at least so long: the other connection's copies come within a second or so.
+REMEMBER_SEC = 5.0
+_REMEMBER_MOST = 40_000
+# Quotes that came only under their floor for so long are those of an exchange that counts anew.
+STUCK_SEC = 5.0
+# From here on a rise of a quote's id is looked at: so many quotes under it say that it was a single absurd id.
+LEAP = 1_000
+CONTRADICTED_BY = 3
+# No book changes so often between two quotes of one connection: the first quote under such a rise is enough.
+_WILD_LEAP = 1_000_000_000
+
+
+class Hole(NamedTuple):
+    """Trade ids that were skipped, `first_id` to `last_id`, between trades of these two exchange times (µs)."""
+
+    first_id: int
+    last_id: int
+    event_from: int
+    event_to: int
+
+
+class Jump(NamedTuple):
+    """An id that is too far from the one that was expected for trades, or quotes, to be missing between them."""
+
+    symbol: str
+    id: int
+    expected: int
+    is_trade: bool
+
+
+class Conflict(NamedTuple):
+    """Two trades with one id. The second came later, and is no later trade."""
+
+    first: RawLine
+    second: RawLine
+
+
+Odd = Jump | Conflict
+
+
+class _Open:
+    """A hole that may still be filled. `since` is when it was first looked at, `told` whether it was called a gap."""
+
+    __slots__ = ("hole", "since", "told")
+
+    def __init__(self, hole: Hole, *, told: bool, since: float | None = None) -> None:
+        self.hole = hole
+        self.told = told
+        self.since = since
+
+    def around(self, number: int, ts_event: int) -> "list[_Open]":
+        """What is left of it once this trade has come."""
+        first, last, event_from, event_to = self.hole
+        parts = Hole(first, number - 1, event_from, ts_event), Hole(number + 1, last, ts_event, event_to)
+        return [
+            _Open(part, told=self.told, since=self.since) for part in parts if part.first_id <= part.last_id
+        ]
+
+
+class _Count(NamedTuple):
+    """Where the exchange may go on counting: the next id, the time of the last trade, the holes below."""
+
+    next: int
+    last_event: int
+    holes: list[_Open]
+
+
+class TradeIds:
+    """The trades of one symbol, deduplicated by an id that has no holes of its own.
+
+    What is odd is added to `told`, which is the caller's. Two counts are followed: an id that does not fit the running
+    one is set aside with a count of its own, which becomes the running one with the first trade that goes on from
+    there. So a single absurd id hides no hole, and an exchange that starts its ids anew is recorded as usual.
+    """
+
+    __slots__ = (
+        "_aside",
+        "_before",
+        "_forget_at",
+        "_holes",
+        "_last_event",
+        "_next",
+        "_out_of_reach",
+        "_recent",
+        "_seconds",
+        "_told",
+        "_watching",
+    )
+
+    def __init__(self, told: list[Odd]) -> None:
+        self._told = told
+        self._next = -1
+        self._last_event = 0
+        self._holes: list[_Open] = []
+        self._out_of_reach: list[_Open] = []
+        self._watching = False
+        self._aside: _Count | None = None
+        # Two generations of what came by id, and the contents that contradict them.
+        self._recent: dict[int, RawLine] = {}
+        self._before: dict[int, RawLine] = {}
+        self._seconds: set[tuple[object, ...]] = set()
+        self._forget_at: float | None = None
+
+    def accept(self, line: RawLine) -> bool:
+        """Whether to keep a trade: anything but the copy of one that came before."""
+        number = line.id
+        if number == self._next:
+            self._next = number + 1
+            self._last_event = line.ts_event or 0
+            self._recent[number] = line
+            return True
+        known = self._recent.get(number) or self._before.get(number)
+        if known is None:
+            return self._out_of_order(line)
+        if known.price == line.price and known.qty == line.qty and known.ts_event == line.ts_event:
+            if known.side == line.side:
+                return False
+        elif _says_the_same(known, line):
+            return False
+        return self._contradicts(known, line)
+
+    def tick(self, monotonic: float) -> None:
+        """Time passes: contents that are old enough are forgotten."""
+        if self._forget_at is None:
+            self._forget_at = monotonic + REMEMBER_SEC
+        held = len(self._recent) + len(self._before) + len(self._seconds)
+        if monotonic >= self._forget_at or held > _REMEMBER_MOST:
+            self._before, self._recent = self._recent, {}
+            self._seconds.clear()
+            self._forget_at = monotonic + REMEMBER_SEC
+
+    def overdue(self, monotonic: float, grace: float) -> list[Hole]:
+        """The holes that have stayed open for `grace` seconds since they were first looked at; each only once."""
+        if not self._watching:
+            return []
+        untold = [one for one in self._holes if not one.told]
+        due = self._out_of_reach
+        self._out_of_reach = []
+        for one in untold:
+            if one.since is None:
+                one.since = monotonic
+            if monotonic - one.since >= grace:
+                one.told = True
+                due.append(one)
+        self._watching = not all(one.told for one in untold)
+        return [one.hole for one in due]
+
+    def _out_of_order(self, line: RawLine) -> bool:
+        """An id that is not the next one, and not remembered."""
+        number, ts_event = line.id, line.ts_event or 0
+        ahead = number - self._next
+        if self._next < 0 or (ahead > 0 and may_be_missing(ahead, ts_event - self._last_event)):
+            self._skip_to(number, ts_event)
+        elif ahead > 0 or ts_event > self._last_event:
+            # Ids and times rise together, so a lower id with a later time is no copy of what that id was before.
+            self._elsewhere(line)
+        elif not self._fill(number, ts_event):
+            return False
+        self._recent[number] = line
+        return True
+
+    def _contradicts(self, known: RawLine, line: RawLine) -> bool:
+        """An id that is remembered with other contents."""
+        if (line.ts_event or 0) > self._last_event:
+            self._elsewhere(line)
+            self._recent[line.id] = line
+            return True
+        before = self._before.get(line.id)
+        if before is not None and _says_the_same(before, line):
+            return False  # A late copy of what the id stood for before the exchange counted anew.
+        contents = (line.id, line.ts_event, line.price, line.qty, line.side)
+        if contents in self._seconds:
+            return False
+        self._seconds.add(contents)
+        self._told.append(Conflict(known, line))
+        return True
+
+    def _elsewhere(self, line: RawLine) -> None:
+        """An id that does not fit the running count: of the one set aside, or the first of a new one."""
+        number, ts_event = line.id, line.ts_event or 0
+        self._fill(number, ts_event)
+        aside = self._aside
+        running = _Count(self._next, self._last_event, self._holes)
+        if (
+            aside
+            and number >= aside.next
+            and may_be_missing(number - aside.next, ts_event - aside.last_event)
+        ):
+            self._give_up(self._holes)
+            self._aside = running
+            self._next, self._last_event, self._holes = aside
+            self._skip_to(number, ts_event)
+            return
+        # Another count may use the same ids: what they stood for is still to be told from what they will.
+        self._before.update(self._recent)
+        self._recent, self._forget_at = {}, None
+        self._told.append(Jump(line.symbol, number, self._next, is_trade=True))
+        self._aside = _Count(number + 1, ts_event, [_Open(Hole(0, number - 1, 0, ts_event), told=True)])
+
+    def _give_up(self, holes: list[_Open]) -> None:
+        """Nobody waits for these any more: what was not told of them is due."""
+        untold = [one for one in holes if not one.told]
+        for one in untold:
+            one.told = True
+        self._out_of_reach += untold
+        self._watching = self._watching or bool(untold)
+
+    def _skip_to(self, number: int, ts_event: int) -> None:
+        first, before = self._next, self._last_event
+        self._next, self._last_event = number + 1, ts_event
+        if first < 0:
+            everything_before = Hole(0, number - 1, 0, ts_event)
+            self._replace(slice(0, 0), [_Open(everything_before, told=True)])
+        elif first < number:
+            self._watching = True
+            skipped = Hole(first, number - 1, before, ts_event)
+            self._replace(slice(len(self._holes), None), [_Open(skipped, told=False)])
+
+    def _fill(self, number: int, ts_event: int) -> bool:
+        """Late: it belongs to a hole, or was there before."""
+        index = bisect_right(self._holes, number, key=_first_id) - 1
+        if index < 0 or number > self._holes[index].hole.last_id:
+            return False
+        self._replace(slice(index, index + 1), self._holes[index].around(number, ts_event))
+        return True
+
+    def _replace(self, place: slice, holes: list[_Open]) -> None:
+        """Put holes in the place of others, letting go of the oldest but the first, which is all before us."""
+        self._holes[place] = holes
+        if len(self._holes) > MAX_HOLES:
+            self._give_up([self._holes.pop(1)])
+
+
+def _first_id(one: _Open) -> int:
+    return one.hole.first_id
+
+
+def _says_the_same(one: RawLine, other: RawLine) -> bool:
+    """Whether two lines with one id are one trade, however it is spelt."""
+    return (
+        one.side == other.side
+        and _same_time(one.ts_event or 0, other.ts_event or 0)
+        and Decimal(one.price or 0) == Decimal(other.price or 0)
+        and Decimal(one.qty or 0) == Decimal(other.qty or 0)
+    )
+
+
+def _same_time(one: int, other: int) -> bool:
+    """Whether two times are the same; an address that does not know of microseconds sends milliseconds."""
+    whole = one % 1000 == 0 or other % 1000 == 0
+    return one == other or (whole and one // 1000 == other // 1000)
+
+
+class QuoteIds:
+    """The quotes of one symbol, taken while their update id rises, whichever connection brings them.
+
+    A rise that no quote after it confirms, and several contradict, was a single absurd id: it is told, and set aside.
+    """
+
+    __slots__ = (
+        "_absurd",
+        "_below",
+        "_contradictions",
+        "_floor",
+        "_floor_before",
+        "_late",
+        "_leapt",
+        "_near",
+        "_since",
+        "_symbol",
+        "_told",
+    )
+
+    def __init__(self, symbol: str, told: list[Odd]) -> None:
+        self._symbol = symbol
+        self._told = told
+        self._since = 0.0
+        self._floor = self._floor_before = self._late = self._near = -1
+        # A rise that nothing has confirmed: to where, and the highest id below it; the one that was set aside last.
+        self._leapt = self._below = self._absurd = -1
+        self._contradictions = 0
+
+    def accept(self, number: int) -> bool:
+        """Whether the quote is newer than all before it."""
+        if number > self._floor:
+            if number > self._near:
+                return self._rise(number)
+            self._floor = number
+            return True
+        self._late = number
+        return self._floor == self._leapt and number > self._below and self._contradicts(number)
+
+    def tick(self, monotonic: float) -> None:
+        """Time passes: a floor that only old ids have come under for `STUCK_SEC` is given up."""
+        if self._floor != self._floor_before or self._late < 0:
+            self._floor_before, self._late, self._since = self._floor, -1, monotonic
+        elif monotonic - self._since >= STUCK_SEC:
+            self._told.append(Jump(self._symbol, self._late, self._floor + 1, is_trade=False))
+            self.reset()
+
+    def reset(self) -> None:
+        """Nobody was connected: the exchange may count from anywhere."""
+        self._floor = self._floor_before = self._late = self._near = -1
+        self._leapt = self._below = self._absurd = -1
+
+    def _rise(self, number: int) -> bool:
+        """Off the hot path, which compares with what was near enough when this was here last."""
+        if number == self._absurd:
+            return False
+        self._near = number + LEAP
+        if number - self._floor <= LEAP:
+            self._floor = number
+            return True
+        self._leapt, self._below = number, self._floor
+        # What came before the first quote of all is not known: another connection may lag behind it.
+        self._contradictions = 0 if self._floor >= 0 else -LEAP
+        self._floor = number
+        return True
+
+    def _contradicts(self, number: int) -> bool:
+        """A quote between the two ends of a rise; the quotes of one connection rise themselves."""
+        self._below = number
+        self._contradictions += 1
+        if self._contradictions < CONTRADICTED_BY and self._leapt - number < _WILD_LEAP:
+            return False
+        self._told.append(Jump(self._symbol, self._leapt, number, is_trade=False))
+        self._absurd, self._floor, self._late = self._leapt, number, -1
+        self._near = number + LEAP
+        return True

@@ -1,0 +1,69 @@
+"""Odd ids as journal records: of each symbol and kind the first of an hour, the rest as a number. No I/O.
+
+An exchange that counts wildly makes one with every frame, and the journal must not grow with it. The first of each
+hour are always written, since readers look for lines that are there twice only where the journal of a day says so.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from collector_daemon.decide.ids import Jump, Odd
+from crypto_lake.layout import HOUR_US
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import RawLine
+
+WRITTEN_AN_HOUR = 10
+
+_Record = journal.Jumped | journal.Conflict
+_Key = tuple[str, str]
+
+
+class Oddities:
+    """See the module. One for all symbols of an exchange."""
+
+    def __init__(self) -> None:
+        self._hour = -1
+        self._written: dict[_Key, int] = {}
+        self._unwritten: dict[_Key, tuple[_Record, int]] = {}
+
+    def records(self, told: Iterable[Odd], now: int) -> Iterator[_Record]:
+        """What to write of what was told at `now` (µs UTC), and of what was not written in the hour before."""
+        if now // HOUR_US != self._hour:
+            yield from self.rest()
+            self._hour = now // HOUR_US
+        for one in told:
+            record = _record(one, now)
+            key = record.symbol, _stream(record)
+            written = self._written.get(key, 0)
+            if written < WRITTEN_AN_HOUR:
+                self._written[key] = written + 1
+                yield record
+            else:
+                _, count = self._unwritten.get(key, (record, -1))
+                self._unwritten[key] = record, count + 1
+
+    def rest(self) -> list[_Record]:
+        """The last of each kind not written, with how many there were before it; a new hour begins."""
+        found = [
+            msgspec.structs.replace(record, unwritten=count) for record, count in self._unwritten.values()
+        ]
+        self._written.clear()
+        self._unwritten.clear()
+        return found
+
+
+def _stream(record: _Record) -> str:
+    return record.stream if isinstance(record, journal.Jumped) else "conflict"
+
+
+def _record(one: Odd, now: int) -> _Record:
+    if isinstance(one, Jump):
+        stream = "trade" if one.is_trade else "quote"
+        return journal.Jumped(at=now, symbol=one.symbol, stream=stream, id=one.id, expected=one.expected)
+    first, second = _contents(one.first), _contents(one.second)
+    return journal.Conflict(at=now, symbol=one.first.symbol, id=one.first.id, first=first, second=second)
+
+
+def _contents(line: RawLine) -> journal.Contents:
+    return journal.Contents(line.ts_event, line.price, line.qty, line.side)

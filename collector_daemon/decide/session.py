@@ -1,0 +1,283 @@
+"""What frames mean: `(frames, now) -> lines and events`. Duplicates dropped, gaps seen, silence noticed. No I/O.
+
+A session lasts as long as the daemon and is shared by all connections of an exchange: whichever delivers first wins.
+A hole in the trade ids becomes a gap only when no connection has filled it within a short grace.
+All `now` are µs UTC of the local clock, all `monotonic` seconds.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from collector_daemon.decide.ids import Odd, QuoteIds, TradeIds
+from collector_daemon.decide.latency import Latency
+from collector_daemon.decide.oddities import Oddities
+from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
+from crypto_lake.layout import MINUTE_US
+from crypto_lake.raw import journal
+from crypto_lake.raw.offsets import KEPT, Follow, smallest
+from crypto_lake.raw.segments import RawLine
+from crypto_lake.showing import printable
+
+# A thin symbol is silent for minutes in good health; one whose name the exchange does not know, for ever.
+SILENT_AFTER_SEC = 300
+# So long another connection, or a trade out of order, may take to fill a hole.
+GRACE_SEC = 2.0
+# In characters; a message may have a million.
+_LONGEST_TEXT = 2000
+
+
+def shortened(text: str) -> str:
+    """A text of the exchange's as far as a person may want to read it, in visible characters, and how long it was."""
+    told = printable(text[:_LONGEST_TEXT], _LONGEST_TEXT)
+    return told if len(text) <= _LONGEST_TEXT else f"{told} (cut: {len(text)} characters)"
+
+
+class Refused(Struct, frozen=True):
+    """A frame that cannot become a line, verbatim, and why."""
+
+    ts_recv: int
+    reason: str
+    frame: bytes
+
+
+class Farewell(Struct, frozen=True):
+    """The exchange is about to end the connection that this came over."""
+
+
+Event = journal.AnyRecord | Reply | Refused | Farewell
+
+
+@dataclass(slots=True)
+class SymbolState:
+    """What is known of one symbol; counters count since the start, times are µs UTC."""
+
+    trade_ids: TradeIds
+    quote_ids: QuoteIds
+    latency: Latency = field(default_factory=Latency)
+    trades: int = 0
+    quotes: int = 0
+    gaps: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    last_trade_event: int | None = None
+    last_frame: int | None = None
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One subscribed stream, for the sake of its silence. `since` is monotonic seconds."""
+
+    name: str
+    symbol: str
+    is_trade: bool
+    since: float
+    count: int = 0
+    reported: bool = False
+
+
+class Session:
+    """One exchange's frames.
+
+    `receive` returns the lines to keep; all else that happened is appended to `events`, in order, for the caller to
+    take away with `take_events`.
+    """
+
+    def __init__(self, wire: WireFormat, symbols: Iterable[str]) -> None:
+        self._wire = wire
+        self._decode_all = wire.decode_all
+        self._streams: dict[str, _Stream] = {}
+        self._minute = _Minute()
+        self._odd: list[Odd] = []
+        self._oddities = Oddities()
+        self.symbols: dict[str, SymbolState] = {}
+        self._offset = Follow()
+        self.events: list[Event] = []
+        self.rejected = 0
+        self.expect(symbols)
+
+    def take_events(self) -> list[Event]:
+        """What happened since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Frames of these symbols may come from now on."""
+        for symbol in symbols:
+            self.symbols[symbol] = SymbolState(TradeIds(self._odd), QuoteIds(symbol, self._odd))
+
+    def forget(self, symbols: Iterable[str], now: int) -> None:
+        """These symbols were given up: what is missing of them stays so."""
+        self._tell_gaps(now, 0.0, -math.inf)
+        self.disconnected(symbols)
+        for symbol in symbols:
+            del self.symbols[symbol]
+
+    def begin_anew(self, symbols: Iterable[str]) -> None:
+        """A connection is being opened for symbols that none carries: their quotes may count from anywhere."""
+        for symbol in symbols:
+            self.symbols[symbol].quote_ids.reset()
+
+    def subscribed(self, symbols: Iterable[str], monotonic: float) -> None:
+        """From now on every stream of these symbols is expected to speak."""
+        for symbol in symbols:
+            for name, is_trade in zip(self._wire.streams(symbol), (True, False), strict=True):
+                count = self._count(symbol, is_trade=is_trade)
+                self._streams[name] = _Stream(name, symbol, is_trade, monotonic, count)
+
+    def disconnected(self, symbols: Iterable[str]) -> None:
+        """Nothing is expected of these symbols any more: no connection carries them."""
+        for symbol in symbols:
+            for name in self._wire.streams(symbol):
+                self._streams.pop(name, None)
+
+    def receive(self, frames: Sequence[bytes], now: int, connection: int) -> list[RawLine]:
+        """The lines that frames received together at `now` over a connection are worth.
+
+        A frame that is worth none and makes no event is a duplicate.
+        """
+        lines: list[RawLine] = []
+        for said, frame in zip(self._decode_all(frames, now), frames, strict=True):
+            if not isinstance(said, RawLine):
+                self._not_a_line(said, frame, now, connection)
+                continue
+            state = self.symbols.get(said.symbol)
+            if state is None:
+                self._refuse("a symbol that was not asked for", frame, now)
+                continue
+            state.last_frame = now
+            if said.ts_event is not None:
+                if self._is_new_trade(said, said.ts_event, state, now):
+                    lines.append(said)
+            elif state.quote_ids.accept(said.id):
+                state.quotes += 1
+                lines.append(said)
+            else:
+                state.duplicates += 1
+        if self._odd:
+            self._tell_odd(now)
+        return lines
+
+    def _is_new_trade(self, line: RawLine, ts_event: int, state: SymbolState, now: int) -> bool:
+        if not state.trade_ids.accept(line):
+            state.duplicates += 1
+            return False
+        state.trades += 1
+        state.last_trade_event = ts_event
+        if self._odd:  # It measures neither clock nor latency: one of its contents, or its id, is wrong.
+            return True
+        late = now - ts_event
+        state.latency.add(late)
+        minute = self._minute
+        if not minute.start <= now < minute.end:
+            self._turn_minute(now)
+        minute.trades += 1
+        if late < minute.bound:
+            minute.keep(late)
+        return True
+
+    def _tell_gaps(self, now: int, monotonic: float, grace: float) -> None:
+        for symbol, state in self.symbols.items():
+            for hole in state.trade_ids.overdue(monotonic, grace):
+                state.gaps += 1
+                state.missing += hole.last_id - hole.first_id + 1
+                self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
+
+    def _tell_odd(self, now: int) -> None:
+        """At once, so that the journal says so before the segment is sealed that has the line: readers rely on it."""
+        self.events += self._oddities.records(self._odd, now)
+        self._odd.clear()
+
+    def _not_a_line(self, said: Reply | Notice | Rejected, frame: bytes, now: int, connection: int) -> None:
+        if isinstance(said, Reply):
+            error = said.error if said.error is None else shortened(said.error)
+            self.events.append(Reply(said.request_id, error))
+            if error is not None:
+                self.events.append(journal.Notice(at=now, connection=connection, frame=error))
+        elif isinstance(said, Notice):
+            self.events.append(journal.Notice(at=now, connection=connection, frame=shortened(said.text)))
+            if said.closing:
+                self.events.append(Farewell())
+        else:
+            self._refuse(said.reason, frame, now)
+
+    def _refuse(self, reason: str, frame: bytes, now: int) -> None:
+        self.rejected += 1
+        self.events.append(Refused(now, reason, frame))
+
+    def tick(self, now: int, monotonic: float) -> None:
+        """Time passes without a frame: minutes end, silence grows long, holes stay open."""
+        if self._minute.trades and not self._minute.start <= now < self._minute.end:
+            self._turn_minute(now)
+        for stream in self._streams.values():
+            self._listen_for(stream, now, monotonic)
+        for state in self.symbols.values():
+            state.trade_ids.tick(monotonic)
+            state.quote_ids.tick(monotonic)
+        self._tell_odd(now)
+        self._tell_gaps(now, monotonic, GRACE_SEC)
+
+    def finish(self, now: int) -> None:
+        """The daemon stops: what the minute has seen so far is its clock offset, and what is missing is a gap."""
+        self._turn_minute(now)
+        self.events += self._oddities.rest()
+        self._tell_gaps(now, 0.0, -math.inf)
+
+    def clock_was_set(self) -> None:
+        """Hold the next trades against no offset of before."""
+        self._offset.forget()
+
+    def _listen_for(self, stream: _Stream, now: int, monotonic: float) -> None:
+        count = self._count(stream.symbol, is_trade=stream.is_trade)
+        if count != stream.count:
+            stream.count, stream.since, stream.reported = count, monotonic, False
+            return
+        seconds = int(monotonic - stream.since)
+        if seconds >= SILENT_AFTER_SEC and not stream.reported:
+            stream.reported = True
+            self.events.append(journal.Silent(at=now, stream=stream.name, seconds=seconds))
+
+    def _count(self, symbol: str, *, is_trade: bool) -> int:
+        state = self.symbols[symbol]
+        return state.trades if is_trade else state.quotes
+
+    def _turn_minute(self, now: int) -> None:
+        minute = self._minute
+        if minute.trades:
+            found = self._offset.next(minute.late, minute.trades)
+            self.events.append(
+                journal.ClockOffset(
+                    at=now,
+                    minute=minute.start,
+                    offset_us=found.us,
+                    trades=minute.trades,
+                    set_aside=found.set_aside,
+                )
+            )
+        minute.begin(now)
+
+
+class _Minute:
+    """The smallest `ts_recv - ts_event` of all trades received in one minute of the local clock.
+
+    What is not below `bound` is none of those in `late`.
+    """
+
+    __slots__ = ("bound", "end", "late", "start", "trades")
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, now: int) -> None:
+        self.start = now - now % MINUTE_US
+        self.end = self.start + MINUTE_US
+        self.late: list[int] = []
+        self.bound = 1 << 62
+        self.trades = 0
+
+    def keep(self, late: int) -> None:
+        self.late = smallest(self.late, [late])
+        if len(self.late) == KEPT:
+            self.bound = self.late[-1]

@@ -1,0 +1,204 @@
+"""Jobs meet the disk: one exchange's open segments, journal and refused frames. Blocking; runs in a worker thread.
+
+Each job either is done for good or raises `OSError` and may be tried again from where it stopped: nothing is
+written twice.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from loguru import logger
+
+from collector_daemon.land.landing import Append, Job, Note, Refusal, Seal
+from crypto_lake.disk import publish
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
+from crypto_lake.raw import journal
+from crypto_lake.raw.segments import OpenSegment, truncate_torn_tail, write_whole
+
+# Refused frames are for a person to look at; beyond this many bytes a day they are only counted.
+REFUSED_BYTES_A_DAY = 16 << 20
+# So is what an exchange says of its connections; a year of ordinary ones takes less.
+TALK_BYTES_A_DAY = 16 << 20
+_TALK = (journal.Notice, journal.Subscribed)
+_FULL = "(so many that the rest of this day's notices and confirmations are left out)"
+
+
+class Segment(Protocol):
+    """What the disk wants from an open segment; see `segments.OpenSegment`."""
+
+    path: Path
+    day: date
+    size: int
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was appended, in hex."""
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines, or raise `OSError`."""
+
+    def seal(self) -> Path:
+        """Give it its final name, or raise `OSError`."""
+
+    def abandon(self) -> None:
+        """Leave it to recovery."""
+
+
+CreateSegment = Callable[[Layout, str, str, date], Segment]
+
+
+class TornError(LakeError):
+    """A write failed half way and could not be undone; the open segment is for recovery at the next start."""
+
+
+class Disk:
+    """One exchange's files that are being written. `sealed` counts segments by symbol since the start."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        exchange: str,
+        create: CreateSegment = OpenSegment.create,
+        refused_bytes_a_day: int = REFUSED_BYTES_A_DAY,
+        talk_bytes_a_day: int = TALK_BYTES_A_DAY,
+    ) -> None:
+        self._refused_bytes = refused_bytes_a_day
+        self._talk_bytes = talk_bytes_a_day
+        self._talk: dict[date, int] = {}
+        self._layout = layout
+        self._exchange = exchange
+        self._create = create
+        self._journal = journal.Journal(layout, exchange)
+        self._open: dict[str, Segment] = {}
+        self._mended: set[Path] = set()
+        self._displaced: set[tuple[str, date, date]] = set()
+        self.sealed: dict[str, int] = {}
+
+    def do(self, job: Job) -> None:
+        """Do one job.
+
+        Raises:
+            OSError: the disk refused; try the same job again.
+            TornError: it refused in a way that trying again would make worse.
+        """
+        match job:
+            case Append():
+                self._append(job)
+            case Seal():
+                self._seal(job)
+            case Note():
+                self._note(job)
+            case Refusal():
+                self._keep_refused(job)
+
+    def open_name(self, symbol: str) -> str | None:
+        """The name of a symbol's open segment, if it has one."""
+        segment = self._open.get(symbol)
+        return segment.path.name if segment else None
+
+    def abandon(self) -> None:
+        """Let go of what is still open; recovery seals it at the next start."""
+        for segment in self._open.values():
+            segment.abandon()
+        self._open.clear()
+
+    def _append(self, job: Append) -> None:
+        if job.symbol not in self._open:
+            self._open[job.symbol] = self._create(self._layout, self._exchange, job.symbol, job.day)
+        segment = self._open[job.symbol]
+        try:
+            segment.append(job.lines)
+        except OSError as error:
+            if segment.path.stat().st_size != segment.size:
+                raise TornError(f"{segment.path}: a write failed half way: {error}") from None
+            raise
+
+    def _seal(self, job: Seal) -> None:
+        if job.symbol in self._open:
+            segment = self._open[job.symbol]
+            job.segment, job.file_size = _sealed(segment).name, segment.size
+            job.sha256 = segment.sha256
+            del self._open[job.symbol]
+            self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
+        for day in sorted(job.tally.displaced):
+            self._point_to(job.symbol, day, job.tally.day, job.at)
+        record = job.tally.sealed(job.at, job.symbol, job.segment, job.file_size, job.listened, job.sha256)
+        self._note(Note(record, job.tally.day))
+
+    def _point_to(self, symbol: str, event_day: date, landed: date, at: int) -> None:
+        """Tell an event day's journal where its trades are, once for each such day."""
+        if (symbol, event_day, landed) not in self._displaced:
+            self._note(Note(journal.Displaced(at=at, symbol=symbol, landed=landed.isoformat()), event_day))
+            self._displaced.add((symbol, event_day, landed))
+
+    def _note(self, job: Note) -> None:
+        if isinstance(job.record, _TALK):
+            self._note_talk(job.record, job.day)
+        else:
+            self._journal.write(job.record, job.day)
+
+    def _note_talk(self, record: journal.Notice | journal.Subscribed, day: date) -> None:
+        """Enter what the exchange said, while the day has room for it; the first that has none is told as such."""
+        said = self._said_on(day)
+        if said > self._talk_bytes:
+            return
+        if said + _length(record) > self._talk_bytes:
+            record = journal.Notice(at=record.at, connection=record.connection, frame=_FULL)
+            logger.warning("{}: {} {}", self._exchange, day, _FULL)
+            said = self._talk_bytes
+        self._journal.write(record, day)
+        self._talk[day] = said + _length(record)
+
+    def _said_on(self, day: date) -> int:
+        """How many bytes of a day's journal are the exchange's talk, that before this start included."""
+        if day not in self._talk:
+            written = journal.read(self._journal.path(day))
+            self._talk = {day: sum(_length(one) for one in written if isinstance(one, _TALK))}
+        return self._talk[day]
+
+    def _keep_refused(self, job: Refusal) -> None:
+        refused = job.refused
+        path = self._layout.rejected(self._exchange, day_of(refused.ts_recv))
+        self._mend(path)
+        if path.exists() and path.stat().st_size > self._refused_bytes:
+            return
+        line = {
+            "ts_recv": refused.ts_recv,
+            "reason": refused.reason,
+            "frame": refused.frame.decode(errors="backslashreplace"),
+        }
+        try:
+            with path.open("ab", buffering=0) as file:
+                write_whole(file, msgspec.json.encode(line) + b"\n")
+        except OSError:
+            self._mended.discard(path)
+            raise
+
+    def _mend(self, path: Path) -> None:
+        """Before the first append: a predecessor's death, or a full disk, may have torn the last line."""
+        if path in self._mended:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size:
+            truncate_torn_tail(path)
+        self._mended.add(path)
+
+
+def _length(record: journal.Record) -> int:
+    return len(msgspec.json.encode(record)) + 1
+
+
+def _sealed(segment: Segment) -> Path:
+    """Seal a segment, or finish an earlier attempt that closed it but could not rename it."""
+    try:
+        return segment.seal()
+    except ValueError:
+        final = segment.path.with_name(segment.path.name.removesuffix(OPEN_SUFFIX))
+        if segment.path.exists():
+            publish.replace(segment.path, final)
+        logger.info("{} was sealed at a second attempt", final)
+        return final

@@ -1,0 +1,160 @@
+"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their day.
+
+So are the gaps in them that it had no time to tell, since a hole becomes a gap only after a grace. What a power loss
+left in open segments and in the last journals that is no line is moved to the refused frames of that day first.
+"""
+
+import math
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from collector_daemon.decide.connected import connected, within
+from collector_daemon.decide.ids import Hole, Odd, TradeIds
+from collector_daemon.decide.listening import union
+from collector_daemon.decide.oddities import Oddities
+from collector_daemon.decide.tally import Tally
+from collector_daemon.land.mending import Mending
+from crypto_lake.exchanges import registry
+from crypto_lake.layout import Layout
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.segments import RawLine
+
+# Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).
+_LAST_JOURNALS = 2
+
+_decode = msgspec.json.Decoder(RawLine).decode
+
+
+def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]:
+    """Seal what is open, and enter what the journal lacks: the death may have come between the two.
+
+    Call it with the lake's lock held. `now` is µs UTC.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    mending = Mending(layout, exchange, now)
+    found = segments.recover(layout, exchange, mending.segment)
+    diary = journal.Journal(layout, exchange)
+    for day in {*layout.journal_days(exchange)[-_LAST_JOURNALS:], *(one.day for one in found)}:
+        if moved := mending.journal(day):
+            diary.write(journal.Mended(at=now, moved_bytes=moved), day)
+    for one in found:
+        diary.write(_told(one, now), one.day)
+    for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
+        for path in _not_entered(layout, exchange, symbol, day):
+            _enter(diary, exchange, symbol, path, now)
+        for hole in _untold_holes(layout, exchange, symbol, day):
+            diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
+    return found
+
+
+def _told(one: segments.Recovered, now: int) -> journal.Recovered:
+    """The record of a segment that was recovered, which is logged as well."""
+    name, torn, moved = journal.file_name(one.path), one.torn_bytes, one.moved_bytes
+    logger.warning(
+        "{} {}: recovered {}, {} torn bytes cut, {} bad ones moved", one.symbol, one.day, name, torn, moved
+    )
+    return journal.Recovered(at=now, symbol=one.symbol, segment=name, torn_bytes=torn, moved_bytes=moved)
+
+
+def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
+    """The only folders in which the dead one can have been at work."""
+    days = {symbol: layout.raw_days(exchange, symbol) for symbol in layout.raw_symbols(exchange)}
+    return {(symbol, found[-1]) for symbol, found in days.items() if found}
+
+
+def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[Path]:
+    """The received segments of a day that its journal does not describe."""
+    written = list(journal.read(layout.journal(exchange, day)))
+    described = {one.segment for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol}
+    found = segments.sealed(layout.raw_day(exchange, symbol, day))
+    return [path for path in found if path.name.startswith("part_") and path.name not in described]
+
+
+def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: int) -> None:
+    """Describe a segment from its lines: somebody was listening from the end of the one before to the last line.
+
+    But not while the journal knows of no connection that carried the symbol's streams.
+    """
+    day = date.fromisoformat(path.parent.name)
+    tally = tally_of(path, Tally(day))
+    if not tally.lines:
+        return
+    for event_day in sorted(tally.displaced):
+        diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
+    for record in _odd(path, now):
+        diary.write(record, day)
+    written = list(journal.read(diary.path(day)))
+    began = _began(written, symbol, tally.recv_from)
+    # A connection may have been subscribed on the day before; none lives for longer than a day.
+    lately = [*journal.read(diary.path(day - timedelta(days=1))), *written]
+    carried = connected(lately, frozenset(registry.wire(exchange).streams(symbol)))
+    listened = within(carried or [(began, math.inf)], began, tally.recv_to)
+    size, checksum = path.stat().st_size, segments.checksum(path)
+    diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
+
+
+def _odd(path: Path, now: int) -> list[journal.AnyRecord]:
+    """What is odd about the ids of a segment's trades: the death may have come between a line and its record."""
+    told: list[Odd] = []
+    ids = TradeIds(told)
+    for line in lines_of(path):
+        if line.ts_event is not None:
+            ids.accept(line)
+    oddities = Oddities()
+    return [*oddities.records(told, now), *oddities.rest()]
+
+
+def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
+    """Where a stretch with its first line at `first` began: at the end of the one before, if nothing broke it since."""
+    before = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
+    ends = [end for one in before for _, end in one.listened if end <= first]
+    if not ends:
+        return first
+    breaks = (journal.Started, journal.Stopped, journal.Disconnected)
+    broken = any(max(ends) < one.at <= first for one in written if isinstance(one, breaks))
+    # What a journal has lost may have been the end of a connection.
+    broken |= any(journal.of_kind(written, journal.Mended))
+    return first if broken else max(ends)
+
+
+def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:
+    """What is missing in the last two segments of a day, and not a gap in its journal; none after an end in order."""
+    written = list(journal.read(layout.journal(exchange, day)))
+    if not written or isinstance(written[-1], journal.Stopped):
+        return
+    gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]
+    told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
+    ids = TradeIds([])
+    received = [
+        one for one in segments.sealed(layout.raw_day(exchange, symbol, day)) if one.name.startswith("part_")
+    ]
+    for path in received[-2:]:
+        for line in lines_of(path):
+            if line.ts_event is not None:
+                ids.accept(line)
+    for hole in ids.overdue(0.0, -math.inf):
+        if not any(first <= hole.first_id and hole.last_id < end for first, end in told):
+            yield hole
+
+
+def tally_of(path: Path, tally: Tally) -> Tally:
+    """Add up a segment from its file."""
+    for line in lines_of(path):
+        tally.add(line)
+    return tally
+
+
+def lines_of(path: Path) -> Iterator[RawLine]:
+    """A segment's lines. What is no raw line (a power loss can leave such) is told and left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield _decode(line)
+            except msgspec.DecodeError as error:
+                logger.error("{}: line {}: not a raw line: {}", path, number, error)

@@ -1,0 +1,173 @@
+"""The lake for Python: `open_lake().bars("SOLUSDT", "1m", start, end)`, and the same for candles, trades and quotes.
+
+Only the files of the days that were asked for are opened, anew at each question. Times are UTC: one without a time zone
+is taken as UTC, a date is its midnight; None leaves that end open. `end` is the first instant that is not returned.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from crypto_lake import config as configuration
+from crypto_lake.ask import query, views
+from crypto_lake.ask.views import EVERYTHING, Chosen
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+When = str | date | datetime | None
+Frame = TypeVar("Frame")
+_UNITS = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US}
+# How DuckDB hands over a result, by the library that it is for.
+_METHODS = {"pandas": "df", "arrow": "to_arrow_table", "polars": "pl"}
+
+
+@overload
+def open_lake(
+    config: str | Path | None = ..., *, frames: Literal["pandas"] = ...
+) -> "Lake[pd.DataFrame]": ...
+@overload
+def open_lake(config: str | Path | None = ..., *, frames: Literal["arrow"]) -> "Lake[pa.Table]": ...
+@overload
+def open_lake(config: str | Path | None = ..., *, frames: Literal["polars"]) -> "Lake[pl.DataFrame]": ...
+def open_lake(config: str | Path | None = None, *, frames: str = "pandas") -> "Lake[Any]":
+    """The lake of a configuration: of the file given, else of $CRYPTO_LAKE_CONFIG, else of ./config.yml.
+
+    `frames` is what the lake answers in: pandas, arrow (a pyarrow.Table), or polars, which has to be installed.
+
+    Raises:
+        ConfigError: no such file, a mistake in it, or no such `frames`.
+    """
+    if frames not in _METHODS:
+        raise ConfigError(f"frames={frames!r}: expected one of {', '.join(_METHODS)}")
+    if frames == "polars" and find_spec("polars") is None:
+        raise ConfigError("frames='polars': it is not installed; pip install polars")
+    found = configuration.find(str(config) if config else None)
+    return Lake(configuration.load(found), _METHODS[frames])
+
+
+@dataclass(frozen=True)
+class Lake(Generic[Frame]):
+    """Tables of one lake, each a data frame whose rows are in order of time. Made by `open_lake`."""
+
+    config: Config
+    _method: str
+
+    def symbols(self) -> list[str]:
+        """What is recorded, backfilled or configured, sorted."""
+        layout = self.config.layout
+        found = set[str]()
+        for one in self.config.exchanges:
+            found |= {*one.symbols, *layout.bars_symbols(one.name), *layout.candle_symbols(one.name)}
+        return sorted(found)
+
+    def bars(self, symbol: str, interval: str = "1s", start: When = None, end: When = None) -> Frame:
+        """Bars whose `window_start` is in [start, end), none cut short by these, in the columns of docs/FORMAT.md.
+
+        `interval` is a number and s, m, h or d, and divides a day: 1s, 15m, 4h, 1d. `observed` is true where every
+        second of a bar was.
+
+        Raises:
+            ConfigError: no such symbol, or an interval or time that is none.
+            LakeError: a file of these days is damaged; nothing is answered without it.
+        """
+        return self._rows(self._table(interval), "window_start", symbol, start, end)
+
+    def candles(self, symbol: str, start: When = None, end: When = None) -> Frame:
+        """The exchange's own 1-minute candles that were backfilled, in the columns of a bar. Raises as `bars`."""
+        return self._rows("candles_1m", "window_start", symbol, start, end)
+
+    def history(self, symbol: str, start: When = None, end: When = None) -> Frame:
+        """Whole minutes: our own where all of one was observed, else the candle (column `source`: live, backfill).
+
+        Raises as `bars`.
+        """
+        return self._rows("history_1m", "window_start", symbol, start, end)
+
+    def trades(self, symbol: str, start: When = None, end: When = None) -> Frame:
+        """The trades of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
+        return self._rows("trades", "ts_event, id", symbol, start, end)
+
+    def quotes(self, symbol: str, start: When = None, end: When = None) -> Frame:
+        """The quotes of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
+        return self._rows("quotes", "ts_event, id", symbol, start, end)
+
+    def sql(self, question: str) -> Frame:
+        """What a statement over all views answers.
+
+        Raises:
+            LakeError: DuckDB's complaint about it.
+        """
+        return self._ask(question, EVERYTHING)
+
+    def _rows(self, table: str, order: str, symbol: str, start: When, end: When) -> Frame:
+        if symbol not in self.symbols():
+            raise ConfigError(f"{symbol!r}: not in this lake; expected one of {', '.join(self.symbols())}")
+        begin, until = _us(start, "start"), _us(end, "end")
+        if begin is not None and until is not None and until <= begin:
+            raise ConfigError(f"end {end}: not after start {start}")
+        chosen = Chosen(
+            symbol,
+            date.min if begin is None else day_of(begin),
+            date.max if until is None else day_of(until - 1),
+        )
+        at = order.partition(",")[0]
+        limits = [
+            f"{at} {sign} make_timestamptz({us})"
+            for sign, us in ((">=", begin), ("<", until))
+            if us is not None
+        ]
+        return self._ask(f"FROM {table} WHERE {' AND '.join(limits) or 'true'} ORDER BY {order}", chosen)
+
+    def _table(self, interval: str) -> str:
+        """Where bars of an interval are read from."""
+        found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", str(interval))
+        length = int(found[1]) * _UNITS[found[2]] if found else 0
+        step = self.config.transformer.resample_interval_sec * SECOND_US
+        if not found or DAY_US % length or length % step:
+            raise ConfigError(
+                f"interval {interval!r}: expected a number and s, m, h or d that divides a day into bars of "
+                f"{step // SECOND_US} s or a multiple, e.g. 1m"
+            )
+        return "bars_1s" if length == step else f"resampled({length})"
+
+    def _ask(self, question: str, chosen: Chosen) -> Frame:
+        with parquet.connect() as connection:
+
+            def make(*, thorough: bool = True) -> None:
+                if left_out := views.create(connection, self.config, chosen, thorough=thorough):
+                    raise LakeError(
+                        f"{left_out[0]}: not a readable Parquet file; crypto-lake verify looks at all of them"
+                    )
+
+            def answer() -> Frame:
+                relation = connection.sql(question)
+                if relation is None:
+                    raise LakeError(f"{question!r}: has no answer; expected a SELECT or the like")
+                frame: Frame = getattr(relation, self._method)()
+                return frame
+
+            make(thorough=False)
+            return query.asked(answer, make)
+
+
+def _us(when: When, name: str) -> int | None:
+    """An instant in µs since the epoch; None where none is given."""
+    if when is None:
+        return None
+    try:
+        at = datetime.fromisoformat(str(when))
+        # In UTC it may lie beyond the last day there is.
+        since = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC) - EPOCH
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{name} {when!r}: expected a date or a time, e.g. 2025-10-20T14:05") from None
+    return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds

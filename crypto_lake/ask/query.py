@@ -1,0 +1,214 @@
+"""Questions to the lake in SQL: one, or a shell of them, over the views. Reads files only; nothing is locked."""
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import duckdb
+
+from crypto_lake.ask import views
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet, publish
+from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.showing import visible
+
+_Answer = TypeVar("_Answer")
+Format = Literal["csv", "json", "parquet"]
+_HOW: dict[Format, str] = {
+    "csv": "FORMAT csv, HEADER",
+    "json": "FORMAT json, ARRAY true",
+    "parquet": "FORMAT parquet",
+}
+_GZIP = ".gz"
+
+_PROMPT, _MORE = "lake> ", "  ... "
+_UNBOUNDED = 1_000_000
+_HELP = "SQL ends with a semicolon. .views lists the views, .quit (or Ctrl-D) leaves."
+
+
+def format_of(asked: str | None, output: Path | None) -> Format | None:
+    """How an answer is written: as asked, else as the name of the file says; None: printed as a table.
+
+    Raises:
+        ConfigError: neither says it.
+    """
+    if output is None and asked in {None, "table"}:
+        return None
+    named = (output.with_suffix("") if output.suffix == _GZIP else output).suffix if output else ""
+    said = asked or named.removeprefix(".").lower()
+    for kind in _HOW:
+        if said == kind:
+            return kind
+    raise ConfigError(
+        f"--output {output}: expected a name in .csv, .json or .parquet, or one of these by --format"
+    )
+
+
+def connect(config: Config) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of one's own in which the views are made; what they lack is said on standard error."""
+    connection = parquet.connect()
+    _make_views(connection, config)
+    return connection
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: bool = False) -> None:
+    for path in views.create(connection, config, thorough=thorough):
+        print(f"warning: {path}: not a readable Parquet file; left out", file=sys.stderr)  # noqa: T201
+
+
+def show(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> None:
+    """Print what each statement answers, as a table.
+
+    Raises:
+        ConfigError: there is no statement.
+        LakeError: DuckDB's complaint about one.
+    """
+    asked(lambda: _print(connection, sql), lambda: _make_views(connection, config, thorough=True))
+
+
+def write(config: Config, sql: str, kind: Format, path: Path | None) -> None:
+    """Write what a statement, or the last of several, answers.
+
+    To a file, which appears whole and is compressed if its name ends in .gz, or to standard output, if `path` is None.
+    CSV has a line of names first, and nothing for null; JSON is one array of objects. A time is
+    `2025-10-20 00:00:00+00`.
+
+    Raises:
+        ConfigError: there is no statement, no such folder, what is there is no file, or Parquet would go to a terminal.
+        LakeError: DuckDB's complaint about the statement, or the disk's.
+    """
+    if path is None and kind == "parquet" and sys.stdout.isatty():
+        raise ConfigError("--format parquet: a terminal cannot show it; expected --output FILE, or a pipe")
+    if path and not path.parent.is_dir():
+        raise ConfigError(f"--output {path}: there is no folder {path.parent}")
+    if path and path.exists() and not path.is_file():
+        raise ConfigError(f"--output {path}: is not a file")
+    connection = connect(config)
+    how = _HOW[kind] + (", COMPRESSION gzip" if path and path.suffix == _GZIP and kind != "parquet" else "")
+
+    def copy_to(file: Path) -> None:
+        asked(
+            lambda: _copy(connection, sql, how, file), lambda: _make_views(connection, config, thorough=True)
+        )
+
+    try:
+        if path:
+            with publish.publishing(path.resolve()) as temporary:
+                copy_to(temporary)
+        else:
+            _stream(copy_to)
+    except OSError as error:
+        raise LakeError(f"{path or 'standard output'}: cannot be written: {error.strerror}") from None
+
+
+def asked(question: Callable[[], _Answer], views_anew: Callable[[], None]) -> _Answer:
+    """The answer to a question about views that are there.
+
+    A file that a compaction has removed since they were made, or one that is damaged, is not the asker's fault: they
+    are made anew by `views_anew`, which looks at each file, and asked again.
+
+    Raises:
+        LakeError: DuckDB's complaint about the question.
+    """
+    try:
+        try:
+            return question()
+        except duckdb.Error as error:
+            if not _is_of_a_file(error):
+                raise
+            views_anew()
+            return question()
+    except duckdb.Error as error:
+        raise LakeError(str(error).strip()) from None
+
+
+def _is_of_a_file(error: duckdb.Error) -> bool:
+    """Whether a file may be to blame: one that is not there, or whose footer is wrong in one way or another."""
+    return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) or type(error) is duckdb.Error
+
+
+def _statements(connection: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
+    found = connection.extract_statements(sql)
+    if not found:
+        raise ConfigError("no question; expected SQL")
+    return found
+
+
+def _print(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    for statement in _statements(connection, sql):
+        relation = connection.sql(statement)
+        if relation is not None:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
+            table = io.StringIO()
+            with contextlib.redirect_stdout(table):
+                relation.show(max_width=width, max_rows=_UNBOUNDED if not sys.stdout.isatty() else 40)
+            # DuckDB leaves some control characters as they are. Not `printable`: a value is shown as it is.
+            print("\n".join(visible(line) for line in table.getvalue().split("\n")), end="")  # noqa: T201
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, sql: str, how: str, path: Path) -> None:
+    connection.execute("SET python_enable_replacements = false")
+    *before, last = _statements(connection, sql)
+    for statement in before:
+        connection.execute(statement)
+    the_last_answer = connection.sql(last)
+    if the_last_answer is None:
+        raise LakeError(f"this statement has no answer to write: {sql}")
+    connection.execute("SET python_enable_replacements = true")
+    connection.execute(f"COPY (FROM the_last_answer) TO {parquet.literal(path)} ({how})")
+
+
+def _stream(write_to: Callable[[Path], None]) -> None:
+    """What is written to a file, on standard output; nothing of it where it fails half-way."""
+    with tempfile.TemporaryDirectory(prefix="crypto-lake-") as folder:
+        path = Path(folder) / "answer"
+        write_to(path)
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # `| head` has what it wanted; what Python would still flush at its end has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def shell(config: Config) -> None:
+    """Ask for statements until the input ends. A mistake is said, and the shell goes on."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401, PLC0415 - Windows has none; where there is one, input() has a history
+    connection = connect(config)
+    print(_HELP)  # noqa: T201 - a shell talks
+    statement = ""
+    while (line := _ask(_MORE if statement else _PROMPT)) is not None:
+        if not statement and line.strip() in {".quit", ".exit"}:
+            return
+        if not statement and line.strip() == ".views":
+            print("\n".join(views.NAMES))  # noqa: T201
+            continue
+        statement = f"{statement}\n{line}".strip()
+        if statement.endswith(";"):
+            _answer(connection, config, statement)
+            statement = ""
+    if statement:
+        _answer(connection, config, statement)
+
+
+def _ask(prompt: str) -> str | None:
+    try:
+        return input(prompt)
+    except (EOFError, KeyboardInterrupt):
+        print()  # noqa: T201
+        return None
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, config: Config, statement: str) -> None:
+    try:
+        show(connection, config, statement)
+    except LakeError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201

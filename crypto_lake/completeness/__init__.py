@@ -1,0 +1,1 @@
+"""What is missing, and what the exchange still has of it: holes, healing, candles, halts."""

@@ -1,0 +1,254 @@
+"""The exchange's own 1-minute candles of past days, one file a symbol and day, fetched with few requests at a time.
+
+A finished day is fetched once and kept. A day that still ran when it was fetched says so in its footer
+(`complete` false) and is fetched again. What does not add up is not written.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from loguru import logger
+
+from crypto_lake.completeness import candles, halts
+from crypto_lake.config import Config, Exchange
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
+from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
+
+# The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
+_SETTLED_US = 2 * MINUTE_US
+# Somewhat more than a client sends at once, so that it has the next question while an answer is being looked at.
+_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """What a run did to one symbol's day. `fetched` is False where the file was there and complete already.
+
+    `missing` counts the minutes that the exchange itself has no candle for.
+    """
+
+    symbol: str
+    day: date
+    path: Path
+    rows: int
+    missing: int
+    fetched: bool
+
+
+class Day(NamedTuple):
+    """A day that is done. `usage` is what was asked since the day before was done: requests span days."""
+
+    day: date
+    files: list[Backfilled]
+    usage: Usage
+
+
+def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int]) -> Iterator[Day]:
+    """Make sure of the candles of all configured symbols, over one set of connections, many requests at once.
+
+    Yields each day, oldest first, when all its symbols are done; what was yielded stays done whatever comes after.
+
+    Raises:
+        UnknownSymbolError: the exchange does not list a symbol that lacks days.
+        ExchangeError, LakeError: as `backfill_day`.
+    """
+    with asyncio.Runner() as runner:
+        work = _Backfill(config, sorted(set(days)), now_us())
+        try:
+            with interruptible():
+                runner.run(work.start())
+            for day in work.days:
+                with interruptible():
+                    done = runner.run(work.finish(day))
+                yield done
+            logger.info("candles of {} days: {} requests of weight {}", len(work.days), *work.used)
+        finally:
+            runner.run(work.aclose())
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C cancels the event loop's work, as asyncio does by itself only where nobody has replaced the handler.
+
+    Dagster has, and its handler raises inside the loop, which swallows it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def backfill_day(
+    client: RestClient, config: Config, exchange: str, symbol: str, day: date, now_us: int
+) -> Backfilled:
+    """Make sure that a symbol's candles of a day are there.
+
+    Raises:
+        ExchangeError: no usable answer, or one that contradicts itself; nothing has been written.
+        LakeError: the disk refused.
+    """
+    here = _Place(config, exchange, symbol, now_us)
+    if there := here.finished(day):
+        return there
+    return here.land(day, await client.candles_1m(symbol, day_start_us(day), here.end_us(day)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where one symbol's days lie, as things stand at `now_us`."""
+
+    config: Config
+    exchange: str
+    symbol: str
+    now_us: int
+
+    def end_us(self, day: date) -> int:
+        """How far a day has come."""
+        start = day_start_us(day)
+        return max(start, min(start + DAY_US, self.now_us))
+
+    def finished(self, day: date) -> Backfilled | None:
+        """The day, if nothing needs to be asked about it any more."""
+        path = self.config.layout.candles(self.exchange, self.symbol, day)
+        if footer := candles.finished(path):
+            return Backfilled(self.symbol, day, path, footer.rows, footer.missing, fetched=False)
+        return None
+
+    def land(self, day: date, found: list[Candle]) -> Backfilled:
+        """Write a day's candles, but for the one that is still open, and enter its halts."""
+        start, end = day_start_us(day), self.end_us(day)
+        path = self.config.layout.candles(self.exchange, self.symbol, day)
+        closed = [candle for candle in found if candle.close_time < end]
+        is_over = self.now_us >= start + DAY_US + _SETTLED_US
+        missing = (end - start) // MINUTE_US - len(closed)
+        footer = {"complete": is_over, "rows": len(closed), "missing": missing}
+        table = candles.table(self.symbol, closed)
+        candles.write(path, table, self.config.transformer.parquet_compression, footer)
+        if is_over:
+            lacking = holes(closed, start, end)
+            halts.enter(self.config.layout, self.exchange, self.symbol, day, lacking)
+            for first, last in lacking:
+                logger.warning(
+                    "{} {}: the exchange has no candles from {} to {}",
+                    self.symbol,
+                    day,
+                    iso(first),
+                    iso(last),
+                )
+        logger.info("{} {}: {} candles fetched", self.symbol, day, len(closed))
+        return Backfilled(self.symbol, day, path, len(closed), missing, fetched=True)
+
+
+@dataclass
+class _Chunk:
+    """A stretch of one symbol's time that one question asks for, and the answer when it is there."""
+
+    client: BulkClient
+    symbol: str
+    start_us: int
+    end_us: int
+    answer: "asyncio.Future[list[Candle]]" = field(default_factory=asyncio.Future)
+
+
+class _Backfill:
+    """Workers that fetch chunks in order of time, while finished days are written behind them."""
+
+    def __init__(self, config: Config, days: list[date], now_us: int) -> None:
+        self.days = days
+        self._config = config
+        self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
+        self._places = [_Place(config, e.name, s, now_us) for e in config.exchanges for s in e.symbols]
+        self._chunks: dict[_Place, list[_Chunk]] = {}
+        self._workers: list[asyncio.Task[None]] = []
+        self.used = Usage(0, 0)
+
+    async def start(self) -> None:
+        """Find out what is lacking, whether the exchange knows the symbols, and begin to ask."""
+        lacking = {place: [day for day in self.days if not place.finished(day)] for place in self._places}
+        for exchange in self._config.exchanges:
+            if any(days for place, days in lacking.items() if place.exchange == exchange.name):
+                await registry.check_listed(self._clients[exchange.name], exchange.name, exchange.symbols)
+        self._chunks = {place: self._cut(place, days) for place, days in lacking.items()}
+        waiting = iter(sorted(itertools.chain(*self._chunks.values()), key=lambda chunk: chunk.start_us))
+        self._workers = [asyncio.create_task(_fetch(waiting)) for _ in range(_WORKERS)]
+
+    def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
+        """Days that follow each other, cut into what one request brings, whatever the days' borders."""
+        client = self._clients[place.exchange]
+        length = client.candles_at_once * MINUTE_US
+        return [
+            _Chunk(client, place.symbol, at, min(at + length, end))
+            for start, end in _stretches([(day_start_us(day), place.end_us(day)) for day in days])
+            for at in range(start, end, length)
+        ]
+
+    async def finish(self, day: date) -> Day:
+        """Wait for a day's candles of each symbol, and write them."""
+        files = await asyncio.gather(*(self._finish(place, day) for place in self._places))
+        used = [client.usage for client in self._clients.values()]
+        total = Usage(sum(one.requests for one in used), sum(one.weight for one in used))
+        since = Usage(total.requests - self.used.requests, total.weight - self.used.weight)
+        self.used = total
+        return Day(day, files, since)
+
+    async def _finish(self, place: _Place, day: date) -> Backfilled:
+        if there := place.finished(day):
+            return there
+        start, end = day_start_us(day), place.end_us(day)
+        of_day = [chunk for chunk in self._chunks[place] if chunk.start_us < end and start < chunk.end_us]
+        answers = [await chunk.answer for chunk in of_day]
+        found = [candle for answer in answers for candle in answer if start <= candle.open_time < end]
+        self._chunks[place] = [chunk for chunk in self._chunks[place] if chunk.end_us > end]
+        # In a thread, since the disk takes its time to say that a file is safe, and requests need not wait for it.
+        return await asyncio.to_thread(place.land, day, found)
+
+    async def aclose(self) -> None:
+        """Stop asking, and let go of the connections."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        for client in self._clients.values():
+            await client.aclose()
+
+
+def _client(config: Config, exchange: Exchange) -> BulkClient:
+    if config.backfill.source == "archive":
+        return registry.archive_client(exchange.name, exchange.rest_url, config.backfill.archive_url)
+    return registry.rest_client(exchange.name, exchange.rest_url)
+
+
+async def _fetch(waiting: Iterator[_Chunk]) -> None:
+    """Ask for one chunk after the other; what fails is told to whoever waits for it."""
+    for chunk in waiting:
+        try:
+            found = await chunk.client.candles_1m(chunk.symbol, chunk.start_us, chunk.end_us)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
+            chunk.answer.set_exception(error)
+            # Said to be seen: if nobody comes to wait for this one, asyncio is not to complain.
+            chunk.answer.exception()
+        else:
+            chunk.answer.set_result(found)
+
+
+def _stretches(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined

@@ -1,0 +1,132 @@
+"""A file of the exchange's own 1-minute candles of a day, in the columns of a bar: what may go in, and how it is kept.
+
+Its footer says whether the day was over when it was fetched (`complete`), its `rows`, and how many minutes the exchange
+has no candle for (`missing`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from msgspec import Struct
+from pyarrow import parquet as pq
+
+from crypto_lake.disk import parquet, publish
+from crypto_lake.errors import ExchangeError, LakeError
+from crypto_lake.exchanges.base import Candle
+from crypto_lake.layout import DAY_US, MINUTE_US
+
+_NUMBERS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume_base",
+    "volume_quote",
+    "taker_buy_base",
+    "taker_buy_quote",
+)
+_MOST_TRADES = np.iinfo(np.int32).max
+
+
+class Footer(Struct):
+    """What a file says of its day."""
+
+    complete: bool
+    rows: int
+    missing: int
+
+
+def finished(path: Path) -> Footer | None:
+    """The footer of a file whose day was over when it was fetched; None where there is no such file."""
+    try:
+        footer = msgspec.convert(parquet.footer(path), Footer)
+    except msgspec.ValidationError:
+        return None
+    return footer if footer.complete else None
+
+
+def lacking(path: Path, start_us: int) -> list[tuple[int, int]]:
+    """The stretches of the day from `start_us` on that no candle of a file covers, in order; µs UTC."""
+    opened = pq.read_table(path, columns=["window_start"])["window_start"].cast(pa.int64()).to_pylist()
+    edges = [start_us, *(edge for at in opened for edge in (at, at + MINUTE_US)), start_us + DAY_US]
+    return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]
+
+
+def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
+    """Candles as bars: observed, without quotes and trade ids.
+
+    Raises:
+        ExchangeError: one of them contradicts itself.
+    """
+    columns: dict[str, Any] = (
+        dict(zip(Candle._fields, zip(*candles, strict=True), strict=True)) if candles else {}
+    )
+    numbers = {name: _doubles(columns.get(name, ()), symbol) for name in _NUMBERS}
+    _trusted(symbol, candles, numbers)
+    base = numbers["volume_base"]
+    vwap = np.divide(numbers["volume_quote"], base, out=np.zeros(len(base)), where=base > 0)
+    values: dict[str, Any] = numbers | {
+        "symbol": [symbol] * len(candles),
+        "window_start": np.array(columns.get("open_time", ()), dtype="datetime64[us]"),
+        # Of dust the exchange tells less of the value than of the quantity: the quotient may be no price of the minute.
+        "vwap": pa.array(np.clip(vwap, numbers["low"], numbers["high"]), mask=base == 0),
+        "trade_count": np.array(columns.get("trade_count", ()), dtype=np.int64),
+        "quote_count": np.zeros(len(candles), dtype=np.int32),
+        "observed": np.ones(len(candles), dtype=bool),
+    }
+    schema = parquet.arrow_schema()
+    arrays = [
+        pa.array(values[field.name], type=field.type)
+        if field.name in values
+        else pa.nulls(len(candles), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write(path: Path, table: pa.Table, compression: str, footer: dict[str, Any]) -> None:
+    """Publish a day.
+
+    Raises:
+        LakeError: the disk refused; nothing has appeared.
+    """
+    metadata = {parquet.FOOTER_KEY: parquet.canonical(footer)}
+    codec = {"uncompressed": "none"}.get(compression, compression)
+    try:
+        with publish.publishing(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression=codec)
+    except OSError as error:
+        raise LakeError(f"{path}: cannot be written: {error}") from None
+
+
+def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        found: np.ndarray[Any, np.dtype[np.float64]] = (
+            pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
+        )
+    except pa.ArrowInvalid as error:
+        raise ExchangeError(f"candle of {symbol}: {error}") from None
+    return found
+
+
+def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any]) -> None:
+    """Raise where a candle says what no trades can have made."""
+    finite = np.all([np.isfinite(n[name]) for name in _NUMBERS], axis=0)
+    rules = {
+        "finite numbers": finite,
+        f"at most {_MOST_TRADES} trades": np.array(
+            [0 <= candle.trade_count <= _MOST_TRADES for candle in candles], dtype=bool
+        ),
+        "low ≤ open, close ≤ high": (n["low"] <= np.minimum(n["open"], n["close"]))
+        & (np.maximum(n["open"], n["close"]) <= n["high"]),
+        "takers to have bought no more than was traded": (n["taker_buy_base"] <= n["volume_base"])
+        & (n["taker_buy_quote"] <= n["volume_quote"]),
+    }
+    for expected, holds in rules.items():
+        if not holds.all():
+            wrong = candles[int(np.argmin(holds))]
+            raise ExchangeError(f"candle of {symbol} at {wrong.open_time}: expected {expected}")

@@ -1,0 +1,288 @@
+"""Healing: exactly the trades that are missing are fetched, and landed as `heal_NNNN.jsonl` beside what was received.
+
+A trade lands in the folder of the day it happened on. Every batch is checked before it lands and is a file of its own,
+so what a killed run has landed stays, and the next one goes on from there. What the exchange does not have, or what is
+more than `heal.max_trades`, is reported; a hole that it refuses, or answers with what cannot be true, waits for the
+next run and keeps no other from being healed. Bars and daily files follow by their fingerprints.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+
+import duckdb
+from filelock import FileLock, Timeout
+from loguru import logger
+
+from crypto_lake.completeness import holes
+from crypto_lake.completeness.backfill import interruptible
+from crypto_lake.completeness.holes import Hole
+from crypto_lake.config import Config
+from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError, LeftAloneError, UnreachableError
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.base import TradesClient
+from crypto_lake.layout import DAY_US, HOUR_US, day_of, day_start_us
+from crypto_lake.raw import segments
+from crypto_lake.raw.segments import RawLine
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import PartlyBuiltError, Series
+
+Clock = Callable[[], int]
+_PAGE = 1000
+_BATCH = 10_000
+# A hole of more trades than these that reaches into another day is cut at midnight, which costs some 50 requests.
+_FETCHED_WHOLE = 10_000
+_LOCK_TIMEOUT_SEC = 300
+
+
+@dataclass
+class Healed:
+    """What a run did to one symbol's day; in trades, but for `requests` and `files`.
+
+    `missing` when it began, the parts of other days that its holes reach into included; `fetched` and landed;
+    `withheld` the exchange did not return. `too_many`: more are missing than `heal.max_trades`, and none was fetched.
+    """
+
+    symbol: str
+    day: date
+    missing: int = 0
+    fetched: int = 0
+    withheld: int = 0
+    requests: int = 0
+    files: int = 0
+    too_many: bool = False
+
+
+def heal_days(
+    connection: duckdb.DuckDBPyConnection, config: Config, days: Iterable[date], now_us: Clock
+) -> Iterator[tuple[date, list[Healed]]]:
+    """Fetch what is missing of all recorded symbols, day by day, over one set of connections.
+
+    Yields each day when it is done; what was yielded stays done whatever comes after. A symbol or a day that cannot be
+    healed does not keep the others from it, unless the exchange cannot be asked any more.
+
+    Raises:
+        ExchangeError, LakeError: as `heal_day`, the first, when all was tried.
+    """
+    errors: list[LakeError] = []
+    with asyncio.Runner() as runner:
+        clients = {one.name: registry.rest_client(one.name, one.rest_url) for one in config.exchanges}
+        try:
+            for day in days:
+                done: list[Healed] = []
+                before = len(errors)
+                for series in Series.recorded(config):
+                    try:
+                        with interruptible():
+                            done.append(
+                                runner.run(
+                                    heal_day(clients[series.exchange], connection, series, day, now_us)
+                                )
+                            )
+                    except (LeftAloneError, UnreachableError):
+                        raise
+                    except LakeError as error:
+                        logger.error("{} {}: not healed: {}", series.symbol, day, error)
+                        errors.append(error)
+                if len(errors) == before:
+                    yield day, done
+            if errors:
+                raise errors[0]
+        finally:
+            for client in clients.values():
+                runner.run(client.aclose())
+
+
+async def heal_day(
+    client: TradesClient, connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: Clock
+) -> Healed:
+    """Fetch and land what is missing of a symbol's day. Its bars are brought in line before, and not after.
+
+    Raises:
+        ExchangeError: no usable answer about a hole, or one that is not true; the others' trades have landed.
+        LeftAloneError, UnreachableError: the exchange cannot be asked any more; what was checked before has landed.
+        LakeError: the disk refused, a raw file cannot be read, or another run has been at it for minutes.
+    """
+    with _locked(series):
+        _bring_in_line(connection, series, day, now_us())
+        found = holes.find(connection, series, day, now_us())
+        healer = _Healer(client, series, now_us, Healed(series.symbol, day))
+        try:
+            await healer.heal(found)
+        except OSError as error:
+            raise LakeError(f"{series.symbol} {day}: healed trades cannot be written: {error}") from None
+        return healer.done
+
+
+@contextlib.contextmanager
+def _locked(series: Series) -> Iterator[None]:
+    path = series.layout.heal_lock(series.exchange, series.symbol)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=_LOCK_TIMEOUT_SEC):
+            yield
+    except Timeout:
+        raise LakeBusyError(
+            f"{path}: held by another run for {_LOCK_TIMEOUT_SEC} s; expected it free"
+        ) from None
+
+
+def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> None:
+    """The day's bars, and those of the recorded days before and after it, which its holes may reach to."""
+    days = series.layout.raw_days(series.exchange, series.symbol)
+    for near in [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]:
+        # What a damaged file lost, which is logged, is there to be fetched.
+        with contextlib.suppress(PartlyBuiltError):
+            bars.build_day(connection, series, near, now_us)
+
+
+@dataclass
+class _Healer:
+    """One symbol's day while it is healed. `waiting` are checked lines that have not landed yet."""
+
+    client: TradesClient
+    series: Series
+    now_us: Clock
+    done: Healed
+    waiting: list[RawLine] = field(default_factory=list)
+    pruned: dict[date, bool] = field(default_factory=dict)
+    errors: list[ExchangeError] = field(default_factory=list)
+
+    async def heal(self, found: list[Hole]) -> None:
+        clipped: list[Hole] = []
+        for hole in found:
+            async with self._apart(hole):
+                clipped.append(await self._of_the_day(hole))
+        await self._heal(clipped)
+        if self.errors:
+            raise self.errors[0]
+
+    @contextlib.asynccontextmanager
+    async def _apart(self, hole: Hole) -> AsyncIterator[None]:
+        """Put off what goes wrong with one hole until the others are healed, if the exchange still answers at all."""
+        try:
+            yield
+        except LeftAloneError:
+            raise
+        except ExchangeError as error:
+            where = f"{self.done.symbol} {self.done.day}: trades {hole.first_id} to {hole.last_id}"
+            logger.error("{}: not healed: {}", where, error)
+            self.errors.append(error)
+            try:
+                await self.client.listed([self.done.symbol])
+            except LeftAloneError:
+                raise
+            except ExchangeError:
+                raise UnreachableError(str(error)) from None
+
+    async def _heal(self, clipped: list[Hole]) -> None:
+        limit = self.series.config.heal.max_trades
+        self.done.missing = sum(hole.size for hole in clipped)
+        if self.done.missing > limit:
+            self.done.too_many = True
+            logger.warning(
+                "{} {}: {} trades are missing, more than heal.max_trades ({}): none fetched",
+                self.done.symbol,
+                self.done.day,
+                self.done.missing,
+                limit,
+            )
+            return
+        try:
+            for hole in clipped:
+                async with self._apart(hole):
+                    await self._fetch(hole)
+        finally:
+            self._land()
+        self._tell()
+
+    def _tell(self) -> None:
+        done = self.done
+        if done.missing:
+            logger.info(
+                "{} {}: {} of {} missing trades fetched, {} requests",
+                done.symbol,
+                done.day,
+                done.fetched,
+                done.missing,
+                done.requests,
+            )
+        if done.withheld:
+            logger.warning(
+                "{} {}: {} missing trades were not returned by the exchange",
+                done.symbol,
+                done.day,
+                done.withheld,
+            )
+
+    async def _of_the_day(self, hole: Hole) -> Hole:
+        """The part of a large hole that the day lacks, and the trades next to it, which prove that there is no more."""
+        start = day_start_us(self.done.day)
+        end = start + DAY_US
+        if hole.size <= _FETCHED_WHOLE or (hole.after_us >= start and hole.before_us <= end):
+            return hole
+        first = await self._first_since(start, hole) if hole.after_us < start else hole.first_id
+        after = await self._first_since(end, hole) if hole.before_us > end else hole.last_id + 1
+        return Hole(max(first - 1, hole.first_id), min(after, hole.last_id), hole.after_us, hole.before_us)
+
+    async def _first_since(self, instant: int, hole: Hole) -> int:
+        """The first id of a hole whose trade is not before an instant; one above the hole's last if all are."""
+        low, high = hole.first_id, hole.last_id + 1
+        while low < high:
+            middle = (low + high) // 2
+            page = await self._page(middle, 1, hole)
+            if not page:
+                raise ExchangeError(f"{self.done.symbol}: the exchange does not return trade {middle}")
+            low, high = (middle + 1, high) if (page[0].ts_event or 0) < instant else (low, middle)
+        return low
+
+    async def _fetch(self, hole: Hole) -> None:
+        wanted, page_count = hole.first_id, 0
+        while wanted <= hole.last_id:
+            page = await self._page(wanted, min(_PAGE, hole.last_id + 1 - wanted), hole)
+            if not page:
+                break
+            page_count += len(page)
+            self.waiting += [line for line in page if not self._is_pruned(day_of(line.ts_event or 0))]
+            wanted = page[-1].id + 1
+            if len(self.waiting) >= _BATCH:
+                self._land()
+        self.done.withheld += hole.size - page_count
+
+    async def _page(self, first_id: int, count: int, hole: Hole) -> list[RawLine]:
+        """One answer, whose trades must have happened when the trades around the hole allow.
+
+        Before the first one the exchange is asked for the symbol, and thereby says how much it may be asked.
+
+        Raises:
+            ExchangeError: they did not, so they are not those that are missing.
+        """
+        if not self.done.requests and not await self.client.listed([self.done.symbol]):
+            raise ExchangeError(f"{self.done.symbol}: not listed by the exchange any more")
+        self.done.requests += 1
+        page = await self.client.trades_from(self.done.symbol, first_id, count, self.now_us())
+        for line in page:
+            if line.ts_event is None or not hole.after_us <= line.ts_event < hole.before_us:
+                raise ExchangeError(
+                    f"{self.done.symbol}: trade {line.id} of the answer happened at {line.ts_event}; expected "
+                    f"a time in [{hole.after_us}, {hole.before_us}), between the trades around it"
+                )
+        return page
+
+    def _is_pruned(self, day: date) -> bool:
+        if day not in self.pruned:
+            self.pruned[day] = holes.is_pruned(self.series, day)
+        return self.pruned[day]
+
+    def _land(self) -> None:
+        """A file for each hour, so that no hour is made anew whose trades were all there."""
+        lines, self.waiting = sorted(self.waiting, key=lambda line: line.id), []
+        for hour, some in groupby(lines, key=lambda line: (line.ts_event or 0) // HOUR_US):
+            batch = list(some)
+            day = day_of(hour * HOUR_US)
+            segments.land_healed(self.series.layout, self.series.exchange, self.done.symbol, day, batch)
+            self.done.files += 1
+            self.done.fetched += len(batch)

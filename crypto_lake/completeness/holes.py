@@ -1,0 +1,231 @@
+"""Which trades of a day are missing: the exchange numbers trades without holes, so a number that is not there is one.
+
+The bars say between which trades and in which seconds any are missing, and the raw lines of those seconds which. Where
+a recording has no trade before, or after, the journal still knows the first and the last id that was ever received.
+Nothing is fetched here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.resources import files
+from itertools import pairwise
+from typing import NamedTuple
+
+import duckdb
+
+from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
+from crypto_lake.raw import journal, scan, segments
+from crypto_lake.raw.catalog import paths_of
+from crypto_lake.raw.numbering import MOST_A_SECOND, MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
+from crypto_lake.transform import bars, daily
+from crypto_lake.transform.bars import Series
+
+# Of a longer time between days only the days on either side are asked: they tell the hole whole, and one trade that
+# says it happened in 2099 would bring 26,000 days.
+_LONGEST_BETWEEN = 400
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Missing trades, both ends included; they happened in [after_us, before_us), exchange clock."""
+
+    first_id: int
+    last_id: int
+    after_us: int
+    before_us: int
+
+    @property
+    def size(self) -> int:
+        """How many trades are missing."""
+        return self.last_id - self.first_id + 1
+
+
+class _Known(NamedTuple):
+    """A trade that is, or was, there, and when it happened; as exactly as is known."""
+
+    id: int
+    us: int
+
+
+def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
+    """The holes of a symbol's day in order, those that reach into its neighbours whole.
+
+    By the bars as they are: bring them in line first. A day whose raw files are gone has none. Ids between which more
+    would be missing than an exchange makes are no hole: `jumps` has them.
+
+    Raises:
+        RawDataError: a raw file or a journal holds something else.
+    """
+    if is_pruned(series, day):
+        return []
+    return [Hole(*one) for one in _follow(connection, series, day, now_us).missing]
+
+
+def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Jump]:
+    """Where a symbol's ids went on elsewhere in a day: the exchange counted anew, or once named an absurd id.
+
+    Raises:
+        RawDataError: a raw file or a journal holds something else.
+    """
+    if is_pruned(series, day):
+        return []
+    return _follow(connection, series, day, now_us).jumps
+
+
+def _follow(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Followed:
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    runs = _in_bars(connection, series, day, step)
+    over = now_us >= day_start_us(day) + DAY_US
+    low = _lowest(connection, series, day, runs)
+    high = _highest(connection, series, day, step, runs) if over else None
+    before = [Run(low.id - 1, low.id - 1, low.us, low.us)] if low and (runs or high) else []
+    after = [Run(high.id + 1, high.id + 1, high.us, high.us)] if high and (runs or low) else []
+    return follow([*before, *runs, *after])
+
+
+def _in_bars(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> list[Run]:
+    """A day's trades in order of time, as runs of ids that follow each other."""
+    if not series.layout.bar_files(series.exchange, series.symbol, day):
+        return []
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, day)}")
+    found = connection.execute(_sql("holes")).fetchall()
+    inside = _inner(connection, series, day, step, [start for short, _, _, start, _ in found if short])
+    return [
+        run
+        for short, first, last, start, stop in found
+        for run in (short and inside.get(start)) or [Run(first, last, start + step, stop)]
+    ]
+
+
+def _lowest(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, runs: list[Run]
+) -> _Known | None:
+    """The lowest id that may be missing, and an instant that its trade is not before; None: it is not known."""
+    if before := _neighbour(connection, series, day, later=False):
+        return _Known(before.id + 1, before.us)
+    known = sorted(_evidence(series, day))
+    first = runs[0] if runs else None
+    return next(
+        (
+            one
+            for one in known
+            if not first or may_be_missing(first.first_id - one.id, first.before_us - one.us)
+        ),
+        None,
+    )
+
+
+def _highest(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int, runs: list[Run]
+) -> _Known | None:
+    """The highest id that may be missing, and an instant that its trade is before; None: it is not known.
+
+    Of a day in progress it is not: what was sealed last is not all in its bars yet.
+    """
+    if after := _neighbour(connection, series, day, later=True):
+        return _Known(after.id - 1, after.us + step)
+    known = sorted(_evidence(series, day), reverse=True)
+    last = runs[-1] if runs else None
+    return next(
+        (
+            _Known(one.id, one.us + 1)
+            for one in known
+            if not last or may_be_missing(one.id - last.last_id, one.us - last.after_us)
+        ),
+        None,
+    )
+
+
+def is_pruned(series: Series, day: date) -> bool:
+    """Whether a day's bars were made of files in its folder that are all gone: healed lines alone would spoil them."""
+    made_of = {
+        name
+        for record in bars.remembered(series, day).values()
+        for name, _ in record.fingerprint.get("segments", [])
+    }
+    folder = series.layout.raw_day(series.exchange, series.symbol, day)
+    return any(name.startswith(f"{day}/") for name in made_of) and not segments.sealed(folder)
+
+
+def known_days(series: Series, latest: int = 0) -> list[date]:
+    """Every day of which anything is known, and those between, since a day may be all hole.
+
+    With `latest`, so many of them, the last ones; older folders are then not looked at.
+    """
+    received = series.layout.raw_days(series.exchange, series.symbol)[-latest:]
+    days = {*received, *series.layout.bar_days(series.exchange, series.symbol)[-latest:]}
+    days |= {day_of(known.us) for folder in received for known in _told(series, folder)}
+    between = [
+        one + timedelta(days=n)
+        for one, other in pairwise(sorted(days))
+        if (other - one).days <= _LONGEST_BETWEEN
+        for n in range(1, (other - one).days)
+    ]
+    return sorted([*days, *between])[-latest:]
+
+
+def _ends(connection: duckdb.DuckDBPyConnection, step: int) -> tuple[_Known | None, _Known | None]:
+    """The first and the last trade of a day's bars, of those whose ids do not lie absurdly far apart."""
+    row = connection.execute(
+        """SELECT arg_min(first_trade_id, window_start), epoch_us(min(window_start)),
+                  arg_max(last_trade_id, window_start), epoch_us(max(window_start))
+           FROM bars WHERE trade_count > 0 AND last_trade_id::HUGEINT - first_trade_id <= trade_count + $most""",
+        {"most": MOST_AT_ONCE + MOST_A_SECOND * step // SECOND_US},
+    ).fetchall()[0]
+    return (None, None) if row[0] is None else (_Known(*row[:2]), _Known(*row[2:]))
+
+
+def _inner(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int, short: list[int]
+) -> dict[int, list[Run]]:
+    """By start, the runs of bars that lack some of their ids, as the raw lines have them."""
+    found: dict[int, list[Run]] = {}
+    if not short:
+        return found
+    catalog = series.recording(connection).around(day)
+    for hour in sorted({start // HOUR_US for start in short}):
+        sources = catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)
+        starts = [start for start in short if start // HOUR_US == hour]
+        connection.execute("SET VARIABLE starts = $starts", {"starts": starts})
+        connection.execute("SET VARIABLE step = $step", {"step": step})
+        query = _sql("holes_inside").replace("FROM raw", f"FROM {scan.lines(paths_of(sources))}")
+        for start, first, last in connection.execute(query).fetchall():
+            found.setdefault(start, []).append(Run(first, last, start + step, start))
+    return found
+
+
+def _sql(name: str) -> str:
+    return (files("crypto_lake") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _neighbour(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, *, later: bool
+) -> _Known | None:
+    """The last trade of the latest earlier day that has any; or the first of the earliest later one."""
+    days = series.layout.bar_days(series.exchange, series.symbol)
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, other)}")
+        first, last = _ends(connection, step)
+        if found := first if later else last:
+            return found
+    return None
+
+
+def _evidence(series: Series, day: date) -> list[_Known]:
+    """What the journal knows of trades of a day: first and last ids of segments when sealed, and of gaps."""
+    near = (day + timedelta(days=n) for n in (-1, 0, 1))
+    return [known for received in near for known in _told(series, received) if day_of(known.us) == day]
+
+
+def _told(series: Series, received: date) -> Iterator[_Known]:
+    for record in journal.read(series.layout.journal(series.exchange, received)):
+        if isinstance(record, journal.Gap) and record.symbol == series.symbol:
+            yield _Known(record.first_id, record.event_from)
+            yield _Known(record.last_id, record.event_to)
+        if isinstance(record, journal.Sealed) and record.symbol == series.symbol:
+            if record.first_trade_id is not None and record.event_from is not None:
+                yield _Known(record.first_trade_id, record.event_from)
+            if record.last_trade_id is not None and record.event_to is not None:
+                yield _Known(record.last_trade_id, record.event_to)

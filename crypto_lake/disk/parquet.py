@@ -1,0 +1,173 @@
+"""Parquet files: the declared schema, writing with DuckDB, footers, checksums. Where tables meet the disk.
+
+What a file was made from is kept in its footer as JSON under the key `crypto_lake`.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from crypto_lake.disk import publish
+from crypto_lake.errors import NOT_JSON, LakeError
+from crypto_lake.schema import BAR, PRICE, QUANTITY, Column
+
+FOOTER_KEY = "crypto_lake"
+_MAGIC = b"PAR1"
+# What pyarrow raises over a file that is no Parquet file; the last where a column's name is no text.
+_NOT_PARQUET = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+_ARROW: dict[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
+    "DOUBLE": pa.float64(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+    PRICE: pa.decimal128(18, 8),
+    QUANTITY: pa.decimal128(20, 8),
+}
+
+
+def arrow_schema(columns: tuple[Column, ...] = BAR) -> pa.Schema:
+    """The columns as Arrow sees them in a file."""
+    return pa.schema([pa.field(column.name, _ARROW[column.type]) for column in columns])
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB of one's own, in memory, made `ready`."""
+    return ready(duckdb.connect())
+
+
+def ready(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Set what every query of the lake relies on: times are UTC, and nothing but ours is printed.
+
+    A name in SQL is never a variable of this program.
+    """
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def literal(text: str | Path) -> str:
+    """Text as an SQL string."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def path_list(paths: list[Path]) -> str:
+    """Paths as an SQL list, with the glob characters of a folder's name taken literally."""
+    return "[" + ", ".join(literal(_no_glob(path)) for path in paths) + "]"
+
+
+def scan(paths: list[Path]) -> str:
+    """Files as an SQL table: the columns that are in them, and none made from the names of their folders."""
+    return f"read_parquet({path_list(paths)}, hive_partitioning = false)"
+
+
+def _no_glob(path: Path) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.as_posix())
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    path: Path,
+    compression: str,
+    *,
+    footer: dict[str, Any],
+    verify: Callable[[Path], None] | None = None,
+) -> None:
+    """Publish the rows of a query as a Parquet file. The same rows and footer give the same bytes.
+
+    `verify` is given the written file before it appears, and keeps it from appearing by raising.
+
+    Raises:
+        LakeError: the disk refused; nothing has appeared under `path`.
+    """
+    text = literal(canonical(footer))
+    try:
+        with publish.publishing(path) as temporary:
+            connection.execute(
+                f"COPY ({query}) TO {literal(temporary)} "
+                f"(FORMAT parquet, COMPRESSION {compression}, KV_METADATA {{{FOOTER_KEY}: {text}}})"
+            )
+            if verify:
+                verify(temporary)
+    except (OSError, duckdb.Error) as error:
+        raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
+
+
+def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
+    """JSON in one spelling, so that equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def footer(path: Path) -> dict[str, Any] | None:
+    """What a file was made from; None where it says nothing that can be understood, or is no Parquet file."""
+    try:
+        metadata = publish.patiently(lambda: pq.read_metadata(path)).metadata or {}
+        return msgspec.json.decode(metadata.get(FOOTER_KEY.encode(), b""), type=dict[str, Any])
+    except (*NOT_JSON, *_NOT_PARQUET):
+        return None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file begins and ends as a Parquet file does; what lies between is not looked at."""
+    try:
+        with publish.patiently(lambda: path.open("rb")) as file:
+            head = file.read(len(_MAGIC))
+            file.seek(-len(_MAGIC), os.SEEK_END)
+            return head == _MAGIC == file.read()
+    except OSError:
+        return False
+
+
+def row_count(path: Path) -> int | None:
+    """How many rows a file has; None where it is no readable Parquet file."""
+    try:
+        return int(publish.patiently(lambda: pq.read_metadata(path)).num_rows)
+    except _NOT_PARQUET:
+        return None
+
+
+def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[str]:
+    """How a file's columns differ from the declared ones, a line each; empty where they do not."""
+    try:
+        found = publish.patiently(lambda: pq.read_schema(path))
+    except _NOT_PARQUET as error:
+        return [f"not a readable Parquet file: {' '.join(str(error).split())}"]
+    wanted = arrow_schema(columns)
+    if found.names != wanted.names:
+        return [f"columns are {', '.join(found.names)}; expected {', '.join(wanted.names)}"]
+    return [
+        f"{name} is {found.field(name).type}; expected {wanted.field(name).type}"
+        for name in wanted.names
+        if found.field(name).type != wanted.field(name).type
+    ]
+
+
+def damage(path: Path, beside: Path) -> str | None:
+    """Say how a finished file differs from the checksum `beside` it (a line for `sha256sum -c`); None: not at all."""
+    if not path.exists():
+        return "is missing; its checksum is there"
+    if not beside.exists():
+        return "has no checksum beside it"
+    words = publish.read(beside).decode("ascii", errors="replace").split()
+    if len(words) != 2 or words[1] != path.name:  # noqa: PLR2004 - a checksum and a name
+        return "has a checksum file that cannot be understood"
+    found = sha256(path)
+    return None if found == words[0] else f"has the checksum {found}; expected {words[0]}"
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, in hex."""
+    with publish.patiently(lambda: path.open("rb")) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

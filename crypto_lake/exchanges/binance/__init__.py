@@ -1,0 +1,1 @@
+"""Binance spot: its streams, its request interface, its archive."""

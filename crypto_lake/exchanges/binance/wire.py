@@ -1,0 +1,165 @@
+"""Binance spot, the stream interface: addresses, subscriptions, frames. No I/O.
+
+Rules are those of binance-spot-api-docs, `web-socket-streams.md` (2026-07-17), unless said otherwise.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from crypto_lake.exchanges.base import Notice, Rejected, Reply
+from crypto_lake.exchanges.binance import batch
+from crypto_lake.raw.segments import RawLine
+
+# What `schema.PRICE` and `schema.QUANTITY` hold to the last digit; anything else is no market price.
+# No possessive quantifiers: Python 3.11 before 3.11.5 lets "5." pass with them.
+_PRICE = r"[0-9]{1,10}(?:\.[0-9]{1,8})?"
+_QUANTITY = r"[0-9]{1,12}(?:\.[0-9]{1,8})?"
+_is_trade = re.compile(rf"(?![0.]* ){_PRICE} (?![0.]*\Z){_QUANTITY}").fullmatch  # neither is zero
+_is_quote = re.compile(rf"{_PRICE} {_QUANTITY} {_PRICE} {_QUANTITY}").fullmatch
+_ID_LIMIT = 1 << 63
+# 2017-01-01, before which Binance has no data, and 2100-01-01, in µs.
+_EARLIEST_US = 1_483_228_800_000_000
+_LATEST_US = 4_102_444_800_000_000
+# A time below this cannot be µs of any trade (it would be 1973): the endpoint ignored `timeUnit` and sent ms.
+_MILLISECONDS_BELOW = 100_000_000_000_000
+
+
+class _Frame(Struct):
+    """The union of all frames; what is not listed is skipped. Until 2024 a trade's `a` and `b` were order ids."""
+
+    e: str | None = None
+    s: str | None = None
+    t: int | None = None
+    T: int | None = None
+    p: str | None = None
+    q: str | None = None
+    m: bool | None = None
+    u: int | None = None
+    b: str | int | None = None
+    B: str | None = None
+    a: str | int | None = None
+    A: str | None = None
+    data: "_Frame | None" = None
+    id: int | str | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    code: int | None = None
+    msg: str | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
+
+
+class BinanceWire:
+    """See `base.WireFormat`."""
+
+    max_streams = 1024
+
+    def url(self, base: str) -> str:
+        """`wss_url` with microseconds asked for."""
+        parts = urlsplit(base)
+        query = "&".join(filter(None, [parts.query, "timeUnit=MICROSECOND"]))
+        return urlunsplit(parts._replace(query=query))
+
+    def streams(self, symbol: str) -> list[str]:
+        """Stream names are lower case."""
+        return [f"{symbol.lower()}@trade", f"{symbol.lower()}@bookTicker"]
+
+    def subscribe(self, streams: Sequence[str], request_id: int) -> str:
+        """One SUBSCRIBE for all of them; the exchange counts incoming messages, not streams."""
+        return _request("SUBSCRIBE", streams, request_id)
+
+    def unsubscribe(self, streams: Sequence[str], request_id: int) -> str:
+        """The counterpart of `subscribe`."""
+        return _request("UNSUBSCRIBE", streams, request_id)
+
+    def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
+        """Raw and combined (`{"stream": …, "data": …}`) frames alike.
+
+        A spot book ticker has no event type and no time; it is known by its update id.
+        """
+        try:
+            message = _decode(frame)
+        except msgspec.ValidationError:
+            return Rejected("a field of the wrong type")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Rejected("not JSON")
+        if message.data is not None:
+            message = message.data
+        if message.e == "trade":
+            return _trade(message, ts_recv)
+        if message.u is not None and message.e is None:
+            return _quote(message, ts_recv)
+        return _other(message, frame)
+
+    def decode_all(
+        self, frames: Sequence[bytes], ts_recv: int
+    ) -> Sequence[RawLine | Reply | Notice | Rejected]:
+        """Frames that look as they always do are decoded together; if one does not, each by itself."""
+        return batch.decoded(frames, ts_recv) or [self.decode(frame, ts_recv) for frame in frames]
+
+
+def _request(method: str, streams: Sequence[str], request_id: int) -> str:
+    return msgspec.json.encode({"method": method, "params": list(streams), "id": request_id}).decode()
+
+
+def _trade(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
+    symbol, number, time, price, qty, maker = frame.s, frame.t, frame.T, frame.p, frame.q, frame.m
+    if symbol is None or number is None or time is None or price is None or qty is None or maker is None:
+        return Rejected("a trade with a field missing")
+    return trade_line(Trade(symbol, number, time, price, qty, maker), ts_recv)
+
+
+class Trade(NamedTuple):
+    """A trade as the exchange spells it, in streams and answers alike; `time` in ms or µs."""
+
+    symbol: str
+    number: int
+    time: int
+    price: str
+    qty: str
+    buyer_is_maker: bool
+
+
+def trade_line(trade: Trade, ts_recv: int) -> RawLine | Rejected:
+    """A trade received at `ts_recv` (µs, local clock) as a raw line, or why it cannot be one."""
+    symbol, number, time, price, qty, maker = trade
+    if time < _MILLISECONDS_BELOW:
+        time *= 1000
+    if not (_is_trade(f"{price} {qty}") and 0 <= number < _ID_LIMIT and _EARLIEST_US <= time < _LATEST_US):
+        return Rejected("a trade with an absurd value")
+    # m: the buyer was the maker, so the taker sold.
+    side = "sell" if maker else "buy"
+    return RawLine("trade", symbol, time, ts_recv, number, price, qty, side, None, None, None, None)
+
+
+def _quote(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
+    symbol, number, bid, bid_qty, ask, ask_qty = frame.s, frame.u, frame.b, frame.B, frame.a, frame.A
+    if symbol is None or number is None or bid_qty is None or ask_qty is None:
+        return Rejected("a quote with a field missing")
+    if not (isinstance(bid, str) and isinstance(ask, str)):
+        return Rejected("a quote with a field missing")
+    if not (_is_quote(f"{bid} {bid_qty} {ask} {ask_qty}") and 0 <= number < _ID_LIMIT):
+        return Rejected("a quote with an absurd value")
+    return RawLine("bookTicker", symbol, None, ts_recv, number, None, None, None, bid, bid_qty, ask, ask_qty)
+
+
+def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Rejected:
+    # What the decoder skips it does not check: some bytes may be no text.
+    text = raw.decode(errors="backslashreplace")
+    request_id = frame.id if isinstance(frame.id, int) else None
+    if frame.e == "serverShutdown":
+        return Notice(text, closing=True)
+    if frame.code is not None or frame.error is not msgspec.UNSET:
+        return Reply(request_id, text)
+    if frame.result is not msgspec.UNSET:
+        return Reply(request_id, None)
+    return Rejected("an unknown event")
+
+
+WIRE = BinanceWire()

@@ -1,0 +1,1 @@
+"""What a person starts, beyond single questions: the demo, the supervisor, services, the doctor."""

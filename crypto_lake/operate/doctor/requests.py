@@ -1,0 +1,101 @@
+"""The exchange's request interface: is it reachable, what time is it there, does it list and trade the symbols."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from crypto_lake import clock
+from crypto_lake.config import Config, Exchange
+from crypto_lake.errors import ExchangeError
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.base import ProbedClient
+from crypto_lake.operate.doctor.finding import Finding
+
+# The answer with the shortest way there and back says most about the clock.
+_TIMES_ASKED = 5
+# Beyond this the local clock puts segments on the wrong day often enough to matter.
+_USELESS_CLOCK_SEC = 60.0
+
+
+@dataclass
+class Asked:
+    """What the answers came to.
+
+    `trading` are the configured symbols that the exchange lists and trades now; `offset_us` is how far the lake's clock
+    is ahead of the exchange's.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    trading: list[str] = field(default_factory=list)
+    offset_us: int = 0
+
+
+async def ask(
+    config: Config, exchange: Exchange, make: Callable[[str, str], ProbedClient] = registry.rest_client
+) -> Asked:
+    """Ask an exchange the time, and for the state of the configured symbols; `make` makes its client."""
+    found = Asked()
+    client = make(exchange.name, exchange.rest_url)
+    try:
+        await _time(client, config, exchange, found)
+        await _symbols(client, exchange, found)
+    except ExchangeError as error:
+        found.findings.append(
+            Finding.failed(
+                "requests",
+                f"{error}; see exchanges.rest_url, and whether this network and country let it through",
+            )
+        )
+    finally:
+        await client.aclose()
+    return found
+
+
+async def _time(client: ProbedClient, config: Config, exchange: Exchange, found: Asked) -> None:
+    best, microseconds, place = float("inf"), True, None
+    for _ in range(_TIMES_ASKED):
+        began, sent_us = time.monotonic(), clock.now_us(config)
+        told = await client.time()
+        took, now_us = time.monotonic() - began, clock.now_us(config)
+        microseconds, place = told.in_microseconds, told.answered_by or place
+        if took < best:
+            best, found.offset_us = took, (sent_us + now_us) // 2 - told.us
+    where = f", answered by {place}" if place else ""
+    found.findings += [
+        Finding.ok("requests", f"{exchange.name} answers in {best * 1000:.0f} ms{where}"),
+        _offset(config, found.offset_us / 1e6),
+        _unit(microseconds),
+    ]
+
+
+def _offset(config: Config, seconds: float) -> Finding:
+    text = f"{abs(seconds):.3f} s {'ahead of' if seconds > 0 else 'behind'} the exchange's"
+    if abs(seconds) <= config.checks.max_clock_offset_sec:
+        return Finding.ok("clock", text)
+    advice = "let this machine's clock be set by the network (NTP)"
+    if abs(seconds) <= max(_USELESS_CLOCK_SEC, config.checks.max_clock_offset_sec):
+        return Finding.warning("clock", f"{text}: quotes are put right by it, but {advice}")
+    return Finding.failed("clock", f"{text}: {advice}")
+
+
+def _unit(microseconds: bool) -> Finding:
+    if microseconds:
+        return Finding.ok("request times", "in microseconds, as asked for")
+    return Finding.warning("request times", "in milliseconds although microseconds were asked for")
+
+
+async def _symbols(client: ProbedClient, exchange: Exchange, found: Asked) -> None:
+    states = await client.states(exchange.symbols)
+    found.trading = [symbol for symbol in exchange.symbols if symbol in states and states[symbol].trades]
+    unknown = [symbol for symbol in exchange.symbols if symbol not in states]
+    resting = [f"{symbol} ({state.word})" for symbol, state in states.items() if not state.trades]
+    if unknown:
+        found.findings.append(
+            Finding.failed("symbols", f"not listed: {', '.join(unknown)}; see exchanges.symbols")
+        )
+    if resting:
+        found.findings.append(
+            Finding.warning("symbols", f"listed, but not trading now: {', '.join(resting)}")
+        )
+    if found.trading:
+        found.findings.append(Finding.ok("symbols", f"{len(found.trading)} listed and trading"))

@@ -1,0 +1,182 @@
+"""The exchange's streams: is each address reachable, and do two connections bring the same."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from collector_daemon.connect.faults import described
+from crypto_lake import showing
+from crypto_lake.config import Exchange
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.base import Rejected, Reply, WireFormat
+from crypto_lake.operate.doctor.finding import Finding
+from crypto_lake.raw.segments import RawLine
+
+_TIMEOUT_SEC = 10.0
+# The exchange takes five messages a second, answers to its pings included.
+_PACE_SEC = 0.3
+_STREAMS_A_REQUEST = 200
+_LARGEST_MESSAGE = 1 << 20
+_SHOWN = 3
+# Of several symbols with some business one has a new quote sooner.
+_SILENT_SEC = 20.0
+_ADVICE = "see whether this network lets it through"
+
+
+async def reach(exchange: Exchange, symbols: Sequence[str]) -> list[Finding]:
+    """Connect to each configured address, and subscribe to the symbols there."""
+    wire = registry.wire(exchange.name)
+    urls = [exchange.wss_url, *exchange.fallback_wss_urls]
+    return [await _reach(wire, url, symbols, is_first=number == 0) for number, url in enumerate(urls)]
+
+
+async def _reach(wire: WireFormat, url: str, symbols: Sequence[str], *, is_first: bool) -> Finding:
+    where = showing.address(url)
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(_TIMEOUT_SEC):
+            connection = await _open(wire, url)
+            async with connection:
+                address = connection.remote_address[0]
+                if symbols:
+                    await connection.send(wire.subscribe(wire.streams(symbols[0]), 1))
+                    await _confirmed(connection, wire)
+    except (OSError, WebSocketException, TimeoutError) as error:
+        outcome = Finding.failed if is_first else Finding.warning
+        return outcome("streams", f"{where}: {described(error)}; {_ADVICE}")
+    took = asyncio.get_running_loop().time() - began
+    return Finding.ok("streams", f"{where} ({address}) subscribed in {took * 1000:.0f} ms")
+
+
+async def _open(wire: WireFormat, url: str) -> ClientConnection:
+    try:
+        return await connect(
+            wire.url(url),
+            open_timeout=_TIMEOUT_SEC,
+            ping_interval=None,
+            close_timeout=1,
+            compression=None,
+            max_size=_LARGEST_MESSAGE,
+            proxy=None,
+        )
+    except socket.gaierror:
+        raise
+    except ValueError as error:
+        # A port that is no number, a host name that is none: the library tells them so.
+        raise OSError(str(error)) from None
+
+
+async def _confirmed(connection: ClientConnection, wire: WireFormat) -> None:
+    """Wait for the answer to the first request, or for market data, which says the same."""
+    async for frame in connection:
+        said = wire.decode(_bytes(frame), 0)
+        if isinstance(said, Reply) and said.error:
+            raise OSError(f"the subscription was refused: {said.error}")
+        if isinstance(said, Reply | RawLine):
+            return
+
+
+def _bytes(frame: str | bytes) -> bytes:
+    return frame.encode() if isinstance(frame, str) else frame
+
+
+@dataclass
+class Heard:
+    """What one connection brought: ids by symbol and stream.
+
+    `refused` counts the frames that were no lines, `refusal` says why. `end` is why the connection ended, None if it
+    held; `silent_sec` how long nothing had come when listening ended.
+    """
+
+    ids: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    refused: int = 0
+    refusal: str = ""
+    end: str | None = None
+    silent_sec: float = 0.0
+    newest: float = 0.0
+
+
+async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event) -> Heard:
+    """Keep one connection of one's own until `stop` is set, and remember which ids came."""
+    heard, wire = Heard(), registry.wire(exchange.name)
+    try:
+        async with await _open(wire, exchange.wss_url) as connection:
+            taking = asyncio.ensure_future(_take(connection, wire, heard))
+            try:
+                await _subscribe(connection, wire, symbols)
+                stopping = asyncio.ensure_future(stop.wait())
+                await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                stopping.cancel()
+                if taking.done():
+                    heard.end = "closed by the exchange"
+            finally:
+                taking.cancel()
+                await asyncio.gather(taking, return_exceptions=True)
+    except (OSError, WebSocketException, TimeoutError) as error:
+        heard.end = described(error)
+    heard.silent_sec = time.monotonic() - heard.newest
+    return heard
+
+
+async def _subscribe(connection: ClientConnection, wire: WireFormat, symbols: Sequence[str]) -> None:
+    streams = [name for symbol in symbols for name in wire.streams(symbol)]
+    for number, start in enumerate(range(0, len(streams), _STREAMS_A_REQUEST), start=1):
+        await connection.send(wire.subscribe(streams[start : start + _STREAMS_A_REQUEST], number))
+        await asyncio.sleep(_PACE_SEC)
+
+
+async def _take(connection: ClientConnection, wire: WireFormat, heard: Heard) -> None:
+    async for frame in connection:
+        said = wire.decode(_bytes(frame), 0)
+        if isinstance(said, RawLine):
+            heard.newest = time.monotonic()
+            heard.ids.setdefault((said.symbol, said.stream), set()).add(said.id)
+        elif isinstance(said, Rejected):
+            heard.refused, heard.refusal = heard.refused + 1, said.reason
+
+
+def compare(one: Heard, other: Heard) -> list[Finding]:
+    """Hold what two connections brought against each other, where both were listening."""
+    findings = [
+        Finding.warning("connections", f"one ended: {heard.end}; the collector would connect again")
+        for heard in (one, other)
+        if heard.end
+    ]
+    if refused := one.refused or other.refused:
+        reason = one.refusal or other.refusal
+        findings.append(
+            Finding.failed(
+                "frames", f"{refused} could not be understood ({reason}); the format may have changed"
+            )
+        )
+    if not one.ids and not other.ids:
+        return [*findings, Finding.failed("connections", f"neither brought any market data; {_ADVICE}")]
+    silent = min(one.silent_sec, other.silent_sec)
+    if silent > _SILENT_SEC:
+        findings.append(Finding.warning("connections", f"nothing came in the last {silent:.0f} s; {_ADVICE}"))
+    return [*findings, _difference(one, other)]
+
+
+def _difference(one: Heard, other: Heard) -> Finding:
+    compared, different = 0, []
+    for key in sorted(one.ids.keys() | other.ids.keys()):
+        left, right = one.ids.get(key, set()), other.ids.get(key, set())
+        if not left or not right:
+            different += [(*key, "on one of them only")] if len(left | right) > 1 else []
+            continue
+        first, last = max(min(left), min(right)), min(max(left), max(right))
+        both = {number for number in left | right if first <= number <= last}
+        compared += len(both)
+        different += [(*key, str(number)) for number in sorted(both - (left & right))]
+    if different:
+        told = "; ".join(" ".join(words) for words in different[:_SHOWN])
+        return Finding.warning(
+            "connections",
+            f"{len(different)} messages came over one of two only ({told}); keep collector.connections at 2",
+        )
+    return Finding.ok("connections", f"two brought the same {compared:,} messages")

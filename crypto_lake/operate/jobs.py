@@ -1,0 +1,302 @@
+"""What the commands start: which days a run is about, the run itself (by Dagster, in this process), what came of it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from loguru import logger
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from crypto_lake import checks
+from crypto_lake.ask import views
+from crypto_lake.clock import now_us
+from crypto_lake.completeness import candles, holes
+from crypto_lake.config import Config
+from crypto_lake.definitions import defs
+from crypto_lake.defs import launch
+from crypto_lake.defs.launch import Verdict
+from crypto_lake.disk import parquet
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import DAY_US, Layout, day_start_us
+from crypto_lake.showing import printable
+from crypto_lake.transform import bars
+from crypto_lake.transform import verify as verification
+from crypto_lake.transform.bars import Series
+
+# Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
+_MOST_ROUNDS = 400
+_MOST_HEALS = 5
+_WIDE = 140
+_MOST_PAGES = 5
+
+
+class Missing(NamedTuple):
+    """How many trades of a symbol's day are missing, holes that reach into its neighbours counted whole."""
+
+    day: date
+    symbol: str
+    trades: int
+
+
+def transform(config: Config, days: list[date] | None) -> list[date]:
+    """Make the bars of some days; None: of every day that is not in line with its segments. Those worked on.
+
+    Raises:
+        RawDataError: what was wrong with raw files; all that could be made without them is.
+    """
+    if days is not None:
+        done, errors = days, _make(config, days)
+    else:
+        done, errors = _make_stale(config)
+    if errors:
+        raise RawDataError("; ".join(errors))
+    return sorted(done)
+
+
+def _make_stale(config: Config) -> tuple[list[date], list[str]]:
+    done: list[date] = []
+    errors: list[str] = []
+    for _ in range(_MOST_ROUNDS):
+        stale = [day for day in stale_days(config) if day not in done]
+        if not stale:
+            break
+        errors += _make(config, stale)
+        done += stale
+    return done, errors
+
+
+def _make(config: Config, days: list[date]) -> list[str]:
+    """Bars, and where a day was compacted already, its daily files as well: readers look at those.
+
+    What was wrong with raw files is returned.
+    """
+    compacted = _days_of(config, Layout.daily_days)
+    errors: list[str] = []
+    for job, some in {
+        "make_bars": [day for day in days if day not in compacted],
+        "compact": [day for day in days if day in compacted],
+    }.items():
+        if some:
+            try:
+                with _progress("bars", len(some)):
+                    launch.execute(defs, job, some)
+            except RawDataError as error:
+                errors.append(str(error))
+    return errors
+
+
+def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) -> set[date]:
+    """The days that a listing of the layout has for any symbol."""
+    return {
+        day
+        for series in checks.every_series(config)
+        for day in listing(config.layout, series.exchange, series.symbol)
+    }
+
+
+def stale_days(config: Config) -> list[date]:
+    """Every day whose bars are not in line with what was received."""
+    with parquet.connect() as connection:
+        stale = (
+            bars.stale_days(connection, series, None, now_us(config)) for series in Series.recorded(config)
+        )
+        return sorted({day for days in stale for day in days})
+
+
+def compact(config: Config, days: list[date] | None) -> list[date]:
+    """Make the daily files of some days; None: of every finished day that lies in parts. Those worked on."""
+    if days is None:
+        without_ticks = _days_of(config, Layout.daily_days) - _days_of(config, Layout.ticks_days)
+        waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, Layout.raw_days))
+        days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
+    if days:
+        with _progress("daily files", len(days)):
+            launch.execute(defs, "compact", days)
+    # Where no daemon runs, nobody else does.
+    launch.forget_runs(config.dagster.keep_runs_days)
+    return days
+
+
+def validate(config: Config, days: list[date]) -> list[Verdict]:
+    """Check those of the days that have bars or candles; the runs leave the verdicts in `logs/validation/`."""
+    known = _days_of(config, Layout.bar_days) | _days_of(config, Layout.candle_days)
+    found = launch.execute(defs, "validate", [day for day in days if day in known])
+    # Of a day that is not compacted the daily file's checks look at nothing, and so on.
+    return [one for one in found if one.metadata["symbols_checked"]]
+
+
+def verify(config: Config) -> int:
+    """Read every finished file against its checksum and print those that differ; how many did is returned."""
+    paths, folders = verification.finished_files(config), verification.raw_folders(config)
+    page = console()
+    found: list[verification.Damage] = []
+    read, without = len(paths), 0
+    with _progress("files and raw folders", len(paths) + len(folders)):
+        for damage in verification.damages(config, paths):
+            logger.bind(day_done=True).debug("one more file read")
+            found += [damage] if damage else []
+        for look in verification.raw_looks(config, folders):
+            logger.bind(day_done=True).debug("one more folder read")
+            found += look.damages
+            read, without = read + look.read, without + look.without
+    for path, what in found:
+        page.print(printable(f"{path} {what}"), highlight=False, soft_wrap=True, markup=False)
+    page.print(f"{read} files read, {len(found)} of them not as they were made.")
+    if without:
+        page.print(
+            f"{without} raw segments have no checksum (landed by hand, or of an older lake): not looked at.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return len(found)
+
+
+def backfill(config: Config, days: list[date]) -> list[date]:
+    """Fetch the candles of some days. Those of them that were there already are returned."""
+    there = [day for day in days if all(candles.finished(path) for path in _candle_files(config, day))]
+    with _progress("candles", len(days)):
+        launch.execute(defs, "backfill_candles", days)
+    return there
+
+
+def _candle_files(config: Config, day: date) -> list[Path]:
+    """Where the candles of each configured symbol lie, or would."""
+    return [
+        config.layout.candles(exchange.name, symbol, day)
+        for exchange in config.exchanges
+        for symbol in exchange.symbols
+    ]
+
+
+def report_candles(config: Config, days: list[date], there: list[date]) -> None:
+    """Print what a backfill of days came to, where some were there already."""
+    footers = [parquet.footer(path) or {} for day in days for path in _candle_files(config, day)]
+    rows, missing = (sum(footer.get(name, 0) for footer in footers) for name in ("rows", "missing"))
+    page = console()
+    if there:
+        page.print(f"already there: {len(there)} days", highlight=False)
+    page.print(f"fetched: {len(days) - len(there)} days", highlight=False)
+    page.print(f"candles of all {len(days)} days: {rows:,}", highlight=False)
+    if missing:
+        register = config.layout.halts
+        page.print(
+            f"minutes that the exchange has no candle for: {missing:,} (those of finished days: {register})",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def heal(config: Config, days: list[date] | None) -> list[Missing]:
+    """Fetch what is missing of some days (None: of every day), and make bars and daily files of it.
+
+    What is still missing then is returned. A day that is healed may show a hole of the next one, hence the rounds.
+    """
+    transform(config, days)
+    tried: list[Missing] = []
+    for _ in range(_MOST_HEALS):
+        missing = missing_trades(config, days)
+        if missing == tried:
+            break
+        tried = missing
+        due = sorted({one.day for one in missing})
+        try:
+            with _progress("healing", len(due)):
+                launch.execute(defs, "heal", due)
+        finally:
+            # What was landed before an error is there for good.
+            transform(config, None)
+    return missing_trades(config, days)
+
+
+def missing_trades(config: Config, days: list[date] | None) -> list[Missing]:
+    """What is missing by the bars as they are, by day and symbol; days None: of every day."""
+    with parquet.connect() as connection:
+        found = [
+            Missing(day, series.symbol, sum(hole.size for hole in missing))
+            for series in Series.recorded(config)
+            for day in days or holes.known_days(series)
+            if (missing := holes.find(connection, series, day, now_us(config)))
+        ]
+    return sorted(found)
+
+
+@contextmanager
+def _progress(what: str, days: int) -> Iterator[None]:
+    """A bar on a terminal, advanced by what runs log of each day; elsewhere the log lines speak for themselves."""
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal or days == 1:
+        yield
+        return
+    with Progress(console=terminal, transient=True) as progress:
+        task = progress.add_task(what, total=days)
+        sink = logger.add(
+            lambda _: progress.advance(task), filter=lambda record: "day_done" in record["extra"]
+        )
+        try:
+            yield
+        finally:
+            logger.remove(sink)
+
+
+def console() -> Console:
+    """Standard output; where that is no terminal, wide enough for whole rows."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def report_days(config: Config, days: list[date]) -> None:
+    """Print what the days hold now."""
+    page = console()
+    if not days:
+        page.print("Nothing to do: everything is in line with the segments there are.")
+        return
+    table = Table("day", "symbol", *(["bars", "trades", "quotes", "unobserved s", "bytes"]), title="Bars")
+    with parquet.connect() as connection:
+        for day in days:
+            for row in views.day_in_numbers(connection, config, day):
+                numbers = [row[name] for name in ("rows", "trades", "quotes", "unobserved", "bytes")]
+                table.add_row(str(day), row["symbol"], *(f"{number:,}" for number in numbers))
+    if table.row_count:
+        page.print(table)
+    else:
+        page.print(f"Nothing was recorded on {days[0]}" + (f" to {days[-1]}." if len(days) > 1 else "."))
+
+
+def report_missing(config: Config, missing: list[Missing]) -> int:
+    """Print what is still missing after a heal, and why; how many trades that are is returned."""
+    page = console()
+    if not missing:
+        page.print("No trade is missing.")
+        return 0
+    limit = config.heal.max_trades
+    table = Table("day", "symbol", "trades", "why", title="Still missing")
+    for one in missing:
+        many = f"more than heal.max_trades ({limit:,}): nothing was fetched"
+        why = many if one.trades > limit else "the exchange did not return them"
+        table.add_row(str(one.day), one.symbol, f"{one.trades:,}", why)
+    page.print(table)
+    return sum(one.trades for one in missing)
+
+
+def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
+    """Print the verdicts; how many of severity ERROR did not pass is returned."""
+    page = console()
+    if not verdicts:
+        page.print("No bars on these days: nothing to check.")
+        return 0
+    table = Table("day", "asset", "check", "verdict", "offending rows", title="Checks")
+    for one in sorted(verdicts, key=lambda v: (v.day, v.asset, v.check)):
+        table.add_row(str(one.day), one.asset, one.check, one.outcome, f"{one.metadata['offending_rows']:,}")
+    page.print(table)
+    for day in sorted({one.day for one in verdicts if one.outcome != "passed"})[-_MOST_PAGES:]:
+        where = config.layout.validation_page(day)
+        page.print(
+            f"{day}, with the first offending rows: {where}", highlight=False, soft_wrap=True, markup=False
+        )
+    where = config.layout.validation_page(verdicts[0].day).parent
+    page.print(f"The reports: {where}", highlight=False, soft_wrap=True, markup=False)
+    return sum(one.outcome == "failed" for one in verdicts)

@@ -1,0 +1,138 @@
+"""What the page of a day says, asked of the files: minutes, numbers, stretches, latency, and the days of the lake.
+
+Nothing here knows of HTML. Times are seconds since the epoch, UTC, as charts count them, unless a name says otherwise.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from crypto_lake.ask import latency, views
+from crypto_lake.disk import parquet
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
+from crypto_lake.raw import journal
+from crypto_lake.transform.bars import Series, clipped
+
+Row = dict[str, Any]
+_CALENDAR = timedelta(days=370)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One symbol's day.
+
+    `minutes` hold a row for each minute that has bars (see `sql/page/minutes.sql`), with `p50`, `p99` (milliseconds,
+    None without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the
+    whole day; `stretches` what was healed or is missing, longest first; `days` a row for each day with bars.
+    """
+
+    series: Series
+    length: int
+    minutes: list[Row]
+    numbers: Row
+    stretches: list[Row]
+    days: list[Row]
+
+
+def newest_day(series: list[Series]) -> date | None:
+    """The newest day with bars; None where there is none."""
+    return max((day for one in series for day in _bar_days(one)), default=None)
+
+
+def of_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Facts | None:
+    """What there is to say of a symbol's day; None where it has no bars.
+
+    Raises:
+        LakeError: a file cannot be read.
+    """
+    paths = _whole(series, day)
+    if not paths:
+        return None
+    try:
+        _look_at(connection, series, paths)
+        _say_who_listened(connection, series, day)
+        minutes, stretches = _ask(connection, "minutes"), _ask(connection, "stretches")
+        numbers = _ask(connection, "day")[0]
+        _add_latency(connection, series, day, minutes)
+        days = _days(connection, series, day)
+    except duckdb.Error as error:
+        told = " ".join(str(error).split())
+        raise LakeError(f"{series.symbol}: the bars of {day} cannot be read: {told}") from None
+    return Facts(series, _length(series) // SECOND_US, minutes, numbers, stretches, days)
+
+
+def _bar_days(series: Series) -> list[date]:
+    return series.layout.bar_days(series.exchange, series.symbol)
+
+
+def _whole(series: Series, day: date) -> list[Path]:
+    found = series.layout.bar_files(series.exchange, series.symbol, day)
+    return [path for path in found if parquet.is_whole(path)]
+
+
+def _step(series: Series) -> int:
+    return series.config.transformer.resample_interval_sec * SECOND_US
+
+
+def _length(series: Series) -> int:
+    """A minute, or the next longer time that is made of whole bars and of which an hour is made; µs."""
+    step = _step(series)
+    return next(n for n in range(step, HOUR_US + 1, step) if n >= MINUTE_US and HOUR_US % n == 0)
+
+
+def _look_at(connection: duckdb.DuckDBPyConnection, series: Series, paths: list[Path]) -> None:
+    connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {parquet.scan(paths)}")
+    views.resample(connection, series.config)
+    _set(connection, step=_step(series), length=_length(series))
+
+
+def _say_who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
+    """An observed second in which nobody listened was healed, if anything of the day was."""
+    catalog = series.recording(connection).around(day)
+    start = day_start_us(day)
+    listened = [{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, start + DAY_US)]
+    healed = any(source.is_healed or source.is_ticks for source in catalog.sources)
+    _set(connection, listened=listened, healed=healed)
+
+
+def _set(connection: duckdb.DuckDBPyConnection, **variables: object) -> None:
+    for name, value in variables.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
+    text = (files("crypto_lake") / "sql" / "page" / f"{name}.sql").read_text(encoding="utf-8")
+    cursor = connection.execute(text)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _add_latency(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, minutes: list[Row]
+) -> None:
+    """Ticks know each trade's; of a day that has none yet, the journal knows the smallest of each minute."""
+    length = _length(series)
+    measured = latency.by_interval(connection, series, day, length)
+    path = series.layout.journal(series.exchange, day)
+    told = {
+        one.minute // MINUTE_US * 60: one.offset_us / 1000
+        for one in journal.of_kind(journal.read(path), journal.ClockOffset)
+    }
+    for row in minutes:
+        found = measured.get(row["time"] * SECOND_US)
+        row["p50"], row["p99"] = found or (None, None)
+        row["least"] = told.get(row["time"])
+
+
+def _days(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[Row]:
+    """The lake's days of this symbol, of the year up to the newest, or to `day` where that is older."""
+    known = _bar_days(series)
+    last = known[-1] if known[-1] - day <= _CALENDAR else day
+    shown = [one for one in known if last - _CALENDAR <= one <= last]
+    _look_at(connection, series, [path for one in shown for path in _whole(series, one)])
+    return _ask(connection, "days")

@@ -1,0 +1,1 @@
+"""What was received: its lines, segments and journal, and which segment holds what."""

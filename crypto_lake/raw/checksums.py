@@ -1,0 +1,53 @@
+"""Whether raw segments are, byte for byte, what was received or fetched: each against the SHA-256 noted of its lines.
+
+The collector notes it in the `sealed` record of the journal, healing in a file beside what it lands. Files that were
+landed by hand, and lakes written before it was noted, have none: of these nothing can be said.
+"""
+
+import hashlib
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
+from crypto_lake.raw import journal, scan, segments
+
+_CHUNK = 1 << 20
+# Of segments, by symbol and name.
+Noted = dict[tuple[str, str], str]
+
+
+def noted(layout: Layout, exchange: str, day: date) -> Noted:
+    """What the journal of a day says of the segments in that day's folders."""
+    records = journal.of_kind(journal.read(layout.journal(exchange, day)), journal.Sealed)
+    return {(one.symbol, one.segment): one.sha256 for one in records if one.segment and one.sha256}
+
+
+def expected(layout: Layout, symbol: str, path: Path, known: Noted) -> str | None:
+    """What a sealed segment's lines should have, compressed or not; None where nothing was noted."""
+    name = segments.name_of(path)
+    if not scan.is_healed(path):
+        return known.get((symbol, name))
+    beside = layout.checksum(path.with_name(name))
+    words = beside.read_bytes().decode(errors="replace").split() if beside.exists() else []
+    return words[0] if words else None
+
+
+def difference(path: Path, wanted: str) -> str | None:
+    """What is wrong with a sealed segment of which a checksum was noted; None: nothing."""
+    try:
+        found = _of_lines(path)
+    except OSError as error:
+        return f"cannot be read: {' '.join(str(error).split())}"
+    return None if found == wanted else f"has lines with the checksum {found}; expected {wanted}"
+
+
+def _of_lines(path: Path) -> str:
+    if path.suffix != COMPRESSED_SUFFIX:
+        return segments.checksum(path)
+    found = hashlib.sha256()
+    with pa.input_stream(path, compression="zstd") as lines:
+        while chunk := lines.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()

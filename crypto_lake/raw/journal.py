@@ -1,0 +1,316 @@
+"""The collector's journal: what it lived through, a record a line, flushed one by one. `docs/FORMAT.md` lists all.
+
+It answers what market data cannot: when was somebody listening, why not, how far off was the clock. All times
+are the collector's own clock, microseconds UTC, unless a field's name says `event`. Light, for the collector.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from loguru import logger
+from msgspec import Struct
+
+from crypto_lake.disk import mending
+from crypto_lake.errors import NOT_JSON
+from crypto_lake.layout import Layout, day_of
+from crypto_lake.raw.segments import truncate_torn_tail, write_whole
+
+
+class Record(Struct, tag_field="kind", frozen=True, kw_only=True):
+    """What every record has: `kind`, and `at`, when it was written."""
+
+    at: int
+
+
+class Started(Record, tag="started", frozen=True, kw_only=True):
+    """A collector began to work."""
+
+    version: str
+    pid: int
+    symbols: list[str]
+
+
+class Stopped(Record, tag="stopped", frozen=True, kw_only=True):
+    """A collector ended in good order, with everything sealed."""
+
+    reason: str
+
+
+class Connected(Record, tag="connected", frozen=True, kw_only=True):
+    """A connection was opened. Its number counts from 1 since the start."""
+
+    connection: int
+    url: str
+
+
+class Subscribed(Record, tag="subscribed", frozen=True, kw_only=True):
+    """The exchange confirmed the streams: from here on somebody is listening."""
+
+    connection: int
+    streams: list[str]
+
+
+class Disconnected(Record, tag="disconnected", frozen=True, kw_only=True):
+    """A connection ended, or an attempt at one failed; nobody has listened on it since `last_frame`.
+
+    `last_frame` is None where it never got as far as a frame.
+    """
+
+    connection: int
+    reason: str
+    last_frame: int | None
+
+
+class Notice(Record, tag="notice", frozen=True, kw_only=True):
+    """A frame without market data other than the answers to our own requests, verbatim."""
+
+    connection: int
+    frame: str
+
+
+class Silent(Record, tag="silent", frozen=True, kw_only=True):
+    """A subscribed stream has not sent anything for `seconds` since it was subscribed, or since it last did."""
+
+    stream: str
+    seconds: int
+
+
+class Gap(Record, tag="gap", frozen=True, kw_only=True):
+    """Trade ids that did not come: `first_id` to `last_id`, both missing, between two events of the exchange."""
+
+    symbol: str
+    first_id: int
+    last_id: int
+    event_from: int
+    event_to: int
+
+
+class Jumped(Record, tag="jumped", frozen=True, kw_only=True):
+    """An id came that is not where the exchange was counting, and not so little ahead that something is missing.
+
+    `expected` is the next id of a trade, or the least of a quote. Of many like it in an hour only the first are
+    written; `unwritten` is how many were not since the one before.
+    """
+
+    symbol: str
+    stream: str
+    id: int
+    expected: int
+    unwritten: int = 0
+
+
+class Contents(Struct, frozen=True):
+    """What a trade was said to be."""
+
+    ts_event: int | None
+    price: str | None
+    qty: str | None
+    side: str | None
+
+
+class Conflict(Record, tag="conflict", frozen=True, kw_only=True):
+    """A trade id came again with other contents; both are raw lines. `unwritten` as in `Jumped`."""
+
+    symbol: str
+    id: int
+    first: Contents
+    second: Contents
+    unwritten: int = 0
+
+
+class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
+    """The smallest `ts_recv - ts_event` among all trades that were received in a minute.
+
+    `minute` is its start on the collector's clock. `set_aside` is how many smaller differences were not believed; where
+    it is that of all `trades`, the offset is the one known before.
+    """
+
+    minute: int
+    offset_us: int
+    trades: int
+    set_aside: int = 0
+
+
+class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
+    """A stretch of one symbol's listening was closed, and with it its segment.
+
+    `segment` is the file's name (`part_0001.jsonl`) in the folder of the journal's own day, or None where
+    nothing was received and so no file was made. `recv_*` are the first and last `ts_recv` in it, `event_*` the
+    smallest and largest `ts_event`, `*_trade_id` the smallest and largest trade id; None without such lines.
+    `offset_us` is the smallest difference of the two, or where its trades do not tell it (there are none, or their
+    times are implausible) that of all symbols; None where that is not known either.
+    `listened` are the [from, to) stretches in which the symbol's streams were subscribed and alive. `sha256` is that of
+    the segment's bytes; None where there is no segment, and in journals written before it was noted.
+    """
+
+    symbol: str
+    segment: str | None
+    lines: int
+    size: int
+    recv_from: int | None
+    recv_to: int | None
+    event_from: int | None
+    event_to: int | None
+    offset_us: int | None
+    listened: list[tuple[int, int]]
+    first_trade_id: int | None = None
+    last_trade_id: int | None = None
+    sha256: str | None = None
+
+
+class Displaced(Record, tag="displaced", frozen=True, kw_only=True):
+    """In the journal of a day: trades of that day were received on a quite different one, `landed`.
+
+    So written when the local clock is off by days, or history is replayed.
+    """
+
+    symbol: str
+    landed: str
+
+
+class Recovered(Record, tag="recovered", frozen=True, kw_only=True):
+    """An open segment of a collector that had died was sealed; `torn_bytes` were cut from its end.
+
+    `moved_bytes` in it were no raw lines, as a power loss leaves them, and lie in `_rejected` now.
+    """
+
+    symbol: str
+    segment: str | None
+    torn_bytes: int
+    moved_bytes: int = 0
+
+
+class Mended(Record, tag="mended", frozen=True, kw_only=True):
+    """So many bytes of this journal were no records, as a power loss leaves them, and lie in `_rejected` now."""
+
+    moved_bytes: int
+
+
+AnyRecord = (
+    Started
+    | Stopped
+    | Connected
+    | Subscribed
+    | Disconnected
+    | Notice
+    | Silent
+    | Gap
+    | Jumped
+    | Conflict
+    | ClockOffset
+    | Sealed
+    | Displaced
+    | Recovered
+    | Mended
+)
+KINDS: tuple[type[Record], ...] = AnyRecord.__args__
+
+_encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(AnyRecord)
+_R = TypeVar("_R", bound=Record)
+
+
+class Journal:
+    """Appends records to the files of their days."""
+
+    def __init__(self, layout: Layout, exchange: str) -> None:
+        self._layout = layout
+        self._exchange = exchange
+        self._mended: set[Path] = set()
+
+    def write(self, record: AnyRecord, day: date | None = None) -> None:
+        """Append one record, and hand it to the system before returning.
+
+        It goes to the journal of `day`, or of the day of its `at`.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        path = self.path(day or day_of(record.at))
+        if path not in self._mended:
+            self._mend(path)
+        try:
+            with path.open("ab", buffering=0) as file:
+                write_whole(file, _encode(record) + b"\n")
+        except OSError:
+            self._mended.discard(path)
+            raise
+
+    def path(self, day: date) -> Path:
+        """The file of a day."""
+        return self._layout.journal(self._exchange, day)
+
+    def _mend(self, path: Path) -> None:
+        """Before the first append, and after a failed one: a death or a full disk may have torn the last record."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size:
+            truncate_torn_tail(path)
+        self._mended.add(path)
+
+
+class _AnyKind(Struct):
+    """What every record has, those of a later version included."""
+
+    kind: str
+    at: int
+
+
+_decode_any = msgspec.json.Decoder(_AnyKind).decode
+# How many lines of a file were no records when that was last told.
+_told: dict[Path, int] = {}
+_MOST_TOLD = 1000
+
+
+def is_record(line: bytes) -> bool:
+    """Whether the bytes are a record, if only of a later version of the lake."""
+    return _decodes(_decode_any, line)
+
+
+def _is_known(line: bytes) -> bool:
+    return _decodes(_decoder.decode, line)
+
+
+def _decodes(decode: Callable[[bytes], object], line: bytes) -> bool:
+    try:
+        decode(line)
+    except NOT_JSON:
+        return False
+    return True
+
+
+def read(path: Path) -> Iterator[AnyRecord]:
+    """The records of one journal file, in order; none where there is no file. A torn last line is left out.
+
+    So is a line that is no record, as a power loss leaves them, and one of a kind that only a later version knows: how
+    many there are is logged, once for each file. The collector's next start takes the former out.
+    """
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    bad = 0
+    for line in whole.splitlines():
+        try:
+            yield _decoder.decode(line)
+        except NOT_JSON:
+            bad += 1
+            # What stands whole beside a block of NULs counts.
+            yield from map(_decoder.decode, mending.good(line, _is_known))
+    if bad and _told.get(path) != bad:
+        if len(_told) >= _MOST_TOLD:
+            _told.clear()
+        _told[path] = bad
+        logger.error("{}: {} lines are no journal records, and are left out", path, bad)
+
+
+def of_kind(records: Iterable[AnyRecord], kind: type[_R]) -> Iterator[_R]:
+    """Those records that are of one kind."""
+    return (record for record in records if isinstance(record, kind))
+
+
+def file_name(path: Path | None) -> str | None:
+    """The name under which `Sealed` and `Recovered` know a segment; None stays None."""
+    return path.name if path else None

@@ -1,0 +1,243 @@
+"""Raw segments as DuckDB reads them: their lines, and what a file holds when no journal says so."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+from loguru import logger
+
+from crypto_lake.disk.parquet import literal, path_list, scan
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import HOUR_US, MINUTE_US
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.offsets import KEPT, Interval, Measured, believed, measure
+from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
+
+# The streams of raw lines by the kind of ticks that are made of them.
+STREAMS = {"trades": "trade", "quotes": "bookTicker"}
+# Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
+_AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
+LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
+_NAMES = ", ".join(names(LINES))
+
+
+def is_healed(path: Path) -> bool:
+    """Whether a segment was fetched rather than received."""
+    return path.name.startswith("heal_")
+
+
+class Window(NamedTuple):
+    """Which lines are wanted: events of [start, end), and quotes received in [recv_from, recv_to). All in µs."""
+
+    start: int
+    end: int
+    recv_from: int
+    recv_to: int
+
+
+def lines(paths: Sequence[Path], window: Window | None = None) -> str:
+    """The lines of segments, or of ticks or copies that stand for them, as an SQL table.
+
+    It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt. Of Parquet files only the lines in the
+    window are read, if one is given; segments are read whole.
+    """
+    landed = [path for path in paths if path.suffix != ".parquet"]
+    tables = [f"SELECT {_NAMES} FROM {_read_json(landed, LINES)}"] if landed else []
+    for path in paths:
+        if path.suffix == ".parquet":
+            tables += [_of_ticks(path, window)] if path.parent.name in TICKS else _of_copy(path, window)
+    if not tables:
+        nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
+        return f"(SELECT {nothing} WHERE false)"
+    return "(" + " UNION ALL ".join(tables) + ")"
+
+
+def once(table: str) -> str:
+    """The lines of a table once each, as `sql/once.sql` tells it; without `stream` and `symbol`."""
+    query = (files("crypto_lake") / "sql" / "once.sql").read_text(encoding="utf-8")
+    return "(" + query.replace("FROM raw", f"FROM {table}") + ")"
+
+
+def _of_ticks(path: Path, window: Window | None) -> str:
+    """Ticks as the lines that they were made from; but their quotes have been given a time of the exchange."""
+    kind = path.parent.name
+    given = names(TICKS[kind])
+    times = {name: f"epoch_us({name}) AS {name}" for name in ("ts_event", "ts_recv")}
+    columns = [f"'{STREAMS[kind]}' AS stream"]
+    columns += [
+        times.get(c.name)
+        or (f"{c.name}::{c.type} AS {c.name}" if c.name in given else f"NULL::{c.type} AS {c.name}")
+        for c in LINES[1:]
+    ]
+    query = f"SELECT {', '.join(columns)} FROM {scan([path])} AS t"
+    if window:
+        # Of the column itself, so that row groups outside are passed over.
+        start, end = (f"make_timestamptz({us})" for us in (window.start, window.end))
+        query += f" WHERE t.ts_event >= {start} AND t.ts_event < {end}"
+    return query
+
+
+def _of_copy(path: Path, window: Window | None) -> list[str]:
+    """The lines of a copy; trades and quotes apart where times are asked for, so that row groups are passed over."""
+    query = f"SELECT {_NAMES} FROM {scan([path])}"
+    if not window:
+        return [query]
+    return [
+        f"{query} WHERE ts_event >= {window.start} AND ts_event < {window.end}",
+        f"{query} WHERE ts_event IS NULL AND ts_recv >= {window.recv_from} AND ts_recv < {window.recv_to}",
+    ]
+
+
+class Scanned(NamedTuple):
+    """What a file holds, as the journal would have it (`at` is 0), and the clock offset by minute of receipt.
+
+    `least` is the smallest difference of receipt and event, believed or not; None without trades.
+    """
+
+    record: journal.Sealed
+    offsets: dict[int, Measured]
+    least: int | None
+
+
+class Refused(NamedTuple):
+    """A file that holds something other than raw lines of its symbol, and what."""
+
+    path: Path
+    reason: str
+
+
+def scan_files(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
+) -> dict[Path, Scanned | Refused]:
+    """What is in files that the journal does not describe.
+
+    Somebody was listening from such a file's first line to its last; a healed file says nothing about listening, and
+    its receipt times nothing about the clock. A sealed file never changes, so one process reads each once.
+    """
+    keys = {path: _key(path, symbol) for path in paths}
+    unknown = [path for path in paths if keys[path] not in _known]
+    if len(_known) > _KNOWN_AT_MOST:
+        _known.clear()
+        unknown = list(paths)
+    if unknown:
+        _known.update({keys[path]: one for path, one in _scan(connection, unknown, symbol).items()})
+    return {path: _known[keys[path]] for path in paths}
+
+
+_known: dict[tuple[object, ...], Scanned | Refused] = {}
+_KNOWN_AT_MOST = 10_000
+
+
+def _key(path: Path, symbol: str) -> tuple[object, ...]:
+    about = path.stat()
+    return path, symbol, about.st_size, about.st_mtime_ns, about.st_ino
+
+
+def event_hours(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, list[Interval]]:
+    """When the trades of files happened: of each hour that has any the first and the last instant, in order.
+
+    Raises:
+        RawDataError: a file holds something other than raw lines.
+    """
+    found: dict[Path, list[Interval]] = {path: [] for path in paths}
+    query = f"""
+        SELECT filename, min(ts_event), max(ts_event)
+        FROM {_read_json(paths, RAW_LINE, ", filename = true")}
+        WHERE ts_event IS NOT NULL GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
+    try:
+        for name, first, last in connection.execute(query).fetchall():
+            found[Path(name)].append((first, last))
+    except duckdb.Error as error:
+        raise RawDataError(" ".join(str(error).split())) from None
+    return found
+
+
+def _scan(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
+) -> dict[Path, Scanned | Refused]:
+    found: dict[Path, list[_Minute]] = {path: [] for path in paths}
+    query = f"""
+        SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
+               min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(ts_event),
+               min(id) FILTER (stream = 'trade'), max(id) FILTER (stream = 'trade'),
+               count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
+        FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
+    try:
+        for name, *values in connection.execute(query).fetchall():
+            found[Path(name)].append(_Minute(*values))
+    except duckdb.Error as error:
+        # Which of them it is, is not said in a way that could be relied on.
+        if len(paths) > 1:
+            return {
+                path: one for single in paths for path, one in _scan(connection, [single], symbol).items()
+            }
+        return {paths[0]: _refused(paths[0], " ".join(str(error).split()))}
+    return {path: _scanned(path, symbol, minutes) for path, minutes in found.items()}
+
+
+def _refused(path: Path, reason: str) -> Refused:
+    logger.error("{}", reason)
+    return Refused(path, reason)
+
+
+_WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
+    OR id IS NULL
+    OR coalesce(ts_recv, 0) < {segments.EARLIEST_US}
+    OR CASE stream
+        WHEN 'trade' THEN coalesce(ts_event, 0) < {segments.EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
+        WHEN 'bookTicker' THEN ts_event IS NOT NULL OR bid IS NULL OR bid_qty IS NULL OR ask IS NULL OR ask_qty IS NULL
+        ELSE true
+    END"""
+
+
+class _Minute(NamedTuple):
+    """What a file holds of one minute of receipt; None where it holds no trade."""
+
+    minute: int
+    lines: int
+    recv_from: int
+    recv_to: int
+    event_from: int | None
+    event_to: int | None
+    late: list[int] | None
+    trades: int
+    first_id: int | None
+    last_id: int | None
+    wrong: int
+
+
+def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refused:
+    count = sum(one.lines for one in minutes)
+    if wrong := sum(one.wrong for one in minutes):
+        reason = f"{path}: {wrong} of {count} lines are not raw lines of {symbol}; see docs/FORMAT.md"
+        return _refused(path, reason)
+    received = None if is_healed(path) or not minutes else (minutes[0].recv_from, minutes[-1].recv_to)
+    offsets: dict[int, Measured] = {}
+    for one in minutes:
+        if one.late and received:
+            before = offsets[max(offsets)].us if offsets else None
+            offsets[one.minute] = measure(one.late, one.trades, before)
+    record = journal.Sealed(
+        at=0,
+        symbol=symbol,
+        segment=segments.name_of(path),
+        lines=count,
+        size=segments.size_of(path),
+        recv_from=received[0] if received else None,
+        recv_to=received[1] if received else None,
+        event_from=min((one.event_from for one in minutes if one.event_from is not None), default=None),
+        event_to=max((one.event_to for one in minutes if one.event_to is not None), default=None),
+        offset_us=min(believed(offsets).values(), default=None),
+        listened=[received] if received else [],
+        first_trade_id=min((one.first_id for one in minutes if one.first_id is not None), default=None),
+        last_trade_id=max((one.last_id for one in minutes if one.last_id is not None), default=None),
+    )
+    return Scanned(record, offsets, min((one.late[0] for one in minutes if one.late), default=None))
+
+
+def _read_json(paths: Sequence[Path], columns: tuple[Column, ...], more: str = "") -> str:
+    return (
+        f"read_json({path_list(list(paths))}, format = 'newline_delimited', columns = {typed(columns)}{more})"
+    )

@@ -1,0 +1,336 @@
+"""Raw files: append, seal, recover, list. Where the bytes of a raw line meet the disk; light, for the collector.
+
+A segment is open (`part_0001.jsonl.open`, the only file of the lake that grows) or sealed (the same name
+without `.open`, never changed again). A death can tear the tail of an open one alone, and a power loss spoil the rest
+of it, so recovery looks at open ones alone: what is no line is taken out, a torn tail cut, the rest sealed. Numbers
+start at 1 each UTC day of receipt and are never reused: the next one is one above the highest that is there, sealed or
+open.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from crypto_lake.disk import publish
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX, Layout
+
+_NAME = re.compile(r"(part|heal)_([0-9]{4,})\.jsonl(\.open|\.zst)?")
+_TAIL = 1 << 16
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SHORTEST_FRAME = 9
+# A size of two bytes counts from 256.
+_ADDED = {2: 256}
+# 2017-01-01, before which Binance has no data: a time below is in other units, or none. And 2100-01-01. In µs.
+EARLIEST_US = 1_483_228_800_000_000
+_LATEST_US = 4_102_444_800_000_000
+_ID_LIMIT = 1 << 63
+# What `schema.PRICE` and `schema.QUANTITY` hold.
+_is_price = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
+_is_quantity = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,8})?").fullmatch
+
+
+class RawLine(Struct, gc=False):
+    """One raw line; the order of the fields is the order of the keys. See `schema.RAW_LINE`."""
+
+    stream: str
+    symbol: str
+    ts_event: int | None
+    ts_recv: int
+    id: int
+    price: str | None
+    qty: str | None
+    side: str | None
+    bid: str | None
+    bid_qty: str | None
+    ask: str | None
+    ask_qty: str | None
+
+
+_decode = msgspec.json.Decoder(RawLine).decode
+
+
+def is_raw_line(line: bytes, symbol: str) -> bool:
+    """Whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
+    try:
+        said = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    numbers = said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv)
+    return numbers and (_is_trade(said) if said.ts_event is not None else _is_quote(said))
+
+
+def _is_time(us: int) -> bool:
+    return EARLIEST_US <= us < _LATEST_US
+
+
+def _is_trade(line: RawLine) -> bool:
+    return (
+        line.stream == "trade"
+        and _is_time(line.ts_event or 0)
+        and line.side in {"buy", "sell"}
+        and _is_price(line.price or "") is not None
+        and _is_quantity(line.qty or "") is not None
+        and (line.bid, line.bid_qty, line.ask, line.ask_qty) == (None, None, None, None)
+    )
+
+
+def _is_quote(line: RawLine) -> bool:
+    return (
+        line.stream == "bookTicker"
+        and (line.price, line.qty, line.side) == (None, None, None)
+        and all(_is_price(number or "") for number in (line.bid, line.ask))
+        and all(_is_quantity(number or "") for number in (line.bid_qty, line.ask_qty))
+    )
+
+
+def sealed(folder: Path) -> list[Path]:
+    """The sealed segments of a day's folder, in order of kind and number; empty where there is no folder.
+
+    One that is there in both forms, plain and compressed, is taken plain.
+    """
+    by_name = {name_of(found.path): found.path for found in reversed(_found(folder)) if not found.is_open}
+    return list(reversed(by_name.values()))
+
+
+def name_of(path: Path) -> str:
+    """A sealed segment's name, whether it is compressed or not."""
+    return path.name.removesuffix(COMPRESSED_SUFFIX)
+
+
+def size_of(path: Path) -> int:
+    """How many bytes of lines a sealed segment holds, whether it is compressed or not.
+
+    Raises:
+        RawDataError: it calls itself compressed, and is not as we compress.
+    """
+    if path.suffix != COMPRESSED_SUFFIX:
+        return path.stat().st_size
+    with path.open("rb") as file:
+        return _content_size(path, file.read(18))
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a segment that is not compressed, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _content_size(path: Path, head: bytes) -> int:
+    """What a Zstandard frame says of its content's size (RFC 8878, 3.1.1.1)."""
+    if not head.startswith(_ZSTD_MAGIC) or len(head) < _SHORTEST_FRAME:
+        raise RawDataError(f"{path}: not a Zstandard file; expected a compressed segment")
+    flags = head[4]
+    single, width = flags & 0x20, 1 << (flags >> 6)
+    begin = 5 + (0 if single else 1) + (0, 1, 2, 4)[flags & 3]
+    if width == 1 and not single:
+        raise RawDataError(
+            f"{path}: does not say how long its content is; expected a segment compressed by the lake"
+        )
+    return int.from_bytes(head[begin : begin + width], "little") + _ADDED.get(width, 0)
+
+
+class _Found(NamedTuple):
+    kind: str
+    number: int
+    is_open: bool
+    path: Path
+
+
+def _found(folder: Path) -> list[_Found]:
+    entries = folder.iterdir() if folder.is_dir() else ()
+    matches = ((_NAME.fullmatch(entry.name), entry) for entry in entries)
+    return sorted(
+        _Found(match[1], int(match[2]), match[3] == OPEN_SUFFIX, entry) for match, entry in matches if match
+    )
+
+
+def next_number(folder: Path, kind: str = "part") -> int:
+    """The number for the next segment of a folder: one above the highest there, open ones counted."""
+    return 1 + max((found.number for found in _found(folder) if found.kind == kind), default=0)
+
+
+@dataclass
+class OpenSegment:
+    """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash)."""
+
+    path: Path
+    day: date
+    size: int = 0
+    _file: BinaryIO = field(init=False, repr=False)
+    _hash: "hashlib._Hash" = field(init=False, repr=False, default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        # Unbuffered: what `append` was given has left the process when it returns.
+        self._file = self.path.open("xb", buffering=0)
+
+    @classmethod
+    def create(cls, layout: Layout, exchange: str, symbol: str, day: date) -> "OpenSegment":
+        """Open the next segment of a symbol's day.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        folder = layout.raw_day(exchange, symbol, day)
+        publish.make_folder(folder)
+        final = layout.segment(exchange, symbol, day, next_number(folder))
+        return cls(final.with_name(final.name + OPEN_SUFFIX), day)
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines, each ending in a newline.
+
+        A disk that takes only a part of them leaves the file as it was before, or (if it refuses that as well)
+        with a torn tail that `recover` removes.
+
+        Raises:
+            OSError: the disk refused; nothing of `lines` counts as written.
+        """
+        write_whole(self._file, lines)
+        self.size += len(lines)
+        self._hash.update(lines)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was appended, in hex."""
+        return self._hash.hexdigest()
+
+    def seal(self) -> Path:
+        """Close the segment for good and give it its final name; that path is returned.
+
+        Raises:
+            OSError: the disk refused; the segment stays open on disk, for `recover`.
+        """
+        os.fsync(self._file.fileno())
+        self._file.close()
+        final = _final(self.path)
+        publish.replace(self.path, final)
+        return final
+
+    def abandon(self) -> None:
+        """Close the file and leave it to `recover`, after an error."""
+        self._file.close()
+
+
+def _final(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(OPEN_SUFFIX))
+
+
+def write_whole(file: BinaryIO, lines: bytes) -> None:
+    """Write all of `lines` at the end of an unbuffered file, or nothing: a full disk takes only a part of a write.
+
+    Raises:
+        OSError: the disk refused; what it did take was cut off again, unless it refused that as well.
+    """
+    end = file.tell()
+    try:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(end)
+        file.seek(end)
+        raise
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: list[RawLine]) -> Path:
+    """Publish fetched lines as the next `heal_NNNN.jsonl` of a day, at once or not at all; its path is returned.
+
+    Its checksum comes first: if a crash follows, the next file takes this number, and writes it anew.
+
+    Raises:
+        OSError: the disk refused; nothing has appeared.
+    """
+    number = next_number(layout.raw_day(exchange, symbol, day), "heal")
+    path = layout.segment(exchange, symbol, day, number, "heal")
+    content = _encode_lines(lines)
+    noted = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
+    publish.write(layout.checksum(path), noted.encode())
+    publish.write(path, content)
+    return path
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What recovery found in one open segment. `path` is None where no whole line was left (file removed).
+
+    `torn_bytes` were cut from its end, `moved_bytes` in it were no raw lines.
+    """
+
+    symbol: str
+    day: date
+    path: Path | None
+    torn_bytes: int
+    moved_bytes: int = 0
+
+
+# Takes what is no line out of an open segment of a symbol's day; how many bytes went is returned.
+Mend = Callable[[Path, str, date], int]
+
+
+def _believed(_path: Path, _symbol: str, _day: date) -> int:
+    return 0
+
+
+def recover(layout: Layout, exchange: str, mend: Mend = _believed) -> list[Recovered]:
+    """Seal what a crash left open: mend each open segment, truncate it to its last whole line, then rename it.
+
+    Call it with the lake's lock held, before the first segment is created.
+
+    Raises:
+        OSError: the disk refused; call it again.
+    """
+    return [
+        _recover(found, symbol, day, mend(found.path, symbol, day))
+        for symbol in layout.raw_symbols(exchange)
+        for day in layout.raw_days(exchange, symbol)
+        for found in _found(layout.raw_day(exchange, symbol, day))
+        if found.is_open
+    ]
+
+
+def _recover(found: _Found, symbol: str, day: date, moved: int) -> Recovered:
+    path = found.path
+    torn = truncate_torn_tail(path)
+    if path.stat().st_size == 0:
+        path.unlink()
+        return Recovered(symbol, day, None, torn, moved)
+    final = _final(path)
+    if final.exists():
+        # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
+        final = path.with_name(f"{found.kind}_{next_number(path.parent, found.kind):04d}.jsonl")
+    publish.replace(path, final)
+    return Recovered(symbol, day, final, torn, moved)
+
+
+def truncate_torn_tail(path: Path) -> int:
+    """Cut a file back to its last newline; how many bytes went is returned."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        keep = _end_of_last_line(file, size)
+        if keep < size:
+            file.truncate(keep)
+        os.fsync(file.fileno())
+    return size - keep
+
+
+def _end_of_last_line(file: BinaryIO, size: int) -> int:
+    end = size
+    while end:
+        start = max(0, end - _TAIL)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

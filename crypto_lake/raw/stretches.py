@@ -1,0 +1,95 @@
+"""Stretches of time in which somebody listened: from a record of the journal, joined, and what they leave out.
+
+Here belongs intervals and what is done with them; which files there are is the catalog's. No I/O; all in microseconds.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from crypto_lake.raw import journal
+from crypto_lake.raw.offsets import DRIFT_US, Interval
+
+
+class Stretch(NamedTuple):
+    """A stretch of listening, on the local clock and on the exchange's."""
+
+    local: Interval
+    exchange: Interval
+
+
+def heard(record: journal.Sealed, offset: int) -> list[Stretch]:
+    """What a record says of listening.
+
+    All trades between the first and the last of one stretch were listened to, if they lie no further outside of it
+    than a clock may drift meanwhile: another one may have been heard by somebody who came later.
+    """
+    found = [Stretch((start, end), (start - offset, end - offset)) for start, end in record.listened]
+    if len(found) == 1 and record.event_from is not None and record.event_to is not None:
+        local, (start, end) = found[0]
+        first = record.event_from if record.event_from >= start - DRIFT_US else start
+        last = record.event_to if record.event_to <= end + DRIFT_US else end
+        found = [Stretch(local, (min(start, first), max(end, last)))]
+    return found
+
+
+def without_a_hole(before: journal.Sealed, after: journal.Sealed) -> Interval | None:
+    """The time between two files that no journal describes, if their trade ids prove that nothing is missing."""
+    described = before.at or after.at
+    if described or before.last_trade_id is None or after.first_trade_id != before.last_trade_id + 1:
+        return None
+    if before.recv_to is None or after.recv_from is None or after.recv_from < before.recv_to:
+        return None
+    return before.recv_to, after.recv_from
+
+
+def joined(stretches: list[Stretch]) -> list[Interval]:
+    """Stretches that touch on the local clock are one, though the offset changed a little from one to the next.
+
+    If it changed much, or they overlap on the local clock alone, the clock was set: they may then lie hours apart.
+    """
+    found: list[Stretch] = []
+    for stretch in sorted(stretches):
+        last = found[-1] if found else None
+        if last and _goes_on(last, stretch):
+            found[-1] = Stretch(_hull(last.local, stretch.local), _hull(last.exchange, stretch.exchange))
+        else:
+            found.append(stretch)
+    return [stretch.exchange for stretch in found]
+
+
+def _goes_on(one: Stretch, other: Stretch) -> bool:
+    """Whether a stretch goes on with another that begins no earlier."""
+    drift = DRIFT_US if other.local[0] == one.local[1] else 0
+    begins, ends = other.exchange
+    return (
+        other.local[0] <= one.local[1]
+        and begins <= one.exchange[1] + drift
+        and ends + drift >= one.exchange[0]
+    )
+
+
+def _hull(one: Interval, other: Interval) -> Interval:
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def without(intervals: Iterable[Interval], start: int, end: int) -> list[Interval]:
+    """What of [start, end) merged intervals leave out."""
+    found: list[Interval] = []
+    for first, last in intervals:
+        if first >= end:
+            break
+        if first > start:
+            found.append((start, first))
+        start = max(start, last)
+    return [*found, (start, end)] if start < end else found
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """Intervals as the fewest that cover the same, in order."""
+    found: list[Interval] = []
+    for start, end in sorted(intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

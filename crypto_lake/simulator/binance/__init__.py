@@ -1,0 +1,1 @@
+"""How Binance says it: frames, requests, answers, its archive, its limits."""

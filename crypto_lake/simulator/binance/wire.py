@@ -1,0 +1,94 @@
+"""Records as the exchange writes them: stream payloads and REST rows.
+
+Here belong the spellings of the exchange's documentation (web-socket-streams.md, rest-api.md) and nothing else: no
+sockets, no decisions. Times leave in the unit asked for, given as microseconds a unit: 1000 for ms, 1 for us.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crypto_lake.simulator.market.tape import E8, Quote, Trade, from_e8
+
+if TYPE_CHECKING:
+    from crypto_lake.simulator.market.tape import Candle, Instrument
+
+MILLISECOND_US = 1000
+MICROSECOND_US = 1
+STATUS = "TRADING"
+
+
+def payload(symbol: str, event: Trade | Quote, unit_us: int) -> str:
+    """The JSON text of one `@trade` or `@bookTicker` event."""
+    if isinstance(event, Quote):
+        return (
+            f'{{"u":{event.update_id},"s":"{symbol}","b":"{from_e8(event.bid)}","B":"{from_e8(event.bid_qty)}",'
+            f'"a":"{from_e8(event.ask)}","A":"{from_e8(event.ask_qty)}"}}'
+        )
+    return (
+        f'{{"e":"trade","E":{event.event_us // unit_us},"s":"{symbol}","t":{event.id},"p":"{from_e8(event.price)}",'
+        f'"q":"{from_e8(event.qty)}","T":{event.ts_us // unit_us},'
+        f'"m":{"true" if event.buyer_is_maker else "false"},"M":true}}'
+    )
+
+
+def wrapped(stream: str, text: str) -> str:
+    """A payload as the combined streams send it."""
+    return f'{{"stream":"{stream}","data":{text}}}'
+
+
+def server_shutdown(now_us: int, unit_us: int, *, combined: bool) -> str:
+    """The frame that comes before an announced cut; it has no `s`."""
+    text = f'{{"e":"serverShutdown","E":{now_us // unit_us}}}'
+    return wrapped("!serverShutdown", text) if combined else text
+
+
+def trade_row(trade: Trade, unit_us: int) -> dict[str, Any]:
+    """An item of `trades` and `historicalTrades`."""
+    return {
+        "id": trade.id,
+        "price": from_e8(trade.price),
+        "qty": from_e8(trade.qty),
+        "quoteQty": from_e8(trade.price * trade.qty // E8),
+        "time": trade.ts_us // unit_us,
+        "isBuyerMaker": trade.buyer_is_maker,
+        "isBestMatch": True,
+    }
+
+
+def candle_row(candle: Candle, interval_us: int, unit_us: int) -> list[Any]:
+    """A row of `klines`: twelve items; closes one unit before the next one opens."""
+    return [
+        candle.open_us // unit_us,
+        from_e8(candle.open),
+        from_e8(candle.high),
+        from_e8(candle.low),
+        from_e8(candle.close),
+        from_e8(candle.volume),
+        (candle.open_us + interval_us) // unit_us - 1,
+        from_e8(candle.quote_volume // E8),
+        candle.trades,
+        from_e8(candle.taker_buy_volume),
+        from_e8(candle.taker_buy_quote_volume // E8),
+        "0",
+    ]
+
+
+def symbol_row(symbol: str, instrument: Instrument) -> dict[str, Any]:
+    """An item of `exchangeInfo.symbols`, with the keys a market-data client looks at."""
+    largest = from_e8(10**6 * E8)
+    tick, step = from_e8(instrument.tick), from_e8(instrument.step)
+    return {
+        "symbol": symbol,
+        "status": STATUS,
+        "baseAsset": instrument.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": instrument.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "isSpotTradingAllowed": True,
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": largest, "tickSize": tick},
+            {"filterType": "LOT_SIZE", "minQty": step, "maxQty": largest, "stepSize": step},
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What happens on the simulated market: made up from a seed, or replayed from a capture."""

@@ -1,0 +1,1 @@
+"""The sockets that say it, and what goes wrong with them on request."""

@@ -1,0 +1,137 @@
+"""What can go wrong at the bundled exchange, on request.
+
+Here belong the list of faults, how they are written on a command line, and what those do that act on frames. Each fault
+is off by default; `SimulatedExchange.faults` may be replaced at any time and counts for open connections too, save for
+those that were given `faults` of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from crypto_lake.simulator.market.tape import Trade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crypto_lake.simulator.market.tape import Quote
+
+GARBAGE = "<html>502 Bad Gateway</html>"
+_HTTP_ERRORS = range(400, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong. Seconds are real seconds since a connection was accepted; `every` counts from 1 up.
+
+    Raises:
+        ValueError: a number that cannot be meant.
+    """
+
+    disconnect_after_s: float | None = None  # the exchange closes the connection, politely
+    abort: bool = False  # with disconnect_after_s: a TCP reset instead, without a close frame
+    stall_after_s: float | None = (
+        None  # the connection stays open and nothing comes any more, not even a pong
+    )
+    server_shutdown_after_s: float | None = None  # `serverShutdown`, and the connection is closed at once
+    refuse_connections: int | None = None  # HTTP status that answers the WebSocket handshake
+    duplicate_every: int | None = None  # each nth event of a connection comes twice
+    reorder_every: int | None = None  # each nth event of a connection comes after the one that follows it
+    garbage_every: int | None = None  # after each nth event of a connection comes a frame that is not JSON
+    lose_trades_every: int | None = None  # trades with an id divisible by n are not streamed; REST has them
+    rest_error_every: int | None = None  # each nth REST request fails with HTTP 500
+    milliseconds: bool = False  # times come in milliseconds, whatever was asked for
+    archive_checksum_wrong: bool = False  # no checksum of the archive fits its file
+    halted: tuple[
+        tuple[int, int], ...
+    ] = ()  # no candle opens in these `[from, to)`, microseconds of market time
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if name.endswith("_s") and value is not None and not value >= 0:
+                raise ValueError(f"{name} must be at least 0 seconds, not {value}")
+            if name.endswith("_every") and value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.refuse_connections is not None and self.refuse_connections not in _HTTP_ERRORS:
+            raise ValueError(
+                f"refuse_connections must be an HTTP status of 400 to 599, not {self.refuse_connections}"
+            )
+
+    def is_halted(self, open_us: int) -> bool:
+        """Whether no candle opens at that time."""
+        return any(start <= open_us < end for start, end in self.halted)
+
+
+def parse_faults(words: Iterable[str]) -> Faults:
+    """`name=value` words as faults; `halted` is a start and an end, ISO 8601 in UTC, with a slash between them.
+
+    Raises:
+        ValueError: an unknown name or a value that does not fit, in one line.
+    """
+    known = {field.name: str(field.type) for field in fields(Faults)}
+    values: dict[str, object] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in known:
+            raise ValueError(f"unknown fault {name!r}; there are {', '.join(known)}")
+        try:
+            values[name] = _value(known[name], text)
+        except ValueError as error:
+            raise ValueError(f"fault {name}: {text!r} does not fit") from error
+    return Faults(**values)  # type: ignore[arg-type]
+
+
+def _value(kind: str, text: str) -> object:
+    if kind.startswith("float"):
+        return float(text)
+    if kind.startswith("int"):
+        return int(text)
+    if kind == "bool":
+        return {"true": True, "false": False}[text] if text in ("true", "false") else int(text) != 0
+    start, end = (time_us(part) for part in text.split("/"))
+    return ((start, end),)
+
+
+def time_us(text: str) -> int:
+    """An ISO 8601 time as microseconds since the epoch; UTC unless it says otherwise.
+
+    Raises:
+        ValueError: not a time.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+
+class Mangler:
+    """What the faults make of one connection's events: `(event, frame) -> frames to send`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._held: str | None = None
+
+    def frames(self, faults: Faults, event: Trade | Quote, frame: str) -> list[str]:
+        """The frames to send in place of the event's own frame, in order; none for one that is lost or held back."""
+        if isinstance(event, Trade) and _each(faults.lose_trades_every, event.id):
+            return []
+        self._count += 1
+        if self._held is None and _each(faults.reorder_every, self._count):
+            self._held = frame
+            return []
+        frames = [frame]
+        if self._held is not None:
+            frames.append(self._held)
+            self._held = None
+        if _each(faults.duplicate_every, self._count):
+            frames.append(frame)
+        if _each(faults.garbage_every, self._count):
+            frames.append(GARBAGE)
+        return frames
+
+
+def _each(every: int | None, number: int) -> bool:
+    return every is not None and number % every == 0

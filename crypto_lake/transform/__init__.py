@@ -1,0 +1,1 @@
+"""Raw lines to Parquet: bars by hour, daily files, ticks; what may go afterwards."""

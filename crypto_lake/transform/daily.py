@@ -1,0 +1,209 @@
+"""Compaction: the parts of a finished day become one daily file, its checksum and its manifest.
+
+The steps, each of which a crash may follow (`docs/FORMAT.md` lists what is then on disk, and why no reader is
+misled and the next run mends it):
+
+1. write the daily file under a temporary name, from the parts and, for hours that have none, the daily file before it
+2. verify it: every interval of the day once and in order, columns and rows equal to those it was made from
+3. rename it into place    4. its checksum    5. its manifest    6. remove the parts
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+from loguru import logger
+from msgspec import to_builtins
+
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet, publish
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
+from crypto_lake.schema import BAR
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import PartRecord, Series
+
+_is_checksum = re.compile(r"[0-9a-f]{64}").fullmatch
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a run did to one symbol's day. `rewritten` is False where the daily file was right already."""
+
+    symbol: str
+    day: date
+    path: Path
+    rows: int
+    sha256: str
+    rewritten: bool
+
+
+def compact(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int
+) -> Compacted | None:
+    """Make (or make anew, where there are parts younger than it) the daily file of a day.
+
+    None where the day has no bars at all.
+
+    Raises:
+        LakeError: the day is not over, or what would be the daily file is not a whole day; all stays as it was.
+    """
+    if now_us < day_start_us(day) + DAY_US:
+        raise LakeError(f"{day} is not over (UTC): a day in progress stays in parts; expected an earlier day")
+    layout = series.layout
+    with bars.locked(series):
+        path = layout.daily(series.exchange, series.symbol, day)
+        parts = layout.parts(series.exchange, series.symbol, day)
+        if parts:
+            _write(connection, series, day, bars.remembered(series, day))
+            for part in parts:
+                part.unlink()
+            _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
+        elif not path.exists():
+            return None
+        done = Compacted(
+            series.symbol, day, path, _row_count(path), _checksum(series, day), rewritten=bool(parts)
+        )
+        logger.info(
+            "{} {}: {} bars of {} columns, sha256 {}", done.symbol, day, done.rows, len(BAR), done.sha256
+        )
+        return done
+
+
+def compact_all(
+    connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int
+) -> list[Compacted]:
+    """`compact` for every recorded symbol; those without bars of the day are left out.
+
+    Raises:
+        LakeError: as `compact`, the first, when all symbols were tried.
+    """
+    done: list[Compacted] = []
+    errors: list[LakeError] = []
+    for series in Series.recorded(config):
+        try:
+            one = compact(connection, series, day, now_us)
+        except LakeError as error:
+            logger.error("{} {}: {}", series.symbol, day, error)
+            errors.append(error)
+        else:
+            done += [one] if one else []
+    if errors:
+        raise errors[0]
+    return done
+
+
+def whole_day(series: Series) -> int:
+    """How many bars a finished day has."""
+    return DAY_US // (series.config.transformer.resample_interval_sec * SECOND_US)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, records: dict[int, PartRecord]
+) -> None:
+    layout = series.layout
+    path = layout.daily(series.exchange, series.symbol, day)
+    rows = current_rows(series, day)
+
+    def verify(written: Path) -> None:
+        _verify(connection, series, day, rows, written)
+
+    parquet.write(
+        connection,
+        f"{rows} ORDER BY window_start",
+        path,
+        series.config.transformer.parquet_compression,
+        footer={"version": bars.TRANSFORM_VERSION},
+        verify=verify,
+    )
+    checksum = parquet.sha256(path)
+    publish.write(layout.checksum(path), f"{checksum}  {path.name}\n".encode())
+    manifest = {
+        "exchange": series.exchange,
+        "symbol": series.symbol,
+        "day": day.isoformat(),
+        "rows": whole_day(series),
+        "sha256": checksum,
+        "schema": {column.name: column.type for column in BAR},
+        "version": bars.TRANSFORM_VERSION,
+        "made_from": {f"{hour:02d}": to_builtins(record) for hour, record in sorted(records.items())},
+    }
+    publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")
+
+
+def current_rows(series: Series, day: date) -> str:
+    """The query for all rows of a day: its parts, which are the younger, and the hours that only the daily file has."""
+    layout = series.layout
+    daily = layout.daily(series.exchange, series.symbol, day)
+    parts = {hour: layout.part(series.exchange, series.symbol, day, hour) for hour in range(HOURS_OF_A_DAY)}
+    present = {hour: path for hour, path in parts.items() if path.exists()}
+    columns = ", ".join(column.name for column in BAR)
+    queries = [f"SELECT {columns} FROM {parquet.scan(list(present.values()))}"] if present else []
+    if daily.exists() and len(present) < HOURS_OF_A_DAY:
+        start = day_start_us(day)
+        hours = ", ".join(str(start + hour * HOUR_US) for hour in present) or "0"
+        queries.append(
+            f"SELECT {columns} FROM {parquet.scan([daily])}"
+            f" WHERE epoch_us(window_start) // {HOUR_US} * {HOUR_US} NOT IN ({hours})"
+        )
+    return f"FROM ({' UNION ALL '.join(queries)})"
+
+
+def _verify(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, rows: str, written: Path
+) -> None:
+    where = f"{series.symbol} {day}: not compacted"
+    if differences := parquet.schema_differences(written):
+        raise LakeError(f"{where}: {differences[0]}")
+    file = parquet.scan([written])
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    (misplaced, count) = connection.execute(
+        f"""SELECT count(*) FILTER (epoch_us(window_start) <> {day_start_us(day)} + row * {step}), count(*)
+            FROM (SELECT window_start, row_number() OVER () - 1 AS row FROM {file})"""
+    ).fetchall()[0]
+    if count != whole_day(series) or misplaced:
+        raise LakeError(
+            f"{where}: {count} bars, {misplaced} of them not where they belong; expected {whole_day(series)}, one "
+            "after the other; make the bars of the whole day first (crypto-lake transformer)"
+        )
+    differing = f"(FROM {file} EXCEPT ALL {rows}) UNION ALL ({rows} EXCEPT ALL FROM {file})"
+    (different,) = connection.execute(f"SELECT count(*) FROM ({differing})").fetchall()[0]
+    if different:
+        raise LakeError(f"{where}: {different} bars differ from those of the parts; expected the same")
+
+
+def recorded_checksum(series: Series, day: date) -> str | None:
+    """The checksum that stands beside a daily file; None where there is none that can be understood."""
+    path = series.layout.checksum(series.layout.daily(series.exchange, series.symbol, day))
+    words = publish.read(path).decode("ascii", errors="replace").split() if path.exists() else []
+    return words[0] if words and _is_checksum(words[0]) else None
+
+
+def _checksum(series: Series, day: date) -> str:
+    """The recorded checksum of a daily file; computed and recorded where a crash came before that."""
+    path = series.layout.daily(series.exchange, series.symbol, day)
+    if recorded_checksum(series, day) is None:
+        publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
+    return str(recorded_checksum(series, day))
+
+
+def _row_count(path: Path) -> int:
+    """How many rows a daily file says it has.
+
+    Raises:
+        LakeError: it cannot be read; from raw files it is made anew by the transform and another compaction.
+    """
+    rows = parquet.row_count(path)
+    if rows is None:
+        raise LakeError(
+            f"{path}: not a readable Parquet file; remove it, then make its day anew from the raw files"
+        )
+    return rows
+
+
+def _remove_empty_folders(folder: Path, top: Path) -> None:
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

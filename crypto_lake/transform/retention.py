@@ -1,0 +1,146 @@
+"""Raw segments that are safe elsewhere are compressed, later removed, as `retention` says; by default nothing is.
+
+A folder of raw segments is safe elsewhere when each day that its lines happened on has a daily file and ticks, both
+with the checksums that they were verified with, and the ticks name the segments. One that is not what was received, by
+its own checksum, stays with its whole folder: what was made of it is as wrong as it is. The journal always stays.
+"""
+
+import hashlib
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from loguru import logger
+
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet, publish
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
+from crypto_lake.raw import checksums, segments
+from crypto_lake.raw.catalog import read_kept
+from crypto_lake.schema import TICKS
+from crypto_lake.transform import daily
+from crypto_lake.transform.bars import Series, locked
+
+# A segment is compressed in memory; one that was put there by hand may be too large for that, and stays.
+_LARGEST = 256 << 20
+
+
+def apply(connection: duckdb.DuckDBPyConnection, config: Config, now_us: int) -> None:
+    """Bring all raw folders in line with the settings; one that cannot be does not keep the others from it.
+
+    Raises:
+        OSError: the disk refused; what was done before stays done.
+        RawDataError: a raw file holds something else, or not what was received; it and its folder stay.
+    """
+    settings = config.retention
+    errors: list[str] = []
+    for series in Series.recorded(config):
+        for day in series.layout.raw_days(series.exchange, series.symbol):
+            age = (day_of(now_us) - day).days
+            try:
+                if _is_due(settings.prune_raw_after_days, age):
+                    _prune(connection, series, day)
+                elif _is_due(settings.compress_raw_after_days, age):
+                    _compress(connection, series, day)
+            except RawDataError as error:
+                logger.error("{} {}: {}", series.symbol, day, error)
+                errors.append(str(error))
+    if errors:
+        raise RawDataError("; ".join(errors))
+
+
+def compress(path: Path, checksum: str | None = None) -> Path:
+    """Replace a sealed segment by its compressed form, once that has been read back and found equal; its path.
+
+    Raises:
+        OSError: the disk refused; the segment is as it was.
+        RawDataError: it has not the checksum given, or what was read back differs; the segment is as it was.
+    """
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if checksum not in {None, found}:
+        raise RawDataError(f"{path}: has the checksum {found}; expected {checksum}; not compressed")
+    target = path.with_name(path.name + COMPRESSED_SUFFIX)
+    with publish.publishing(target) as temporary:
+        temporary.write_bytes(pa.compress(content, codec="zstd", asbytes=True))
+        if pa.decompress(temporary.read_bytes(), len(content), codec="zstd", asbytes=True) != content:
+            raise RawDataError(f"{path}: what was compressed reads back differently; expected the same bytes")
+    path.unlink()
+    return target
+
+
+def _is_due(after_days: int | None, age: int) -> bool:
+    return after_days is not None and age >= after_days
+
+
+def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
+    found = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
+    plain = [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
+    if plain and _is_safe(connection, series, day):
+        known = checksums.noted(series.layout, series.exchange, day)
+        with locked(series):
+            for path in plain:
+                compress(path, checksums.expected(series.layout, series.symbol, path, known))
+        logger.info("{} {}: {} raw segments compressed", series.symbol, day, len(plain))
+
+
+def _prune(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
+    folder = series.layout.raw_day(series.exchange, series.symbol, day)
+    found = segments.sealed(folder)
+    if found and _is_safe(connection, series, day):
+        with locked(series):
+            _be_sure(series, day, found)
+            for path in found:
+                path.unlink()
+                plain = path.with_name(segments.name_of(path))
+                plain.with_name(plain.name + COMPRESSED_SUFFIX).unlink(missing_ok=True)
+                series.layout.checksum(plain).unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        logger.info(
+            "{} {}: {} raw segments removed; their ticks stand for them", series.symbol, day, len(found)
+        )
+
+
+def _be_sure(series: Series, day: date, found: list[Path]) -> None:
+    """Look at the checksums of what is about to be removed; those of segments that have none cannot be.
+
+    Raises:
+        RawDataError: a segment is not what was received.
+    """
+    known = checksums.noted(series.layout, series.exchange, day)
+    for path in found:
+        wanted = checksums.expected(series.layout, series.symbol, path, known)
+        if wanted and (wrong := checksums.difference(path, wanted)):
+            raise RawDataError(f"{path}: {wrong}; nothing of its folder is removed")
+
+
+def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> bool:
+    """Whether all that a folder holds is in verified ticks and daily files."""
+    recording = series.recording(connection)
+    if recording.refused(received):
+        return False
+    for day in recording.event_days(received):
+        start = day_start_us(day)
+        sources = recording.around(day).between(start, start + DAY_US)
+        here = {(s.name, s.size) for s in sources if s.name.startswith(f"{received.isoformat()}/")}
+        if here and not _holds(series, day, here):
+            return False
+    return True
+
+
+def _holds(series: Series, day: date, wanted: set[tuple[str, int]]) -> bool:
+    kept = read_kept(series.layout, series.exchange, series.symbol, day)
+    if kept is None or not wanted.issubset(kept.segments):
+        return False
+    ticks = {kind: series.layout.ticks(series.exchange, series.symbol, kind, day) for kind in TICKS}
+    return _is_as_verified(series, day) and all(
+        parquet.sha256(path) == kept.sha256[kind] for kind, path in ticks.items()
+    )
+
+
+def _is_as_verified(series: Series, day: date) -> bool:
+    path = series.layout.daily(series.exchange, series.symbol, day)
+    return path.exists() and parquet.sha256(path) == daily.recorded_checksum(series, day)

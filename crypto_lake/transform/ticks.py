@@ -1,0 +1,243 @@
+"""Ticks: the trades and quotes of a finished day as two Parquet files, typed, sorted, each line once.
+
+They hold all that a day's segments say of it, so once they have been compared with the raw lines, row for row, they can
+stand for them: the same bars come out of either. The steps, each of which a crash may follow:
+
+1. hour by hour, write both into a staging folder, and compare what was written with the lines it came from
+2. publish the trades, then the quotes, each with its checksum    3. the manifest, without which neither counts
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+from loguru import logger
+from msgspec import to_builtins
+
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet, publish
+from crypto_lake.errors import LakeError, RawDataError
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
+from crypto_lake.raw import scan
+from crypto_lake.raw.catalog import Catalog, Kept, Source, read_kept
+from crypto_lake.raw.offsets import Interval
+from crypto_lake.schema import TICKS, names
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import Series
+from crypto_lake.transform.workspace import Workspace
+
+# Goes up when the same raw lines would give other ticks.
+TICKS_VERSION = 1
+_COMPRESSION = "zstd"
+_ADVICE = "expected either whole: take one from a copy"
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """A symbol's day in ticks: `rows` by kind, and the files. `rewritten` is False where they were right already."""
+
+    symbol: str
+    day: date
+    rows: dict[str, int]
+    paths: dict[str, Path]
+    rewritten: bool
+
+
+def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Ticks | None:
+    """Bring a finished day's ticks in line with its segments. None where nothing was recorded of it.
+
+    Raises:
+        LakeError: the day is not over, the disk refused, what was written is not what was read, or a file is damaged
+            whose segments are gone; nothing has changed.
+        RawDataError: a segment holds something other than raw lines.
+    """
+    start = day_start_us(day)
+    if now_us < start + DAY_US:
+        raise LakeError(f"{day} is not over (UTC): ticks are made of finished days; expected an earlier day")
+    with bars.locked(series), series.workspace(connection) as workspace:
+        kept = read_kept(series.layout, series.exchange, series.symbol, day)
+        catalog = series.recording(connection).around(day)
+        if catalog.refused:
+            raise RawDataError("; ".join(one.reason for one in catalog.refused))
+        sources = catalog.between(start, start + DAY_US)
+        if not sources:
+            manifest = series.layout.ticks_manifest(series.exchange, series.symbol, day)
+            if manifest.exists():
+                raise LakeError(
+                    f"{manifest}: it, or its ticks, are gone or damaged, and so are the raw segments; {_ADVICE}"
+                )
+            return None
+        wanted = _fingerprint(catalog, sources, day)
+        damaged = _damaged(series, day, kept, sources) if kept else []
+        if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
+            return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
+        rows = _write(connection, workspace, series, catalog, day)
+        heard = bars.heard(connection, workspace, series, catalog, day)
+        _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), heard, rows))
+        logger.info("{} {}: ticks of {} trades and {} quotes", series.symbol, day, *rows.values())
+        return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
+
+
+def make_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Ticks]:
+    """`make` for every recorded symbol; those without segments of the day are left out.
+
+    Raises:
+        LakeError: as `make`, the first, when all symbols were tried.
+    """
+    done: list[Ticks] = []
+    errors: list[LakeError] = []
+    for series in Series.recorded(config):
+        try:
+            one = make(connection, series, day, now_us)
+        except LakeError as error:
+            logger.error("{} {}: no ticks: {}", series.symbol, day, error)
+            errors.append(error)
+        else:
+            done += [one] if one else []
+    if errors:
+        raise errors[0]
+    return done
+
+
+def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> list[Path]:
+    """The files that are not as they were made; they are then made anew, which takes their segments.
+
+    Raises:
+        LakeError: there is one, and it stands for segments that are gone.
+    """
+    found = [path for kind, path in _paths(series, day).items() if parquet.sha256(path) != kept.sha256[kind]]
+    for path in found:
+        if any(source.is_ticks for source in sources):
+            raise LakeError(f"{path}: damaged, and raw segments that it was made of are gone; {_ADVICE}")
+        logger.warning("{}: damaged; it is made anew from the raw segments", path)
+    return found
+
+
+def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str, Any]:
+    start = day_start_us(day)
+    offsets = catalog.offsets.by_minute(sources, start, start + DAY_US)
+    clock = hashlib.sha256(parquet.canonical(sorted(offsets.items())).encode()).hexdigest()
+    return {
+        "version": TICKS_VERSION,
+        "segments": [[source.name, source.size] for source in sources],
+        "clock": clock,
+        "listened": bars.clipped(catalog.listened, start, start + DAY_US),
+    }
+
+
+class _Made(NamedTuple):
+    """What new ticks were made from, the segments in them, when these were heard, and how many rows there are."""
+
+    fingerprint: dict[str, Any]
+    segments: list[tuple[str, int]]
+    heard: list[Interval]
+    rows: dict[str, int]
+
+
+def _held(sources: list[Source], kept: Kept | None) -> list[tuple[str, int]]:
+    """All segments whose lines are in the ticks now, those that are gone included."""
+    gone = kept.segments if kept and any(source.is_ticks for source in sources) else []
+    return sorted({*gone, *((source.name, source.size) for source in sources if not source.is_ticks)})
+
+
+def _paths(series: Series, day: date) -> dict[str, Path]:
+    return {kind: series.layout.ticks(series.exchange, series.symbol, kind, day) for kind in TICKS}
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
+) -> dict[str, int]:
+    """Both files and their checksums; how many rows they have is returned."""
+    staging = series.layout.ticks_staging(series.exchange, series.symbol)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    rows = {}
+    try:
+        for hour in range(HOURS_OF_A_DAY):
+            _stage(connection, workspace, series, catalog, day_start_us(day) + hour * HOUR_US)
+        for kind, path in _paths(series, day).items():
+            query = f"SELECT {', '.join(names(TICKS[kind]))} FROM {parquet.scan(_staged(staging, kind))}"
+            parquet.write(connection, query, path, _COMPRESSION, footer={"version": TICKS_VERSION})
+            publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
+            rows[kind] = parquet.row_count(path) or 0
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return rows
+
+
+def _staged(staging: Path, kind: str) -> list[Path]:
+    return [staging / f"{kind}-{hour:02d}.parquet" for hour in range(HOURS_OF_A_DAY)]
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, start: int
+) -> None:
+    """Write the hour from `start` (µs) on, both kinds, and compare it with the lines that it was made from."""
+    hour = start % DAY_US // HOUR_US
+    staging = series.layout.ticks_staging(series.exchange, series.symbol)
+    sources = catalog.between(start, start + HOUR_US)
+    offsets = catalog.offsets.by_minute(sources, start, start + HOUR_US)
+    values = {
+        "symbol": series.symbol,
+        "hour_start": start,
+        "hour_end": start + HOUR_US,
+        "offsets": [{"minute": minute, "offset_us": us} for minute, us in offsets.items()],
+    }
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+    where = f"{series.symbol} {day_of(start)} hour {hour:02d}"
+    try:
+        lines = workspace.lines(sources, bars.window(start, offsets))
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE raw AS FROM {lines}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE once AS FROM {scan.once('raw')}")
+        for kind in TICKS:
+            path = _staged(staging, kind)[hour]
+            connection.execute(f"COPY ({_sql(kind)}) TO {parquet.literal(path)} (FORMAT parquet)")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW hour_{kind} AS FROM {parquet.scan([path])}")
+        (differences,) = connection.execute(_sql("differences")).fetchall()[0]
+        connection.execute("DROP VIEW hour_trades; DROP VIEW hour_quotes; DROP TABLE raw; DROP TABLE once")
+    except duckdb.Error as error:
+        raise RawDataError(f"{where}: {' '.join(str(error).split())}") from None
+    if differences:
+        raise LakeError(
+            f"{where}: {differences} ticks differ from the raw lines; expected none; nothing was changed"
+        )
+
+
+def _sql(name: str) -> str:
+    return (files("crypto_lake") / "sql" / "ticks" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, made: _Made) -> None:
+    """What the files hold, as the catalog will want to know it when their segments are gone."""
+    paths = _paths(series, day)
+    query = f"SELECT min(id), max(id) FROM {parquet.scan([paths['trades']])}"
+    ((first, last),) = connection.execute(query).fetchall()
+    start = day_start_us(day)
+    kept = Kept(
+        rows=made.rows,
+        sha256={kind: parquet.sha256(path) for kind, path in paths.items()},
+        made_from=made.fingerprint,
+        segments=made.segments,
+        listened=made.heard,
+        span=(start, start + DAY_US - 1),
+        trade_ids=None if first is None else (first, last),
+    )
+    text = parquet.canonical(to_builtins(kept)).encode() + b"\n"
+    publish.write(series.layout.ticks_manifest(series.exchange, series.symbol, day), text)
+
+
+def all_paths(config: Config) -> Iterator[Path]:
+    """All ticks files there are, by exchange, symbol, kind and day."""
+    layout = config.layout
+    for exchange in config.exchanges:
+        for symbol in layout.ticks_symbols(exchange.name):
+            for kind in TICKS:
+                for day in layout.ticks_days(exchange.name, symbol, kind):
+                    yield layout.ticks(exchange.name, symbol, kind, day)

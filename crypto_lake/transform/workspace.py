@@ -1,0 +1,75 @@
+"""Where one symbol's lines are worked on: in so much memory, the rest on disk, and long files read once.
+
+A collector's segments hold a minute, so an hour reads its own. A file that was landed by hand may hold a day: it is
+copied to Parquet at the first question, and each hour then reads its stretch of the copy.
+"""
+
+import shutil
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from crypto_lake.disk import parquet
+from crypto_lake.layout import HOUR_US, Layout
+from crypto_lake.raw import scan
+from crypto_lake.raw.catalog import Source
+
+# What DuckDB may take before it spills; with Python and its libraries a run stays below 400 MB.
+_MEMORY = "256MB"
+_UNSET = ".tmp"
+_LONG_US = 2 * HOUR_US
+_LARGE_BYTES = 32_000_000
+
+
+class Workspace(AbstractContextManager["Workspace"]):
+    """For one symbol, whose lock is held; what it wrote, and what a crash left there before, is removed."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str
+    ) -> None:
+        self._connection = connection
+        self._spill = layout.spill
+        self._folder = layout.workspace(exchange, symbol)
+        self._copies: dict[Path, Path] = {}
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._spill.parent.mkdir(parents=True, exist_ok=True)
+        # It cannot be changed once it was used: of several lakes on one connection, the first one's serves.
+        ((spill,),) = self._connection.execute("SELECT current_setting('temp_directory')").fetchall()
+        if spill == _UNSET:
+            self._connection.execute(f"SET temp_directory = {parquet.literal(self._spill)}")
+        self._connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute("RESET memory_limit")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def lines(self, sources: Iterable[Source], window: scan.Window | None = None) -> str:
+        """The lines of sources as an SQL table, as `raw.lines` has it.
+
+        Raises:
+            duckdb.Error: a long file holds something other than raw lines, or the disk refused.
+        """
+        return scan.lines([self._file(source, path) for source in sources for path in source.paths], window)
+
+    def _file(self, source: Source, path: Path) -> Path:
+        if not _is_long(source):
+            return path
+        if path not in self._copies:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            copy = self._folder / f"{len(self._copies):04d}.parquet"
+            self._connection.execute(f"COPY {scan.lines([path])} TO {parquet.literal(copy)} (FORMAT parquet)")
+            self._copies[path] = copy
+        return self._copies[path]
+
+
+def _is_long(source: Source) -> bool:
+    if source.is_ticks or source.received is None:
+        return False
+    first, last = source.received
+    return last - first > _LONG_US and source.size > _LARGE_BYTES

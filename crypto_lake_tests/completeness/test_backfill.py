@@ -1,0 +1,233 @@
+"""The exchange's own candles, fetched from the bundled exchange or a stand-in that lies."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from pyarrow import parquet as pq
+
+from crypto_lake import config
+from crypto_lake.completeness import backfill, halts
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.errors import ExchangeError
+from crypto_lake.exchanges.base import Candle
+from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
+from crypto_lake.simulator.clock import MarketClock
+from crypto_lake.simulator.market.synthetic import SyntheticMarket
+from crypto_lake.simulator.market.tape import Trade
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
+from crypto_lake.simulator.server.faults import Faults
+
+DAY = date(2025, 10, 20)
+START = day_start_us(DAY)
+OVER = START + 3 * DAY_US
+
+
+class Scripted:
+    """A client that answers what it was given, and counts."""
+
+    def __init__(self, candles: list[Candle]) -> None:
+        self.candles = candles
+        self.asked = 0
+
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset(symbols)
+
+    async def candles_1m(self, _symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        self.asked += 1
+        return [candle for candle in self.candles if start_us <= candle.open_time < end_us]
+
+    async def aclose(self) -> None:
+        pass
+
+
+def candle(minute: int, **changes: Any) -> Candle:  # noqa: ANN401 - of any field
+    opened = START + minute * MINUTE_US
+    close = opened + MINUTE_US - 1
+    return Candle(opened, "2", "4", "1", "3", "10", close, "25", 7, "4", "10")._replace(**changes)
+
+
+def fetch(lake: Config, client: Scripted, now_us: int = OVER) -> backfill.Backfilled:
+    return asyncio.run(backfill.backfill_day(client, lake, "binance", "SOLUSDT", DAY, now_us))
+
+
+WHOLE = [candle(minute) for minute in range(1440)]
+
+
+def test_a_candle_becomes_a_bar_that_was_observed_without_quotes(lake: Config) -> None:
+    done = fetch(lake, Scripted(WHOLE))
+    bar = pq.read_table(done.path).to_pylist()[1]
+    assert bar.pop("window_start").timestamp() * 1e6 == START + MINUTE_US
+    assert bar.pop("symbol") == "SOLUSDT"
+    assert list(bar.values()) == [2, 4, 1, 3, 10, 25, 4, 10, 2.5, 7, 0, *[None] * 5, True, None, None]
+    assert parquet.schema_differences(done.path) == []
+
+
+def test_a_finished_day_is_fetched_once(lake: Config) -> None:
+    client = Scripted(WHOLE)
+    assert [fetch(lake, client).fetched, fetch(lake, client).fetched] == [True, False]
+    assert client.asked == 1
+
+
+def test_a_day_that_still_runs_is_fetched_again_and_without_its_open_candle(lake: Config) -> None:
+    client = Scripted(WHOLE)
+    assert fetch(lake, client, START + 90 * MINUTE_US + 5).rows == 90
+    assert fetch(lake, client).rows == 1440
+
+
+def test_minutes_that_the_exchange_lacks_stay_missing_and_are_counted(lake: Config) -> None:
+    halted = [*WHOLE[:700], WHOLE[700]._replace(close_time=WHOLE[700].open_time + 41_646_000), *WHOLE[790:]]
+    done = fetch(lake, Scripted(halted))
+    assert (done.rows, done.missing) == (1351, 89)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"open": "x"},
+        {"low": "2.5"},
+        {"high": "2.9"},
+        {"close": "5"},
+        {"taker_buy_base": "10.1"},
+        {"taker_buy_quote": "26"},
+        {"high": "9" * 400},
+        {"volume_quote": "9" * 400},
+        {"trade_count": 1 << 62},
+    ],
+)
+def test_a_candle_that_contradicts_itself_is_not_written(lake: Config, changes: dict[str, str]) -> None:
+    with pytest.raises(ExchangeError, match="candle of SOLUSDT"):
+        fetch(lake, Scripted([*WHOLE[:5], candle(5, **changes)]))
+    assert not lake.layout.candles("binance", "SOLUSDT", DAY).exists()
+
+
+def test_a_candle_of_dust_has_a_vwap_within_its_prices(lake: Config) -> None:
+    """The exchange tells eight decimals of a volume, of which a quotient may leave the candle's range."""
+    dust = candle(
+        0, volume_base="0.00000003", volume_quote="0.00000000", taker_buy_base="0", taker_buy_quote="0"
+    )
+    bar = pq.read_table(fetch(lake, Scripted([dust])).path).to_pylist()[0]
+    assert bar["vwap"] == 1.0
+
+
+def test_halts_of_a_finished_day_are_entered_in_the_register(lake: Config) -> None:
+    fetch(lake, Scripted([*WHOLE[:700], *WHOLE[790:1439]]))
+    found = halts.of_day(lake.layout, "binance", "SOLUSDT", DAY)
+    assert [((a - START) // MINUTE_US, (b - START) // MINUTE_US) for a, b in found] == [
+        (700, 790),
+        (1439, 1440),
+    ]
+
+
+def test_a_day_that_just_ended_by_our_clock_is_fetched_again(lake: Config) -> None:
+    """Our clock may be ahead, and the last candle not closed yet."""
+    client = Scripted(WHOLE)
+    assert [fetch(lake, client, START + DAY_US + 1).fetched, fetch(lake, client).fetched] == [True, True]
+    assert not fetch(lake, client).fetched
+
+
+@pytest.fixture
+def market() -> Iterator[tuple[SimulatedExchange, Address]]:
+    exchange = SimulatedExchange(SyntheticMarket(3, ["SOLUSDT"]), MarketClock(OVER))
+    with running(exchange) as address:
+        yield exchange, address
+
+
+def simulated(
+    write_config: Callable[..., Path],
+    address: Address,
+    symbols: Sequence[str] = ("SOLUSDT",),
+    **sections: object,
+) -> Config:
+    exchange = {
+        "name": "binance",
+        "symbols": symbols,
+        "rest_url": address.rest_url,
+        "wss_url": address.ws_url,
+    }
+    return config.load(write_config(exchanges=[exchange], **sections))
+
+
+def test_days_come_from_the_exchange_one_after_the_other(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1])
+    days = [DAY - timedelta(days=1), DAY]
+    found = [
+        (done.day, [one.rows for one in done.files])
+        for done in backfill.backfill_days(lake, days, lambda: OVER)
+    ]
+    assert found == [(day, [1440]) for day in days]
+    assert lake.layout.candle_days("binance", "SOLUSDT") == days
+
+
+def test_candles_equal_those_made_of_the_exchanges_own_trades(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1])
+    ((_, (done,), _),) = backfill.backfill_days(lake, [DAY], lambda: OVER)
+    bar = pq.read_table(done.path).to_pylist()[600]
+    start = START + 600 * MINUTE_US
+    events = market[0].tape.events("SOLUSDT", start, start + MINUTE_US)
+    inside = [e for e in events if isinstance(e, Trade) and start <= e.ts_us < start + MINUTE_US]
+    assert bar["volume_base"] == float(sum((Decimal(trade.qty) / 10**8 for trade in inside), Decimal(0)))
+
+
+def test_a_day_yielded_before_a_failure_stays_done(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1])
+    wanted = [DAY - timedelta(days=n) for n in range(60)]
+    days = backfill.backfill_days(lake, wanted, lambda: OVER)
+    done = [next(days).day]
+    market[0].faults = Faults(rest_error_every=1)
+    with pytest.raises(ExchangeError, match="after 5 attempts"):
+        done.extend(one.day for one in days)
+    assert 0 < len(done) < 60
+    assert lake.layout.candle_days("binance", "SOLUSDT") == done
+
+
+@pytest.mark.parametrize("fault", [{}, {"archive_checksum_wrong": True}])
+def test_days_from_the_archive_equal_those_from_rest(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path], fault: dict[str, bool]
+) -> None:
+    exchange, address = market
+    exchange.faults = Faults(halted=((START + 5 * MINUTE_US, START + 9 * MINUTE_US),), **fault)
+    days = [DAY - timedelta(days=1), DAY]
+    tables = []
+    for source in ("rest", "archive"):
+        lake = simulated(
+            write_config, address, backfill={"source": source, "archive_url": address.archive_url}
+        )
+        lake = msgspec.structs.replace(
+            lake,
+            general=msgspec.structs.replace(lake.general, base_path=f"{lake.general.base_path}-{source}"),
+        )
+        list(backfill.backfill_days(lake, days, lambda: OVER))
+        tables.append([pq.read_table(lake.layout.candles("binance", "SOLUSDT", day)) for day in days])
+        assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY) == list(exchange.faults.halted)
+    assert tables[0] == tables[1]
+
+
+def test_ninety_days_of_three_symbols_cost_few_requests_and_a_second_run_none(
+    write_config: Callable[..., Path],
+) -> None:
+    symbols = ["SOLUSDT", "SUIUSDT", "ADAUSDT"]
+    exchange = SimulatedExchange(SyntheticMarket(3, symbols, rate=0.02), MarketClock(OVER))
+    days = [DAY - timedelta(days=n) for n in range(90)]
+    with running(exchange) as address:
+        lake = simulated(write_config, address, symbols=symbols)
+        first = list(backfill.backfill_days(lake, days, lambda: OVER))
+    # Nobody is there any more: a request would be an error.
+    second = list(backfill.backfill_days(lake, days, lambda: OVER))
+    assert sum(done.usage.requests for done in first) == 1 + 3 * 130
+    assert sum(done.usage.weight for done in first) == 20 + 2 * 3 * 130
+    assert {file.rows for done in first for file in done.files} == {1440}
+    assert [file.fetched for done in second for file in done.files] == [False] * 270
+    assert sum(done.usage.requests for done in second) == 0

@@ -1,0 +1,222 @@
+"""Dagster's side of healing, and the command: what starts a heal, what does not, and what is said of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from crypto_lake import config, definitions
+from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
+from crypto_lake.defs import healing, launch
+from crypto_lake.defs.resources import RESOURCES
+from crypto_lake.layout import MINUTE_US
+from crypto_lake.simulator.clock import MarketClock
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import Series
+from crypto_lake_tests import processes
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
+from crypto_lake_tests.recorded_market import MARKET, MIDNIGHT, NEXT, OVER, cut, record, trade_ids
+
+NIGHT = datetime(2025, 10, 21, 0, 8, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def configured(write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(write_config()))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def holed(series: Series, duck: duckdb.DuckDBPyConnection) -> Series:
+    """A day whose bars show that trades are missing."""
+    land(series.config, [trade(1, START + HOUR), trade(5, START + 2 * HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    return series
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=RESOURCES) as context:
+        result = healing.missing_trades(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def requested(result: dg.SensorResult) -> list[str | None]:
+    return [request.partition_key for request in result.run_requests or []]
+
+
+def test_a_recent_day_with_a_hole_is_requested(instance: dg.DagsterInstance, holed: Series) -> None:
+    assert requested(tick(instance)) == [str(DAY)]
+
+
+def test_a_day_without_a_hole_is_not_requested(
+    instance: dg.DagsterInstance, series: Series, duck: duckdb.DuckDBPyConnection
+) -> None:
+    land(series.config, [trade(1, START + HOUR), trade(2, START + 2 * HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+    assert requested(tick(instance)) == []
+
+
+def test_a_hole_that_bars_yet_to_be_made_may_close_requests_nothing(
+    instance: dg.DagsterInstance, holed: Series
+) -> None:
+    land(holed.config, [trade(n, START + HOUR + n) for n in (2, 3, 4)])
+    assert requested(tick(instance)) == []
+
+
+def test_the_same_hole_is_not_requested_again_soon(instance: dg.DagsterInstance, holed: Series) -> None:
+    first = tick(instance)
+    assert requested(tick(instance, first.cursor)) == []
+
+
+def test_another_hole_is_requested_at_once(
+    instance: dg.DagsterInstance, holed: Series, duck: duckdb.DuckDBPyConnection
+) -> None:
+    first = tick(instance)
+    land(holed.config, [trade(9, START + 3 * HOUR)])
+    bars.build_day(duck, holed, DAY, LATER)
+    assert requested(tick(instance, first.cursor)) == [str(DAY)]
+
+
+def test_a_hole_that_cannot_be_healed_is_tried_six_times_each_after_a_longer_wait(
+    instance: dg.DagsterInstance, holed: Series
+) -> None:
+    waits, cursor = [], None
+    for _ in range(10):
+        found = tick(instance, cursor)
+        state = json.loads(found.cursor or "")[str(DAY)]
+        if not requested(found):
+            break
+        waits.append(state[1])
+        # As if the wait were over.
+        cursor = json.dumps({str(DAY): [state[0], state[1], 0]})
+    assert waits == [1, 2, 3, 4, 5, 6]
+    assert healing._next(("x", 1, 0), "x", 5)[2] - 5 == 2 * (healing._next(None, "x", 5)[2] - 5)
+
+
+def test_while_a_heal_is_under_way_none_is_requested(instance: dg.DagsterInstance, holed: Series) -> None:
+    job = definitions.defs.resolve_job_def("heal")
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert requested(tick(instance)) == []
+
+
+def test_trades_healed_since_the_bars_were_made_are_not_asked_for_again(
+    instance: dg.DagsterInstance, holed: Series
+) -> None:
+    first = tick(instance)
+    healed = dg.AssetMaterialization("healed_trades", partition=str(DAY), metadata={"fetched": 3})
+    instance.report_runless_asset_event(healed)
+    forgetful = json.dumps(
+        {day: [said, tries, 0] for day, (said, tries, _) in json.loads(first.cursor or "").items()}
+    )
+    waiting = tick(instance, forgetful)
+    assert (requested(waiting), waiting.cursor) == ([], forgetful)
+    instance.report_runless_asset_event(dg.AssetMaterialization("bars_1s", partition=str(DAY)))
+    assert requested(tick(instance, forgetful)) == [str(DAY)]
+
+
+def nightly(at: datetime) -> list[str | None]:
+    with dg.build_schedule_context(scheduled_execution_time=at, resources=RESOURCES) as context:
+        found = healing.heal_nightly(context)
+    return [request.partition_key for request in found] if isinstance(found, list) else []
+
+
+def test_at_night_finished_days_of_the_last_week_with_holes_are_requested(holed: Series) -> None:
+    assert nightly(NIGHT) == [str(DAY)]
+    assert nightly(NIGHT + timedelta(days=6)) == [str(DAY)]
+    assert nightly(NIGHT + timedelta(days=7)) == []
+
+
+def test_at_night_nothing_is_requested_where_nothing_is_missing(lake: Config) -> None:
+    assert nightly(NIGHT) == []
+
+
+@pytest.fixture
+def exchange() -> Iterator[Address]:
+    simulated = SimulatedExchange(MARKET, MarketClock(OVER), weight_limit=10**9)
+    with running(simulated) as address:
+        yield address
+
+
+@pytest.fixture
+def recorded(write_config: Callable[..., Path], exchange: Address) -> Config:
+    """A few minutes around midnight, of which 40 trades are missing on either side."""
+    where = {"rest_url": exchange.rest_url, "wss_url": exchange.ws_url}
+    lake = config.load(write_config(exchanges=[{"name": "binance", "symbols": [SYMBOL], **where}]))
+    record(lake, MIDNIGHT - 3 * MINUTE_US, MIDNIGHT + 3 * MINUTE_US)
+    ids = trade_ids(lake)
+    cut(lake, {*ids[10:50], *ids[-50:-10]})
+    return lake
+
+
+def run(instance: dg.DagsterInstance, first: date, last: date) -> dg.ExecuteInProcessResult:
+    tags = {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
+    job = definitions.defs.resolve_job_def("heal")
+    return job.execute_in_process(
+        instance=instance, tags=tags, run_config=launch._QUIET, raise_on_error=False
+    )
+
+
+def test_a_run_says_of_each_day_what_it_brought(instance: dg.DagsterInstance, recorded: Config) -> None:
+    result = run(instance, DAY, NEXT)
+    assert result.success
+    key = dg.AssetKey("healed_trades")
+    for day in (DAY, NEXT):
+        records = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=key, asset_partitions=[str(day)]), limit=1
+        ).records
+        event = records[0].asset_materialization
+        assert event
+        found = {name: event.metadata[name].value for name in ("missing", "fetched", "more_than_max_trades")}
+        assert found == {"missing": 40, "fetched": 40, "more_than_max_trades": "none"}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+
+    def called(*words: str) -> tuple[int, str, str]:
+        done = processes.run("crypto_lake", *words, cwd=tmp_path, DAGSTER_HOME=str(home))
+        return done.returncode, done.stdout, done.stderr
+
+    return called
+
+
+def test_the_command_heals_every_day_and_brings_bars_and_daily_files_in_line(
+    recorded: Config, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    assert command("compact", "--from", str(DAY), "--to", str(NEXT))[0] == 0
+    daily = recorded.layout.daily("binance", SYMBOL, DAY)
+    before = daily.read_bytes()
+    code, out, _ = command("heal")
+    assert (code, "No trade is missing." in out, daily.read_bytes() == before) == (0, True, False)
+    assert recorded.layout.part_days("binance", SYMBOL) == []
+
+
+def test_the_command_says_what_stays_missing_and_why(
+    holed: Series,
+    write_config: Callable[..., Path],
+    exchange: Address,
+    command: Callable[..., tuple[int, str, str]],
+) -> None:
+    where = {"rest_url": exchange.rest_url, "wss_url": exchange.ws_url}
+    symbols = [{"name": "binance", "symbols": [SYMBOL], **where}]
+    write_config(exchanges=symbols, heal={"max_trades": 2})
+    code, out, error = command("heal", "--date", str(DAY))
+    assert (code, "more than heal.max_trades (2)" in out, "trades still missing: 3" in error) == (
+        1,
+        True,
+        True,
+    )

@@ -1,0 +1,97 @@
+"""What the doctor says of the exchange's request interface."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from crypto_lake import clock
+from crypto_lake.config import Config
+from crypto_lake.errors import ExchangeError
+from crypto_lake.exchanges.base import ServerTime, State
+from crypto_lake.operate.doctor import requests
+from crypto_lake.operate.doctor.requests import Asked
+
+
+class Told:
+    """An exchange that says what it is told to."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.ahead_us = 0
+        self.in_microseconds = True
+        self.now: dict[str, State] = {"SOLUSDT": State("TRADING", trades=True)}
+        self.error: ExchangeError | None = None
+        self.is_closed = False
+
+    async def time(self) -> ServerTime:
+        if self.error:
+            raise self.error
+        return ServerTime(clock.now_us(self._config) + self.ahead_us, self.in_microseconds, "FRA56-P3")
+
+    async def states(self, symbols: Sequence[str]) -> dict[str, State]:
+        return {symbol: state for symbol, state in self.now.items() if symbol in symbols}
+
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        return frozenset(await self.states(symbols))
+
+    async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[object]:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def ask(lake: Config, exchange: Told) -> Asked:
+    return asyncio.run(requests.ask(lake, lake.exchanges[0], lambda _name, _url: exchange))  # type: ignore[arg-type,return-value]
+
+
+def outcomes(found: Asked) -> dict[str, str]:
+    return {one.about: one.outcome for one in found.findings}
+
+
+def test_an_exchange_in_good_health_is_all_ok_and_names_the_place_that_answered(lake: Config) -> None:
+    exchange = Told(lake)
+    found = ask(lake, exchange)
+    assert set(outcomes(found).values()) == {"ok"}
+    assert "FRA56-P3" in found.findings[0].text
+    assert found.trading == ["SOLUSDT"]
+    assert exchange.is_closed
+
+
+@pytest.mark.parametrize(
+    ("ahead_sec", "outcome"), [(-0.5, "ok"), (20, "warning"), (-20, "warning"), (900, "failed")]
+)
+def test_a_clock_that_is_off_is_told_by_how_much(lake: Config, ahead_sec: float, outcome: str) -> None:
+    exchange = Told(lake)
+    exchange.ahead_us = int(ahead_sec * 1e6)
+    found = ask(lake, exchange)
+    assert outcomes(found)["clock"] == outcome
+    assert found.offset_us == pytest.approx(-exchange.ahead_us, abs=200_000)
+
+
+def test_milliseconds_in_answers_are_worth_a_warning(lake: Config) -> None:
+    exchange = Told(lake)
+    exchange.in_microseconds = False
+    assert outcomes(ask(lake, exchange))["request times"] == "warning"
+
+
+def test_an_exchange_that_does_not_answer_fails_and_nothing_is_recorded(lake: Config) -> None:
+    exchange = Told(lake)
+    exchange.error = ExchangeError("http://h/time: no answer after 5 attempts")
+    found = ask(lake, exchange)
+    assert (outcomes(found), found.trading, exchange.is_closed) == ({"requests": "failed"}, [], True)
+
+
+def test_symbols_that_are_unknown_fail_and_halted_ones_warn(lake: Config) -> None:
+    section = msgspec.structs.replace(lake.exchanges[0], symbols=["SOLUSDT", "NOSUCH", "ADAUSDT"])
+    lake = msgspec.structs.replace(lake, exchanges=[section])
+    exchange = Told(lake)
+    exchange.now["ADAUSDT"] = State("HALT", trades=False)
+    found = ask(lake, exchange)
+    told = [(one.outcome, one.text) for one in found.findings if one.about == "symbols"]
+    assert [outcome for outcome, _ in told] == ["failed", "warning", "ok"]
+    assert "NOSUCH" in told[0][1]
+    assert "ADAUSDT (HALT)" in told[1][1]
+    assert found.trading == ["SOLUSDT"]

@@ -1,0 +1,43 @@
+"""The page of a day: its numbers are those of the bars, and it loads nothing."""
+
+import json
+import re
+
+import duckdb
+import pytest
+
+from crypto_lake.errors import LakeError
+from crypto_lake.pages import day
+from crypto_lake.transform import bars
+from crypto_lake.transform.bars import Series
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
+
+
+@pytest.fixture
+def text(series: Series, duck: duckdb.DuckDBPyConnection) -> str:
+    lines = [trade(n, START + n * HOUR, price=f"{100 + n}.5") for n in (1, 2, 3)]
+    land(series.config, [quote(1, START + HOUR), *lines])
+    bars.build_day(duck, series, DAY, LATER)
+    return day.write(series.config).read_text(encoding="utf-8")
+
+
+def test_a_day_without_bars_is_one_line(series: Series) -> None:
+    with pytest.raises(LakeError, match=r"no bars of 2025-10-20"):
+        day.write(series.config, DAY)
+
+
+def test_its_candles_are_the_minutes_of_the_bars(text: str) -> None:
+    found = re.search(r'id="data">(.*?)</script>', text)
+    assert found
+    (day,) = json.loads(found[1])["days"]
+    traded = [i for i, trades in enumerate(day["trades"]) if trades]
+    assert [(day["time"][i] * 1_000_000, day["close"][i], day["vwap"][i]) for i in traded] == [
+        (START + n * HOUR, 100.5 + n, 100.5 + n) for n in (1, 2, 3)
+    ]
+
+
+def test_it_loads_nothing(text: str) -> None:
+    assert "default-src 'none'" in text
+    assert not re.findall(
+        r'(?:src|data)="https?:|<link[^>]+http|@import|url\(', text.split("<script>", maxsplit=1)[0]
+    )

@@ -1,0 +1,242 @@
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loguru import logger
+
+from crypto_lake.layout import DAY_US, Layout, day_of
+from crypto_lake.raw import journal
+from crypto_lake.raw.journal import AnyRecord, Contents, Gap, Journal, Record, Started, Stopped
+
+DAY = date(2025, 10, 20)
+NOON_US = 1_760_961_600_000_000
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+numbers = st.integers(min_value=-(2**63), max_value=2**63 - 1)
+instants = st.integers(min_value=0, max_value=4_102_444_800_000_000)
+# What a field of a record may be, by its annotation.
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    int: numbers,
+    str: texts,
+    int | None: st.none() | numbers,
+    str | None: st.none() | texts,
+    Contents: st.builds(Contents, st.none() | numbers, *[st.none() | texts] * 3),
+    list[str]: st.lists(texts, max_size=3),
+    list[tuple[int, int]]: st.lists(st.tuples(numbers, numbers), max_size=3),
+}
+
+
+def records_of(kind: type[Record]) -> st.SearchStrategy[Any]:
+    """Records of one kind; `at` is an instant, all else whatever its type allows."""
+    fields = {field.name: VALUES[field.type] for field in msgspec.structs.fields(kind)}
+    return st.builds(kind, **(fields | {"at": instants}))
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path)
+
+
+def read(layout: Layout, day: date = DAY) -> list[AnyRecord]:
+    return list(journal.read(layout.journal("binance", day)))
+
+
+def stopped(reason: str, at: int = NOON_US) -> Stopped:
+    return Stopped(at=at, reason=reason)
+
+
+def write(layout: Layout, content: bytes) -> Path:
+    """A journal as an earlier process left it."""
+    path = layout.journal("binance", DAY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_kinds_are_all_records_that_there_are() -> None:
+    assert set(journal.KINDS) == set(get_args(AnyRecord)) == set(Record.__subclasses__())
+    tags = [kind.__struct_config__.tag for kind in journal.KINDS]
+    assert len(set(tags)) == len(tags)
+
+
+@pytest.mark.parametrize("kind", journal.KINDS, ids=lambda kind: kind.__struct_config__.tag)
+@given(data=st.data())
+def test_a_record_of_any_kind_reads_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, kind: type[Record], data: st.DataObject
+) -> None:
+    layout = Layout(tmp_path_factory.mktemp("lake"))
+    written = data.draw(st.lists(records_of(kind), min_size=1, max_size=3))
+    diary = Journal(layout, "binance")
+    for record in written:
+        diary.write(record, DAY)
+    assert read(layout) == written
+
+
+@given(records_of(Stopped))
+def test_a_record_is_one_line_that_names_its_kind(
+    tmp_path_factory: pytest.TempPathFactory, record: Stopped
+) -> None:
+    layout = Layout(tmp_path_factory.mktemp("lake"))
+    Journal(layout, "binance").write(record, DAY)
+    content = layout.journal("binance", DAY).read_bytes()
+    assert content.count(b"\n") == 1
+    assert content.endswith(b"}\n")
+    assert msgspec.json.decode(content)["kind"] == "stopped"
+
+
+def test_a_record_goes_to_the_day_it_was_written_on(layout: Layout) -> None:
+    diary = Journal(layout, "binance")
+    for at in (NOON_US, NOON_US + DAY_US):
+        diary.write(stopped("x", at))
+        assert read(layout, day_of(at)) == [stopped("x", at)]
+
+
+def test_a_record_may_be_told_its_day(layout: Layout) -> None:
+    Journal(layout, "binance").write(stopped("x", NOON_US + DAY_US), DAY)
+    assert read(layout) == [stopped("x", NOON_US + DAY_US)]
+
+
+def test_exchanges_have_journals_of_their_own(layout: Layout) -> None:
+    Journal(layout, "binance").write(stopped("x"))
+    Journal(layout, "other").write(stopped("y"))
+    assert read(layout) == [stopped("x")]
+
+
+def test_a_record_is_there_for_others_when_write_returns(layout: Layout) -> None:
+    diary = Journal(layout, "binance")
+    for number in range(3):
+        diary.write(stopped(str(number)))
+        assert len(read(layout)) == number + 1
+
+
+def test_a_second_process_goes_on_where_the_first_ended(layout: Layout) -> None:
+    for reason in ("first", "second"):
+        Journal(layout, "binance").write(stopped(reason))
+    assert read(layout) == [stopped("first"), stopped("second")]
+
+
+def test_a_day_without_a_journal_has_no_records(layout: Layout) -> None:
+    assert read(layout) == []
+
+
+@pytest.mark.parametrize("size", range(len(b'{"kind":"stopped","at":2,"reason":"b"}')))
+def test_a_record_torn_at_any_byte_is_left_out_by_readers_and_cut_by_the_next_writer(
+    layout: Layout, size: int
+) -> None:
+    whole, torn = (msgspec.json.encode(stopped(reason, at)) for reason, at in (("a", 1), ("b", 2)))
+    write(layout, whole + b"\n" + torn[:size])
+    assert read(layout) == [stopped("a", 1)]
+    Journal(layout, "binance").write(stopped("c"))
+    assert read(layout) == [stopped("a", 1), stopped("c")]
+
+
+def test_the_first_record_of_all_may_be_torn(layout: Layout) -> None:
+    write(layout, b'{"kind":')
+    assert read(layout) == []
+    Journal(layout, "binance").write(stopped("c"))
+    assert read(layout) == [stopped("c")]
+
+
+WRONG = [
+    b"",
+    b"nonsense",
+    b"{}",
+    b'{"kind":"stopped","at":"x","reason":""}',
+    b'{"kind":"sto{"kind":"stopped","at":1,"reason":"b"}',
+    b"\xff\xfe",
+    b"\0" * 5000,
+]
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    messages: list[str] = []
+    logger.enable("crypto_lake")
+    sink = logger.add(messages.append, format="{message}")
+    yield messages
+    logger.remove(sink)
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_line_that_is_no_record_is_left_out_and_told_once(
+    layout: Layout, logged: list[str], line: bytes
+) -> None:
+    a, b = (msgspec.json.encode(stopped(reason)) + b"\n" for reason in "ab")
+    path = write(layout, a + line + b"\n" + b)
+    for _ in range(3):
+        assert read(layout) == [stopped("a"), stopped("b")]
+    assert logged == [f"{path}: 1 lines are no journal records, and are left out\n"]
+    assert not journal.is_record(line)
+
+
+def test_a_record_that_stands_whole_beside_a_block_of_nuls_counts(layout: Layout) -> None:
+    a, b = (msgspec.json.encode(stopped(reason)) + b"\n" for reason in "ab")
+    write(layout, a + b"\0" * 4096 + b)
+    assert read(layout) == [stopped("a"), stopped("b")]
+
+
+def test_a_record_of_a_later_version_is_left_out_and_stays_a_record(layout: Layout) -> None:
+    line = b'{"kind":"unheard of","at":1,"more":[]}'
+    write(layout, line + b"\n")
+    assert read(layout) == []
+    assert journal.is_record(line)
+
+
+def test_records_of_one_kind_are_found_among_others() -> None:
+    gap = Gap(at=1, symbol="SOLUSDT", first_id=2, last_id=3, event_from=4, event_to=5)
+    assert list(journal.of_kind([stopped("a"), gap, stopped("b")], Gap)) == [gap]
+    assert list(journal.of_kind([stopped("a")], Started)) == []
+
+
+def test_a_file_is_known_by_its_name() -> None:
+    assert journal.file_name(Path("a") / "part_0001.jsonl") == "part_0001.jsonl"
+    assert journal.file_name(None) is None
+
+
+@contextlib.contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """The system's own limit: a write that would pass it takes a part, the next is refused."""
+    resource = pytest.importorskip("resource", reason="only POSIX limits the size of files")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_whole_records_and_the_next_one_follows_them(layout: Layout) -> None:
+    diary = Journal(layout, "binance")
+    diary.write(stopped("before"))
+    path = layout.journal("binance", DAY)
+    before = path.read_bytes()
+    with files_limited_to(len(before) + 10), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        diary.write(stopped("too much"))
+    assert path.read_bytes() == before
+    diary.write(stopped("after"))
+    assert read(layout) == [stopped("before"), stopped("after")]
+
+
+def test_a_tail_that_could_not_be_undone_is_cut_before_the_next_record(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(file: BinaryIO, content: bytes) -> None:
+        file.write(content[:5])
+        raise OSError(errno.EIO, "input/output error")
+
+    diary = Journal(layout, "binance")
+    diary.write(stopped("before"))
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "write_whole", torn)
+        with pytest.raises(OSError, match="input/output error"):
+            diary.write(stopped("lost"))
+    diary.write(stopped("after"))
+    assert read(layout) == [stopped("before"), stopped("after")]

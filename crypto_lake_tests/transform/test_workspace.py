@@ -1,0 +1,140 @@
+"""Where lines are worked on: long files are read once, memory is bounded, nothing stays behind."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.raw import scan
+from crypto_lake.raw.segments import RawLine
+from crypto_lake.transform import bars, ticks
+from crypto_lake.transform.bars import Series
+from crypto_lake.transform.workspace import Workspace
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
+
+Duck = duckdb.DuckDBPyConnection
+HOURS = 4
+# Together more than 32 MB, as one file long enough to be copied.
+A_SECOND = 14
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[RawLine]:
+    """Four hours, of which every third second has trades and quotes; one trade came half an hour late."""
+    found = []
+    for number, at in enumerate(range(0, HOURS * HOUR, SECOND)):
+        ts = START + at
+        for n in range(A_SECOND):
+            if n % 2:
+                found.append(trade(number * A_SECOND + n, ts + n, price=f"{190 + number % 7}.12000000"))
+            else:
+                found.append(
+                    quote(number * A_SECOND + n, ts + n + 80_000, bid=f"{180 + number % 9}.11000000")
+                )
+    late = HOURS * HOUR // SECOND * A_SECOND
+    return [*found, trade(late, START + HOUR - 1, price="500.00000000", recv=START + HOUR + 1_800 * SECOND)]
+
+
+def of_hours(lines: list[RawLine]) -> list[list[RawLine]]:
+    return [[line for line in lines if (line.ts_recv - START) // HOUR == hour] for hour in range(HOURS + 1)]
+
+
+def rows(duck: Duck, series: Series) -> list[tuple[object, ...]]:
+    paths = series.layout.bar_files("binance", SYMBOL, DAY)
+    # Between files, as between two recordings, nobody was listening.
+    columns = "SELECT * EXCLUDE (observed)"
+    return duck.execute(f"{columns} FROM {parquet.scan(paths)} ORDER BY window_start").fetchall()
+
+
+def test_a_file_of_many_hours_gives_the_bars_of_the_same_lines_in_files_of_an_hour(
+    duck: Duck, lake: Config, series: Series, lines: list[RawLine]
+) -> None:
+    paths = [land(lake, some) for some in of_hours(lines) if some]
+    bars.build_day(duck, series, DAY, LATER)
+    expected = rows(duck, series)
+    for path in paths:
+        path.unlink()
+    path = land(lake, sorted(lines, key=lambda line: line.id or 0, reverse=True), number=99)
+    assert path.stat().st_size > 32_000_000
+    bars.build_day(duck, series, DAY, LATER)
+    assert rows(duck, series) == expected
+    assert max(row[3] for row in expected if row[3] is not None) == 500.0  # type: ignore[type-var]
+
+
+def test_ticks_of_a_file_of_many_hours_hold_each_line(
+    duck: Duck, lake: Config, series: Series, lines: list[RawLine]
+) -> None:
+    land(lake, lines)
+    made = ticks.make(duck, series, DAY, LATER)
+    assert made is not None
+    trades = sum(line.stream == "trade" for line in lines)
+    assert made.rows == {"trades": trades, "quotes": len(lines) - trades}
+
+
+def test_a_long_file_is_read_once_and_its_copy_is_gone_afterwards(
+    duck: Duck, lake: Config, series: Series, lines: list[RawLine]
+) -> None:
+    path = land(lake, lines)
+    sources = series.recording(duck).around(DAY).sources
+    with series.workspace(duck) as workspace:
+        first, second = workspace.lines(sources), workspace.lines(sources)
+        assert str(path) not in first
+        assert first == second
+        assert [p.suffix for p in work(lake)] == [".parquet"]
+    assert work(lake) == []
+
+
+def test_a_short_file_is_read_where_it_is(duck: Duck, lake: Config, series: Series) -> None:
+    path = land(lake, [trade(1, START), trade(2, START + 3 * HOUR)])
+    sources = series.recording(duck).around(DAY).sources
+    with series.workspace(duck) as workspace:
+        assert path.as_posix() in workspace.lines(sources)
+    assert work(lake) == []
+
+
+def test_what_a_crash_left_is_removed(duck: Duck, lake: Config, series: Series) -> None:
+    left = lake.layout.workspace("binance", SYMBOL) / "0000.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"torn")
+    with series.workspace(duck):
+        assert not left.exists()
+
+
+def test_memory_is_bounded_within_and_as_before_afterwards(duck: Duck, series: Series) -> None:
+    before = limit(duck)
+    with series.workspace(duck):
+        assert limit(duck) == "244.1 MiB"
+    assert limit(duck) == before
+
+
+def test_what_exceeds_the_memory_is_spilt_into_the_lake(duck: Duck, lake: Config) -> None:
+    grouped = "SELECT range::VARCHAR || repeat('x', 60) AS a, count(*) FROM range(5_000_000) GROUP BY a"
+    with Workspace(duck, lake.layout, "binance", SYMBOL):
+        duck.execute(f"CREATE TEMP TABLE counted AS SELECT count(*) AS n FROM ({grouped})")
+        assert duck.execute("SELECT current_setting('temp_directory')").fetchall() == [
+            (str(lake.layout.spill),)
+        ]
+    assert duck.execute("FROM counted").fetchall() == [(5_000_000,)]
+
+
+def test_a_file_is_scanned_once_and_again_when_it_is_another(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    path = land(lake, [trade(1, START)])
+    first = scan.scan_files(duck, [path], SYMBOL)[path]
+    assert scan.scan_files(duck, [path], SYMBOL)[path] is first
+    path.unlink()
+    land(lake, [trade(7, START)], number=1)
+    again = scan.scan_files(duck, [path], SYMBOL)[path]
+    assert isinstance(again, scan.Scanned)
+    assert again.record.first_trade_id == 7
+
+
+def limit(duck: Duck) -> str:
+    return str(duck.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
+
+
+def work(lake: Config) -> list[Path]:
+    return list(lake.layout.workspace("binance", SYMBOL).glob("*"))
