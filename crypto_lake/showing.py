@@ -8,7 +8,7 @@ import re
 
 LONGEST = 500
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://\S+")
-_PARTS = re.compile(r"(?P<authority>[^/?#]*)(?P<path>[^?#]*).*", re.DOTALL)
+_PARTS = re.compile(r"(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
 _HOST = re.compile(r"\[[^\]]*\]|[^:]*")
 _PORT = re.compile(r":[0-9…]*|")
 # A password with a slash before it is a path to a parser; a stream's name (`btcusdt@trade`) has no colon.
@@ -34,6 +34,9 @@ def address(url: str) -> str:
     name = host[0] if host else ""
     if not place or not _PORT.fullmatch(place[len(name) :]):
         return visible(f"{scheme}://{name}:…" if name else f"{scheme}://…")
+    if not parts["path"] and len(place) > len(name) and "@" in parts["rest"]:
+        # A password that begins with digits and a question mark looks like a port.
+        return f"{scheme}://…"
     return visible(f"{scheme}://{place}" + ("/…" if _PASSWORD.search(parts["path"]) else parts["path"]))
 
 

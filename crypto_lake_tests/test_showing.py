@@ -19,6 +19,8 @@ from crypto_lake import showing
         ("wss://host/ws/btcusdt@trade", "wss://host/ws/btcusdt@trade"),
         ("https://user:p/w@host/p", "https://user:…"),
         ("https://user:p?w@host/p", "https://user:…"),
+        ("https://user:12?3@host/p", "https://…"),
+        ("wss://host:9443/stream?streams=btcusdt@trade", "wss://host:9443/stream"),
         ("https://host:port/p", "https://host:…"),
         ("https://u/:pw@host/p", "https://u/…"),
         ("ws://:0/ws", "ws://:0/ws"),
