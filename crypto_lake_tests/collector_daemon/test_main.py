@@ -92,8 +92,8 @@ def landed(layout: Layout) -> int:
     files = layout.raw_symbol("binance", "SOLUSDT").rglob("*.jsonl*")
     try:
         return sum(path.read_bytes().count(b"\n") for path in files)
-    except FileNotFoundError:
-        return 0
+    except (FileNotFoundError, PermissionError):
+        return 0  # One is being sealed at this instant; Windows then refuses to open it.
 
 
 def has_landed(layout: Layout, wanted: int) -> bool:
