@@ -27,7 +27,7 @@ from crypto_lake.ask import query
 from crypto_lake.config import Config
 from crypto_lake.defs.launch import Verdict
 from crypto_lake.errors import LakeError
-from crypto_lake.layout import MINUTE_US, day_start_us
+from crypto_lake.layout import MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.operate import jobs
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
@@ -36,6 +36,8 @@ from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 _SEED = 7
 _RECORDING_SEC = 30
+# The market stands still until somebody listens; a collector claims nothing until it knows how fast it then runs.
+_SETTLING_SEC = 4
 # One whole minute on either side of midnight.
 _FEWEST_MINUTES = 2
 _CANDLE_DAYS = 3
@@ -83,8 +85,9 @@ def tell(minutes: int, *, serve: bool) -> None:
     folder = Path.cwd() / f"demo-lake-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     midnight = datetime.now(UTC).date()
     minutes = max(minutes, _FEWEST_MINUTES)
-    begin = day_start_us(midnight) - minutes // 2 * MINUTE_US
-    market = MarketClock(begin, max(1.0, minutes * 60 / _RECORDING_SEC), waiting=True)
+    speed = max(1.0, minutes * 60 / _RECORDING_SEC)
+    begin = day_start_us(midnight) - minutes // 2 * MINUTE_US - int(_SETTLING_SEC * speed) * SECOND_US
+    market = MarketClock(begin, speed, waiting=True)
     exchange = SimulatedExchange(SyntheticMarket(_SEED, SYMBOLS), market)
     with running(exchange) as address:
         console.print(f"The bundled exchange listens at {address.ws_url}", highlight=False)
@@ -125,7 +128,9 @@ def _record(console: Console, config: Config, market: MarketClock, minutes: int)
 
     def collect() -> None:
         try:
-            asyncio.run(run(config, clock=_FastClock(market), duration=minutes * 60 / market.speed))
+            asyncio.run(
+                run(config, clock=_FastClock(market), duration=minutes * 60 / market.speed + _SETTLING_SEC)
+            )
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits
             errors.append(error)
         done.set()

@@ -25,7 +25,7 @@ from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON, RawDataError
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_of, day_start_us
 from crypto_lake.raw import journal, scan, segments
-from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, believed
+from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, are_few, believed, near
 from crypto_lake.raw.offsets import merged as merged_offset
 from crypto_lake.raw.stretches import Stretch, heard, joined, merged, without_a_hole
 from crypto_lake.schema import TICKS
@@ -280,7 +280,7 @@ class _Folder:
             at_the_end = self.offsets.get(record.recv_to - record.recv_to % MINUTE_US)
             if at_the_end is not None:
                 return at_the_end
-        if record.offset_us is not None:
+        if record.offset_us is not None and not self._is_outvoted(record, record.offset_us):
             return record.offset_us
         earlier = [minute for minute in self.offsets if minute <= _begin(record)]
         if earlier:
@@ -290,6 +290,14 @@ class _Folder:
         if self.offsets:
             return self.offsets[min(self.offsets)]
         return next((one.record.offset_us for one in self.records if one.record.offset_us is not None), 0)
+
+    def _is_outvoted(self, record: journal.Sealed, offset: int) -> bool:
+        """Whether a record's own offset is that of a few trades, and the minute's many trades say otherwise."""
+        if record.recv_to is None or record.first_trade_id is None or record.last_trade_id is None:
+            return False
+        told = self.journalled.get(record.recv_to - record.recv_to % MINUTE_US)
+        own = record.last_trade_id - record.first_trade_id + 1
+        return told is not None and are_few(own) and told.trades > own and not near(told.us, offset)
 
 
 def _still_listened(records: list[_Told], sealed: list[journal.Sealed]) -> list[_Told]:
@@ -341,9 +349,11 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
                 source = _source(folder.day, one.path, one, offsets)
                 sources.append(source if folder.rising else replace(source, trade_ids=None))
             stretches += heard(record, offset)
-            if before and (between := without_a_hole(before, record)):
+            is_healed = one.path is not None and scan.is_healed(one.path)
+            if before and not is_healed and (between := without_a_hole(before, record)):
                 stretches.append(Stretch(between, (between[0] - offset, between[1] - offset)))
-            if record.at or record.last_trade_id is not None:
+            # What was healed lies in between: it takes nothing from what the files on either side prove.
+            if record.at or (record.last_trade_id is not None and not is_healed):
                 before = record
     sources.sort(key=lambda s: s.name)
     return Catalog(sources, merged(joined(stretches)), offsets)

@@ -14,10 +14,12 @@ Interval = tuple[int, int]
 
 # How much the offset may change from one minute to the next without the clock having been set.
 DRIFT_US = 5 * SECOND_US
-# So many trades of a minute may be wrong; what more of them say is so.
+# So many trades of a minute may be wrong, whatever the others are; and of many trades one in twenty, up to the most.
 _FEW = 3
+_ONE_IN = 20
+_MOST = 16
 # Of a minute's differences so many are looked at, the smallest: one more than may be wrong.
-KEPT = _FEW + 1
+KEPT = _MOST + 1
 
 
 def near(one: int, other: int) -> bool:
@@ -31,6 +33,11 @@ def smallest(kept: list[int], more: Iterable[int]) -> list[int]:
     Trades of one order share both times, so that a wrong one of them would be confirmed by the others.
     """
     return sorted({*kept, *more})[:KEPT]
+
+
+def are_few(trades: int) -> bool:
+    """Whether so many trades may all be wrong."""
+    return trades <= _FEW
 
 
 class Measured(NamedTuple):
@@ -51,7 +58,8 @@ def measure(kept: list[int], trades: int, known: int | None) -> Measured:
         return Measured(kept[0], trades)
     for few in range(len(kept) - 1, 0, -1):
         is_apart = kept[few] - kept[few - 1] > DRIFT_US
-        if is_apart and (near(kept[few], before) or trades - few > few):
+        may_be_wrong = few <= _FEW or few * _ONE_IN <= trades
+        if is_apart and may_be_wrong and (near(kept[few], before) or trades - few > few):
             return Measured(kept[few], trades - few, few)
     if known is not None and trades <= _FEW:
         return Measured(known, 0, trades)

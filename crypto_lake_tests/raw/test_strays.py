@@ -144,3 +144,40 @@ def test_a_machine_that_slept_observed_nothing_though_its_last_trades_came_after
     seen = observed(duck, series)
     assert not seen & {12 * 3600 + n for n in range(62, 3598)}
     assert {13 * 3600 + n for n in range(1, 58)} <= seen
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_a_few_strays_among_many_trades_move_no_quote(duck: Duck, series: Series, count: int) -> None:
+    lines = [
+        trade(1000 + n, NOON + n * SECOND // 5, recv=NOON + n * SECOND // 5 + 80_000) for n in range(300)
+    ]
+    for number in range(count):
+        lines[20 + number].ts_event = STRAYS["tomorrow"] + number * 1000
+    lines.append(quote(9, NOON + 30 * SECOND))
+    land(series.config, lines)
+    build(duck, series)
+    assert at(read(duck, series), 12 * 3600 + 29)["quote_count"] == 1
+
+
+def test_one_stray_alone_in_its_segment_is_outvoted_by_its_minute(duck: Duck, series: Series) -> None:
+    stray = [trade(1, STRAYS["tomorrow"], recv=NOON + SECOND), quote(5, NOON + 9 * SECOND)]
+    record(series, stray, [(NOON, NOON + 10 * SECOND)])
+    measured = journal.ClockOffset(at=NOON, minute=NOON, offset_us=80_000, trades=50, set_aside=1)
+    journal.Journal(series.layout, "binance").write(measured, DAY)
+    build(duck, series)
+    noon = 12 * 3600
+    assert {noon + n for n in range(9)} <= observed(duck, series) <= {noon + n for n in range(-1, 10)}
+    bars.build_day(duck, series, DAY + timedelta(days=1), LATER)
+    assert not any(bar["observed"] for bar in read(duck, series, DAY + timedelta(days=1)))
+
+
+def test_what_two_files_prove_by_their_ids_is_not_taken_away_by_healing(duck: Duck, series: Series) -> None:
+    first = [trade(n, NOON + n * SECOND) for n in range(1, 40) if not 10 <= n < 20]
+    land(series.config, first)
+    land(series.config, [trade(n, NOON + HOUR + n * SECOND) for n in range(40, 60)])
+    build(duck, series)
+    before = observed(duck, series)
+    assert 13 * 3600 in before
+    land(series.config, [trade(n, NOON + n * SECOND, recv=LATER) for n in range(10, 20)], kind="heal")
+    build(duck, series)
+    assert before <= observed(duck, series)
