@@ -18,11 +18,15 @@ from msgspec import Meta, Struct
 
 from crypto_lake.errors import ConfigError
 from crypto_lake.layout import Layout
-from crypto_lake.showing import address
+from crypto_lake.showing import address, is_unicode, printable
 
 ENVIRONMENT_VARIABLE = "CRYPTO_LAKE_CONFIG"
 DEFAULT_FILE = "config.yml"
 _MERGE = "tag:yaml.org,2002:merge"
+# So much of a value is shown; one may be a book that was pasted.
+_SHOWN = 200
+# A symbol becomes a folder's name, and Windows has no folder of these.
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}\Z")]
 StreamUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
@@ -120,7 +124,7 @@ class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
 class Alerts(Struct, forbid_unknown_fields=True, frozen=True):
     """Who is told of a run that failed: a command, with JSON on its standard input, a webhook, which gets the same.
 
-    Either that takes longer than `timeout_sec` in all is given up, the command with all it started.
+    Either that takes longer than `timeout_sec` in all is given up, the command with its process group.
     """
 
     command: Annotated[list[str], Meta(min_length=1)] | None = None
@@ -256,15 +260,21 @@ def _mistake(text: str) -> str:
     if match := _UNKNOWN.match(text):
         path = f"{match['path'] or ''}.{match['key']}".strip(".")
         section = _SECTIONS[(match["path"] or "").strip(".").partition("[")[0]]
-        return f"{path}: unknown key; expected one of {', '.join(section.__struct_fields__)}"
+        return f"{_cut(path)}: unknown key; expected one of {', '.join(section.__struct_fields__)}"
     if match := _MISSING.match(text):
         return f"{match['path'] or ''}.{match['key']}".strip(".") + ": missing"
     if match := _CHOICE.match(text):
         choices = get_args(get_type_hints(_SECTIONS[match["section"]])[match["key"]])
-        return f"{match['section']}.{match['key']}: {match['value']}; expected one of {', '.join(choices)}"
+        return (
+            f"{match['section']}.{match['key']}: {_cut(match['value'])}; expected one of {', '.join(choices)}"
+        )
     match = _WRONG.match(text)
     path, what = (match["path"] or "", match["what"]) if match else ("", text)
     return f"{path.strip('.') or 'the file'}: {what[:1].lower()}{what[1:]}"
+
+
+def _cut(text: str) -> str:
+    return printable(text, _SHOWN)
 
 
 def _checked(config: Config, path: Path) -> Config:
@@ -273,9 +283,10 @@ def _checked(config: Config, path: Path) -> Config:
         ZoneInfo(config.general.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigError(
-            f"{path}: general.timezone: {config.general.timezone!r} is not known; expected a name such as "
+            f"{path}: general.timezone: {_cut(config.general.timezone)!r} is not known; expected a name such as "
             "UTC or Europe/Berlin"
         ) from None
+    _writable(msgspec.to_builtins(config), str(path), ": ")
     if (config.clock.began is None) != (config.clock.market is None):
         raise ConfigError(f"{path}: clock: began and market belong together; expected both or neither")
     step = config.transformer.resample_interval_sec
@@ -288,6 +299,7 @@ def _checked(config: Config, path: Path) -> Config:
     for number, exchange in enumerate(config.exchanges):
         where = f"{path}: exchanges[{number}]"
         _no_twins(exchange.symbols, f"{where}.symbols")
+        _no_devices(exchange.symbols, f"{where}.symbols")
         _address(exchange.rest_url, f"{where}.rest_url")
         _address(exchange.wss_url, f"{where}.wss_url")
         for place, url in enumerate(exchange.fallback_wss_urls):
@@ -296,10 +308,9 @@ def _checked(config: Config, path: Path) -> Config:
     if config.alerts.webhook is not None:
         _address(config.alerts.webhook, f"{path}: alerts.webhook")
     base = _expand(config.general.base_path, path)
-    if base.exists() and not base.is_dir():
-        raise ConfigError(
-            f"{path}: general.base_path: {base} is a file; expected a folder, or nothing there yet"
-        )
+    # In such a folder, also one that a variable names, a collector could write what no query can read.
+    _writable(str(base), f"{path}: general.base_path")
+    _no_file(base, f"{path}: general.base_path")
     general = msgspec.structs.replace(config.general, base_path=str(base))
     return msgspec.structs.replace(config, general=general)
 
@@ -310,6 +321,37 @@ def _no_twins(names: list[str], where: str) -> None:
             raise ConfigError(f"{where}: {name} is given twice; expected each once")
 
 
+def _no_devices(symbols: list[str], where: str) -> None:
+    for number, symbol in enumerate(symbols):
+        if symbol in _DEVICES:
+            raise ConfigError(
+                f"{where}[{number}]: {symbol} is a device to Windows; expected a name that a folder can have"
+            )
+
+
+def _writable(value: Any, where: str, mark: str = ".") -> None:  # noqa: ANN401 - it is of any type
+    """Refuse texts that no system takes as a name, an address or a word of a command."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _writable(inner, f"{where}{mark}{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _writable(inner, f"{where}[{number}]")
+    elif isinstance(value, str) and ("\0" in value or not is_unicode(value)):
+        raise ConfigError(f"{where}: holds a NUL or half a character (a lone surrogate); expected neither")
+
+
+def _no_file(base: Path, where: str) -> None:
+    """Refuse a place that is no folder, and can be made none."""
+    try:
+        there = next((place for place in (base, *base.parents) if place.exists()), base)
+        is_folder = there.is_dir() or not there.exists()
+    except OSError as error:
+        raise ConfigError(f"{where}: {_cut(str(base))}: cannot be looked at: {error.strerror}") from None
+    if not is_folder:
+        raise ConfigError(f"{where}: {_cut(str(there))} is a file; expected a folder, or nothing there yet")
+
+
 def _address(url: str, where: str) -> None:
     try:
         parts = urlsplit(url)
@@ -318,7 +360,7 @@ def _address(url: str, where: str) -> None:
         usable = False
     if not usable:
         raise ConfigError(
-            f"{where}: {address(url)!r} is not an address; expected one such as https://host:9443/path"
+            f"{where}: {_cut(address(url))!r} is not an address; expected one such as https://host:9443/path"
         )
 
 
@@ -326,7 +368,7 @@ def _expand(base_path: str, config_file: Path) -> Path:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name not in os.environ:
-            raise ConfigError(f"{config_file}: general.base_path: the variable ${{{name}}} is not set")
+            raise ConfigError(f"{config_file}: general.base_path: the variable ${{{_cut(name)}}} is not set")
         return os.environ[name]
 
     expanded = re.sub(r"\$\{(.*?)\}", value, base_path)
@@ -335,5 +377,7 @@ def _expand(base_path: str, config_file: Path) -> Path:
     try:
         folder = config_file.parent / Path(expanded).expanduser()
     except RuntimeError:
-        raise ConfigError(f"{config_file}: general.base_path: {expanded!r}: there is no such home") from None
+        raise ConfigError(
+            f"{config_file}: general.base_path: {_cut(expanded)!r}: there is no such home"
+        ) from None
     return Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links

@@ -66,5 +66,10 @@ def visible(line: str) -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in line)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: bytes of a pipe, an argument or a file's name that are none cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()

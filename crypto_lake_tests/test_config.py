@@ -363,3 +363,62 @@ def test_a_fallback_that_is_no_address_is_named_with_its_place(tmp_path: Path) -
     assert mistake(tmp_path, text).startswith(
         "exchanges[0].fallback_wss_urls[1]: 'ws://:0/ws' is not an address"
     )
+
+
+@pytest.mark.parametrize("name", ["CON", "PRN", "AUX", "NUL", "COM1", "LPT9"])
+def test_a_symbol_that_is_a_device_to_windows_is_refused(tmp_path: Path, name: str) -> None:
+    line = mistake(tmp_path, exchanges(symbols=f"[SOLUSDT, {name}]"))
+    assert line.startswith(f"exchanges[0].symbols[1]: {name} is a device to Windows; expected")
+
+
+@pytest.mark.parametrize("odd", ["\\0", "\\ud800", "\\udcff"])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('general: {base_path: "aODDb"}', "general.base_path"),
+        ('alerts: {command: [sh, "aODDb"]}', "alerts.command[1]"),
+        ('backfill: {archive_url: "http://aODDb/"}', "backfill.archive_url"),
+    ],
+)
+def test_a_text_that_no_system_takes_is_refused(tmp_path: Path, text: str, where: str, odd: str) -> None:
+    line = mistake(tmp_path, EXCHANGES + text.replace("ODD", odd))
+    assert line == f"{where}: holds a NUL or half a character (a lone surrogate); expected neither"
+
+
+def test_a_base_path_below_a_file_is_refused(tmp_path: Path) -> None:
+    line = mistake(tmp_path, EXCHANGES + "general: {base_path: config.yml/lake/deep}")
+    assert line == (
+        f"general.base_path: {tmp_path / 'config.yml'} is a file; expected a folder, or nothing there yet"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows calls such a folder missing")
+def test_a_base_path_that_the_system_refuses_is_one_clear_line(tmp_path: Path) -> None:
+    line = mistake(tmp_path, EXCHANGES + f"general: {{base_path: {'a' * 300}}}")
+    assert line.startswith("general.base_path: ")
+    assert "cannot be looked at: " in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "general: {timezone: LONG}",
+        "general: {log_level: LONG}",
+        "general: {base_path: LONG}",
+        "general: {base_path: '~LONG/x'}",
+        "general: {LONG: 1}",
+        "backfill: {archive_url: 'http://:0/LONG'}",
+    ],
+)
+def test_a_value_that_is_far_too_long_is_cut(tmp_path: Path, text: str) -> None:
+    # A key of so many characters has to be said to be one.
+    line = mistake(tmp_path, EXCHANGES + text.replace("LONG: 1", '? "LONG" : 1').replace("LONG", "x" * 5000))
+    assert len(line) < 500
+
+
+def test_a_variable_that_names_a_folder_which_is_not_utf8_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_ROOM", "a\udcff")
+    line = mistake(tmp_path, EXCHANGES + 'general: {base_path: "${LAKE_ROOM}"}')
+    assert line.startswith("general.base_path: holds a NUL or half a character")

@@ -16,7 +16,7 @@ from crypto_lake.ask import views
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import ConfigError, LakeError
-from crypto_lake.showing import visible
+from crypto_lake.showing import is_unicode, visible
 
 _Answer = TypeVar("_Answer")
 Format = Literal["csv", "json", "parquet"]
@@ -85,6 +85,8 @@ def write(config: Config, sql: str, kind: Format, path: Path | None) -> None:
     """
     if path is None and kind == "parquet" and sys.stdout.isatty():
         raise ConfigError("--format parquet: a terminal cannot show it; expected --output FILE, or a pipe")
+    if path and not is_unicode(str(path.resolve())):
+        raise ConfigError(f"--output {path}: its name is not UTF-8; expected one that is")
     if path and not path.parent.is_dir():
         raise ConfigError(f"--output {path}: there is no folder {path.parent}")
     if path and path.exists() and not path.is_file():
@@ -134,6 +136,9 @@ def _is_of_a_file(error: duckdb.Error) -> bool:
 
 
 def _statements(connection: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
+    # DuckDB's binding takes it for no text at all.
+    if not is_unicode(sql):
+        raise ConfigError("the question is not UTF-8; expected SQL in it")
     found = connection.extract_statements(sql)
     if not found:
         raise ConfigError("no question; expected SQL")

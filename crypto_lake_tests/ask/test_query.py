@@ -176,3 +176,32 @@ def test_what_lies_in_the_lake_cannot_steer_the_terminal_that_shows_it(
     lines = capsys.readouterr().out.split("\n")
     assert all(line.isprintable() for line in lines)
     assert any("31m" in line and "é" in line for line in lines)
+
+
+def test_a_question_that_is_not_utf8_is_wrong_usage(lake: Config) -> None:
+    with pytest.raises(ConfigError, match="the question is not UTF-8"):
+        query.show(query.connect(lake), lake, "select '\udcff'")
+
+
+def test_the_shell_goes_on_after_a_question_that_is_not_utf8(
+    lake: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = iter(["select '\udcff';", "select 42 AS answer;"])
+
+    def typed(_prompt: str) -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", typed)
+    query.shell(lake)
+    said = capsys.readouterr()
+    assert "the question is not UTF-8" in said.err
+    assert "42" in said.out
+
+
+def test_a_file_whose_name_is_not_utf8_is_not_written(lake: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="its name is not UTF-8"):
+        query.write(lake, "SELECT 1", "csv", tmp_path / "a\udcff.csv")
+    assert not list(tmp_path.glob("*.csv"))
