@@ -55,7 +55,8 @@ def _by_command(command: list[str], message: bytes, timeout_sec: float) -> str |
         code = process.wait(timeout_sec)
     except subprocess.TimeoutExpired:
         _kill(process)
-        return f"alerts.command: {command[0]} timed out after {timeout_sec:g} s, and was ended with all it started"
+        with_it = "process tree" if sys.platform == "win32" else "process group"
+        return f"alerts.command: {command[0]} timed out after {timeout_sec:g} s, and was ended with its {with_it}"
     except BaseException:
         _kill(process)
         raise
@@ -77,7 +78,7 @@ def _started(command: list[str], words: IO[bytes]) -> "subprocess.Popen[bytes]":
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a command and what it started."""
+    """End a command and its process group (Windows: process tree); what left the group lives on."""
     if sys.platform == "win32":
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(  # noqa: S603 - the system's own, which knows who started whom
