@@ -4,7 +4,12 @@ An exchange, a proxy, a file's name or a library may put anything into a text. H
 addresses lose what is secret in them, and lengths are bounded. No I/O, nothing of the lake's own.
 """
 
+import base64
+import functools
+import html
+import json
 import re
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 LONGEST = 500
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://\S+")
@@ -15,6 +20,8 @@ _PORT = re.compile(r":[0-9…]*|")
 _PASSWORD = re.compile(r":.*@", re.DOTALL)
 # A proxy's page quotes what was asked for without the host.
 _QUERY = re.compile(r"(?P<mark>[?&])[\w.%\-]+=[^\s&'\"<>]*")
+# A shorter secret is blanked only as a word of its own, or hardly a word would be left.
+_SHORT = 4
 # What ends a sentence or a quotation, and so follows an address in a text, is none of its own.
 _ENDINGS = "'\"`)]}>,.;:"
 
@@ -37,7 +44,9 @@ def address(url: str) -> str:
     if not parts["path"] and len(place) > len(name) and "@" in parts["rest"]:
         # A password that begins with digits and a question mark looks like a port.
         return f"{scheme}://…"
-    return visible(f"{scheme}://{place}" + ("/…" if _PASSWORD.search(parts["path"]) else parts["path"]))
+    # A question mark in a password ends the path for a parser.
+    doubtful = _PASSWORD.search(parts["path"]) or (":" in parts["path"] and "@" in parts["rest"])
+    return visible(f"{scheme}://{place}" + ("/…" if doubtful else parts["path"]))
 
 
 def printable(text: str, longest: int = LONGEST, *, lines: bool = False) -> str:
@@ -54,6 +63,42 @@ def printable(text: str, longest: int = LONGEST, *, lines: bool = False) -> str:
     else:
         told = visible(" ".join(told.split()))
     return told if len(told) <= longest else told[: longest - 1] + "…"
+
+
+def without_secrets(text: str, url: str) -> str:
+    """Return a text without the user, the password and the values of the query of an address, however they are spelled.
+
+    Who is asked with them may repeat them in its answer. Blank a text before it is cut: half a key tells as well.
+    """
+    secrets = _secrets(url)
+    return secrets.sub("…", text) if secrets else text
+
+
+@functools.lru_cache(maxsize=32)
+def _secrets(url: str) -> "re.Pattern[str] | None":
+    try:
+        parts = urlsplit(url)
+        user, password = parts.username or "", parts.password or ""
+    except ValueError:
+        return None
+    pairs = (pair.partition("=") for pair in re.split("[&;]", parts.query))
+    bare = {user, password, parts.fragment, *(value if mark else key for key, mark, value in pairs)}
+    plain = {*bare, *map(unquote, bare), *map(unquote_plus, bare)}
+    basic = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode(errors="replace")).decode()
+    spelled = {
+        *plain,
+        *(quote(one, safe="", errors="replace") for one in plain),
+        *map(html.escape, plain),
+        *(json.dumps(one)[1:-1] for one in plain),
+        *({basic, basic.rstrip("=")} if user or password else ()),
+    }
+    # The longest first, so that of a word with another one in it nothing is left.
+    patterns = [_pattern(one) for one in sorted(spelled, key=len, reverse=True) if one]
+    return re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
+
+
+def _pattern(secret: str) -> str:
+    return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
 
 
 def _masked(found: "re.Match[str]") -> str:

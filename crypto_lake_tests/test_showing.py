@@ -23,6 +23,7 @@ from crypto_lake import showing
         ("wss://host:9443/stream?streams=btcusdt@trade", "wss://host:9443/stream"),
         ("https://host:port/p", "https://host:…"),
         ("https://u/:pw@host/p", "https://u/…"),
+        ("https://:/:pw?@host/p", "https://:/…"),
         ("ws://:0/ws", "ws://:0/ws"),
         ("https://", "https://…"),
         ("no address", "no address"),
@@ -87,3 +88,33 @@ _WORD = st.text(st.characters(codec="ascii", categories=["L", "P", "S"]), min_si
 @given(_WORD, _WORD)
 def test_no_part_of_a_password_is_shown(user: str, after: str) -> None:
     assert "CANARY" not in showing.printable(f"error at https://{user}:CANARY{after}@host/p, sorry")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "us%24er",
+        "US$ER",
+        "p&ss/word",
+        "p%26ss%2fword",
+        "p&amp;ss/word",
+        "dXMkZXI6cCZzcy93b3Jk",
+        "key1 key2",
+        "key1+key2",
+        "key1%20key2",
+        "bare",
+        "u$",
+    ],
+)
+def test_what_is_secret_in_an_address_is_blanked_however_it_is_spelled(said: str) -> None:
+    url = "https://us%24er:p%26ss%2Fword@host/p?token=key1+key2&bare&short=u$"
+    assert showing.without_secrets(f"<p>you are {said}, no?", url) == "<p>you are …, no?"
+
+
+@pytest.mark.parametrize("url", ["https://host:9443/p", "", "https://[", "https://host/p?&="])
+def test_an_address_without_secrets_blanks_nothing(url: str) -> None:
+    assert showing.without_secrets("host 9443 p", url) == "host 9443 p"
+
+
+def test_a_secret_of_one_letter_leaves_other_words_whole() -> None:
+    assert showing.without_secrets("a bad gateway: a", "https://a@host") == "… bad gateway: …"

@@ -252,3 +252,40 @@ def test_a_proxy_that_is_none_is_one_line_without_its_password(
     ) as said:
         BinanceHttp("https://host/api")
     assert "CANARY" not in str(said.value)
+
+
+SECRET_URL = URL.replace("http://", "http://us%24er:CANARY-pw@") + "/?token=CANARY-key"
+ECHO = "us$er us%24er CANARY-pw CANARY-key dXMkZXI6Q0FOQVJZLXB3 "
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(status, text=before + ECHO)
+        for status in (400, 401, 403, 418, 500)
+        for before in ("<html>", "x" * 90)
+    ]
+    + [
+        httpx.Response(200, text="<html>" + ECHO),
+        # Half a key must not be told where the text is cut.
+        *(httpx.Response(200, text="x" * length + ECHO) for length in range(50, 80, 5)),
+        *(says({"msg": "x" * length + ECHO}) for length in range(30, 70, 5)),
+        says([["x" * 50 + ECHO]]),
+        klines(row(open=ECHO)),
+        klines(row(volume_base="x" * 20 + ECHO)),
+        httpx.Response(302, headers={"Location": "http://elsewhere.test/CANARY-key/us$er"}),
+        httpx.Response(200, headers={"Content-Encoding": ECHO}),
+    ],
+)
+def test_a_secret_that_an_answer_repeats_is_not_told(answer: httpx.Response) -> None:
+    with pytest.raises(ExchangeError) as caught:
+        Exchange(answer).ask(a_candle, SECRET_URL)
+    assert not [part for part in ("us$er", "us%24er", "CANARY", "dXMk") if part in str(caught.value)]
+    assert "exchange.test" in str(caught.value) or "klines of SOLUSDT" in str(caught.value)
+
+
+def test_a_symbols_state_that_repeats_a_secret_is_told_without_it() -> None:
+    entry = {"symbol": "SOLUSDT", "status": "x" * 30 + "CANARY-key"}
+    exchange = Exchange(says({"symbols": [entry]}))
+    states = exchange.ask(lambda client: client.states(["SOLUSDT"]), SECRET_URL)
+    assert states["SOLUSDT"].word == "x" * 30 + "…"

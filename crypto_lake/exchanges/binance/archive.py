@@ -86,13 +86,14 @@ class BinanceArchive:
             checksum = await self._http.get(f"{path}.CHECKSUM", {}, 0, lambda answer: answer.text)
             content = await self._http.get(path, {}, 0, lambda answer: answer.body)
             rows = _rows(_proved(content, checksum))
-            return klines.candles(rows, symbol, start_us, start_us + DAY_US)
+            return klines.candles(rows, symbol, start_us, start_us + DAY_US, self._http.quoted)
         except LeftAloneError:
             raise
         except NotThereError:
             logger.info("{}/{}: not in the archive; REST is asked instead", self._http.url, path)
         except ExchangeError as error:
-            logger.warning("{}/{}: not used: {}; REST is asked instead", self._http.url, path, error)
+            told = self._http.quoted(str(error))
+            logger.warning("{}/{}: not used: {}; REST is asked instead", self._http.url, path, told)
         return []
 
 

@@ -19,7 +19,7 @@ from crypto_lake import web
 from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Usage
 from crypto_lake.exchanges.limiter import Limiter
-from crypto_lake.showing import address, printable
+from crypto_lake.showing import address, printable, without_secrets
 from crypto_lake.web import Answer
 
 _TRIES = 5
@@ -57,14 +57,6 @@ class NotThereError(ExchangeError):
 
 class _PassingError(Exception):
     """What may be otherwise the next time; the text says what it was."""
-
-
-def json(answer: Answer) -> Any:  # noqa: ANN401 - it is JSON
-    """A body of JSON; ValueError for any other."""
-    try:
-        return msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ValueError(f"expected JSON, got '{printable(answer.text, 80)}'") from None
 
 
 class BinanceHttp:
@@ -106,14 +98,25 @@ class BinanceHttp:
         """Close the connections."""
         await self._http.aclose()
 
+    def quoted(self, text: str) -> str:
+        """What an answer says, as it may be told: without what is secret in the address that was asked."""
+        return without_secrets(text, self._rest_url)
+
+    def json(self, answer: Answer) -> Any:  # noqa: ANN401 - it is JSON
+        """A body of JSON; ValueError for any other."""
+        try:
+            return msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ValueError(f"expected JSON, got '{printable(self.quoted(answer.text), 80)}'") from None
+
     async def get(
         self,
         endpoint: str,
         params: dict[str, str | int],
         weight: int,
-        parse: Callable[[Answer], Any] = json,
+        parse: Callable[[Answer], Any] | None = None,
     ) -> Any:  # noqa: ANN401 - it is whatever `parse` makes of it
-        """One answer, tried again where that is worth it. `weight` is what the exchange charges for it.
+        """One answer, of JSON or what `parse` takes, tried again where that is worth it; it costs `weight`.
 
         Raises:
             InvalidSymbolError: it does not know the symbol.
@@ -127,9 +130,9 @@ class BinanceHttp:
             try:
                 answer = await self._send(endpoint, params, weight)
                 self._look_at(answer, endpoint, backoff)
-                return parse(answer)
+                return (parse or self.json)(answer)
             except (web.NoAnswerError, ValueError, _PassingError) as error:
-                mistake = str(error)
+                mistake = self.quoted(str(error))
             if self._lost_sec > _PATIENCE_SEC:
                 raise ExchangeError(
                     f"{self.url}/{endpoint}: failed attempts have taken {_PATIENCE_SEC // 60} minutes; "
@@ -187,7 +190,7 @@ class BinanceHttp:
         status = answer.status
         if status < _REDIRECTED:
             return
-        refusal = _refusal(answer)
+        refusal = self._refusal(answer)
         if status in {_TOO_MANY, _BANNED}:
             self._leave_alone(max(backoff, _retry_after(answer)))
             raise _PassingError(refusal)
@@ -201,6 +204,12 @@ class BinanceHttp:
             refused = InvalidSymbolError
         raise refused(f"{self.url}/{endpoint}: refused: {refusal}")
 
+    def _refusal(self, answer: Answer) -> str:
+        if answer.status < _BAD_REQUEST:
+            place = address(self.quoted(answer.headers.get("Location", "nowhere")))
+            return f"HTTP {answer.status}, a redirect to {place}"
+        return f"HTTP {answer.status} {printable(self.quoted(answer.text), 120)}".strip()
+
     def _leave_alone(self, seconds: float) -> None:
         """Send nothing for so long, by any task."""
         now = self._clock()
@@ -208,12 +217,6 @@ class BinanceHttp:
         self.limiter.silence(seconds, now)
         # A longer wish is not waited for.
         self._lost_sec += min(self.limiter.quiet(now) - before, _LONGEST_OBEYED_SEC)
-
-
-def _refusal(answer: Answer) -> str:
-    if answer.status < _BAD_REQUEST:
-        return f"HTTP {answer.status}, a redirect to {address(answer.headers.get('Location', 'nowhere'))}"
-    return f"HTTP {answer.status} {printable(answer.text, 120)}".strip()
 
 
 def _retry_after(answer: Answer) -> int:

@@ -24,14 +24,20 @@ _MOST_TRADES = (1 << 31) - 1
 _SHOWN = 40
 
 
-def candles(rows: Any, symbol: str, start_us: int, end_us: int) -> list[Candle]:  # noqa: ANN401 - it is JSON
-    """1-minute klines of [start, end) as they were answered, times in µs.
+def candles(
+    rows: Any,  # noqa: ANN401 - it is JSON
+    symbol: str,
+    start_us: int,
+    end_us: int,
+    quoted: Callable[[str], str] = str,
+) -> list[Candle]:
+    """1-minute klines of [start, end) as they were answered, times in µs. `quoted` is how an error may tell a value.
 
     Raises:
         ExchangeError: one that is not a row of numbers, off the minute, out of the range, or not after the one before.
     """
     where = f"klines of {symbol}"
-    found = _typed(rows, where)
+    found = _typed(rows, where, quoted)
     for candle in found:
         if not start_us <= candle.open_time < end_us or candle.open_time % MINUTE_US:
             raise ExchangeError(
@@ -47,13 +53,13 @@ def candles(rows: Any, symbol: str, start_us: int, end_us: int) -> list[Candle]:
     return found
 
 
-def _typed(rows: Any, where: str) -> list[Candle]:  # noqa: ANN401 - it is JSON
+def _typed(rows: Any, where: str, quoted: Callable[[str], str]) -> list[Candle]:  # noqa: ANN401 - it is JSON
     """Rows as candles whose times and counts are whole numbers, and all else decimal strings."""
     if not isinstance(rows, list):
-        raise ExchangeError(f"{where}: expected a list, got {str(rows)[:80]}")
+        raise ExchangeError(f"{where}: expected a list, got {quoted(str(rows))[:80]}")
     for row in rows:
         if not isinstance(row, list) or len(row) < _FIELDS:
-            raise ExchangeError(f"{where}: expected rows of 12 values, got {str(row)[:80]}")
+            raise ExchangeError(f"{where}: expected rows of 12 values, got {quoted(str(row))[:80]}")
     try:
         found = msgspec.convert([row[:_FIELDS] for row in rows], list[Candle])
     except msgspec.ValidationError as error:
@@ -63,7 +69,9 @@ def _typed(rows: Any, where: str) -> list[Candle]:  # noqa: ANN401 - it is JSON
         texts = [*wrong[1:6], wrong[7], *wrong[9:]]
         typed = _all_match(_are_decimals, texts) and wrong.trade_count >= 0
         what = "an absurd value" if typed else "a value of the wrong type"
-        raise ExchangeError(f"{where}: {what} in [{', '.join(map(_cut, wrong))}]"[: _SHOWN * 5])
+        raise ExchangeError(
+            f"{where}: {what} in [{', '.join(_cut(quoted(str(value))) for value in wrong)}]"[: _SHOWN * 5]
+        )
     return found
 
 

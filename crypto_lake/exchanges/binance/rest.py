@@ -12,7 +12,7 @@ from loguru import logger
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import base
 from crypto_lake.exchanges.base import Candle, ServerTime, State, Usage
-from crypto_lake.exchanges.binance import http, klines
+from crypto_lake.exchanges.binance import klines
 from crypto_lake.exchanges.binance.http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance.trades import historical_trades
 from crypto_lake.layout import MINUTE_US
@@ -39,11 +39,6 @@ _MOST_HOLES = 50
 _FEWEST_AN_ANSWER = 20
 
 
-def _json_and_place(answer: Answer) -> tuple[Any, str | None]:
-    place = answer.headers.get("X-Amz-Cf-Pop")
-    return http.json(answer), printable(place, _LONGEST_WORD) if place else None
-
-
 class BinanceRest:
     """See `base.RestClient`. `candles_at_once` minutes of candles cost one request.
 
@@ -62,12 +57,19 @@ class BinanceRest:
 
     async def time(self) -> ServerTime:
         """By `time`. Cloudfront, through which the exchange is reached, names the place that answered in a header."""
-        told, place = await self._http.get("time", {}, _TIME_WEIGHT, _json_and_place)
+        told, place = await self._http.get("time", {}, _TIME_WEIGHT, self._json_and_place)
         match told:
             case {"serverTime": int(number)} if _FIRST_TIME <= number < _NO_TIME:
                 in_microseconds = number >= _FIRST_MICROSECONDS
                 return ServerTime(number if in_microseconds else number * 1000, in_microseconds, place)
         raise ExchangeError(f"{self._http.url}/time: expected a serverTime in the answer")
+
+    def _json_and_place(self, answer: Answer) -> tuple[Any, str | None]:
+        place = answer.headers.get("X-Amz-Cf-Pop")
+        return self._http.json(answer), self._word(place) if place else None
+
+    def _word(self, text: str) -> str:
+        return printable(self._http.quoted(text), _LONGEST_WORD)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -97,10 +99,7 @@ class BinanceRest:
             return {symbol: state for one in alone for symbol, state in one.items()}
         self._learn(info)
         try:
-            words = {
-                entry["symbol"]: printable(str(entry.get("status")), _LONGEST_WORD)
-                for entry in info["symbols"]
-            }
+            words = {entry["symbol"]: self._word(str(entry.get("status"))) for entry in info["symbols"]}
         except (AttributeError, KeyError, TypeError):
             raise ExchangeError(
                 f"{self._http.url}/exchangeInfo: expected a list of symbols in the answer"
@@ -179,4 +178,4 @@ class BinanceRest:
             "limit": _PAGE,
         }
         rows = await self._http.get("klines", params, _KLINES_WEIGHT)
-        return klines.candles(rows, symbol, start_us, end_us)
+        return klines.candles(rows, symbol, start_us, end_us, self._http.quoted)
