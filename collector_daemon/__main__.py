@@ -1,6 +1,7 @@
 """The daemon's command line: `python -m collector_daemon`, and `collect` for the `crypto-lake collector` command."""
 
 import asyncio
+import math
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from collector_daemon.signals import set_on_signals
 from crypto_lake import config as configuration
 from crypto_lake import logs
 from crypto_lake.config import Config
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.exchanges import registry
 
 
 def collect(config_path: Path | None = None, duration: float | None = None) -> int:
@@ -26,8 +28,11 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
     0 after a clean end, else that of the error, whose one line went to stderr.
     """
     try:
+        if duration is not None and not math.isfinite(duration):
+            raise ConfigError(f"--duration: {duration} is no number of seconds; expected one such as 90")
         path = configuration.find(config_path)
         config = configuration.load(path)
+        registry.check(config.exchanges, path)
         logs.start(config, "collector", console=True)
         asyncio.run(_until_asked(path, config, duration))
     except LakeError as error:

@@ -136,7 +136,8 @@ class Layout:
 
     def parts(self, exchange: str, symbol: str, day: date) -> list[Path]:
         """The parts of a day that exist, in order of time."""
-        return sorted(self.parts_day(exchange, symbol, day).glob("part-[0-9][0-9][0-9][0-9].parquet"))
+        found = self.parts_day(exchange, symbol, day).glob("part-[0-9][0-9][0-9][0-9].parquet")
+        return sorted(path for path in found if path.is_file())
 
     def daily(self, exchange: str, symbol: str, day: date) -> Path:
         """The bars of a finished day."""
@@ -167,7 +168,7 @@ class Layout:
     def bar_files(self, exchange: str, symbol: str, day: date) -> list[Path]:
         """What a day's bars are read from: the daily file where there is one, else the parts. Never both."""
         daily = self.daily(exchange, symbol, day)
-        return [daily] if daily.exists() else self.parts(exchange, symbol, day)
+        return [daily] if daily.is_file() else self.parts(exchange, symbol, day)
 
     def candles(self, exchange: str, symbol: str, day: date) -> Path:
         """The exchange's own 1-minute candles of a day."""

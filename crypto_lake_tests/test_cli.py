@@ -140,6 +140,7 @@ def test_an_exchange_that_nobody_knows_is_exit_code_2_in_every_command(
     for command in ("status", "query", "transformer", "collector"):
         code, _, err = lake_run(command)
         assert (code, "'kraken' is not known; expected one of binance" in err) == (2, True)
+        assert "config.yml: exchanges: " in err
 
 
 def test_what_ends_a_command_is_in_its_log_too(lake_run: Run, lake: Config, tmp_path: Path) -> None:
@@ -196,6 +197,11 @@ def test_a_failed_check_is_exit_code_1(lake_run: Run, lake: Config) -> None:
         (["query", "SELECT 1", "--output", "out.xlsx"], "expected a name in .csv, .json or .parquet"),
         (["query", "SELECT 1", "--output", "nowhere/out.csv"], "there is no folder nowhere"),
         (["status", "--config", "nowhere.yml"], "no such configuration file"),
+        (["doctor", "--seconds", "nan"], "'nan' is no amount"),
+        (["doctor", "--seconds", "inf"], "is not in the range"),
+        (["up", "--simulate", "--speed", "nan"], "'nan' is no amount"),
+        (["collector", "--duration", "nan"], "nan is no number of seconds"),
+        (["collector", "--duration", "inf"], "inf is no number of seconds"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_says_what_was_expected(
@@ -272,6 +278,25 @@ def test_a_lake_that_has_a_collector_already_is_one_line_and_exit_code_1(lake_ru
 def test_the_status_of_a_lake_where_nothing_ever_ran(lake_run: Run) -> None:
     code, out, _ = lake_run("status")
     assert (code, "has never run" in out) == (0, True)
+
+
+def test_a_damaged_status_file_does_not_keep_the_status_from_telling_the_rest(
+    lake_run: Run, lake: Config
+) -> None:
+    land(lake, [trade(1, START)])
+    lake.layout.collector_status.parent.mkdir(exist_ok=True)
+    lake.layout.collector_status.write_bytes(b"\0" * 100)
+    code, out, _ = lake_run("status")
+    assert (code, "its status file cannot be understood" in out, SYMBOL in out) == (0, True, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_the_status_of_a_lake_whose_name_steers_a_terminal_is_visible(
+    lake_run: Run, write_config: Callable[..., Path]
+) -> None:
+    write_config(general={"base_path": "lake\x1b[31m"})
+    code, out, err = lake_run("status")
+    assert (code, "\x1b" in out + err, "lake\\x1b[31m" in out) == (0, False, True)
 
 
 def test_a_mistake_in_sql_is_exit_code_1(lake_run: Run) -> None:

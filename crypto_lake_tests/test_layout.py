@@ -182,3 +182,10 @@ def test_a_folder_whose_name_is_no_symbol_is_none(tmp_path: Path, name: str) -> 
     for folder in (name, "SOLUSDT", "BTC-USD"):
         layout.raw_symbol("binance", folder).mkdir(parents=True)
     assert layout.raw_symbols("binance") == ["BTC-USD", "SOLUSDT"]
+
+
+def test_a_folder_that_bears_a_files_name_is_not_read(layout: Layout) -> None:
+    for path in (layout.part("binance", "SOLUSDT", DAY, 3), layout.daily("binance", "SOLUSDT", DAY)):
+        path.mkdir(parents=True)
+    part = touch(layout.part("binance", "SOLUSDT", DAY, 4))
+    assert layout.bar_files("binance", "SOLUSDT", DAY) == [part]

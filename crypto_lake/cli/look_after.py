@@ -51,7 +51,7 @@ def verify(config_file: str | None) -> None:
 @options.config_option
 @click.option(
     "--seconds",
-    type=click.FloatRange(5, 3600),
+    type=options.Amount(5, 3600),
     default=90,
     show_default=True,
     help="How long to record; from 90 on, a whole minute is always among it.",

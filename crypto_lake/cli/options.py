@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - see the package
 
+import math
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from crypto_lake.config import Config
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Amount(click.FloatRange):
+    """A number within bounds. To click `nan` is within any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Read it, or say what was expected."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no amount; expected a number such as 90", param, ctx)
+        return number
 
 
 class Day(click.ParamType[date]):
@@ -97,7 +109,7 @@ def configured(config_file: str | None) -> "Config":
     """
     from crypto_lake.exchanges import registry
 
-    found = configuration.load(configuration.find(config_file))
-    for exchange in found.exchanges:
-        registry.wire(exchange.name)
+    path = configuration.find(config_file)
+    found = configuration.load(path)
+    registry.check(found.exchanges, path)
     return found

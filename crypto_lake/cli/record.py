@@ -37,7 +37,7 @@ def collector(context: click.Context, config_file: str | None, duration: float |
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Its port.")
 @click.option("--simulate", is_flag=True, help="A lake in ./simulated-lake, fed by the bundled exchange.")
 @click.option(
-    "--speed", type=click.FloatRange(1, 100), help="With --simulate: so many times as fast.  [default: 1]"
+    "--speed", type=options.Amount(1, 100), help="With --simulate: so many times as fast.  [default: 1]"
 )
 def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: float | None) -> None:
     """Run the collector and Dagster (its daemon and web UI) together, until Ctrl-C."""

@@ -1,7 +1,9 @@
 """The exchanges there are, by the name that `config.yml` uses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from crypto_lake.config import Exchange
 from crypto_lake.errors import ConfigError, UnknownSymbolError
 from crypto_lake.exchanges.base import BulkClient, Client, RestClient, WireFormat
 from crypto_lake.exchanges.binance.wire import WIRE
@@ -18,6 +20,19 @@ def wire(name: str) -> WireFormat:
     if name not in _WIRES:
         raise ConfigError(f"exchanges: {name!r} is not known; expected one of {', '.join(_WIRES)}")
     return _WIRES[name]
+
+
+def check(exchanges: Iterable[Exchange], path: Path) -> None:
+    """Look whether each exchange of a configuration file is known.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    for exchange in exchanges:
+        try:
+            wire(exchange.name)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
 
 
 def rest_client(name: str, rest_url: str) -> Client:

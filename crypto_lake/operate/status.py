@@ -8,6 +8,7 @@ from rich.table import Table
 
 from crypto_lake import clock
 from crypto_lake.config import Config
+from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US, day_of
 from crypto_lake.raw import segments
 from crypto_lake.raw.collector_status import Status, SymbolStatus, read_status
@@ -15,23 +16,27 @@ from crypto_lake.showing import printable
 
 # The file is replaced each second; a collector that has not done so for this long is not running.
 _DEAD_AFTER_SEC = 5
+# The longest path that a system takes, and what stands beside it.
+_LONGEST = 5000
 
 
 def show(config: Config, now_us: int | None = None) -> None:
-    """Print it.
-
-    Raises:
-        LakeError: the collector's status file cannot be understood.
-    """
+    """Print it."""
     now = clock.now_us(config) if now_us is None else now_us
     console = Console()
-    found = read_status(config.layout.collector_status)
-    headline = printable(_headline(found, now, config.clock.speed))
-    console.print(f"Collector: {headline}", highlight=False, markup=False)
+    try:
+        found = read_status(config.layout.collector_status)
+        headline = printable(_headline(found, now, config.clock.speed))
+    except LakeError as error:
+        # What the lake holds is told all the same; the next start of a collector writes the file anew.
+        found, headline = None, f"its status file cannot be understood: {error}"
+    console.print(f"Collector: {headline}", highlight=False, markup=False, soft_wrap=True)
     if found:
         console.print(_symbols(found, now))
     console.print(_holdings(config, now))
-    console.print(_disk(config.layout.base), highlight=False, markup=False)
+    console.print(
+        printable(_disk(config.layout.base), _LONGEST), highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _headline(found: Status | None, now: int, speed: float) -> str:

@@ -97,7 +97,8 @@ def sealed(folder: Path) -> list[Path]:
 
     One that is there in both forms, plain and compressed, is taken plain.
     """
-    by_name = {name_of(found.path): found.path for found in reversed(_found(folder)) if not found.is_open}
+    entries = (found for found in reversed(_found(folder)) if found.is_file and not found.is_open)
+    by_name = {name_of(found.path): found.path for found in entries}
     return list(reversed(by_name.values()))
 
 
@@ -143,14 +144,19 @@ class _Found(NamedTuple):
     number: int
     is_open: bool
     path: Path
+    is_file: bool
 
 
 def _found(folder: Path) -> list[_Found]:
-    entries = folder.iterdir() if folder.is_dir() else ()
-    matches = ((_NAME.fullmatch(entry.name), entry) for entry in entries)
-    return sorted(
-        _Found(match[1], int(match[2]), match[3] == OPEN_SUFFIX, entry) for match, entry in matches if match
-    )
+    """What bears a segment's name; a folder that does, left by hand, holds no lines, but has taken the name."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        matches = [(match, entry) for entry in entries if (match := _NAME.fullmatch(entry.name))]
+        return sorted(
+            _Found(match[1], int(match[2]), match[3] == OPEN_SUFFIX, folder / entry.name, entry.is_file())
+            for match, entry in matches
+        )
 
 
 def next_number(folder: Path, kind: str = "part") -> int:
@@ -295,7 +301,7 @@ def recover(layout: Layout, exchange: str, mend: Mend = _believed) -> list[Recov
         for symbol in layout.raw_symbols(exchange)
         for day in layout.raw_days(exchange, symbol)
         for found in _found(layout.raw_day(exchange, symbol, day))
-        if found.is_open
+        if found.is_open and found.is_file
     ]
 
 

@@ -328,3 +328,13 @@ def test_recovery_seals_an_open_healed_segment_as_such(layout: Layout) -> None:
 
 def test_an_empty_lake_needs_no_recovery(layout: Layout) -> None:
     assert segments.recover(layout, "binance") == []
+
+
+def test_a_folder_that_bears_a_segments_name_is_no_segment_and_its_number_is_taken(layout: Layout) -> None:
+    opened(layout, LINES[0]).seal()
+    folder = layout.raw_day("binance", "SOLUSDT", DAY)
+    for name in ("part_0007.jsonl", "part_0008.jsonl.open", "part_0009.jsonl.zst"):
+        (folder / name).mkdir()
+    assert sealed(layout) == ["part_0001.jsonl"]
+    assert segments.next_number(folder) == 10
+    assert segments.recover(layout, "binance") == []
