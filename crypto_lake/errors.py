@@ -41,6 +41,10 @@ class RawDataError(LakeError):
     """A sealed raw file holds something that is not a raw line."""
 
 
+class NoFileError(LakeError):
+    """A folder stands where a file belongs; that does not pass by itself."""
+
+
 class ExchangeError(LakeError):
     """The exchange could not be reached, or answered with something that cannot be used. One line, whatever it said."""
 

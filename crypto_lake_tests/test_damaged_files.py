@@ -1,6 +1,7 @@
 """What the lake keeps of itself may be damaged: it then counts as not there, or is told in one line; no traceback."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,7 @@ from crypto_lake.checks import Verdict
 from crypto_lake.completeness import candles, halts, holes
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
-from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.errors import ConfigError, LakeError, RawDataError
 from crypto_lake.pages import validation
 from crypto_lake.raw import catalog, journal
 from crypto_lake.raw.collector_status import read_status
@@ -189,6 +190,55 @@ def test_one_symbol_that_cannot_be_compacted_does_not_keep_the_others_from_it(
     with pytest.raises(LakeError, match="ADAUSDT"):
         daily.compact_all(duck, lake, DAY, LATER)
     assert lake.layout.daily("binance", SYMBOL, DAY).exists()
+
+
+def _of_two(write_config: object) -> tuple[Config, Series]:
+    """A lake of two symbols, ADAUSDT first, that were recorded in the same hour; and the second one."""
+    lake = config.load(write_config(exchanges=[_of("ADAUSDT", SYMBOL)]))  # type: ignore[operator]
+    there = lake.layout.segment("binance", "ADAUSDT", DAY, 1)
+    there.parent.mkdir(parents=True)
+    there.write_bytes(land(lake, [trade(1, START + HOUR)]).read_bytes().replace(b"SOLUSDT", b"ADAUSDT"))
+    return lake, Series(lake, "binance", SYMBOL)
+
+
+def test_a_folder_in_the_place_of_a_part_is_named_and_keeps_no_other_symbol_from_its_bars(
+    duck: Duck, write_config: object
+) -> None:
+    lake, other = _of_two(write_config)
+    folder = lake.layout.part("binance", "ADAUSDT", DAY, 1)
+    folder.mkdir(parents=True)
+    with pytest.raises(RawDataError) as caught:
+        bars.build_all(duck, lake, DAY, LATER)
+    assert f"{folder}: is a folder; expected a file" in str(caught.value)
+    assert lake.layout.part("binance", other.symbol, DAY, 1).is_file()
+
+
+@pytest.mark.parametrize("make", [daily.compact_all, ticks.make_all])
+def test_a_folder_in_the_place_of_a_finished_file_is_named_and_keeps_no_other_symbol_from_its_day(
+    duck: Duck, write_config: object, make: Callable[..., object]
+) -> None:
+    lake, other = _of_two(write_config)
+    bars.build_all(duck, lake, DAY, LATER)
+    for path in (
+        lake.layout.daily("binance", "ADAUSDT", DAY),
+        lake.layout.ticks("binance", "ADAUSDT", "trades", DAY),
+    ):
+        path.mkdir(parents=True)
+    with pytest.raises(LakeError, match="is a folder; expected a file"):
+        make(duck, lake, DAY, LATER)
+    layout = lake.layout
+    assert (
+        layout.daily("binance", other.symbol, DAY).is_file()
+        or layout.ticks("binance", other.symbol, "trades", DAY).is_file()
+    )
+
+
+def test_a_folder_that_bears_a_journals_name_is_told_and_counts_as_no_journal(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    series.layout.journal("binance", DAY).mkdir(parents=True)
+    assert bars.build_day(duck, series, DAY, LATER).rebuilt
 
 
 def _of(*symbols: str) -> dict[str, object]:

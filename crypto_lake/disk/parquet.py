@@ -90,11 +90,11 @@ def write(
     `verify` is given the written file before it appears, and keeps it from appearing by raising.
 
     Raises:
-        LakeError: the disk refused; nothing has appeared under `path`.
+        LakeError: the disk refused, or a folder is there; nothing has appeared under `path`.
     """
     text = literal(canonical(footer))
     try:
-        with publish.publishing(path) as temporary:
+        with publish.told_of_folders(), publish.publishing(path) as temporary:
             connection.execute(
                 f"COPY ({query}) TO {literal(temporary)} "
                 f"(FORMAT parquet, COMPRESSION {compression}, KV_METADATA {{{FOOTER_KEY}: {text}}})"

@@ -7,6 +7,7 @@ That the writer of a temporary file is dead is known by its age alone: a process
 """
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -14,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+
+from crypto_lake.errors import NoFileError
 
 _RENAME_TRIES = 50
 _RENAME_WAIT_SEC = 0.1
@@ -31,7 +34,13 @@ _Found = TypeVar("_Found")
 
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; at the end of the block it becomes `path`, or vanishes on an error."""
+    """Give a temporary path to write to; at the end of the block it becomes `path`, or vanishes on an error.
+
+    Raises:
+        IsADirectoryError: somebody has made a folder of that name, onto which no file can be renamed.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; expected a file, or nothing there yet", str(path))
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -40,6 +49,19 @@ def publishing(path: Path) -> Iterator[Path]:
         replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def told_of_folders() -> Iterator[None]:
+    """Turn the system's refusal to take a folder for a file into a line.
+
+    Raises:
+        NoFileError: it refused so.
+    """
+    try:
+        yield
+    except IsADirectoryError as error:
+        raise NoFileError(f"{error.filename}: {error.strerror}") from None
 
 
 def make_folder(folder: Path) -> None:

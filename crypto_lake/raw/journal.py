@@ -287,7 +287,11 @@ def read(path: Path) -> Iterator[AnyRecord]:
     So is a line that is no record, as a power loss leaves them, and one of a kind that only a later version knows: how
     many there are is logged, once for each file. The collector's next start takes the former out.
     """
-    if not path.exists():
+    if not path.is_file():
+        # A folder, which somebody has made; the recording is then taken as one without a journal of that day.
+        if path.exists() and path not in _told:
+            _told[path] = 0
+            logger.error("{}: is a folder; expected a journal, or nothing there yet", path)
         return
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct, convert, json, to_builtins
 
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
-from crypto_lake.errors import NOT_JSON, LakeBusyError, RawDataError
+from crypto_lake.errors import NOT_JSON, LakeBusyError, NoFileError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, SECOND_US, Layout, day_start_us
 from crypto_lake.raw import salvage, scan
 from crypto_lake.raw.catalog import Catalog, Recording, Source, once_only, paths_of
@@ -186,9 +186,12 @@ def build_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, 
     errors: list[str] = []
     for series in Series.recorded(config):
         try:
-            done.append(build_day(connection, series, day, now_us))
+            with publish.told_of_folders():
+                done.append(build_day(connection, series, day, now_us))
         except PartlyBuiltError as error:
             done += error.built
+            errors.append(str(error))
+        except NoFileError as error:
             errors.append(str(error))
     if errors:
         raise PartlyBuiltError(errors, done)

@@ -84,7 +84,8 @@ def compact_all(
     errors: list[LakeError] = []
     for series in Series.recorded(config):
         try:
-            one = compact(connection, series, day, now_us)
+            with publish.told_of_folders():
+                one = compact(connection, series, day, now_us)
         except LakeError as error:
             logger.error("{} {}: {}", series.symbol, day, error)
             errors.append(error)

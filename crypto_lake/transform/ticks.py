@@ -94,7 +94,8 @@ def make_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, n
     errors: list[LakeError] = []
     for series in Series.recorded(config):
         try:
-            one = make(connection, series, day, now_us)
+            with publish.told_of_folders():
+                one = make(connection, series, day, now_us)
         except LakeError as error:
             logger.error("{} {}: no ticks: {}", series.symbol, day, error)
             errors.append(error)
