@@ -4,6 +4,8 @@ Every error that a person may meet derives from `LakeError`; its text is that li
 a traceback and leave with its `exit_code`: 1 for work that failed, 2 for wrong usage or configuration.
 """
 
+import math
+
 import msgspec
 
 from crypto_lake.showing import printable
@@ -53,14 +55,20 @@ class ExchangeError(LakeError):
 
 
 class LeftAloneError(ExchangeError):
-    """The exchange wants to hear nothing for longer than is waited for: `seconds`."""
+    """The exchange wants to hear nothing for longer than is waited for; `seconds` are infinite where it says no end."""
 
     def __init__(self, where: str, seconds: float) -> None:
-        super().__init__(f"{where}: asks to be left alone for {seconds:.0f} s; try again then")
-        self.seconds = seconds
+        told = f"for {seconds:.0f} s; try again then"
+        if math.isinf(seconds):
+            told = "and does not say for how long; try again in some hours"
+        super().__init__(f"{where}: asks to be left alone {told}")
 
 
-class UnreachableError(ExchangeError):
+class UnansweredError(ExchangeError):
+    """No attempt at one question brought a whole answer, or the exchange had trouble of its own each time."""
+
+
+class UnreachableError(UnansweredError):
     """The exchange answers nothing at all: whatever else it would be asked can wait."""
 
 

@@ -3,7 +3,8 @@
 A trade lands in the folder of the day it happened on. Every batch is checked before it lands and is a file of its own,
 so what a killed run has landed stays, and the next one goes on from there. What the exchange does not have, or what is
 more than `heal.max_trades`, is reported; a hole that it refuses, or answers with what cannot be true, waits for the
-next run and keeps no other from being healed. Bars and daily files follow by their fingerprints.
+next run and keeps no other from being healed. An exchange that leaves two holes in a row without any answer, or does
+not answer anything else either, ends the run. Bars and daily files follow by their fingerprints.
 """
 
 import asyncio
@@ -21,7 +22,14 @@ from crypto_lake.completeness import holes
 from crypto_lake.completeness.backfill import interruptible
 from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import Config
-from crypto_lake.errors import ExchangeError, LakeBusyError, LakeError, LeftAloneError, UnreachableError
+from crypto_lake.errors import (
+    ExchangeError,
+    LakeBusyError,
+    LakeError,
+    LeftAloneError,
+    UnansweredError,
+    UnreachableError,
+)
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import TradesClient
 from crypto_lake.layout import DAY_US, HOUR_US, day_of, day_start_us
@@ -165,18 +173,25 @@ class _Healer:
         """Put off what goes wrong with one hole until the others are healed, if the exchange still answers at all."""
         try:
             yield
-        except LeftAloneError:
+        except (LeftAloneError, UnreachableError):
             raise
         except ExchangeError as error:
             where = f"{self.done.symbol} {self.done.day}: trades {hole.first_id} to {hole.last_id}"
             logger.error("{}: not healed: {}", where, error)
             self.errors.append(error)
-            try:
-                await self.client.listed([self.done.symbol])
-            except LeftAloneError:
-                raise
-            except ExchangeError:
-                raise UnreachableError(str(error)) from None
+            if isinstance(error, UnansweredError):
+                await self._list()
+
+    async def _list(self) -> bool:
+        """Whether the exchange lists the symbol.
+
+        Raises:
+            UnreachableError: it does not even answer this.
+        """
+        try:
+            return bool(await self.client.listed([self.done.symbol]))
+        except UnansweredError as error:
+            raise UnreachableError(str(error)) from None
 
     async def _heal(self, clipped: list[Hole]) -> None:
         limit = self.series.config.heal.max_trades
@@ -260,7 +275,7 @@ class _Healer:
         Raises:
             ExchangeError: they did not, so they are not those that are missing.
         """
-        if not self.done.requests and not await self.client.listed([self.done.symbol]):
+        if not self.done.requests and not await self._list():
             raise ExchangeError(f"{self.done.symbol}: not listed by the exchange any more")
         self.done.requests += 1
         page = await self.client.trades_from(self.done.symbol, first_id, count, self.now_us())

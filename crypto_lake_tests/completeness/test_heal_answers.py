@@ -184,6 +184,26 @@ def test_an_exchange_that_answers_nothing_any_more_is_not_asked_about_each_hole(
     assert len(exchange.asked) <= 5
 
 
+@pytest.mark.parametrize("lie", ["HTML", "HTTP 500", "JSON cut short"])
+def test_an_exchange_that_leaves_two_holes_in_a_row_without_an_answer_is_not_asked_about_a_third(
+    series: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection, lie: str
+) -> None:
+    land(series.config, [trade(n, at(n)) for n in range(1, 60, 2)])
+    exchange.answer = LIES[lie]
+    with pytest.raises(UnreachableError, match="no answer after 5 attempts"):
+        exchange.heal(series, duck)
+    assert len(exchange.asked) == 10
+
+
+def test_an_exchange_that_is_away_is_asked_one_question(
+    holed: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection
+) -> None:
+    exchange.alive = False
+    with pytest.raises(UnreachableError):
+        exchange.heal(holed, duck)
+    assert exchange.waited == 0.5 + 1 + 2 + 4
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_of_an_answer_that_cannot_be_true_nothing_lands(
     holed: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection, lie: str

@@ -1,9 +1,11 @@
 """How a question travels: what is waited for, what is tried again, what is refused at once."""
 
 import asyncio
+from collections.abc import Iterator
 
 import httpx
 import pytest
+from loguru import logger
 
 from crypto_lake.errors import ExchangeError, LeftAloneError
 from crypto_lake.exchanges.base import Candle
@@ -11,6 +13,17 @@ from crypto_lake.exchanges.binance.http import BinanceHttp
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.exchanges.rest_script import START_US, URL, Answer, Exchange, klines, refusal, row
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """The log's lines."""
+    lines: list[str] = []
+    logger.enable("crypto_lake")
+    sink = logger.add(lambda message: lines.append(str(message).strip()), format="{message}")
+    yield lines
+    logger.remove(sink)
+    logger.disable("crypto_lake")
 
 
 @pytest.mark.parametrize("status", [429, 418])
@@ -184,6 +197,60 @@ def test_while_one_task_is_told_to_wait_no_other_asks(status: int) -> None:
     assert len(exchange.ask(many)) == 40
     assert exchange.disobeyed == []
     assert len(exchange.asked) == 41
+
+
+def test_a_ban_that_does_not_say_for_how_long_is_not_asked_into() -> None:
+    exchange = Exchange(refusal(418), klines(row()))
+
+    async def many(client: BinanceRest) -> list[list[Candle] | BaseException]:
+        asks = [client.candles_1m("SOLUSDT", START_US, START_US + MINUTE_US) for _ in range(40)]
+        return await asyncio.gather(*asks, return_exceptions=True)
+
+    failures = exchange.ask(many)
+    assert {type(failure) for failure in failures} == {LeftAloneError}
+    assert {str(failure).partition(": ")[2] for failure in failures} == {
+        "asks to be left alone and does not say for how long; try again in some hours"
+    }
+    # Four were on their way before the first of them was answered, at the most.
+    assert (len(exchange.asked) <= 4, exchange.waits) == (True, [])
+
+
+@pytest.mark.parametrize("status", [429, 403])
+def test_an_exchange_that_never_says_how_long_is_given_two_minutes_over_all_questions(status: int) -> None:
+    exchange = Exchange(refusal(status))
+
+    async def one_after_the_other(client: BinanceRest) -> list[str]:
+        said = []
+        for minute in range(40):
+            start = START_US + minute * MINUTE_US
+            with pytest.raises(ExchangeError) as caught:
+                await client.candles_1m("SOLUSDT", start, start + MINUTE_US)
+            said.append(type(caught.value).__name__)
+        return said
+
+    assert set(exchange.ask(one_after_the_other)[3:]) == {"LeftAloneError"}
+    assert (len(exchange.asked), exchange.waits) == (3, [60, 60])
+
+
+def test_a_wait_that_the_exchange_asks_for_is_told_once(told: list[str]) -> None:
+    exchange = Exchange(refusal(429), refusal(429, "2"), klines(row()))
+    exchange.candles()
+    assert told == [f"{URL}: the exchange asks to wait 60 s (HTTP 429)"]
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(502), httpx.ReadTimeout])
+def test_two_questions_in_a_row_without_an_answer_mean_that_nobody_is_there(answer: Answer) -> None:
+    exchange = Exchange(answer)
+
+    async def three(client: BinanceRest) -> list[str]:
+        return [type(await failure(client)).__name__ for _ in range(3)]
+
+    async def failure(client: BinanceRest) -> ExchangeError:
+        with pytest.raises(ExchangeError) as caught:
+            await client.candles_1m("SOLUSDT", START_US, START_US + MINUTE_US)
+        return caught.value
+
+    assert exchange.ask(three) == ["UnansweredError", "UnreachableError", "UnreachableError"]
 
 
 def test_during_a_long_ban_nothing_is_sent_by_any_task() -> None:

@@ -6,6 +6,7 @@ is tried again.
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable, Coroutine
@@ -16,7 +17,7 @@ import msgspec
 from loguru import logger
 
 from crypto_lake import web
-from crypto_lake.errors import ExchangeError, LeftAloneError
+from crypto_lake.errors import ExchangeError, LeftAloneError, UnansweredError, UnreachableError
 from crypto_lake.exchanges.base import Usage
 from crypto_lake.exchanges.limiter import Limiter
 from crypto_lake.showing import address, printable, without_secrets
@@ -26,6 +27,12 @@ _TRIES = 5
 _FIRST_WAIT_SEC = 0.5
 _LONGEST_OBEYED_SEC = 300
 _UNSAID_SEC = 60
+# So often in the life of a client: whoever goes on asking an exchange that never says how long is banned.
+_UNSAID_WAITS = 2
+# Questions of one kind that got no answer, one after the other: the first may have been a bad one.
+_UNANSWERED = 2
+# A longer wait is told.
+_SHORT_WAIT_SEC = 5
 # A wish to be left alone, or a counter, beyond this is no number that an exchange has.
 _ABSURD = 1_000_000_000
 # A read, and a whole answer: a thousand trades are 150 kB.
@@ -85,6 +92,8 @@ class BinanceHttp:
         self._answer_sec, self._sleep, self._clock = answer_sec, sleep, clock
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._lost_sec, self._doubts = 0.0, False
+        self._unsaid = 0
+        self._unanswered: dict[str, int] = {}
         headers = {"X-MBX-TIME-UNIT": "MICROSECOND"} | web.ACCEPTED
         try:
             # Redirects are not followed: a password in the address is meant for that host alone.
@@ -122,7 +131,9 @@ class BinanceHttp:
             InvalidSymbolError: it does not know the symbol.
             NotThereError: HTTP 404.
             LeftAloneError: it wants to be left alone for long; nothing more is sent before that is over.
-            ExchangeError: it refused, or `_TRIES` attempts did not bring a whole answer.
+            UnansweredError: `_TRIES` attempts did not bring a whole answer.
+            UnreachableError: they did not either for the question to this endpoint before, or take too long in all.
+            ExchangeError: it refused.
         """
         mistake = ""
         for attempt in range(_TRIES):
@@ -130,11 +141,14 @@ class BinanceHttp:
             try:
                 answer = await self._send(endpoint, params, weight)
                 self._look_at(answer, endpoint, backoff)
-                return (parse or self.json)(answer)
+                parsed = (parse or self.json)(answer)
             except (web.NoAnswerError, ValueError, _PassingError) as error:
                 mistake = self.quoted(str(error))
+            else:
+                self._unanswered.pop(endpoint, None)
+                return parsed
             if self._lost_sec > _PATIENCE_SEC:
-                raise ExchangeError(
+                raise UnreachableError(
                     f"{self.url}/{endpoint}: failed attempts have taken {_PATIENCE_SEC // 60} minutes; "
                     f"the last: {mistake}"
                 )
@@ -142,7 +156,9 @@ class BinanceHttp:
             if attempt < _TRIES - 1 and not self.limiter.quiet(self._clock()):
                 self._lost_sec += backoff
                 await self._sleep(backoff)
-        raise ExchangeError(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
+        self._unanswered[endpoint] = self._unanswered.get(endpoint, 0) + 1
+        kind = UnreachableError if self._unanswered[endpoint] >= _UNANSWERED else UnansweredError
+        raise kind(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
 
     async def _send(self, endpoint: str, params: dict[str, str | int], weight: int) -> Answer:
         """One attempt, as soon as the limiter lets it go."""
@@ -192,13 +208,13 @@ class BinanceHttp:
             return
         refusal = self._refusal(answer)
         if status in {_TOO_MANY, _BANNED}:
-            self._leave_alone(max(backoff, _retry_after(answer)))
+            self._leave_alone(answer, endpoint, backoff)
             raise _PassingError(refusal)
         if status >= _SERVER_ERROR:
             raise _PassingError(refusal)
         if status == _FIREWALL:
             # Its firewall has met too much of us, or something it dislikes; whoever goes on makes it worse.
-            self._leave_alone(_retry_after(answer))
+            self._leave_alone(answer, endpoint, 0)
         refused = NotThereError if status == _NOT_THERE else ExchangeError
         if status >= _BAD_REQUEST and _INVALID_SYMBOL in answer.text:
             refused = InvalidSymbolError
@@ -210,19 +226,29 @@ class BinanceHttp:
             return f"HTTP {answer.status}, a redirect to {place}"
         return f"HTTP {answer.status} {printable(self.quoted(answer.text), 120)}".strip()
 
-    def _leave_alone(self, seconds: float) -> None:
-        """Send nothing for so long, by any task."""
+    def _leave_alone(self, answer: Answer, endpoint: str, least: float) -> None:
+        """Send nothing for as long as an answer tells, by any task; a minute where it does not tell.
+
+        Raises:
+            LeftAloneError: it is a ban without an end, or the exchange has been given its minutes.
+        """
         now = self._clock()
         before = self.limiter.quiet(now)
+        told = _number(answer.headers.get("Retry-After"))
+        # Of several refusals that were on their way at once only the first is a new one.
+        self._unsaid += told is None and not before
+        if told is None and (answer.status == _BANNED or self._unsaid > _UNSAID_WAITS):
+            self.limiter.silence(math.inf, now)
+            raise LeftAloneError(f"{self.url}/{endpoint}", math.inf)
+        seconds = _UNSAID_SEC if told is None else max(least, told)
         self.limiter.silence(seconds, now)
         # A longer wish is not waited for.
-        self._lost_sec += min(self.limiter.quiet(now) - before, _LONGEST_OBEYED_SEC)
-
-
-def _retry_after(answer: Answer) -> int:
-    """How long the exchange wants to be left alone, in seconds; a minute where it does not say."""
-    told = _number(answer.headers.get("Retry-After"))
-    return _UNSAID_SEC if told is None else max(0, told)
+        more = self.limiter.quiet(now) - before
+        self._lost_sec += min(more, _LONGEST_OBEYED_SEC)
+        if more > _SHORT_WAIT_SEC and seconds <= _LONGEST_OBEYED_SEC:
+            logger.warning(
+                "{}: the exchange asks to wait {:.0f} s (HTTP {})", self.url, seconds, answer.status
+            )
 
 
 def _number(text: str | None) -> int | None:
