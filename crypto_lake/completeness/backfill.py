@@ -1,7 +1,8 @@
 """The exchange's own 1-minute candles of past days, one file a symbol and day, fetched with few requests at a time.
 
 A finished day is fetched once and kept. A day that still ran when it was fetched says so in its footer
-(`complete` false) and is fetched again. What does not add up is not written.
+(`complete` false) and is fetched again. What does not add up is not written, waits for the next run, and keeps no
+other symbol or day from being fetched.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from loguru import logger
 
 from crypto_lake.completeness import candles, halts
 from crypto_lake.config import Config, Exchange
+from crypto_lake.errors import ExchangeError, LeftAloneError, UnansweredError, UnreachableError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
@@ -55,11 +57,14 @@ class Day(NamedTuple):
 def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int]) -> Iterator[Day]:
     """Make sure of the candles of all configured symbols, over one set of connections, many requests at once.
 
-    Yields each day, oldest first, when all its symbols are done; what was yielded stays done whatever comes after.
+    Yields each day, oldest first, when all its symbols are done; what was yielded stays done whatever comes after. A
+    symbol's day that cannot be had does not keep the others from it, unless the exchange cannot be asked any more.
 
     Raises:
         UnknownSymbolError: the exchange does not list a symbol that lacks days.
-        ExchangeError, LakeError: as `backfill_day`.
+        LeftAloneError, UnreachableError: the exchange cannot be asked any more.
+        ExchangeError: as `backfill_day`, the first, when all was tried.
+        LakeError: the disk refused.
     """
     with asyncio.Runner() as runner:
         work = _Backfill(config, sorted(set(days)), now_us())
@@ -67,10 +72,14 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
             with interruptible():
                 runner.run(work.start())
             for day in work.days:
+                before = len(work.errors)
                 with interruptible():
                     done = runner.run(work.finish(day))
-                yield done
+                if len(work.errors) == before:
+                    yield done
             logger.info("candles of {} days: {} requests of weight {}", len(work.days), *work.used)
+            if work.errors:
+                raise work.errors[0]
         finally:
             runner.run(work.aclose())
 
@@ -133,6 +142,12 @@ class _Place:
         path = self.config.layout.candles(self.exchange, self.symbol, day)
         closed = [candle for candle in found if candle.close_time < end]
         is_over = self.now_us >= start + DAY_US + _SETTLED_US
+        if is_over and not closed:
+            # Rather a mistake of the exchange than a halt, so it is asked again.
+            logger.warning(
+                "{} {}: the exchange has not one candle; the next run asks again", self.symbol, day
+            )
+            is_over = False
         missing = (end - start) // MINUTE_US - len(closed)
         footer = {"complete": is_over, "rows": len(closed), "missing": missing}
         table = candles.table(self.symbol, closed)
@@ -174,6 +189,7 @@ class _Backfill:
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self.used = Usage(0, 0)
+        self.errors: list[ExchangeError] = []
 
     async def start(self) -> None:
         """Find out what is lacking, whether the exchange knows the symbols, and begin to ask."""
@@ -196,22 +212,37 @@ class _Backfill:
         ]
 
     async def finish(self, day: date) -> Day:
-        """Wait for a day's candles of each symbol, and write them."""
-        files = await asyncio.gather(*(self._finish(place, day) for place in self._places))
+        """Wait for a day's candles of each symbol, and write them; what the exchange has not got is in `errors`.
+
+        Raises:
+            LeftAloneError, UnreachableError: the exchange cannot be asked any more.
+        """
+        tried = await asyncio.gather(*(self._try(place, day) for place in self._places))
+        files = [file for file in tried if file]
         used = [client.usage for client in self._clients.values()]
         total = Usage(sum(one.requests for one in used), sum(one.weight for one in used))
         since = Usage(total.requests - self.used.requests, total.weight - self.used.weight)
         self.used = total
         return Day(day, files, since)
 
+    async def _try(self, place: _Place, day: date) -> Backfilled | None:
+        try:
+            return await self._finish(place, day)
+        except (LeftAloneError, UnreachableError):
+            raise
+        except ExchangeError as error:
+            logger.error("{} {}: no candles: {}", place.symbol, day, error)
+            self.errors.append(error)
+        return None
+
     async def _finish(self, place: _Place, day: date) -> Backfilled:
         if there := place.finished(day):
             return there
         start, end = day_start_us(day), place.end_us(day)
         of_day = [chunk for chunk in self._chunks[place] if chunk.start_us < end and start < chunk.end_us]
-        answers = [await chunk.answer for chunk in of_day]
-        found = [candle for answer in answers for candle in answer if start <= candle.open_time < end]
         self._chunks[place] = [chunk for chunk in self._chunks[place] if chunk.end_us > end]
+        answers = [await _of_day(chunk, start, end) for chunk in of_day]
+        found = [candle for answer in answers for candle in answer if start <= candle.open_time < end]
         # In a thread, since the disk takes its time to say that a file is safe, and requests need not wait for it.
         return await asyncio.to_thread(place.land, day, found)
 
@@ -241,6 +272,19 @@ async def _fetch(waiting: Iterator[_Chunk]) -> None:
             chunk.answer.exception()
         else:
             chunk.answer.set_result(found)
+
+
+async def _of_day(chunk: _Chunk, start_us: int, end_us: int) -> list[Candle]:
+    """What a chunk has of a day. One that is refused may be so for the day beside it: then the day's own part is."""
+    first, last = max(chunk.start_us, start_us), min(chunk.end_us, end_us)
+    try:
+        return await chunk.answer
+    except (LeftAloneError, UnansweredError):
+        raise
+    except ExchangeError:
+        if (first, last) == (chunk.start_us, chunk.end_us):
+            raise
+    return await chunk.client.candles_1m(chunk.symbol, first, last)
 
 
 def _stretches(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

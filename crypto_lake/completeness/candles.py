@@ -29,6 +29,8 @@ _NUMBERS = (
     "taker_buy_base",
     "taker_buy_quote",
 )
+# The exchange cuts the value of each trade after eight decimals; floats are summed here.
+_DUST, _ROUNDING = 3e-8, 1e-6
 _MOST_TRADES = np.iinfo(np.int32).max
 
 
@@ -116,6 +118,11 @@ def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.f
 def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any]) -> None:
     """Raise where a candle says what no trades can have made."""
     finite = np.all([np.isfinite(n[name]) for name in _NUMBERS], axis=0)
+    with np.errstate(all="ignore"):  # of what is not finite
+        least, most = n["low"] * n["volume_base"], n["high"] * n["volume_base"]
+    # Not in numpy: of a count that no market has there may be no number.
+    dust = np.array([_DUST * (1 + candle.trade_count) for candle in candles], dtype=float)
+    rounding = dust + _ROUNDING * most
     rules = {
         "finite numbers": finite,
         f"at most {_MOST_TRADES} trades": np.array(
@@ -125,6 +132,8 @@ def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any]) -> None:
         & (np.maximum(n["open"], n["close"]) <= n["high"]),
         "takers to have bought no more than was traded": (n["taker_buy_base"] <= n["volume_base"])
         & (n["taker_buy_quote"] <= n["volume_quote"]),
+        "a value (quote volume) of low … high times the base volume": (least - rounding <= n["volume_quote"])
+        & (n["volume_quote"] <= most + rounding),
     }
     for expected, holds in rules.items():
         if not holds.all():

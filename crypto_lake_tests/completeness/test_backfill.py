@@ -15,8 +15,8 @@ from crypto_lake import config
 from crypto_lake.completeness import backfill, halts
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
-from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Candle
+from crypto_lake.errors import ExchangeError, LeftAloneError, UnreachableError
+from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
@@ -98,6 +98,9 @@ def test_minutes_that_the_exchange_lacks_stay_missing_and_are_counted(lake: Conf
         {"taker_buy_quote": "26"},
         {"high": "9" * 400},
         {"volume_quote": "9" * 400},
+        {"volume_quote": "40.0001"},
+        {"volume_quote": "9.9999", "taker_buy_quote": "5"},
+        {"volume_base": "0"},
         {"trade_count": 1 << 62},
     ],
 )
@@ -105,6 +108,71 @@ def test_a_candle_that_contradicts_itself_is_not_written(lake: Config, changes: 
     with pytest.raises(ExchangeError, match="candle of SOLUSDT"):
         fetch(lake, Scripted([*WHOLE[:5], candle(5, **changes)]))
     assert not lake.layout.candles("binance", "SOLUSDT", DAY).exists()
+
+
+def test_the_value_of_a_candle_may_be_rounded(lake: Config) -> None:
+    rounded = candle(0, volume_quote="40.00002"), candle(1, volume_quote="9.99999", taker_buy_quote="5")
+    assert fetch(lake, Scripted([*rounded])).rows == 2
+
+
+@pytest.mark.parametrize("again", [[], WHOLE])
+def test_a_day_without_any_candle_is_no_halt_and_is_asked_for_again(
+    lake: Config, again: list[Candle]
+) -> None:
+    fetch(lake, Scripted([]))
+    assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY) == []
+    assert fetch(lake, Scripted(again)).fetched
+    assert fetch(lake, Scripted(again)).fetched == (not again)
+
+
+class Several(Scripted):
+    """Has all candles but one, of SUIUSDT: who asks for that is told something `wrong`."""
+
+    candles_at_once = 1000
+
+    def __init__(self, wrong: Callable[[], ExchangeError], bad_us: int) -> None:
+        super().__init__([])
+        self.wrong, self.bad_us, self.usage = wrong, bad_us, Usage(0, 0)
+
+    async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        self.asked += 1
+        if symbol == "SUIUSDT" and start_us <= self.bad_us < end_us:
+            raise self.wrong()
+        return [candle((at - START) // MINUTE_US) for at in range(start_us, end_us, MINUTE_US)]
+
+
+def fetch_several(lake: Config, client: Several, monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    """The days that were yielded, of four and three symbols."""
+    exchange = msgspec.structs.replace(lake.exchanges[0], symbols=["SOLUSDT", "SUIUSDT", "ADAUSDT"])
+    lake = msgspec.structs.replace(lake, exchanges=[exchange])
+    monkeypatch.setattr(backfill, "_client", lambda _config, _exchange: client)
+    days = [DAY + timedelta(days=n) for n in range(4)]
+    found: list[date] = []
+    with pytest.raises(ExchangeError, match="wrong"):
+        found.extend(done.day for done in backfill.backfill_days(lake, days, lambda: OVER + 9 * DAY_US))
+    return found
+
+
+@pytest.mark.parametrize("minute", [0, 100, 1439])
+def test_one_wrong_candle_keeps_neither_another_day_nor_another_symbol_from_being_fetched(
+    lake: Config, monkeypatch: pytest.MonkeyPatch, minute: int
+) -> None:
+    bad = START + DAY_US + minute * MINUTE_US
+    client = Several(lambda: ExchangeError("wrong"), bad)
+    days = [DAY + timedelta(days=n) for n in range(4)]
+    good = [days[0], *days[2:]]
+    assert fetch_several(lake, client, monkeypatch) == good
+    assert lake.layout.candle_days("binance", "SUIUSDT") == good
+    assert [lake.layout.candle_days("binance", other) for other in ("SOLUSDT", "ADAUSDT")] == [days, days]
+
+
+@pytest.mark.parametrize("kind", [UnreachableError, lambda text: LeftAloneError(text, 900)])
+def test_an_exchange_that_cannot_be_asked_any_more_ends_the_work(
+    lake: Config, monkeypatch: pytest.MonkeyPatch, kind: Callable[[str], ExchangeError]
+) -> None:
+    client = Several(lambda: kind("wrong"), START + DAY_US)
+    assert fetch_several(lake, client, monkeypatch) == []
+    assert lake.layout.candle_days("binance", "SUIUSDT") == []
 
 
 def test_a_candle_of_dust_has_a_vwap_within_its_prices(lake: Config) -> None:
