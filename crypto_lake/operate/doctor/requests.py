@@ -1,5 +1,6 @@
 """The exchange's request interface: is it reachable, what time is it there, does it list and trade the symbols."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,9 +11,12 @@ from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import ProbedClient
 from crypto_lake.operate.doctor.finding import Finding
+from crypto_lake.showing import address
 
 # The answer with the shortest way there and back says most about the clock.
 _TIMES_ASKED = 5
+# For the time, and again for the symbols: a client tries five times for half a minute each, and a person waits here.
+_PATIENCE_SEC = 30.0
 # Beyond this the local clock puts segments on the wrong day often enough to matter.
 _USELESS_CLOCK_SEC = 60.0
 
@@ -31,24 +35,36 @@ class Asked:
 
 
 async def ask(
-    config: Config, exchange: Exchange, make: Callable[[str, str], ProbedClient] = registry.rest_client
+    config: Config,
+    exchange: Exchange,
+    make: Callable[[str, str], ProbedClient] = registry.rest_client,
+    patience_sec: float = _PATIENCE_SEC,
 ) -> Asked:
-    """Ask an exchange the time, and for the state of the configured symbols; `make` makes its client."""
+    """Ask an exchange the time, and for the state of the configured symbols; `make` makes its client.
+
+    Each of the two may take `patience_sec`.
+    """
     found = Asked()
     client = make(exchange.name, exchange.rest_url)
     try:
-        await _time(client, config, exchange, found)
-        await _symbols(client, exchange, found)
-    except ExchangeError as error:
+        async with asyncio.timeout(patience_sec):
+            await _time(client, config, exchange, found)
+        async with asyncio.timeout(patience_sec):
+            await _symbols(client, exchange, found)
+    except TimeoutError:
         found.findings.append(
-            Finding.failed(
-                "requests",
-                f"{error}; see exchanges.rest_url, and whether this network and country let it through",
-            )
+            _unheard(f"{address(exchange.rest_url)}: no whole answer within {patience_sec:g} s")
         )
+    except ExchangeError as error:
+        found.findings.append(_unheard(str(error)))
     finally:
         await client.aclose()
     return found
+
+
+def _unheard(why: str) -> Finding:
+    advice = "see exchanges.rest_url, and whether this network and country let it through"
+    return Finding.failed("requests", f"{why}; {advice}")
 
 
 async def _time(client: ProbedClient, config: Config, exchange: Exchange, found: Asked) -> None:

@@ -23,15 +23,22 @@ class Told:
         self.in_microseconds = True
         self.now: dict[str, State] = {"SOLUSDT": State("TRADING", trades=True)}
         self.error: ExchangeError | None = None
+        self.never: set[str] = set()
         self.is_closed = False
 
     async def time(self) -> ServerTime:
+        await self._hang("time")
         if self.error:
             raise self.error
         return ServerTime(clock.now_us(self._config) + self.ahead_us, self.in_microseconds, "FRA56-P3")
 
     async def states(self, symbols: Sequence[str]) -> dict[str, State]:
+        await self._hang("states")
         return {symbol: state for symbol, state in self.now.items() if symbol in symbols}
+
+    async def _hang(self, question: str) -> None:
+        if question in self.never:
+            await asyncio.Event().wait()
 
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         return frozenset(await self.states(symbols))
@@ -43,8 +50,8 @@ class Told:
         self.is_closed = True
 
 
-def ask(lake: Config, exchange: Told) -> Asked:
-    return asyncio.run(requests.ask(lake, lake.exchanges[0], lambda _name, _url: exchange))  # type: ignore[arg-type,return-value]
+def ask(lake: Config, exchange: Told, patience_sec: float = 30) -> Asked:
+    return asyncio.run(requests.ask(lake, lake.exchanges[0], lambda _name, _url: exchange, patience_sec))  # type: ignore[arg-type,return-value]
 
 
 def outcomes(found: Asked) -> dict[str, str]:
@@ -82,6 +89,18 @@ def test_an_exchange_that_does_not_answer_fails_and_nothing_is_recorded(lake: Co
     exchange.error = ExchangeError("http://h/time: no answer after 5 attempts")
     found = ask(lake, exchange)
     assert (outcomes(found), found.trading, exchange.is_closed) == ({"requests": "failed"}, [], True)
+
+
+@pytest.mark.parametrize("question", ["time", "states"])
+def test_an_exchange_whose_answers_do_not_end_fails_with_one_line(lake: Config, question: str) -> None:
+    exchange = Told(lake)
+    exchange.never.add(question)
+    found = ask(lake, exchange, patience_sec=0.2)
+    failed = [one.text for one in found.findings if one.outcome == "failed"]
+    assert [text.partition(";")[0] for text in failed] == [
+        "http://127.0.0.1:1/api/v3: no whole answer within 0.2 s"
+    ]
+    assert (found.trading, exchange.is_closed) == ([], True)
 
 
 def test_symbols_that_are_unknown_fail_and_halted_ones_warn(lake: Config) -> None:
