@@ -66,5 +66,12 @@ def sealed(path: Path, lines: list[RawLine], listened: list[tuple[int, int]]) ->
         event_from=min(events, default=None),
         event_to=max(events, default=None),
         offset_us=min(offsets, default=None),
-        listened=listened,
+        listened=[hour for stretch in listened for hour in _hours(*stretch)],
     )
+
+
+def _hours(start: int, end: int) -> list[tuple[int, int]]:
+    """A stretch as windows of an hour cut it, but for one that is short."""
+    if end - start <= 2 * HOUR:
+        return [(start, end)]
+    return [(at, min(at + HOUR, end)) for at in range(start, end, HOUR)]

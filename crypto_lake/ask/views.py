@@ -150,10 +150,15 @@ def day_in_numbers(connection: duckdb.DuckDBPyConnection, config: Config, day: d
     """A day's bars in a few numbers, a dict for each symbol that has any."""
     found = []
     for exchange, symbol, paths in _bar_files_by_symbol(config, day):
-        row = connection.execute(
-            f"""SELECT count(*), sum(trade_count), sum(quote_count), count(*) FILTER (NOT observed)
-                FROM {parquet.scan(paths)}"""
-        ).fetchall()[0]
+        try:
+            with parquet.named(paths):
+                row = connection.execute(
+                    f"""SELECT count(*), sum(trade_count), sum(quote_count), count(*) FILTER (NOT observed)
+                        FROM {parquet.scan(paths)}"""
+                ).fetchall()[0]
+        except LakeError as error:
+            logger.error("{}", error)
+            continue
         numbers = dict(zip(("rows", "trades", "quotes", "unobserved"), map(int, row), strict=True))
         size = sum(path.stat().st_size for path in paths)
         found.append({"exchange": exchange, "symbol": symbol, **numbers, "bytes": size})

@@ -16,6 +16,7 @@ from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.schema import TICKS
 from crypto_lake.transform.bars import Series
@@ -86,7 +87,8 @@ def run(check: Check, asset: str, all_series: list[Series], day: date, means: Me
         if paths := files_of(asset, series, day):
             subject = Subject(means.connection, series, day, means.now_us, paths, means.reference)
             try:
-                found[series.symbol] = check.offending(subject)
+                with parquet.named(paths):
+                    found[series.symbol] = check.offending(subject)
             except duckdb.Error as error:
                 raise LakeError(f"{series.symbol} {day}: {check.name} cannot be told: {error}") from None
     excused = all(row.get("reason") for rows in found.values() for row in rows)

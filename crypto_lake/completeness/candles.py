@@ -5,6 +5,7 @@ has no candle for (`missing`).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,18 @@ class Footer(Struct):
 
 
 def finished(path: Path) -> Footer | None:
-    """The footer of a file whose day was over when it was fetched; None where there is no such file."""
+    """The footer of a file whose day was over when it was fetched; None where there is none that can be read whole."""
     try:
         footer = msgspec.convert(parquet.footer(path), Footer)
     except msgspec.ValidationError:
         return None
-    return footer if footer.complete else None
+    return footer if footer.complete and _is_readable(path, path.stat().st_mtime_ns) else None
+
+
+@lru_cache(maxsize=100_000)
+def _is_readable(path: Path, _changed: int) -> bool:
+    """Whether the pages can be read as well as the footer; a run asks for each file more than once."""
+    return parquet.is_readable(path)
 
 
 def lacking(path: Path, start_us: int) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 from crypto_lake.raw import journal, scan, segments
 from crypto_lake.raw.catalog import paths_of
@@ -88,8 +89,9 @@ def _in_bars(connection: duckdb.DuckDBPyConnection, series: Series, day: date, s
     """A day's trades in order of time, as runs of ids that follow each other."""
     if not series.layout.bar_files(series.exchange, series.symbol, day):
         return []
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, day)}")
-    found = connection.execute(_sql("holes")).fetchall()
+    with parquet.named(series.layout.bar_files(series.exchange, series.symbol, day)):
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, day)}")
+        found = connection.execute(_sql("holes")).fetchall()
     inside = _inner(connection, series, day, step, [start for short, _, _, start, _ in found if short])
     return [
         run
@@ -206,8 +208,9 @@ def _neighbour(
     days = series.layout.bar_days(series.exchange, series.symbol)
     step = series.config.transformer.resample_interval_sec * SECOND_US
     for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, other)}")
-        first, last = _ends(connection, step)
+        with parquet.named(series.layout.bar_files(series.exchange, series.symbol, other)):
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, other)}")
+            first, last = _ends(connection, step)
         if found := first if later else last:
             return found
     return None

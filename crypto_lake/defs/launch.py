@@ -142,6 +142,8 @@ def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> 
             result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags, run_id=run_id)
     except DagsterAssetCheckFailedError as error:
         raise LakeError(f"{first} to {last}: {str(error).splitlines()[0]}") from None
+    except duckdb.Error as error:
+        raise LakeError(f"{first} to {last}: {' '.join(str(error).split())}") from None
     except DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     except RuntimeError as error:

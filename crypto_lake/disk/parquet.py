@@ -3,10 +3,11 @@
 What a file was made from is kept in its footer as JSON under the key `crypto_lake`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,34 @@ def is_whole(path: Path) -> bool:
             return head == _MAGIC == file.read()
     except OSError:
         return False
+
+
+def is_readable(path: Path) -> bool:
+    """Whether every value of a file can be read; it is read whole for that."""
+    try:
+        publish.patiently(lambda: pq.ParquetFile(path).read())
+    except _NOT_PARQUET:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def named(paths: Iterable[Path]) -> Iterator[None]:
+    """Read files with DuckDB, which does not always say which of them it is that is damaged.
+
+    Raises:
+        LakeError: one of them cannot be read; its name, and what DuckDB said.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        bad = next((path for path in paths if not is_readable(path)), None)
+        if bad is None:
+            raise
+        told = " ".join(str(error).split())
+        raise LakeError(
+            f"{bad}: damaged: {told}; make its day anew (crypto-lake transformer --date)"
+        ) from None
 
 
 def row_count(path: Path) -> int | None:

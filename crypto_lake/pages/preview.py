@@ -11,9 +11,11 @@ from importlib.resources import files
 from typing import Any, NamedTuple, Self
 
 import duckdb
+from loguru import logger
 
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
+from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
 from crypto_lake.transform.bars import Series
 
@@ -60,22 +62,29 @@ def of_day(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> 
 
 
 def _previews(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> Iterator[Preview]:
-    step = config.transformer.resample_interval_sec * SECOND_US
     for series in Series.recorded(config):
         found = series.layout.bar_files(series.exchange, series.symbol, day)
         paths = [path for path in found if parquet.is_whole(path)]
         if not paths:
             continue
-        bars = parquet.scan(paths)
-        columns = [
-            Column(*r) for r in _ask(connection, "preview", bars, columns=_COLUMNS, step=step).fetchall()
-        ]
-        minutes = _ask(connection, "minutes", bars, count=_MINUTES)
-        names = [name for name, *_ in minutes.description or []]
-        rows = [dict(zip(names, row, strict=True)) for row in minutes.fetchall()]
-        gaps, missing = _ask(connection, "gaps", bars).fetchall()[0]
-        pictures = draw(series.symbol, columns), thumbnail(columns)
-        yield Preview(series.symbol, *pictures, rows, gaps, missing)
+        try:
+            with parquet.named(paths):
+                found_out = _preview(connection, series, parquet.scan(paths))
+        except LakeError as error:
+            # One symbol's damaged file does not keep the others from being seen.
+            logger.error("{}", error)
+        else:
+            yield found_out
+
+
+def _preview(connection: duckdb.DuckDBPyConnection, series: Series, bars: str) -> Preview:
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    columns = [Column(*r) for r in _ask(connection, "preview", bars, columns=_COLUMNS, step=step).fetchall()]
+    minutes = _ask(connection, "minutes", bars, count=_MINUTES)
+    names = [name for name, *_ in minutes.description or []]
+    rows = [dict(zip(names, row, strict=True)) for row in minutes.fetchall()]
+    gaps, missing = _ask(connection, "gaps", bars).fetchall()[0]
+    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), rows, gaps, missing)
 
 
 def _ask(

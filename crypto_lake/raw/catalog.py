@@ -203,10 +203,10 @@ class Recording:
             return records
         looked_at = scan.scan_files(self._connection, paths, self._symbol)
         scanned = {path: one for path, one in looked_at.items() if isinstance(one, scan.Scanned)}
-        hours = scan.event_hours(self._connection, list(scanned))
+        hours = scan.event_hours(self._connection, list(scanned)) if scanned else {}
         return [
-            _apart(one, scanned[one.path], hours[one.path])
-            if one.path is not None and one.path in hours
+            _apart(one, scanned.get(one.path), hours.get(one.path, []))
+            if one.path is not None and one.path in paths
             else one
             for one in records
         ]
@@ -234,12 +234,12 @@ def _expected(record: journal.Sealed) -> Interval:
     return (record.recv_from or 0) - offset, (record.recv_to or 0) - offset
 
 
-def _apart(one: _Told, scanned: scan.Scanned, hours: list[Interval]) -> _Told:
-    """A record whose events are as it may be believed, and beside it when they say they happened."""
-    offset, found = one.record.offset_us, scanned.record.offset_us
-    if offset == scanned.least and found is not None:
+def _apart(one: _Told, scanned: scan.Scanned | None, hours: list[Interval]) -> _Told:
+    """A record whose events are as it may be believed, and beside it when the lines say they happened, if they do."""
+    offset = one.record.offset_us
+    if scanned and offset == scanned.least and scanned.record.offset_us is not None:
         # Before strays were set aside, one of them may have been taken for the offset.
-        offset = found
+        offset = scanned.record.offset_us
     record = msgspec.structs.replace(one.record, offset_us=offset)
     first, last = _expected(record)
     ends = {name: min(max(getattr(record, name), first), last) for name in ("event_from", "event_to")}

@@ -7,29 +7,40 @@ are the collector's own clock, microseconds UTC, unless a field's name says `eve
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from loguru import logger
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from crypto_lake.disk import mending
 from crypto_lake.errors import NOT_JSON
-from crypto_lake.layout import Layout, day_of
+from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of, day_start_us
 from crypto_lake.raw.segments import truncate_torn_tail, write_whole
+
+# A line with a number that cannot be meant is no record: one such would bring days by the thousand, or times that no
+# calendar has. A time is one before 2100; how far a clock was off is less than that.
+_LATEST_US = 4_102_444_800_000_000
+Instant = Annotated[int, Meta(ge=0, lt=_LATEST_US)]
+Offset = Annotated[int, Meta(gt=-_LATEST_US, lt=_LATEST_US)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+# An id of a trade or a quote.
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+# A window is an hour long at most; a write that is late, or a clock that is set a little, may make it longer.
+_LONGEST_STRETCH_US = 2 * HOUR_US
 
 
 class Record(Struct, tag_field="kind", frozen=True, kw_only=True):
     """What every record has: `kind`, and `at`, when it was written."""
 
-    at: int
+    at: Instant
 
 
 class Started(Record, tag="started", frozen=True, kw_only=True):
     """A collector began to work."""
 
     version: str
-    pid: int
+    pid: Count
     symbols: list[str]
 
 
@@ -42,14 +53,14 @@ class Stopped(Record, tag="stopped", frozen=True, kw_only=True):
 class Connected(Record, tag="connected", frozen=True, kw_only=True):
     """A connection was opened. Its number counts from 1 since the start."""
 
-    connection: int
+    connection: Count
     url: str
 
 
 class Subscribed(Record, tag="subscribed", frozen=True, kw_only=True):
     """The exchange confirmed the streams: from here on somebody is listening."""
 
-    connection: int
+    connection: Count
     streams: list[str]
 
 
@@ -59,15 +70,15 @@ class Disconnected(Record, tag="disconnected", frozen=True, kw_only=True):
     `last_frame` is None where it never got as far as a frame.
     """
 
-    connection: int
+    connection: Count
     reason: str
-    last_frame: int | None
+    last_frame: Instant | None
 
 
 class Notice(Record, tag="notice", frozen=True, kw_only=True):
     """A frame without market data other than the answers to our own requests, verbatim."""
 
-    connection: int
+    connection: Count
     frame: str
 
 
@@ -75,17 +86,17 @@ class Silent(Record, tag="silent", frozen=True, kw_only=True):
     """A subscribed stream has not sent anything for `seconds` since it was subscribed, or since it last did."""
 
     stream: str
-    seconds: int
+    seconds: Count
 
 
 class Gap(Record, tag="gap", frozen=True, kw_only=True):
     """Trade ids that did not come: `first_id` to `last_id`, both missing, between two events of the exchange."""
 
     symbol: str
-    first_id: int
-    last_id: int
-    event_from: int
-    event_to: int
+    first_id: Id
+    last_id: Id
+    event_from: Instant
+    event_to: Instant
 
 
 class Jumped(Record, tag="jumped", frozen=True, kw_only=True):
@@ -97,15 +108,15 @@ class Jumped(Record, tag="jumped", frozen=True, kw_only=True):
 
     symbol: str
     stream: str
-    id: int
-    expected: int
-    unwritten: int = 0
+    id: Id
+    expected: Id
+    unwritten: Count = 0
 
 
 class Contents(Struct, frozen=True):
     """What a trade was said to be."""
 
-    ts_event: int | None
+    ts_event: Instant | None
     price: str | None
     qty: str | None
     side: str | None
@@ -115,10 +126,10 @@ class Conflict(Record, tag="conflict", frozen=True, kw_only=True):
     """A trade id came again with other contents; both are raw lines. `unwritten` as in `Jumped`."""
 
     symbol: str
-    id: int
+    id: Id
     first: Contents
     second: Contents
-    unwritten: int = 0
+    unwritten: Count = 0
 
 
 class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
@@ -128,10 +139,10 @@ class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
     it is that of all `trades`, the offset is the one known before.
     """
 
-    minute: int
-    offset_us: int
-    trades: int
-    set_aside: int = 0
+    minute: Instant
+    offset_us: Offset
+    trades: Count
+    set_aside: Count = 0
 
 
 class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
@@ -148,16 +159,16 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
 
     symbol: str
     segment: str | None
-    lines: int
-    size: int
-    recv_from: int | None
-    recv_to: int | None
-    event_from: int | None
-    event_to: int | None
-    offset_us: int | None
-    listened: list[tuple[int, int]]
-    first_trade_id: int | None = None
-    last_trade_id: int | None = None
+    lines: Count
+    size: Count
+    recv_from: Instant | None
+    recv_to: Instant | None
+    event_from: Instant | None
+    event_to: Instant | None
+    offset_us: Offset | None
+    listened: list[tuple[Instant, Instant]]
+    first_trade_id: Id | None = None
+    last_trade_id: Id | None = None
     sha256: str | None = None
 
 
@@ -179,14 +190,14 @@ class Recovered(Record, tag="recovered", frozen=True, kw_only=True):
 
     symbol: str
     segment: str | None
-    torn_bytes: int
-    moved_bytes: int = 0
+    torn_bytes: Count
+    moved_bytes: Count = 0
 
 
 class Mended(Record, tag="mended", frozen=True, kw_only=True):
     """So many bytes of this journal were no records, as a power loss leaves them, and lie in `_rejected` now."""
 
-    moved_bytes: int
+    moved_bytes: Count
 
 
 AnyRecord = (
@@ -264,6 +275,36 @@ _told: dict[Path, int] = {}
 _MOST_TOLD = 1000
 
 
+def _is_plausible(record: AnyRecord, day: date | None) -> bool:
+    """Whether a record of a day's journal agrees with itself and with the day; other ones count as not there."""
+    if isinstance(record, Gap):
+        return record.first_id <= record.last_id
+    return not isinstance(record, Sealed) or _agrees(record, day)
+
+
+def _agrees(record: Sealed, day: date | None) -> bool:
+    """Whether nobody is said to have listened for days, or in another week, by what may be one changed digit."""
+    received = (record.recv_from, record.recv_to)
+    pairs = [received, (record.event_from, record.event_to), (record.first_trade_id, record.last_trade_id)]
+    known = [(one, other) for one, other in pairs if one is not None and other is not None]
+    is_whole = all((one is None) == (other is None) for one, other in pairs)
+    has_events_of_lines = record.event_from is None or record.recv_from is not None
+    is_in_order = all(one <= other for one, other in [*known, *record.listened])
+    is_short = all(end - start <= _LONGEST_STRETCH_US for start, end in record.listened)
+    times = [us for pair in (received, *record.listened) for us in pair if us is not None]
+    # A window ends at midnight; a day more on either side, for the clock may be set meanwhile.
+    first = day_start_us(day) - DAY_US if day else 0
+    is_of_day = day is None or all(first <= us <= first + 3 * DAY_US for us in times)
+    return is_whole and has_events_of_lines and is_in_order and is_short and is_of_day
+
+
+def _day_of(path: Path) -> date | None:
+    try:
+        return date.fromisoformat(path.stem)
+    except ValueError:
+        return None
+
+
 def is_record(line: bytes) -> bool:
     """Whether the bytes are a record, if only of a later version of the lake."""
     return _decodes(_decode_any, line)
@@ -284,8 +325,9 @@ def _decodes(decode: Callable[[bytes], object], line: bytes) -> bool:
 def read(path: Path) -> Iterator[AnyRecord]:
     """The records of one journal file, in order; none where there is no file. A torn last line is left out.
 
-    So is a line that is no record, as a power loss leaves them, and one of a kind that only a later version knows: how
-    many there are is logged, once for each file. The collector's next start takes the former out.
+    So is a line that is no record, as a power loss leaves them, one whose numbers cannot be meant, and one of a kind
+    that only a later version knows: how many there are is logged, once for each file. The collector's next start takes
+    the first ones out.
     """
     if not path.is_file():
         # A folder, which somebody has made; the recording is then taken as one without a journal of that day.
@@ -296,13 +338,17 @@ def read(path: Path) -> Iterator[AnyRecord]:
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     bad = 0
+    day = _day_of(path)
     for line in whole.splitlines():
         try:
-            yield _decoder.decode(line)
+            found = [_decoder.decode(line)]
         except NOT_JSON:
             bad += 1
             # What stands whole beside a block of NULs counts.
-            yield from map(_decoder.decode, mending.good(line, _is_known))
+            found = [_decoder.decode(one) for one in mending.good(line, _is_known)]
+        plausible = [record for record in found if _is_plausible(record, day)]
+        bad += len(found) - len(plausible)
+        yield from plausible
     if bad and _told.get(path) != bad:
         if len(_told) >= _MOST_TOLD:
             _told.clear()

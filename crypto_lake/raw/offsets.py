@@ -139,6 +139,10 @@ class Offsets:
         found = ((minute, self._at(minute)) for minute in sorted(received))
         return {minute: us for minute, us in found if minute - us < end and minute + MINUTE_US - us > start}
 
+    def exchange_now(self, now_us: int) -> int:
+        """No instant of the exchange that has come yet is later, whether the local clock was put right since or not."""
+        return max(now_us, now_us - self._at(now_us - now_us % MINUTE_US))
+
     def span(self, recv_from: int, recv_to: int) -> Interval:
         """The first and the last instant of the exchange at which what was received from … to may have happened."""
         offsets = [(minute, self._at(minute)) for minute in _minutes(recv_from, recv_to)]

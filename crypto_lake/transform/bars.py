@@ -153,7 +153,8 @@ def _build(
     before: Built | None = None,
 ) -> tuple[Built, list[_Failed]]:
     """Walk the hours of a day; what a walk `before` this one has rebuilt counts as rebuilt."""
-    known = remembered(series, day, daily_counts=_daily_is_whole(series, day))
+    is_whole = _daily_is_whole(series, day)
+    known = _without_damaged(series, day, remembered(series, day, daily_counts=is_whole))
     rebuilt = set(before.rebuilt) if before else set()
     unchanged = 0
     carry = carry_before(connection, series, day)
@@ -173,6 +174,8 @@ def _build(
         elif hour not in rebuilt:
             unchanged += 1
         carry = record.carry
+    if not is_whole and not failed:
+        _replace_daily(series, day)
     return Built(series.symbol, day, sorted(rebuilt), unchanged), failed
 
 
@@ -230,7 +233,9 @@ def _is_stale(
 ) -> bool:
     known = remembered(series, day)
     plan = _Plan(recording.around(day), series, day, now_us)
-    if plan.catalog.refused:
+    daily = series.layout.daily(series.exchange, series.symbol, day)
+    is_damaged = daily.exists() and parquet.footer(daily) is None and any(plan.hours())
+    if plan.catalog.refused or is_damaged:
         return True
     carry = carry_before(connection, series, day)
     for hour in plan.hours():
@@ -261,6 +266,25 @@ def _daily_is_whole(series: Series, day: date) -> bool:
     return what is None
 
 
+def _replace_daily(series: Series, day: date) -> None:
+    """Let a damaged daily file go, once parts hold every hour of its day: readers then look at those."""
+    layout = series.layout
+    daily = layout.daily(series.exchange, series.symbol, day)
+    if len(layout.parts(series.exchange, series.symbol, day)) == HOURS_OF_A_DAY:
+        # In this order: one that a crash leaves is damaged still, since it lacks its checksum.
+        for path in (layout.manifest(daily), layout.checksum(daily), daily):
+            path.unlink(missing_ok=True)
+
+
+def _without_damaged(series: Series, day: date, known: dict[int, PartRecord]) -> dict[int, PartRecord]:
+    """What is remembered, but for parts whose footer is whole and whose pages are not."""
+    parts = {hour: series.layout.part(series.exchange, series.symbol, day, hour) for hour in known}
+    bad = {hour for hour, part in parts.items() if part.exists() and not parquet.is_readable(part)}
+    for hour in sorted(bad):
+        logger.error("{}: damaged; it is made anew where raw segments or ticks allow it", parts[hour])
+    return {hour: record for hour, record in known.items() if hour not in bad}
+
+
 def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[int, PartRecord]:
     """What parts and manifest remember of a day, by hour; a part, being younger, wins.
 
@@ -269,17 +293,24 @@ def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[
     """
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
-    found: dict[int, PartRecord] = {}
-    with contextlib.suppress(OSError, *NOT_JSON):
-        if daily_counts and parquet.footer(daily) is not None:
-            manifest = json.decode(publish.read(layout.manifest(daily)), type=_Manifest)
-            found = {int(hour): _understood(record) for hour, record in manifest.made_from.items()}
+    counts = daily_counts and parquet.footer(daily) is not None
+    found = _in_manifest(series, day) if counts else {}
     for hour in range(HOURS_OF_A_DAY):
         path = layout.part(series.exchange, series.symbol, day, hour)
         if path.exists() and (footer := parquet.footer(path)) is not None:
             with contextlib.suppress(*NOT_JSON):
                 found[hour] = _understood(convert(footer, PartRecord))
     return found
+
+
+def _in_manifest(series: Series, day: date) -> dict[int, PartRecord]:
+    """What a day's manifest remembers by hour; nothing where there is none that can be understood."""
+    layout = series.layout
+    path = layout.manifest(layout.daily(series.exchange, series.symbol, day))
+    with contextlib.suppress(OSError, *NOT_JSON):
+        manifest = json.decode(publish.read(path), type=_Manifest)
+        return {int(hour): _understood(record) for hour, record in manifest.made_from.items()}
+    return {}
 
 
 class _Manifest(Struct):
@@ -307,13 +338,17 @@ def _understood(record: PartRecord) -> PartRecord:
 
 def carry_before(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Carry:
     """The values that a day starts from: the last ones of the latest earlier day that has bars."""
-    earlier = [d for d in series.layout.bar_days(series.exchange, series.symbol) if d < day]
-    if not earlier:
-        return Carry()
-    if records := remembered(series, earlier[-1]):
-        return records[max(records)].carry
-    files_before = series.layout.bar_files(series.exchange, series.symbol, earlier[-1])
-    return _last_values(connection, parquet.scan(files_before))
+    for earlier in reversed(series.layout.bar_days(series.exchange, series.symbol)):
+        if earlier >= day:
+            continue
+        # A daily file that cannot be read is made anew, with the values that its manifest has.
+        if records := remembered(series, earlier) or _in_manifest(series, earlier):
+            return records[max(records)].carry
+        paths = series.layout.bar_files(series.exchange, series.symbol, earlier)
+        with contextlib.suppress(duckdb.Error):
+            return _last_values(connection, parquet.scan(paths))
+        logger.error("{} {}: its bars cannot be read; the day before it is looked at", series.symbol, earlier)
+    return Carry()
 
 
 @dataclass(frozen=True)
@@ -340,7 +375,9 @@ class _Plan:
         if self.now_us >= day_start_us(self.day) + DAY_US:
             return end
         step = self.series.config.transformer.resample_interval_sec * SECOND_US
-        return min(end, self.catalog.end - self.catalog.end % step)
+        # Whatever a journal says, nobody has listened to what is still to come.
+        sealed = min(self.catalog.end, self.catalog.offsets.exchange_now(self.now_us))
+        return min(end, sealed - sealed % step)
 
     def fingerprint(self, hour: int, carry: Carry) -> dict[str, Any]:
         start = self._start(hour)

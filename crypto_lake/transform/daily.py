@@ -57,6 +57,7 @@ def compact(
         path = layout.daily(series.exchange, series.symbol, day)
         parts = layout.parts(series.exchange, series.symbol, day)
         if parts:
+            _must_be_readable(parts, day)
             _write(connection, series, day, bars.remembered(series, day))
             for part in parts:
                 part.unlink()
@@ -188,6 +189,12 @@ def _checksum(series: Series, day: date) -> str:
     if recorded_checksum(series, day) is None:
         publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
     return str(recorded_checksum(series, day))
+
+
+def _must_be_readable(parts: list[Path], day: date) -> None:
+    for part in parts:
+        if not parquet.is_readable(part):
+            raise LakeError(f"{part}: damaged; make its day anew (crypto-lake transformer --date {day})")
 
 
 def _row_count(path: Path) -> int:

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -12,32 +13,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
 
-from crypto_lake.layout import DAY_US, Layout, day_of
+from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of
 from crypto_lake.raw import journal
-from crypto_lake.raw.journal import AnyRecord, Contents, Gap, Journal, Record, Started, Stopped
+from crypto_lake.raw.journal import AnyRecord, Contents, Gap, Journal, Record, Sealed, Started, Stopped
 
 DAY = date(2025, 10, 20)
 NOON_US = 1_760_961_600_000_000
 
+# What a record of a silent stretch knows of lines.
+NOTHING = dict.fromkeys(
+    ("recv_from", "recv_to", "event_from", "event_to", "first_trade_id", "last_trade_id"), None
+)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
-numbers = st.integers(min_value=-(2**63), max_value=2**63 - 1)
-instants = st.integers(min_value=0, max_value=4_102_444_800_000_000)
+numbers = st.integers(min_value=0, max_value=2**63 - 1)
+instants = st.integers(min_value=0, max_value=4_102_444_799_999_999)
+offsets = st.integers(min_value=-4_102_444_799_999_999, max_value=4_102_444_799_999_999)
 # What a field of a record may be, by its annotation.
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
-    int: numbers,
+    journal.Instant: instants,
+    journal.Offset: offsets,
+    journal.Count: numbers,
     str: texts,
-    int | None: st.none() | numbers,
+    journal.Instant | None: st.none() | instants,
+    journal.Offset | None: st.none() | offsets,
+    journal.Id | None: st.none() | numbers,
     str | None: st.none() | texts,
-    Contents: st.builds(Contents, st.none() | numbers, *[st.none() | texts] * 3),
+    Contents: st.builds(Contents, st.none() | instants, *[st.none() | texts] * 3),
     list[str]: st.lists(texts, max_size=3),
-    list[tuple[int, int]]: st.lists(st.tuples(numbers, numbers), max_size=3),
+    list[tuple[journal.Instant, journal.Instant]]: st.lists(
+        st.integers(NOON_US, NOON_US + HOUR_US).map(lambda us: (us, us + HOUR_US)), max_size=3
+    ),
 }
 
 
 def records_of(kind: type[Record]) -> st.SearchStrategy[Any]:
-    """Records of one kind; `at` is an instant, all else whatever its type allows."""
+    """Records of one kind, with whatever its fields' types allow; those that contradict themselves are put right."""
     fields = {field.name: VALUES[field.type] for field in msgspec.structs.fields(kind)}
-    return st.builds(kind, **(fields | {"at": instants}))
+    return st.builds(kind, **fields).map(_put_right)
+
+
+def _put_right(record: Any) -> Any:  # noqa: ANN401 - of any kind
+    if isinstance(record, Gap):
+        ids = sorted([record.first_id, record.last_id])
+        return msgspec.structs.replace(record, first_id=ids[0], last_id=ids[1])
+    if isinstance(record, Sealed):
+        ends = dict.fromkeys(("recv_from", "recv_to"), NOON_US) if record.recv_from is not None else NOTHING
+        return msgspec.structs.replace(record, **(NOTHING | ends))
+    return record
 
 
 @pytest.fixture
@@ -175,6 +197,79 @@ def test_a_line_that_is_no_record_is_left_out_and_told_once(
         assert read(layout) == [stopped("a"), stopped("b")]
     assert logged == [f"{path}: 1 lines are no journal records, and are left out\n"]
     assert not journal.is_record(line)
+
+
+def _sealed(**changed: object) -> bytes:
+    """A record of a segment's minute, with some fields changed."""
+    end = NOON_US + 60_000_000
+    fields: dict[str, object] = {
+        "kind": "sealed",
+        "at": end,
+        "symbol": "SOLUSDT",
+        "segment": "part_0001.jsonl",
+        "lines": 2,
+        "size": 300,
+        "recv_from": NOON_US,
+        "recv_to": end,
+        "event_from": NOON_US - 80_000,
+        "event_to": end - 80_000,
+        "offset_us": 80_000,
+        "listened": [[NOON_US, end]],
+        "first_trade_id": 1,
+        "last_trade_id": 2,
+    }
+    return msgspec.json.encode(fields | changed)
+
+
+NOT_MEANT = {
+    "a time after 2100": {"event_to": 9_760_961_600_000_000},
+    "a time before 1970": {"event_from": -795},
+    "the largest number": {"event_to": 2**63 - 1},
+    "an end before its beginning": {"event_to": NOON_US - DAY_US},
+    "an end without a beginning": {"event_from": None},
+    "events of no lines": {"recv_from": None, "recv_to": None},
+    "an absurd offset": {"offset_us": 2**62},
+    "a negative id": {"first_trade_id": -1},
+    "ids in no order": {"first_trade_id": 3},
+    "lines by the minus": {"lines": -2},
+    "listening until 2100": {"listened": [[NOON_US, 9_760_961_600_000_000]]},
+    "listening for a day": {"listened": [[NOON_US, NOON_US + DAY_US]]},
+    "listening backwards": {"listened": [[NOON_US, NOON_US - 1]]},
+    "listening on another day": {"listened": [[NOON_US + 5 * DAY_US, NOON_US + 5 * DAY_US + 1]]},
+    "receipt on another day": {"recv_to": NOON_US + 5 * DAY_US},
+}
+
+
+@pytest.mark.parametrize("changed", NOT_MEANT.values(), ids=NOT_MEANT.keys())
+def test_a_record_whose_numbers_cannot_be_meant_is_left_out_and_told_once(
+    layout: Layout, logged: list[str], changed: dict[str, object]
+) -> None:
+    path = write(layout, _sealed() + b"\n" + _sealed(**changed) + b"\n")
+    for _ in range(2):
+        assert len(read(layout)) == 1
+    assert logged == [f"{path}: 1 lines are no journal records, and are left out\n"]
+
+
+@pytest.mark.parametrize("kind", ["clock_offset", "gap", "sealed", "stopped"])
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, -1, 10**400])
+def test_no_time_of_a_record_is_beyond_a_calendar(layout: Layout, kind: str, number: int) -> None:
+    fields: dict[str, dict[str, object]] = {
+        "clock_offset": {"at": NOON_US, "minute": number, "offset_us": 0, "trades": 5},
+        "gap": {
+            "at": NOON_US,
+            "symbol": "X",
+            "first_id": 1,
+            "last_id": 2,
+            "event_from": 0,
+            "event_to": number,
+        },
+        "stopped": {"at": number, "reason": ""},
+    }
+    fields["sealed"] = msgspec.json.decode(_sealed()) | {"at": 1}
+    if kind == "sealed":
+        fields["sealed"]["recv_to"] = 10**18 if number > 0 else number
+    write(layout, json.dumps({"kind": kind} | fields[kind]).encode() + b"\n")
+    assert read(layout) == []
 
 
 def test_a_record_that_stands_whole_beside_a_block_of_nuls_counts(layout: Layout) -> None:
