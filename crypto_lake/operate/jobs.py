@@ -77,9 +77,10 @@ def _make(config: Config, days: list[date]) -> list[str]:
     """
     compacted = _days_of(config, Layout.daily_days)
     errors: list[str] = []
+    # Compacted days first: they are the older ones, and what is looked at of a day reaches into the one before it.
     for job, some in {
-        "make_bars": [day for day in days if day not in compacted],
         "compact": [day for day in days if day in compacted],
+        "make_bars": [day for day in days if day not in compacted],
     }.items():
         if some:
             try:
