@@ -512,10 +512,18 @@ def test_candles_in_the_lake_are_compared_with_without_asking(duck: Duck, good: 
 
 
 def test_a_backfilled_candle_that_differs_from_the_recorded_minute_warns(duck: Duck, good: Series) -> None:
-    backfilled(good, Told(GOOD, lambda c: [*c[:65], c[65]._replace(volume_base="1"), *c[66:]]))
+    backfilled(
+        good,
+        Told(
+            GOOD,
+            lambda c: [*c[:65], c[65]._replace(volume_base="1", volume_quote=c[65].close), *c[66:]],
+        ),
+    )
     verdict = run(checks.BACKFILL_AGREES_WITH_LIVE, duck, good, asset="candles_1m")
     assert (verdict.outcome, verdict.counts) == ("warning", {SYMBOL: 1})
-    assert verdict.rows[SYMBOL][0]["difference"] == "volume_base 0.0, the exchange's 1.0"
+    assert verdict.rows[SYMBOL][0]["difference"] == (
+        "volume_base 0.0, the exchange's 1.0; volume_quote 0.0, the exchange's 191.12"
+    )
 
 
 def test_backfilled_candles_of_minutes_that_were_not_recorded_agree(duck: Duck, series: Series) -> None:
