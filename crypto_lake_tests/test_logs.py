@@ -1,5 +1,6 @@
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,7 +142,20 @@ def test_what_a_command_ends_with_is_in_the_file_and_not_on_the_console_twice(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["{", "}", "{time}", "a{b}c", "{0}", "[a]*", "%Y", "?"])
+# Windows allows no folder with a `*` or `?` in its name.
+_NAMES = [
+    "{",
+    "}",
+    "{time}",
+    "a{b}c",
+    "{0}",
+    "[a]",
+    "%Y",
+    *([] if sys.platform == "win32" else ["[a]*", "?"]),
+]
+
+
+@pytest.mark.parametrize("name", _NAMES)
 def test_whatever_a_folder_is_called_it_has_its_log(lake: Config, tmp_path: Path, name: str) -> None:
     here = changed(lake, base_path=str(tmp_path / name))
     logs.start(here, "transformer")
