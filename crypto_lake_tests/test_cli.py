@@ -307,7 +307,7 @@ def test_a_mistake_in_sql_is_exit_code_1(lake_run: Run) -> None:
 def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(tmp_path: Path) -> None:
     done = processes.run("crypto_lake", "demo", "--minutes", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "29 of 30 checks passed, 1 warned, 0 failed" in done.stdout
+    assert "31 of 32 checks passed, 1 warned, 0 failed" in done.stdout
     assert re.search(r"(\d+) of \1 one-minute bars", done.stdout)
     (folder,) = tmp_path.glob("demo-lake-*")
     assert str(folder) in done.stdout
