@@ -17,8 +17,8 @@ from pyarrow import parquet as pq
 
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import ExchangeError, LakeError
-from crypto_lake.exchanges.base import Candle
-from crypto_lake.layout import DAY_US, MINUTE_US
+from crypto_lake.exchanges.base import Candle, uncovered
+from crypto_lake.layout import DAY_US
 
 _NUMBERS = (
     "open",
@@ -61,8 +61,7 @@ def _is_readable(path: Path, _changed: int) -> bool:
 def lacking(path: Path, start_us: int) -> list[tuple[int, int]]:
     """The stretches of the day from `start_us` on that no candle of a file covers, in order; µs UTC."""
     opened = pq.read_table(path, columns=["window_start"])["window_start"].cast(pa.int64()).to_pylist()
-    edges = [start_us, *(edge for at in opened for edge in (at, at + MINUTE_US)), start_us + DAY_US]
-    return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]
+    return uncovered(opened, start_us, start_us + DAY_US)
 
 
 def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:

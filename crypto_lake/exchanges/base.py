@@ -5,7 +5,7 @@ entered in `registry.py`; then replay one of its real captures through the tests
 cannot be said in these few terms belongs in the exchange's own module and nowhere else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -104,10 +104,15 @@ class ServerTime(NamedTuple):
     answered_by: str | None
 
 
-def holes(candles: Sequence[Candle], start_us: int, end_us: int) -> list[tuple[int, int]]:
-    """The stretches of [start, end) that no 1-minute candle covers, in order; the candles are in order too."""
-    edges = [start_us, *(edge for c in candles for edge in (c.open_time, c.open_time + MINUTE_US)), end_us]
+def uncovered(opened: Iterable[int], start_us: int, end_us: int) -> list[tuple[int, int]]:
+    """The stretches of [start, end) that no 1-minute candle covers, by the times at which they open, in order."""
+    edges = [start_us, *(edge for at in opened for edge in (at, at + MINUTE_US)), end_us]
     return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]
+
+
+def holes(candles: Sequence[Candle], start_us: int, end_us: int) -> list[tuple[int, int]]:
+    """`uncovered`, of candles in order."""
+    return uncovered((candle.open_time for candle in candles), start_us, end_us)
 
 
 class RestClient(Protocol):
