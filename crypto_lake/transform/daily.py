@@ -24,6 +24,7 @@ from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_s
 from crypto_lake.schema import BAR
 from crypto_lake.transform import bars
 from crypto_lake.transform.bars import PartRecord, Series
+from crypto_lake.transform.every import of_every_symbol
 
 _is_checksum = re.compile(r"[0-9a-f]{64}").fullmatch
 
@@ -81,20 +82,7 @@ def compact_all(
     Raises:
         LakeError: as `compact`, the first, when all symbols were tried.
     """
-    done: list[Compacted] = []
-    errors: list[LakeError] = []
-    for series in Series.recorded(config):
-        try:
-            with publish.told_of_folders():
-                one = compact(connection, series, day, now_us)
-        except LakeError as error:
-            logger.error("{} {}: {}", series.symbol, day, error)
-            errors.append(error)
-        else:
-            done += [one] if one else []
-    if errors:
-        raise errors[0]
-    return done
+    return of_every_symbol(config, day, lambda series: compact(connection, series, day, now_us), "")
 
 
 def whole_day(series: Series) -> int:

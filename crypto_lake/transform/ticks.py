@@ -30,6 +30,7 @@ from crypto_lake.raw.offsets import Interval
 from crypto_lake.schema import TICKS, names
 from crypto_lake.transform import bars
 from crypto_lake.transform.bars import Series
+from crypto_lake.transform.every import of_every_symbol
 from crypto_lake.transform.workspace import Workspace
 
 # Goes up when the same raw lines would give other ticks.
@@ -90,20 +91,7 @@ def make_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, n
     Raises:
         LakeError: as `make`, the first, when all symbols were tried.
     """
-    done: list[Ticks] = []
-    errors: list[LakeError] = []
-    for series in Series.recorded(config):
-        try:
-            with publish.told_of_folders():
-                one = make(connection, series, day, now_us)
-        except LakeError as error:
-            logger.error("{} {}: no ticks: {}", series.symbol, day, error)
-            errors.append(error)
-        else:
-            done += [one] if one else []
-    if errors:
-        raise errors[0]
-    return done
+    return of_every_symbol(config, day, lambda series: make(connection, series, day, now_us), "no ticks: ")
 
 
 def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> list[Path]:

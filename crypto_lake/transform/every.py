@@ -1,0 +1,40 @@
+"""One step of the work for every recorded symbol, of which none keeps the others from it."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import TypeVar
+
+from loguru import logger
+
+from crypto_lake.config import Config
+from crypto_lake.disk import publish
+from crypto_lake.errors import LakeError
+from crypto_lake.transform.bars import Series
+
+_Done = TypeVar("_Done")
+
+
+def of_every_symbol(
+    config: Config, day: date, step: Callable[[Series], _Done | None], failed: str
+) -> list[_Done]:
+    """Return what `step` made of each recorded symbol, without those of which it made nothing.
+
+    `failed` is what the log says before an error.
+
+    Raises:
+        LakeError: the first one of `step`, when all symbols were tried.
+    """
+    done: list[_Done] = []
+    errors: list[LakeError] = []
+    for series in Series.recorded(config):
+        try:
+            with publish.told_of_folders():
+                one = step(series)
+        except LakeError as error:
+            logger.error("{} {}: {}{}", series.symbol, day, failed, error)
+            errors.append(error)
+        else:
+            done += [] if one is None else [one]
+    if errors:
+        raise errors[0]
+    return done
