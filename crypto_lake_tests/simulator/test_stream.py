@@ -39,7 +39,8 @@ def test_a_quote_looks_like_the_exchanges(address: Address) -> None:
 
 
 def test_combined_streams_come_wrapped(address: Address) -> None:
-    frames = listen(address, f"/stream?streams={BOTH}", 50)
+    # A second of the market: fewer frames, sent late by a busy machine, may be all quotes.
+    frames = listen(address, f"/stream?streams={BOTH}", 400)
     assert {frame["stream"] for frame in frames} == {TRADES, QUOTES}
     assert all(frame["data"]["s"] == "SOLUSDT" for frame in frames)
 
