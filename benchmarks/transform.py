@@ -32,8 +32,8 @@ from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_start_us
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import sealed
 from crypto_lake.schema import BAR, RAW_LINE, names, typed
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 
 DAY = date(2025, 10, 20)
 SYMBOL = "SOLUSDT"

@@ -10,7 +10,7 @@ import pytest
 from crypto_lake import config
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 _CONFIG = {
     "general": {"base_path": "./lake"},

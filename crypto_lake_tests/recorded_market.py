@@ -16,11 +16,11 @@ from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import RawLine
+from crypto_lake.series import Series
 from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.market.tape import Trade
 from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, START, SYMBOL, land, sealed
 
 NEXT = date.fromordinal(DAY.toordinal() + 1)

@@ -13,8 +13,9 @@ from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, day_of
 from crypto_lake.pages import preview
 from crypto_lake.raw import journal
-from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
+from crypto_lake.raw.catalog import Recording
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, plan
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -73,17 +74,17 @@ def test_a_day_whose_daily_file_cannot_be_read_is_stale_though_all_parts_are_the
     bars.build_day(duck, finished, DAY, LATER)
     path.write_bytes(bad)
     damage(path)  # type: ignore[operator]
-    assert bars.stale_days(duck, finished, [DAY], LATER) == [DAY]
+    assert plan.stale_days(duck, finished, [DAY], LATER) == [DAY]
 
 
 @damages
 def test_the_day_after_one_that_cannot_be_read_is_made_all_the_same(
     duck: Duck, finished: Series, damage: object
 ) -> None:
-    carried = bars.carry_before(duck, finished, NEXT)
+    carried = plan.carry_before(duck, finished, NEXT)
     path = finished.layout.daily("binance", SYMBOL, DAY)
     damage(path)  # type: ignore[operator]
-    assert bars.carry_before(duck, finished, NEXT) == carried
+    assert plan.carry_before(duck, finished, NEXT) == carried
     assert len(bars.build_day(duck, finished, NEXT, LATER).rebuilt) == 24
 
 
@@ -94,7 +95,7 @@ def test_without_any_memory_of_it_the_day_before_is_looked_at(
     path = finished.layout.daily("binance", SYMBOL, DAY)
     damage(path)  # type: ignore[operator]
     finished.layout.manifest(path).unlink()
-    assert bars.carry_before(duck, finished, NEXT) == bars.Carry()
+    assert plan.carry_before(duck, finished, NEXT) == plan.Carry()
 
 
 def test_a_part_whose_pages_are_damaged_is_made_anew(duck: Duck, finished: Series) -> None:
@@ -153,6 +154,6 @@ def test_the_events_of_a_record_that_its_lines_do_not_bear_out_bring_no_days(
     journal.Journal(series.layout, "binance").write(
         msgspec.structs.replace(record, event_to=START + 3000 * DAY_US), DAY
     )
-    assert series.recording(duck).event_days(DAY) == {DAY}
+    assert Recording(duck, series).event_days(DAY) == {DAY}
     path.write_bytes(path.read_bytes().replace(b"trade", b"tr\xffde"))
-    assert series.recording(duck).event_days(DAY) == {DAY}
+    assert Recording(duck, series).event_days(DAY) == {DAY}

@@ -19,8 +19,8 @@ from crypto_lake.errors import ConfigError, LakeError, RawDataError
 from crypto_lake.pages import validation
 from crypto_lake.raw import catalog, journal
 from crypto_lake.raw.collector_status import read_status
-from crypto_lake.transform import bars, daily, ticks
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, plan, ticks
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -68,11 +68,11 @@ def test_a_manifest_of_bars_counts_as_not_there(duck: Duck, finished: Series, co
     before = path.read_bytes()
     finished.layout.manifest(path).write_bytes(content)
     holes.find(duck, finished, DAY, LATER)
-    assert bars.is_stale(duck, finished, DAY, LATER)
+    assert plan.is_stale(duck, finished, DAY, LATER)
     assert len(bars.build_day(duck, finished, DAY, LATER).rebuilt) == 24
     daily.compact(duck, finished, DAY, LATER)
     assert path.read_bytes() == before
-    assert not bars.is_stale(duck, finished, DAY, LATER)
+    assert not plan.is_stale(duck, finished, DAY, LATER)
 
 
 @damaged

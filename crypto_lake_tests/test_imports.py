@@ -68,7 +68,7 @@ def test_dagster_in_a_new_module_of_a_core_room_is_refused(tree: Path) -> None:
 
 
 def test_a_cycle_between_two_modules_of_one_room_is_refused(tree: Path) -> None:
-    append(tree / "crypto_lake" / "transform" / "bars.py", "from crypto_lake.transform import daily  # noqa")
+    append(tree / "crypto_lake" / "transform" / "plan.py", "from crypto_lake.transform import daily  # noqa")
     code, said = said_of(tree)
     assert (code, "No cycles are allowed in crypto_lake.transform" in said) == (1, True)
 

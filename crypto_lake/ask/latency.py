@@ -10,7 +10,7 @@ import duckdb
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import scan, segments
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 
 class Latency(NamedTuple):

@@ -19,7 +19,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.schema import TICKS
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 Severity = Literal["ERROR", "WARN"]
 Outcome = Literal["passed", "warning", "failed"]

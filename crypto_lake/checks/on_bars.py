@@ -3,7 +3,7 @@
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.disk import parquet, publish
 from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.transform import bars
+from crypto_lake.transform import plan
 
 
 def schema(subject: Subject) -> Rows:
@@ -20,7 +20,7 @@ def missing_seconds(subject: Subject) -> Rows:
     start = day_start_us(subject.day)
     until = start + DAY_US
     if subject.now_us < until:
-        records = bars.remembered(subject.series, subject.day)
+        records = plan.remembered(subject.series, subject.day)
         until = max((record.fingerprint["until"] for record in records.values()), default=start)
     return subject.query("no_missing_seconds", start=start, until=until, step=subject.step)
 

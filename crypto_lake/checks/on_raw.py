@@ -12,9 +12,9 @@ from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
 from crypto_lake.raw import journal, scan
-from crypto_lake.raw.catalog import Catalog, once_only, paths_of
-from crypto_lake.transform import bars
-from crypto_lake.transform.bars import clipped
+from crypto_lake.raw.catalog import Catalog, Recording, once_only, paths_of
+from crypto_lake.transform import plan
+from crypto_lake.transform.plan import clipped
 
 
 def missing_trades(subject: Subject) -> Rows:
@@ -64,7 +64,7 @@ def ambiguous_trades(subject: Subject) -> Rows:
 
 
 def _contradictions(subject: Subject) -> Rows:
-    catalog = subject.series.recording(subject.connection).around(subject.day)
+    catalog = Recording(subject.connection, subject.series).around(subject.day)
     start = day_start_us(subject.day)
     hours = {hour: catalog.between(hour, hour + HOUR_US) for hour in range(start, start + DAY_US, HOUR_US)}
     doubtful = {hour: sources for hour, sources in hours.items() if not once_only(sources)}
@@ -84,13 +84,13 @@ def _is_made(subject: Subject, instant: int) -> bool:
     """Whether the bars from an instant to the end of the day before are in line with the raw files."""
     days = {day_of(instant), subject.day - timedelta(days=1)}
     return not any(
-        bars.is_stale(subject.connection, subject.series, day, subject.now_us) for day in sorted(days)
+        plan.is_stale(subject.connection, subject.series, day, subject.now_us) for day in sorted(days)
     )
 
 
 def downtime(subject: Subject) -> Rows:
     """All stretches without listening, where together they exceed the share that is tolerated; none otherwise."""
-    catalog = subject.series.recording(subject.connection).around(subject.day)
+    catalog = Recording(subject.connection, subject.series).around(subject.day)
     start, until = day_start_us(subject.day), day_start_us(subject.day) + DAY_US
     if not _recorded(catalog, start, until):
         return []

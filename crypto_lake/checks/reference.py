@@ -13,7 +13,7 @@ from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Candle, RestClient
 from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 # What a candle and a bar of ours have in common. A bar's vwap is a quotient of these.
 NINE = (

@@ -12,7 +12,7 @@ from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Checks
 from crypto_lake.disk import parquet
 from crypto_lake.layout import SECOND_US
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 Rows = list[dict[str, Any]]
 

@@ -35,8 +35,9 @@ from crypto_lake.exchanges.base import TradesClient
 from crypto_lake.layout import DAY_US, HOUR_US, day_of, day_start_us
 from crypto_lake.raw import segments
 from crypto_lake.raw.segments import RawLine
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import PartlyBuiltError, Series
+from crypto_lake.transform.bars import PartlyBuiltError
 
 Clock = Callable[[], int]
 _PAGE = 1000

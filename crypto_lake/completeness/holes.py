@@ -17,10 +17,10 @@ import duckdb
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 from crypto_lake.raw import journal, scan, segments
-from crypto_lake.raw.catalog import paths_of
+from crypto_lake.raw.catalog import Recording, paths_of
 from crypto_lake.raw.numbering import MOST_A_SECOND, MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
-from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import daily, plan
 
 # Of a longer time between days only the days on either side are asked: they tell the hole whole, and one trade that
 # says it happened in 2099 would bring 26,000 days.
@@ -143,7 +143,7 @@ def is_pruned(series: Series, day: date) -> bool:
     """Whether a day's bars were made of files in its folder that are all gone: healed lines alone would spoil them."""
     made_of = {
         name
-        for record in bars.remembered(series, day).values()
+        for record in plan.remembered(series, day).values()
         for name, _ in record.fingerprint.get("segments", [])
     }
     folder = series.layout.raw_day(series.exchange, series.symbol, day)
@@ -185,7 +185,7 @@ def _inner(
     found: dict[int, list[Run]] = {}
     if not short:
         return found
-    catalog = series.recording(connection).around(day)
+    catalog = Recording(connection, series).around(day)
     for hour in sorted({start // HOUR_US for start in short}):
         sources = catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)
         starts = [start for start in short if start // HOUR_US == hour]

@@ -18,7 +18,7 @@ from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import preview
-from crypto_lake.transform import bars, daily, retention, ticks
+from crypto_lake.transform import bars, daily, quote_fit, retention, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
@@ -176,5 +176,5 @@ def _seen(connection: DuckDBPyConnection, config: Config, day: date, built: list
     return (
         metadata.of_previews(preview.of_day(connection, config, day))
         | _state(connection, config, day)
-        | metadata.of_hits(bars.newest_hits(connection, config, built))
+        | metadata.of_hits(quote_fit.newest_hits(connection, config, built))
     )

@@ -1,6 +1,6 @@
 """What starts runs: bars every five minutes and when segments were sealed, compaction at night.
 
-Whether a day needs a run is asked of the files (`bars.is_stale`), never of the clock: nothing starts for nothing. The
+Whether a day needs a run is asked of the files (`plan.is_stale`), never of the clock: nothing starts for nothing. The
 nightly schedule names its days itself: the ready-made one would ask for today, since today's partition exists.
 """
 
@@ -19,8 +19,8 @@ from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segment
 from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
-from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import plan
 
 # How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30
@@ -61,7 +61,7 @@ def bars_every_5_minutes(
     """Today's bars, while new segments come."""
     today = day_of(lake.now_us())
     with connected(duckdb) as db:
-        stale = any(bars.is_stale(db, s, today, lake.now_us()) for s in Series.recorded(lake.config()))
+        stale = any(plan.is_stale(db, s, today, lake.now_us()) for s in Series.recorded(lake.config()))
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
     if history.is_under_way(context.instance, today, _MAKE_BARS):
@@ -88,7 +88,7 @@ def compaction_nightly(
             for series in Series.recorded(config)
             for day in [
                 *series.layout.part_days(series.exchange, series.symbol),
-                *bars.stale_days(db, series, landings.last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
+                *plan.stale_days(db, series, landings.last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
             ]
             if day < today and not history.is_under_way(context.instance, day, {compact.name})
         }
@@ -151,7 +151,7 @@ def _seen(cursor: str | None) -> _Seen:
 
 
 def _stale_days(connection: DuckDBPyConnection, config: Config, received: date, now_us: int) -> list[date]:
-    found = (bars.stale_days(connection, s, [received], now_us) for s in Series.recorded(config))
+    found = (plan.stale_days(connection, s, [received], now_us) for s in Series.recorded(config))
     # A trade may say that it happened before there were any: its day is no partition.
     return sorted({day for days in found for day in days if day.isoformat() >= FIRST_DAY})
 

@@ -21,8 +21,8 @@ from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.partitions import nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import SECOND_US, day_of
-from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import plan
 
 # A hole may close by itself when late segments come.
 _OLD_ENOUGH_US = 180 * SECOND_US
@@ -121,7 +121,7 @@ def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us
     old = [hole for hole in found if hole.before_us < now_us - _OLD_ENOUGH_US]
     # Bars that are yet to be made look like missing trades; of today there always are some, but none follow them.
     finished = [day - timedelta(days=1), *([day] if day < day_of(now_us) else [])]
-    in_line = not old or not any(bars.is_stale(connection, series, one, now_us) for one in finished)
+    in_line = not old or not any(plan.is_stale(connection, series, one, now_us) for one in finished)
     return old if in_line else []
 
 

@@ -17,7 +17,7 @@ from crypto_lake.ask import latency
 from crypto_lake.config import Config
 from crypto_lake.defs.metadata import Metadata
 from crypto_lake.raw import journal, scan, segments
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 _RECENT_FOLDERS = 3
 

@@ -19,9 +19,11 @@ from crypto_lake.completeness import backfill
 from crypto_lake.completeness.heal import Healed
 from crypto_lake.config import Config
 from crypto_lake.pages.preview import Preview
+from crypto_lake.series import Series
 from crypto_lake.showing import printable
-from crypto_lake.transform.bars import Built, Hits, Series
+from crypto_lake.transform.bars import Built
 from crypto_lake.transform.daily import Compacted
+from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.ticks import Ticks
 
 Metadata = dict[str, Any]

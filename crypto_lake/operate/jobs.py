@@ -23,10 +23,10 @@ from crypto_lake.defs.launch import Verdict
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, Layout, day_start_us
+from crypto_lake.series import Series
 from crypto_lake.showing import printable
-from crypto_lake.transform import bars
+from crypto_lake.transform import plan
 from crypto_lake.transform import verify as verification
-from crypto_lake.transform.bars import Series
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
@@ -104,7 +104,7 @@ def stale_days(config: Config) -> list[date]:
     """Every day whose bars are not in line with what was received."""
     with parquet.connect() as connection:
         stale = (
-            bars.stale_days(connection, series, None, now_us(config)) for series in Series.recorded(config)
+            plan.stale_days(connection, series, None, now_us(config)) for series in Series.recorded(config)
         )
         return sorted({day for days in stale for day in days})
 

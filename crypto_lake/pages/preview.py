@@ -17,7 +17,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 _COLUMNS = 96
 _MINUTES = 10

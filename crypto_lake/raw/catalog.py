@@ -29,6 +29,7 @@ from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, are_f
 from crypto_lake.raw.offsets import merged as merged_offset
 from crypto_lake.raw.stretches import Stretch, heard, joined, merged, without_a_hole
 from crypto_lake.schema import TICKS
+from crypto_lake.series import Series
 
 _TICKS = "ticks/"
 
@@ -111,13 +112,11 @@ class Catalog:
 class Recording:
     """One symbol's raw side, folder by folder. What it has read it keeps, so make a new one for each question."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, series: Series) -> None:
         self._connection = connection
-        self._layout = layout
-        self._exchange = exchange
-        self._symbol = symbol
+        self._layout = series.layout
+        self._exchange = series.exchange
+        self._symbol = series.symbol
         self._folders: dict[date, _Folder] = {}
 
     def around(self, day: date) -> Catalog:

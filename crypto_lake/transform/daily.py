@@ -22,9 +22,11 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.schema import BAR
-from crypto_lake.transform import bars
-from crypto_lake.transform.bars import PartRecord, Series
+from crypto_lake.series import Series
+from crypto_lake.transform import plan
 from crypto_lake.transform.every import of_every_symbol
+from crypto_lake.transform.plan import PartRecord
+from crypto_lake.transform.workspace import locked
 
 _is_checksum = re.compile(r"[0-9a-f]{64}").fullmatch
 
@@ -54,12 +56,12 @@ def compact(
     if now_us < day_start_us(day) + DAY_US:
         raise LakeError(f"{day} is not over (UTC): a day in progress stays in parts; expected an earlier day")
     layout = series.layout
-    with bars.locked(series):
+    with locked(series):
         path = layout.daily(series.exchange, series.symbol, day)
         parts = layout.parts(series.exchange, series.symbol, day)
         if parts:
             _must_be_readable(parts, day)
-            _write(connection, series, day, bars.remembered(series, day))
+            _write(connection, series, day, plan.remembered(series, day))
             for part in parts:
                 part.unlink()
             _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
@@ -105,7 +107,7 @@ def _write(
         f"{rows} ORDER BY window_start",
         path,
         series.config.transformer.parquet_compression,
-        footer={"version": bars.TRANSFORM_VERSION},
+        footer={"version": plan.TRANSFORM_VERSION},
         verify=verify,
     )
     checksum = parquet.sha256(path)
@@ -117,7 +119,7 @@ def _write(
         "rows": whole_day(series),
         "sha256": checksum,
         "schema": {column.name: column.type for column in BAR},
-        "version": bars.TRANSFORM_VERSION,
+        "version": plan.TRANSFORM_VERSION,
         "made_from": {f"{hour:02d}": to_builtins(record) for hour, record in sorted(records.items())},
     }
     publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")

@@ -9,7 +9,7 @@ from loguru import logger
 from crypto_lake.config import Config
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 _Done = TypeVar("_Done")
 

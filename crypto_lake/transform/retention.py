@@ -18,10 +18,11 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
 from crypto_lake.raw import checksums, segments
-from crypto_lake.raw.catalog import read_kept
+from crypto_lake.raw.catalog import Recording, read_kept
 from crypto_lake.schema import TICKS
+from crypto_lake.series import Series
 from crypto_lake.transform import daily
-from crypto_lake.transform.bars import Series, locked
+from crypto_lake.transform.workspace import locked
 
 # A segment is compressed in memory; one that was put there by hand may be too large for that, and stays.
 _LARGEST = 256 << 20
@@ -119,7 +120,7 @@ def _be_sure(series: Series, day: date, found: list[Path]) -> None:
 
 def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> bool:
     """Whether all that a folder holds is in verified ticks and daily files."""
-    recording = series.recording(connection)
+    recording = Recording(connection, series)
     if recording.refused(received):
         return False
     for day in recording.event_days(received):

@@ -25,13 +25,13 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
 from crypto_lake.raw import scan
-from crypto_lake.raw.catalog import Catalog, Kept, Source, read_kept
+from crypto_lake.raw.catalog import Catalog, Kept, Recording, Source, read_kept
 from crypto_lake.raw.offsets import Interval
 from crypto_lake.schema import TICKS, names
-from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import hours, plan
 from crypto_lake.transform.every import of_every_symbol
-from crypto_lake.transform.workspace import Workspace
+from crypto_lake.transform.workspace import Workspace, locked
 
 # Goes up when the same raw lines would give other ticks.
 TICKS_VERSION = 1
@@ -61,9 +61,9 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     start = day_start_us(day)
     if now_us < start + DAY_US:
         raise LakeError(f"{day} is not over (UTC): ticks are made of finished days; expected an earlier day")
-    with bars.locked(series), series.workspace(connection) as workspace:
+    with locked(series), Workspace(connection, series) as workspace:
         kept = read_kept(series.layout, series.exchange, series.symbol, day)
-        catalog = series.recording(connection).around(day)
+        catalog = Recording(connection, series).around(day)
         if catalog.refused:
             raise RawDataError("; ".join(one.reason for one in catalog.refused))
         sources = catalog.between(start, start + DAY_US)
@@ -79,7 +79,7 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
         rows = _write(connection, workspace, series, catalog, day)
-        heard = bars.heard(connection, workspace, series, catalog, day)
+        heard = hours.heard(connection, workspace, series, catalog, day)
         _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), heard, rows))
         logger.info("{} {}: ticks of {} trades and {} quotes", series.symbol, day, *rows.values())
         return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
@@ -116,7 +116,7 @@ def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str
         "version": TICKS_VERSION,
         "segments": [[source.name, source.size] for source in sources],
         "clock": clock,
-        "listened": bars.clipped(catalog.listened, start, start + DAY_US),
+        "listened": plan.clipped(catalog.listened, start, start + DAY_US),
     }
 
 
@@ -182,7 +182,7 @@ def _stage(
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     where = f"{series.symbol} {day_of(start)} hour {hour:02d}"
     try:
-        lines = workspace.lines(sources, bars.window(start, offsets))
+        lines = workspace.lines(sources, hours.window(start, offsets))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE raw AS FROM {lines}")
         connection.execute(f"CREATE OR REPLACE TEMP TABLE once AS FROM {scan.once('raw')}")
         for kind in TICKS:

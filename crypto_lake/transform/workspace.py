@@ -4,21 +4,26 @@ A collector's segments hold a minute, so an hour reads its own. A file that was 
 copied to Parquet at the first question, and each hour then reads its stretch of the copy.
 """
 
+import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
 import duckdb
+from filelock import FileLock, Timeout
 
 from crypto_lake.disk import parquet
-from crypto_lake.layout import HOUR_US, Layout
+from crypto_lake.errors import LakeBusyError
+from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Source
+from crypto_lake.series import Series
 
 # What DuckDB may take before it spills; with Python and its libraries a run stays below 400 MB.
 _MEMORY = "256MB"
+_LOCK_TIMEOUT_SEC = 300
 _UNSET = ".tmp"
 _LONG_US = 2 * HOUR_US
 _LARGE_BYTES = 32_000_000
@@ -27,12 +32,10 @@ _LARGE_BYTES = 32_000_000
 class Workspace(AbstractContextManager["Workspace"]):
     """For one symbol, whose lock is held; what it wrote, and what a crash left there before, is removed."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, layout: Layout, exchange: str, symbol: str
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, series: Series) -> None:
         self._connection = connection
-        self._spill = layout.spill
-        self._folder = layout.workspace(exchange, symbol)
+        self._spill = series.layout.spill
+        self._folder = series.layout.workspace(series.exchange, series.symbol)
         self._copies: dict[Path, Path] = {}
 
     def __enter__(self) -> Self:
@@ -66,6 +69,24 @@ class Workspace(AbstractContextManager["Workspace"]):
             self._connection.execute(f"COPY {scan.lines([path])} TO {parquet.literal(copy)} (FORMAT parquet)")
             self._copies[path] = copy
         return self._copies[path]
+
+
+@contextlib.contextmanager
+def locked(series: Series) -> Iterator[None]:
+    """Nobody else writes this symbol's bars meanwhile.
+
+    Raises:
+        LakeBusyError: somebody else has been at it for minutes.
+    """
+    path = series.layout.bars_lock(series.exchange, series.symbol)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=_LOCK_TIMEOUT_SEC):
+            yield
+    except Timeout:
+        raise LakeBusyError(
+            f"{path}: held by another run for {_LOCK_TIMEOUT_SEC} s; expected it free"
+        ) from None
 
 
 def _is_long(source: Source) -> bool:

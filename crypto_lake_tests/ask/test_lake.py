@@ -17,8 +17,8 @@ from crypto_lake.ask import views
 from crypto_lake.ask.lake import Lake, When
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.schema import BAR, names
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
 
 Duck = duckdb.DuckDBPyConnection

@@ -3,8 +3,8 @@
 import duckdb
 
 from crypto_lake.ask import latency
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
 MS = 1000

@@ -11,8 +11,8 @@ from pyarrow import parquet as pq
 from crypto_lake.ask import query
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, trade
 
 Duck = duckdb.DuckDBPyConnection

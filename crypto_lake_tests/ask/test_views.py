@@ -20,8 +20,8 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection

@@ -17,8 +17,8 @@ from crypto_lake.exchanges.binance.http import BinanceHttp
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import DAY_US
 from crypto_lake.raw.segments import RawLine, sealed
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
 
 Answer = Callable[[int, int], httpx.Response]

@@ -14,10 +14,10 @@ from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import healing, launch
 from crypto_lake.defs.resources import RESOURCES
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
 from crypto_lake_tests.recorded_market import MARKET, MIDNIGHT, NEXT, OVER, cut, record, trade_ids

@@ -4,8 +4,8 @@ import duckdb
 import pytest
 
 from crypto_lake.completeness import holes
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, trade
 
 Duck = duckdb.DuckDBPyConnection

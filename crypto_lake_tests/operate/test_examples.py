@@ -9,8 +9,8 @@ import pytest
 
 from crypto_lake.config import Config
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, LATER, START
 from crypto_lake_tests.recorded_market import record, trade_ids

@@ -8,8 +8,8 @@ import pytest
 
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import day
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from crypto_lake.ask import views
 from crypto_lake.pages import day
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

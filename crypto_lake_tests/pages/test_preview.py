@@ -9,8 +9,8 @@ import msgspec
 from crypto_lake.defs import metadata
 from crypto_lake.pages import preview
 from crypto_lake.pages.preview import Column, Preview
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, sealed, trade
 
 MINUTE = 60 * SECOND

@@ -11,8 +11,8 @@ from crypto_lake import checks
 from crypto_lake.checks import Check, Verdict
 from crypto_lake.config import Config
 from crypto_lake.pages import validation
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
 
 HOLE = {"first_id": 10003, "last_id": 10007, "trades_missing": 5}

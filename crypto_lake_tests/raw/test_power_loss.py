@@ -3,8 +3,8 @@
 import duckdb
 
 from collector_daemon.land.recovery import recover
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.collector_daemon.test_recovery import left_open, trades
 from crypto_lake_tests.completeness.test_heal_answers import Exchange
 from crypto_lake_tests.raw.test_salvage import count_at, hours, spoil

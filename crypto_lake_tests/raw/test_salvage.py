@@ -15,8 +15,10 @@ from crypto_lake.config import Config
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.segments import RawLine
-from crypto_lake.transform import bars, daily, retention, ticks
-from crypto_lake.transform.bars import PartlyBuiltError, Series
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, plan, retention, ticks
+from crypto_lake.transform import hours as of_an_hour
+from crypto_lake.transform.bars import PartlyBuiltError
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 from crypto_lake_tests.transform.test_bars import at, read
 
@@ -90,7 +92,7 @@ def test_what_it_lost_is_a_hole_and_the_next_run_has_nothing_to_do(duck: Duck, s
         bars.build_day(duck, series, DAY, LATER)
     (hole,) = holes.find(duck, series, DAY, LATER)
     assert (hole.size, 10 < hole.first_id < hole.last_id < 20) == (3, True)
-    assert not bars.is_stale(duck, series, DAY, LATER)
+    assert not plan.is_stale(duck, series, DAY, LATER)
     assert bars.build_day(duck, series, DAY, LATER).rebuilt == []
     assert daily.compact(duck, series, DAY, LATER) is not None
     made = ticks.make(duck, series, DAY, LATER)
@@ -125,7 +127,7 @@ def test_a_damaged_file_that_no_journal_describes_is_mended_as_well(
     before = path.read_bytes()
     path.write_bytes(before + tail)
     settled(path)
-    assert bars.stale_days(duck, series, None, LATER) == [DAY]
+    assert plan.stale_days(duck, series, None, LATER) == [DAY]
     with pytest.raises(RawDataError, match=path.name):
         bars.build_day(duck, series, DAY, LATER)
     assert path.read_bytes() == before
@@ -206,14 +208,14 @@ def test_an_hour_that_cannot_be_made_keeps_no_later_one_from_it(
     duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hours(series.config, 1, 2, 3)
-    make = bars._build_part
+    make = of_an_hour.make
 
-    def fails_once(*args: object) -> bars.PartRecord:
+    def fails_once(*args: object) -> plan.PartRecord:
         if args[3] == 2:
             raise RawDataError("SOLUSDT hour 02: something is wrong")
         return make(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bars, "_build_part", fails_once)
+    monkeypatch.setattr(of_an_hour, "make", fails_once)
     with pytest.raises(PartlyBuiltError, match="something is wrong") as said:
         bars.build_day(duck, series, DAY, LATER)
     assert said.value.built[0].rebuilt == [0, 1, *range(3, 24)]

@@ -9,9 +9,10 @@ import pytest
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import journal
+from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.segments import RawLine
-from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, plan
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, quote, sealed, trade
 from crypto_lake_tests.transform.test_bars import at, build, read
 
@@ -81,9 +82,9 @@ def test_a_stray_moves_no_quote_and_observes_nothing(duck: Duck, series: Series,
 @pytest.mark.parametrize("when", ["2018", "tomorrow", "2099"])
 def test_a_stray_touches_its_own_day_alone(duck: Duck, series: Series, when: str) -> None:
     record(series, minute(1000, NOON, stray=STRAYS[when]), [(NOON, NOON + MINUTE_US)], 80_000)
-    recording = series.recording(duck)
+    recording = Recording(duck, series)
     assert recording.event_days(DAY) == {DAY, day_of(STRAYS[when])}
-    stale = bars.stale_days(duck, series, None, START + DAY_US + HOUR)
+    stale = plan.stale_days(duck, series, None, START + DAY_US + HOUR)
     assert set(stale) <= {DAY, day_of(STRAYS[when])}
     assert not recording.around(DAY - timedelta(days=1)).touches(DAY - timedelta(days=2))
     assert len(holes.known_days(series)) < 4

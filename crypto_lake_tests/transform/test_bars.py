@@ -20,8 +20,9 @@ from crypto_lake.errors import LakeBusyError, LakeError, RawDataError
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import RawLine
 from crypto_lake.schema import BAR, names
-from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, plan, workspace
+from crypto_lake.transform.workspace import locked
 from crypto_lake_tests.plain_bars import plain_bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
@@ -315,11 +316,11 @@ def test_a_late_segment_that_changes_no_carried_value_rebuilds_its_hour_alone(
 
 def test_a_day_is_stale_exactly_as_long_as_a_run_would_change_it(duck: Duck, series: Series) -> None:
     land(series.config, [trade(1, START + HOUR)])
-    assert bars.stale_days(duck, series, [DAY], LATER) == [DAY]
+    assert plan.stale_days(duck, series, [DAY], LATER) == [DAY]
     build(duck, series)
-    assert bars.stale_days(duck, series, [DAY], LATER) == []
+    assert plan.stale_days(duck, series, [DAY], LATER) == []
     land(series.config, [trade(2, START + 2 * HOUR)])
-    assert bars.is_stale(duck, series, DAY, LATER)
+    assert plan.is_stale(duck, series, DAY, LATER)
 
 
 def test_another_version_of_the_transform_rebuilds_everything(
@@ -327,7 +328,7 @@ def test_another_version_of_the_transform_rebuilds_everything(
 ) -> None:
     land(series.config, [trade(1, START + HOUR)])
     build(duck, series)
-    monkeypatch.setattr(bars, "TRANSFORM_VERSION", 999)
+    monkeypatch.setattr(plan, "TRANSFORM_VERSION", 999)
     assert build(duck, series).rebuilt == list(range(24))
 
 
@@ -367,7 +368,7 @@ def test_a_daily_file_that_was_lost_is_made_anew_though_its_manifest_is_there(
     assert done
     for damage in (lambda: done.path.write_bytes(b""), done.path.unlink):
         damage()
-        assert bars.is_stale(duck, series, DAY, LATER)
+        assert plan.is_stale(duck, series, DAY, LATER)
     assert build(duck, series).rebuilt == list(range(24))
 
 
@@ -486,9 +487,9 @@ def test_a_line_that_is_no_raw_line_is_named_with_its_file(duck: Duck, series: S
 def test_two_runs_do_not_work_on_one_symbol_at_once(
     duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bars, "_LOCK_TIMEOUT_SEC", 0.01)
+    monkeypatch.setattr(workspace, "_LOCK_TIMEOUT_SEC", 0.01)
     land(series.config, [trade(1, START + HOUR)])
-    with bars.locked(series), pytest.raises(LakeBusyError, match=r"binance-SOLUSDT\.lock"):
+    with locked(series), pytest.raises(LakeBusyError, match=r"binance-SOLUSDT\.lock"):
         build(duck, series)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import RawLine
-from crypto_lake.transform import bars, daily, ticks
-from crypto_lake.transform.bars import Hits, Series
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, quote_fit, ticks
+from crypto_lake.transform.quote_fit import Hits
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -95,7 +96,7 @@ def test_the_fit_of_quotes_counts_such_a_trade_once(duck: Duck, series: Series) 
     second = [quote(1, before, "99.00000000", "200.00000000"), trade(5, at, "90.00000000", recv=at + 90)]
     for lines in (second, first):
         land(series.config, lines)
-    assert bars.hits(duck, series, DAY, 5) == Hits(as_received=1.0, corrected=1.0)
+    assert quote_fit.hits(duck, series, DAY, 5) == Hits(as_received=1.0, corrected=1.0)
 
 
 _contents = st.tuples(

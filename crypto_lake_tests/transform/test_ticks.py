@@ -15,8 +15,8 @@ from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw import catalog
 from crypto_lake.raw.segments import RawLine
 from crypto_lake.schema import QUOTE, TRADE
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
-from crypto_lake.transform.bars import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection

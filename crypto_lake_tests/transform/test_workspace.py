@@ -8,9 +8,10 @@ import pytest
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import scan
+from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.segments import RawLine
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, ticks
-from crypto_lake.transform.bars import Series
 from crypto_lake.transform.workspace import Workspace
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
@@ -77,8 +78,8 @@ def test_a_long_file_is_read_once_and_its_copy_is_gone_afterwards(
     duck: Duck, lake: Config, series: Series, lines: list[RawLine]
 ) -> None:
     path = land(lake, lines)
-    sources = series.recording(duck).around(DAY).sources
-    with series.workspace(duck) as workspace:
+    sources = Recording(duck, series).around(DAY).sources
+    with Workspace(duck, series) as workspace:
         first, second = workspace.lines(sources), workspace.lines(sources)
         assert str(path) not in first
         assert first == second
@@ -88,8 +89,8 @@ def test_a_long_file_is_read_once_and_its_copy_is_gone_afterwards(
 
 def test_a_short_file_is_read_where_it_is(duck: Duck, lake: Config, series: Series) -> None:
     path = land(lake, [trade(1, START), trade(2, START + 3 * HOUR)])
-    sources = series.recording(duck).around(DAY).sources
-    with series.workspace(duck) as workspace:
+    sources = Recording(duck, series).around(DAY).sources
+    with Workspace(duck, series) as workspace:
         assert path.as_posix() in workspace.lines(sources)
     assert work(lake) == []
 
@@ -98,20 +99,20 @@ def test_what_a_crash_left_is_removed(duck: Duck, lake: Config, series: Series) 
     left = lake.layout.workspace("binance", SYMBOL) / "0000.parquet"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"torn")
-    with series.workspace(duck):
+    with Workspace(duck, series):
         assert not left.exists()
 
 
 def test_memory_is_bounded_within_and_as_before_afterwards(duck: Duck, series: Series) -> None:
     before = limit(duck)
-    with series.workspace(duck):
+    with Workspace(duck, series):
         assert limit(duck) == "244.1 MiB"
     assert limit(duck) == before
 
 
 def test_what_exceeds_the_memory_is_spilt_into_the_lake(duck: Duck, lake: Config) -> None:
     grouped = "SELECT range::VARCHAR || repeat('x', 60) AS a, count(*) FROM range(5_000_000) GROUP BY a"
-    with Workspace(duck, lake.layout, "binance", SYMBOL):
+    with Workspace(duck, Series(lake, "binance", SYMBOL)):
         duck.execute(f"CREATE TEMP TABLE counted AS SELECT count(*) AS n FROM ({grouped})")
         assert duck.execute("SELECT current_setting('temp_directory')").fetchall() == [
             (str(lake.layout.spill),)

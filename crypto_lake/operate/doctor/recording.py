@@ -29,8 +29,8 @@ from crypto_lake.operate.doctor.requests import Asked
 from crypto_lake.operate.doctor.streams import Heard
 from crypto_lake.raw import segments
 from crypto_lake.raw.segments import RawLine
+from crypto_lake.series import Series
 from crypto_lake.transform import bars
-from crypto_lake.transform.bars import Series
 
 # More symbols would say no more, and would cost the exchange's patience: each may take dozens of requests.
 _MOST_SYMBOLS = 5

@@ -20,7 +20,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
 from crypto_lake.pages.day import draw, facts
 from crypto_lake.pages.day.facts import Facts, Row
-from crypto_lake.transform.bars import Series
+from crypto_lake.series import Series
 
 _STRETCHES = 20
 

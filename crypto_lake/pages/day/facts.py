@@ -16,7 +16,9 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.raw import journal
-from crypto_lake.transform.bars import Series, clipped
+from crypto_lake.raw.catalog import Recording
+from crypto_lake.series import Series
+from crypto_lake.transform.plan import clipped
 
 Row = dict[str, Any]
 _CALENDAR = timedelta(days=370)
@@ -93,7 +95,7 @@ def _look_at(connection: duckdb.DuckDBPyConnection, series: Series, paths: list[
 
 def _say_who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
     """An observed second in which nobody listened was healed, if anything of the day was."""
-    catalog = series.recording(connection).around(day)
+    catalog = Recording(connection, series).around(day)
     start = day_start_us(day)
     listened = [{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, start + DAY_US)]
     healed = any(source.is_healed or source.is_ticks for source in catalog.sources)

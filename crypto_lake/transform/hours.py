@@ -1,0 +1,123 @@
+"""One hour of one symbol: its raw lines to a part, by `sql/bars.sql`, and when somebody listened in it."""
+
+from collections.abc import Iterable
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+from msgspec import to_builtins
+
+from crypto_lake.disk import parquet
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_start_us
+from crypto_lake.raw import scan
+from crypto_lake.raw.catalog import Catalog, Source, once_only
+from crypto_lake.raw.offsets import Interval
+from crypto_lake.raw.stretches import merged, without
+from crypto_lake.series import Series
+from crypto_lake.transform.plan import Carry, PartRecord, Plan, last_values
+from crypto_lake.transform.workspace import Workspace
+
+
+def make(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    plan: Plan,
+    hour: int,
+    fingerprint: dict[str, Any],
+) -> PartRecord:
+    """Make the part of an hour from what its fingerprint names; return what is remembered of it.
+
+    Raises:
+        RawDataError: a segment holds something other than raw lines.
+    """
+    series = plan.series
+    sources = plan.sources(fingerprint)
+    beside = plan.sources(fingerprint, "beside")
+    query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
+    wanted = window(fingerprint["hour_start"], (minute for minute, _ in fingerprint["offsets"]))
+    try:
+        listened = _listened(connection, workspace, fingerprint, [*sources, *beside])
+        set_variables(connection, series, fingerprint | {"listened": listened})
+        query = query.replace("FROM raw", f"FROM {once(workspace.lines(sources, wanted), sources)}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
+    except duckdb.Error as error:
+        raise RawDataError(
+            f"{series.symbol} {plan.day} hour {hour:02d}: {' '.join(str(error).split())}"
+        ) from None
+    record = PartRecord(fingerprint, last_values(connection, "part"))
+    path = series.layout.part(series.exchange, series.symbol, plan.day, hour)
+    compression = series.config.transformer.parquet_compression
+    parquet.write(
+        connection,
+        "FROM part ORDER BY window_start",
+        path,
+        compression,
+        footer=to_builtins(record),
+    )
+    connection.execute("DROP TABLE part")
+    return record
+
+
+def set_variables(connection: duckdb.DuckDBPyConnection, series: Series, fingerprint: dict[str, Any]) -> None:
+    """Hand a fingerprint to the statements that read it, as DuckDB variables."""
+    values = {
+        "symbol": series.symbol,
+        "hour_start": fingerprint["hour_start"],
+        "hour_end": fingerprint["hour_start"] + HOUR_US,
+        "until": fingerprint["until"],
+        "step": fingerprint["step"],
+        "offsets": [{"minute": minute, "offset_us": offset} for minute, offset in fingerprint["offsets"]],
+        "listened": [{"start": start, "stop": stop} for start, stop in fingerprint["listened"]],
+        "carry": fingerprint["carry"],
+    }
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+
+
+def _listened(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    fingerprint: dict[str, Any],
+    sources: list[Source],
+) -> list[Interval]:
+    """When somebody listened in an hour, and what healed trades prove of the rest, as `sql/proved.sql` tells it."""
+    start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
+    listened = [(first, last) for first, last in fingerprint["listened"]]
+    missed = without(listened, start, end)
+    healed = [source for source in sources if source.is_healed]
+    if not missed or not healed:
+        return listened
+    received = [source for source in sources if not source.is_healed]
+    stretches = [{"start": first, "stop": last} for first, last in missed]
+    connection.execute("SET VARIABLE missed = $missed", {"missed": stretches})
+    query = (files("crypto_lake") / "sql" / "proved.sql").read_text(encoding="utf-8")
+    query = query.replace("FROM received", f"FROM {workspace.lines(received)}")
+    proved = connection.execute(query.replace("FROM healed", f"FROM {workspace.lines(healed)}")).fetchall()
+    return merged([*listened, *proved])
+
+
+def heard(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
+) -> list[Interval]:
+    """When somebody listened on a finished day, on the exchange's clock, and what healed trades prove of the rest."""
+    plan = Plan(catalog, series, day, day_start_us(day) + DAY_US)
+    found: list[Interval] = []
+    for hour in range(HOURS_OF_A_DAY):
+        fingerprint = plan.fingerprint(hour, Carry())
+        beside = plan.sources(fingerprint, "beside")
+        found += _listened(connection, workspace, fingerprint, [*plan.sources(fingerprint), *beside])
+    return merged(found)
+
+
+def once(lines: str, sources: list[Source]) -> str:
+    """The lines of sources once each; where none can be there twice, looking for copies would be half the work."""
+    return lines if once_only(sources) else scan.once(lines)
+
+
+def window(start: int, offsets: Iterable[int]) -> scan.Window:
+    """The hour from `start` on; quotes of it were received in minutes that are among the keys of its offsets."""
+    minutes = list(offsets)
+    recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
+    return scan.Window(start, start + HOUR_US, recv_from, recv_to)

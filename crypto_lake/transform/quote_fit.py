@@ -1,0 +1,58 @@
+"""How well quotes fit the trades: what placing them on the exchange's clock is worth."""
+
+from datetime import date
+from importlib.resources import files
+from typing import NamedTuple
+
+import duckdb
+
+from crypto_lake.config import Config
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import DAY_US, day_start_us
+from crypto_lake.raw import scan
+from crypto_lake.raw.catalog import Recording, paths_of
+from crypto_lake.series import Series
+from crypto_lake.transform import hours
+from crypto_lake.transform.bars import Built
+from crypto_lake.transform.plan import Carry, Plan
+
+
+class Hits(NamedTuple):
+    """The share of an hour's trades that were made at the prevailing quote, 0 to 1; None without trades or quotes.
+
+    `as_received` with quotes placed by the local clock, `corrected` by the exchange's: what the correction is worth.
+    """
+
+    as_received: float | None
+    corrected: float | None
+
+
+def hits(connection: duckdb.DuckDBPyConnection, series: Series, day: date, hour: int) -> Hits:
+    """Measure how well an hour's quotes fit its trades.
+
+    Raises:
+        RawDataError: a segment holds something other than raw lines.
+    """
+    plan = Plan(Recording(connection, series).around(day), series, day, day_start_us(day) + DAY_US)
+    fingerprint = plan.fingerprint(hour, Carry())
+    sources = plan.sources(fingerprint)
+    hours.set_variables(connection, series, fingerprint)
+    query = (files("crypto_lake") / "sql" / "hits.sql").read_text(encoding="utf-8")
+    try:
+        lines = hours.once(scan.lines(paths_of(sources)), sources)
+        row = connection.execute(query.replace("FROM raw", f"FROM {lines}")).fetchall()[0]
+    except duckdb.Error as error:
+        raise RawDataError(f"{series.symbol} {day} hour {hour:02d}: {' '.join(str(error).split())}") from None
+    return Hits(*row)
+
+
+def newest_hits(connection: duckdb.DuckDBPyConnection, config: Config, built: list[Built]) -> dict[str, Hits]:
+    """By symbol, `hits` of the newest hour that was made anew; those of which none was are left out."""
+    rebuilt = {one.symbol: one for one in built if one.rebuilt}
+    return {
+        series.symbol: hits(
+            connection, series, rebuilt[series.symbol].day, rebuilt[series.symbol].rebuilt[-1]
+        )
+        for series in Series.recorded(config)
+        if series.symbol in rebuilt
+    }
