@@ -32,7 +32,7 @@ from collector_daemon.decide.session import Session
 from collector_daemon.land.landing import Landing
 from crypto_lake.config import Collector, Config, Exchange, General
 from crypto_lake.exchanges.binance.wire import WIRE
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.schema import RAW_LINE, names
 
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 FIRST_US = 1_760_918_400_000_000
@@ -209,7 +209,7 @@ def with_json(some: list[bytes]) -> float:
     trades = dict.fromkeys(SYMBOLS, -1)
     quotes = dict.fromkeys(SYMBOLS, -1)
     buffers = {symbol: bytearray() for symbol in SYMBOLS}
-    keys = RawLine.__struct_fields__
+    keys = names(RAW_LINE)
     began = time.perf_counter()
     for frame in some:
         now = time.time_ns() // 1000

@@ -29,7 +29,7 @@ import msgspec
 from collector_daemon.decide.listening import Stretch, union
 from crypto_lake.layout import MINUTE_US, SECOND_US, Layout
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import QUOTE, STREAMS, TRADE, Stream, decode, stream_of
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.market.tape import Quote, Tape
@@ -217,10 +217,10 @@ def audit(layout: Layout, market: Tape | None = None) -> Accounts:
         )
         sealed = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
         listened = union([stretch for one in sealed for stretch in one.listened])
-        for missing in _missing(symbol, received["trade"]):
+        for missing in _missing(symbol, received[TRADE]):
             _explain(missing, gaps, listened, accounts)
         if market is not None:
-            _count_quotes(market, symbol, received["bookTicker"], accounts)
+            _count_quotes(market, symbol, received[QUOTE], accounts)
         pauses = sum(after[0] - before[1] for before, after in pairwise(listened)) / SECOND_US
         accounts.seconds_lost = max(accounts.seconds_lost, pauses)
         accounts.ends = len(list(journal.of_kind(written, journal.Disconnected)))
@@ -236,10 +236,9 @@ def _count_quotes(market: Tape, symbol: str, received: dict[int, int], accounts:
     accounts.quotes_lost += len(sent - received.keys())
 
 
-def _received(layout: Layout, symbol: str, accounts: Accounts) -> dict[str, dict[int, int]]:
+def _received(layout: Layout, symbol: str, accounts: Accounts) -> dict[Stream, dict[int, int]]:
     """When each trade and each quote of a symbol was received; lines are counted and judged on the way."""
-    seen: dict[str, dict[int, int]] = {"trade": {}, "bookTicker": {}}
-    decode = msgspec.json.Decoder(RawLine).decode
+    seen: dict[Stream, dict[int, int]] = {stream: {} for stream in STREAMS}
     for day in layout.raw_days("binance", symbol):
         for path in segments.sealed(layout.raw_day("binance", symbol, day)):
             for text in path.read_bytes().split(b"\n")[:-1]:
@@ -249,8 +248,9 @@ def _received(layout: Layout, symbol: str, accounts: Accounts) -> dict[str, dict
                     accounts.invalid.append(f"{path}: {error}")
                     continue
                 accounts.lines += 1
-                accounts.doubled += line.id in seen[line.stream]
-                seen[line.stream][line.id] = line.ts_recv
+                ids = seen[stream_of(line)]
+                accounts.doubled += line.id in ids
+                ids[line.id] = line.ts_recv
     return seen
 
 

@@ -82,9 +82,9 @@ class Layout:
         """The folder of the segments that were received on a day."""
         return self.raw_symbol(exchange, symbol) / day.isoformat()
 
-    def segment(self, exchange: str, symbol: str, day: date, number: int, kind: str = "part") -> Path:
-        """A sealed segment (`kind` part, as received, or heal, as fetched later); numbers start at 1."""
-        return self.raw_day(exchange, symbol, day) / f"{kind}_{number:04d}.jsonl"
+    def segment(self, exchange: str, symbol: str, day: date, number: int, family: str = "part") -> Path:
+        """A sealed segment (`family` part, as received, or heal, as fetched later); numbers start at 1."""
+        return self.raw_day(exchange, symbol, day) / f"{family}_{number:04d}.jsonl"
 
     def journal(self, exchange: str, day: date) -> Path:
         """What the collector lived through on a day."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
 
 SECOND = 1_000_000
 _MINUTE = 60 * SECOND
@@ -11,17 +11,17 @@ _MINUTE = 60 * SECOND
 
 def plain_bars(lines: list[RawLine], start: int, until: int) -> list[dict[str, Any]]:
     """One bar a second of [start, until): what `docs/FORMAT.md` says, word by word; without `observed`."""
-    trades = {line.id: line for line in lines if line.stream == "trade"}
+    trades = {line.id: line for line in lines if isinstance(line, TradeLine)}
     quotes = {
-        line.id: line for line in sorted(lines, key=lambda line: -line.ts_recv) if line.stream == "bookTicker"
+        line.id: line for line in sorted(lines, key=lambda line: -line.ts_recv) if isinstance(line, QuoteLine)
     }
-    received = [line for line in lines if line.stream == "trade"]
+    received = [line for line in lines if isinstance(line, TradeLine)]
     bars: list[dict[str, Any]] = []
     close: float | None = None
-    last: RawLine | None = None
+    last: QuoteLine | None = None
     for second in range(start, until, SECOND):
         inside = sorted(
-            (t for t in trades.values() if t.ts_event is not None and second <= t.ts_event < second + SECOND),
+            (t for t in trades.values() if second <= t.ts_event < second + SECOND),
             key=lambda t: t.id,
         )
         placed = sorted((_exchange_time(q, received), q.id, q) for q in quotes.values())
@@ -33,12 +33,12 @@ def plain_bars(lines: list[RawLine], start: int, until: int) -> list[dict[str, A
     return bars
 
 
-def _exchange_time(quote: RawLine, received: list[RawLine]) -> int:
+def _exchange_time(quote: QuoteLine, received: list[TradeLine]) -> int:
     """Receipt minus the smallest delay of the same minute's trades, else of the last minute before that has any."""
     offsets: dict[int, int] = {}
     for trade in received:
         minute = trade.ts_recv // _MINUTE
-        delay = trade.ts_recv - (trade.ts_event or 0)
+        delay = trade.ts_recv - trade.ts_event
         offsets[minute] = min(delay, offsets.get(minute, delay))
     if not offsets:
         return quote.ts_recv
@@ -46,9 +46,9 @@ def _exchange_time(quote: RawLine, received: list[RawLine]) -> int:
     return quote.ts_recv - offsets[known[-1] if known else min(offsets)]
 
 
-def _bar(trades: list[RawLine], close: float | None) -> dict[str, Any]:
-    prices = [Decimal(t.price or 0) for t in trades]
-    base = [Decimal(t.qty or 0) for t in trades]
+def _bar(trades: list[TradeLine], close: float | None) -> dict[str, Any]:
+    prices = [Decimal(t.price) for t in trades]
+    base = [Decimal(t.qty) for t in trades]
     value = [p * q for p, q in zip(prices, base, strict=True)]
     bought = [t.side == "buy" for t in trades]
     volume, turnover = float(sum(base)), float(sum(value))
@@ -68,9 +68,9 @@ def _bar(trades: list[RawLine], close: float | None) -> dict[str, Any]:
     }
 
 
-def _quote(quote: RawLine | None) -> dict[str, Any]:
+def _quote(quote: QuoteLine | None) -> dict[str, Any]:
     if quote is None:
         return dict.fromkeys(("bid", "bid_qty", "ask", "ask_qty", "spread"))
-    spread = Decimal(quote.ask or 0) - Decimal(quote.bid or 0)
+    spread = Decimal(quote.ask) - Decimal(quote.bid)
     values = {name: float(getattr(quote, name)) for name in ("bid", "bid_qty", "ask", "ask_qty")}
     return values | {"spread": float(spread)}

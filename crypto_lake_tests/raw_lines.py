@@ -9,7 +9,8 @@ import msgspec
 from crypto_lake.config import Config
 from crypto_lake.layout import day_start_us
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine, next_number
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
+from crypto_lake.raw.segments import next_number
 
 DAY = date(2025, 10, 20)
 START = day_start_us(DAY)
@@ -29,15 +30,13 @@ def trade(
     recv: int | None = None,
 ) -> RawLine:
     """A trade at `ts` µs, received at `recv` (80 ms later, if not given)."""
-    return RawLine(
-        "trade", SYMBOL, ts, ts + 80_000 if recv is None else recv, number, price, qty, side, *[None] * 4
-    )
+    return TradeLine(SYMBOL, ts, ts + 80_000 if recv is None else recv, number, price, qty, side, *[None] * 4)
 
 
 def quote(number: int, recv: int, bid: str = "190.11000000", ask: str = "190.12000000") -> RawLine:
     """A quote received at `recv` µs."""
     nothing = (None, None, None)
-    return RawLine("bookTicker", SYMBOL, None, recv, number, *nothing, bid, "5.00000000", ask, "7.00000000")
+    return QuoteLine(SYMBOL, None, recv, number, *nothing, bid, "5.00000000", ask, "7.00000000")
 
 
 def land(

@@ -15,7 +15,7 @@ from crypto_lake.config import Config
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.series import Series
 from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
@@ -39,7 +39,7 @@ def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled
         landed = list(lines)
         begin = minute * MINUTE_US
         path = land(lake, landed, day_of(begin))
-        ids = [line.id for line in landed if line.stream == "trade"]
+        ids = [line.id for line in landed if isinstance(line, TradeLine)]
         if journaled:
             note = sealed(path, landed, [(begin, begin + MINUTE_US)])
             told = msgspec.structs.replace(note, first_trade_id=min(ids), last_trade_id=max(ids))

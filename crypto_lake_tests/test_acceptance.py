@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-import msgspec
 import pytest
 
 from crypto_lake.layout import DAY_US, Layout
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine, decode
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
@@ -68,7 +67,7 @@ def collected(command: Command, layout: Layout) -> dict[str, list[RawLine]]:
     command("collector", "--duration", "6")
     return {
         symbol: [
-            msgspec.json.decode(line, type=RawLine)
+            decode(line)
             for path in sorted(layout.raw_symbol("binance", symbol).rglob("part_*.jsonl"))
             for line in path.read_bytes().splitlines()
         ]
@@ -95,8 +94,8 @@ def test_live_trades_and_quotes_of_the_configured_symbols_are_collected(
 ) -> None:
     for symbol, lines in collected.items():
         assert {line.symbol for line in lines} == {symbol}
-        assert {line.stream for line in lines} == {"trade", "bookTicker"}
-        ids = [line.id for line in lines if line.stream == "trade"]
+        assert {type(line) for line in lines} == {TradeLine, QuoteLine}
+        ids = [line.id for line in lines if isinstance(line, TradeLine)]
         assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
@@ -107,7 +106,9 @@ def test_one_second_parquet_is_produced_that_holds_every_trade(
         f"SELECT symbol, sum(trade_count), count(*) = count(DISTINCT window_start), "
         f"max(epoch_us(window_start) % 1000000) FROM {bars} GROUP BY symbol"
     ).fetchall()
-    trades = {symbol: sum(line.stream == "trade" for line in lines) for symbol, lines in collected.items()}
+    trades = {
+        symbol: sum(isinstance(line, TradeLine) for line in lines) for symbol, lines in collected.items()
+    }
     # The bars end at the last second that is wholly sealed, the recording a little later.
     found = {symbol: (trades[symbol] * 0.6 < count, unique, off) for symbol, count, unique, off in rows}
     assert found == dict.fromkeys(SYMBOLS, (True, True, 0))

@@ -1,4 +1,4 @@
-"""Which ids were seen before: trades by contiguous id, quotes by rising id. No I/O, bounded memory.
+"""Which ids were seen before, by the rule that the ids of a stream follow. No I/O, bounded memory.
 
 Ids are those of one symbol over all connections: whichever delivers first wins, the others' copies are duplicates.
 An id that is where nobody expects it, or that comes again with other contents, is kept and told. `monotonic` is in
@@ -6,11 +6,12 @@ seconds, event times in µs.
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from crypto_lake.raw.lines import IdRule, RawLine, TradeLine
 from crypto_lake.raw.numbering import may_be_missing
-from crypto_lake.raw.segments import RawLine
 
 # So many separate holes are remembered for each symbol; a trade for an older hole counts as a duplicate.
 MAX_HOLES = 256
@@ -36,19 +37,22 @@ class Hole(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """An id that is too far from the one that was expected for trades, or quotes, to be missing between them."""
+    """An id that is too far from the one that was expected for lines to be missing between them.
+
+    `stream` is the word for the stream.
+    """
 
     symbol: str
+    stream: str
     id: int
     expected: int
-    is_trade: bool
 
 
 class Conflict(NamedTuple):
     """Two trades with one id. The second came later, and is no later trade."""
 
-    first: RawLine
-    second: RawLine
+    first: TradeLine
+    second: TradeLine
 
 
 Odd = Jump | Conflict
@@ -81,8 +85,8 @@ class _Count(NamedTuple):
     holes: list[_Open]
 
 
-class TradeIds:
-    """The trades of one symbol, deduplicated by an id that has no holes of its own.
+class ContiguousIds:
+    """The trades of one symbol, deduplicated by an id that has no holes of its own. `word` is the stream's.
 
     What is odd is added to `told`, which is the caller's. Two counts are followed: an id that does not fit the running
     one is set aside with a count of its own, which becomes the running one with the first trade that goes on from
@@ -99,11 +103,15 @@ class TradeIds:
         "_out_of_reach",
         "_recent",
         "_seconds",
+        "_symbol",
         "_told",
         "_watching",
+        "_word",
     )
 
-    def __init__(self, told: list[Odd]) -> None:
+    def __init__(self, symbol: str, word: str, told: list[Odd]) -> None:
+        self._symbol = symbol
+        self._word = word
         self._told = told
         self._next = -1
         self._last_event = 0
@@ -112,17 +120,17 @@ class TradeIds:
         self._watching = False
         self._aside: _Count | None = None
         # Two generations of what came by id, and the contents that contradict them.
-        self._recent: dict[int, RawLine] = {}
-        self._before: dict[int, RawLine] = {}
+        self._recent: dict[int, TradeLine] = {}
+        self._before: dict[int, TradeLine] = {}
         self._seconds: set[tuple[object, ...]] = set()
         self._forget_at: float | None = None
 
-    def accept(self, line: RawLine) -> bool:
+    def accept(self, line: TradeLine) -> bool:
         """Whether to keep a trade: anything but the copy of one that came before."""
         number = line.id
         if number == self._next:
             self._next = number + 1
-            self._last_event = line.ts_event or 0
+            self._last_event = line.ts_event
             self._recent[number] = line
             return True
         known = self._recent.get(number) or self._before.get(number)
@@ -145,6 +153,9 @@ class TradeIds:
             self._seconds.clear()
             self._forget_at = monotonic + REMEMBER_SEC
 
+    def reset(self) -> None:
+        """Nobody was connected: trades go on where they were, and what is missing of them shows."""
+
     def overdue(self, monotonic: float, grace: float) -> list[Hole]:
         """The holes that have stayed open for `grace` seconds since they were first looked at; each only once."""
         if not self._watching:
@@ -161,9 +172,9 @@ class TradeIds:
         self._watching = not all(one.told for one in untold)
         return [one.hole for one in due]
 
-    def _out_of_order(self, line: RawLine) -> bool:
+    def _out_of_order(self, line: TradeLine) -> bool:
         """An id that is not the next one, and not remembered."""
-        number, ts_event = line.id, line.ts_event or 0
+        number, ts_event = line.id, line.ts_event
         ahead = number - self._next
         if self._next < 0 or (ahead > 0 and may_be_missing(ahead, ts_event - self._last_event)):
             self._skip_to(number, ts_event)
@@ -175,9 +186,9 @@ class TradeIds:
         self._recent[number] = line
         return True
 
-    def _contradicts(self, known: RawLine, line: RawLine) -> bool:
+    def _contradicts(self, known: TradeLine, line: TradeLine) -> bool:
         """An id that is remembered with other contents."""
-        if (line.ts_event or 0) > self._last_event:
+        if line.ts_event > self._last_event:
             self._elsewhere(line)
             self._recent[line.id] = line
             return True
@@ -191,9 +202,9 @@ class TradeIds:
         self._told.append(Conflict(known, line))
         return True
 
-    def _elsewhere(self, line: RawLine) -> None:
+    def _elsewhere(self, line: TradeLine) -> None:
         """An id that does not fit the running count: of the one set aside, or the first of a new one."""
-        number, ts_event = line.id, line.ts_event or 0
+        number, ts_event = line.id, line.ts_event
         self._fill(number, ts_event)
         aside = self._aside
         running = _Count(self._next, self._last_event, self._holes)
@@ -210,7 +221,7 @@ class TradeIds:
         # Another count may use the same ids: what they stood for is still to be told from what they will.
         self._before.update(self._recent)
         self._recent, self._forget_at = {}, None
-        self._told.append(Jump(line.symbol, number, self._next, is_trade=True))
+        self._told.append(Jump(self._symbol, self._word, number, self._next))
         self._aside = _Count(number + 1, ts_event, [_Open(Hole(0, number - 1, 0, ts_event), told=True)])
 
     def _give_up(self, holes: list[_Open]) -> None:
@@ -251,13 +262,13 @@ def _first_id(one: _Open) -> int:
     return one.hole.first_id
 
 
-def _says_the_same(one: RawLine, other: RawLine) -> bool:
+def _says_the_same(one: TradeLine, other: TradeLine) -> bool:
     """Whether two lines with one id are one trade, however it is spelt."""
     return (
         one.side == other.side
-        and _same_time(one.ts_event or 0, other.ts_event or 0)
-        and Decimal(one.price or 0) == Decimal(other.price or 0)
-        and Decimal(one.qty or 0) == Decimal(other.qty or 0)
+        and _same_time(one.ts_event, other.ts_event)
+        and Decimal(one.price) == Decimal(other.price)
+        and Decimal(one.qty) == Decimal(other.qty)
     )
 
 
@@ -267,10 +278,11 @@ def _same_time(one: int, other: int) -> bool:
     return one == other or (whole and one // 1000 == other // 1000)
 
 
-class QuoteIds:
+class RisingIds:
     """The quotes of one symbol, taken while their update id rises, whichever connection brings them.
 
     A rise that no quote after it confirms, and several contradict, was a single absurd id: it is told, and set aside.
+    `word` is the stream's.
     """
 
     __slots__ = (
@@ -285,10 +297,12 @@ class QuoteIds:
         "_since",
         "_symbol",
         "_told",
+        "_word",
     )
 
-    def __init__(self, symbol: str, told: list[Odd]) -> None:
+    def __init__(self, symbol: str, word: str, told: list[Odd]) -> None:
         self._symbol = symbol
+        self._word = word
         self._told = told
         self._since = 0.0
         self._floor = self._floor_before = self._late = self._near = -1
@@ -296,8 +310,9 @@ class QuoteIds:
         self._leapt = self._below = self._absurd = -1
         self._contradictions = 0
 
-    def accept(self, number: int) -> bool:
+    def accept(self, line: RawLine) -> bool:
         """Whether the quote is newer than all before it."""
+        number = line.id
         if number > self._floor:
             if number > self._near:
                 return self._rise(number)
@@ -311,8 +326,12 @@ class QuoteIds:
         if self._floor != self._floor_before or self._late < 0:
             self._floor_before, self._late, self._since = self._floor, -1, monotonic
         elif monotonic - self._since >= STUCK_SEC:
-            self._told.append(Jump(self._symbol, self._late, self._floor + 1, is_trade=False))
+            self._told.append(Jump(self._symbol, self._word, self._late, self._floor + 1))
             self.reset()
+
+    def overdue(self, _monotonic: float, _grace: float) -> list[Hole]:
+        """None: these ids have holes by nature."""
+        return []
 
     def reset(self) -> None:
         """Nobody was connected: the exchange may count from anywhere."""
@@ -339,7 +358,30 @@ class QuoteIds:
         self._contradictions += 1
         if self._contradictions < CONTRADICTED_BY and self._leapt - number < _WILD_LEAP:
             return False
-        self._told.append(Jump(self._symbol, self._leapt, number, is_trade=False))
+        self._told.append(Jump(self._symbol, self._word, self._leapt, number))
         self._absurd, self._floor, self._late = self._leapt, number, -1
         self._near = number + LEAP
         return True
+
+
+class Ids(Protocol):
+    """What a session asks of the ids of one stream of one symbol, whatever their rule."""
+
+    def accept(self, line: Any) -> bool:  # noqa: ANN401 - a line of the stream
+        """Whether to keep a line."""
+
+    def tick(self, monotonic: float) -> None:
+        """Time passes."""
+
+    def reset(self) -> None:
+        """Nobody was connected."""
+
+    def overdue(self, monotonic: float, grace: float) -> list[Hole]:
+        """The holes that have stayed open for `grace` seconds; each only once."""
+
+
+# Of a symbol, by the stream's word; what is odd goes to the list.
+RULES: dict[IdRule, Callable[[str, str, list[Odd]], Ids]] = {
+    "contiguous": ContiguousIds,
+    "rising": RisingIds,
+}

@@ -11,7 +11,7 @@ import msgspec
 from collector_daemon.decide.ids import Jump, Odd
 from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import TradeLine
 
 WRITTEN_AN_HOUR = 10
 
@@ -59,11 +59,10 @@ def _stream(record: _Record) -> str:
 
 def _record(one: Odd, now: int) -> _Record:
     if isinstance(one, Jump):
-        stream = "trade" if one.is_trade else "quote"
-        return journal.Jumped(at=now, symbol=one.symbol, stream=stream, id=one.id, expected=one.expected)
+        return journal.Jumped(at=now, **one._asdict())
     first, second = _contents(one.first), _contents(one.second)
     return journal.Conflict(at=now, symbol=one.first.symbol, id=one.first.id, first=first, second=second)
 
 
-def _contents(line: RawLine) -> journal.Contents:
+def _contents(line: TradeLine) -> journal.Contents:
     return journal.Contents(line.ts_event, line.price, line.qty, line.side)

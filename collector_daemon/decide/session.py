@@ -6,19 +6,20 @@ All `now` are µs UTC of the local clock, all `monotonic` seconds.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec import Struct
 
-from collector_daemon.decide.ids import Odd, QuoteIds, TradeIds
+from collector_daemon.decide.ids import RULES, Ids, Odd
 from collector_daemon.decide.latency import Latency
 from collector_daemon.decide.oddities import Oddities
 from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.raw import journal
+from crypto_lake.raw.lines import STREAMS, RawLine, Stream
 from crypto_lake.raw.offsets import KEPT, Follow, smallest
-from crypto_lake.raw.segments import RawLine
 from crypto_lake.showing import printable
 
 # A thin symbol is silent for minutes in good health; one whose name the exchange does not know, for ever.
@@ -51,44 +52,54 @@ Event = journal.AnyRecord | Reply | Refused | Farewell
 
 
 @dataclass(slots=True)
-class SymbolState:
-    """What is known of one symbol; counters count since the start, times are µs UTC."""
+class StreamState:
+    """What is known of one stream of one symbol. `kept` counts its lines since the start, `last_event` is µs UTC.
 
-    trade_ids: TradeIds
-    quote_ids: QuoteIds
-    latency: Latency = field(default_factory=Latency)
-    trades: int = 0
-    quotes: int = 0
-    gaps: int = 0
-    missing: int = 0
-    duplicates: int = 0
-    last_trade_event: int | None = None
-    last_frame: int | None = None
+    `name` is the exchange's word for it. The rest is for the sake of its silence: `since` when it was subscribed or
+    last spoke, in monotonic seconds, None where nobody is subscribed; `spoken` is what `kept` was then.
+    """
+
+    name: str
+    ids: Ids
+    has_event_time: bool
+    kept: int = 0
+    last_event: int | None = None
+    since: float | None = None
+    spoken: int = 0
+    reported: bool = False
 
 
 @dataclass(slots=True)
-class _Stream:
-    """One subscribed stream, for the sake of its silence. `since` is monotonic seconds."""
+class SymbolState:
+    """What is known of one symbol; counters count since the start, times are µs UTC.
 
-    name: str
-    symbol: str
-    is_trade: bool
-    since: float
-    count: int = 0
-    reported: bool = False
+    `streams` is by the struct of their lines.
+    """
+
+    streams: dict[type[Struct], StreamState]
+    latency: Latency = field(default_factory=Latency)
+    gaps: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    last_frame: int | None = None
+
+    def of(self, stream: Stream) -> StreamState:
+        """What is known of one of its streams."""
+        return self.streams[stream.line]
 
 
 class Session:
     """One exchange's frames.
 
     `receive` returns the lines to keep; all else that happened is appended to `events`, in order, for the caller to
-    take away with `take_events`.
+    take away with `take_events`. `streams` is the table of those that it records.
     """
 
-    def __init__(self, wire: WireFormat, symbols: Iterable[str]) -> None:
+    def __init__(self, wire: WireFormat, symbols: Iterable[str], streams: Sequence[Stream] = STREAMS) -> None:
         self._wire = wire
         self._decode_all = wire.decode_all
-        self._streams: dict[str, _Stream] = {}
+        self._table = streams
+        self._kinds = frozenset(stream.line for stream in streams)
         self._minute = _Minute()
         self._odd: list[Odd] = []
         self._oddities = Oddities()
@@ -106,7 +117,14 @@ class Session:
     def expect(self, symbols: Iterable[str]) -> None:
         """Frames of these symbols may come from now on."""
         for symbol in symbols:
-            self.symbols[symbol] = SymbolState(TradeIds(self._odd), QuoteIds(symbol, self._odd))
+            names = zip(self._table, self._wire.streams(symbol), strict=True)
+            self.symbols[symbol] = SymbolState(
+                {stream.line: self._expected(stream, symbol, name) for stream, name in names}
+            )
+
+    def _expected(self, stream: Stream, symbol: str, name: str) -> StreamState:
+        ids = RULES[stream.ids](symbol, stream.word, self._odd)
+        return StreamState(name, ids, stream.has_event_time)
 
     def forget(self, symbols: Iterable[str], now: int) -> None:
         """These symbols were given up: what is missing of them stays so."""
@@ -116,22 +134,22 @@ class Session:
             del self.symbols[symbol]
 
     def begin_anew(self, symbols: Iterable[str]) -> None:
-        """A connection is being opened for symbols that none carries: their quotes may count from anywhere."""
-        for symbol in symbols:
-            self.symbols[symbol].quote_ids.reset()
+        """A connection is being opened for symbols that none carries: ids that rise may count from anywhere."""
+        for stream in self._streams_of(symbols):
+            stream.ids.reset()
 
     def subscribed(self, symbols: Iterable[str], monotonic: float) -> None:
         """From now on every stream of these symbols is expected to speak."""
-        for symbol in symbols:
-            for name, is_trade in zip(self._wire.streams(symbol), (True, False), strict=True):
-                count = self._count(symbol, is_trade=is_trade)
-                self._streams[name] = _Stream(name, symbol, is_trade, monotonic, count)
+        for stream in self._streams_of(symbols):
+            stream.since, stream.spoken, stream.reported = monotonic, stream.kept, False
 
     def disconnected(self, symbols: Iterable[str]) -> None:
         """Nothing is expected of these symbols any more: no connection carries them."""
-        for symbol in symbols:
-            for name in self._wire.streams(symbol):
-                self._streams.pop(name, None)
+        for stream in self._streams_of(symbols):
+            stream.since = None
+
+    def _streams_of(self, symbols: Iterable[str]) -> Iterator[StreamState]:
+        return (stream for symbol in symbols for stream in self.symbols[symbol].streams.values())
 
     def receive(self, frames: Sequence[bytes], now: int, connection: int) -> list[RawLine]:
         """The lines that frames received together at `now` over a connection are worth.
@@ -139,8 +157,11 @@ class Session:
         A frame that is worth none and makes no event is a duplicate.
         """
         lines: list[RawLine] = []
-        for said, frame in zip(self._decode_all(frames, now), frames, strict=True):
-            if not isinstance(said, RawLine):
+        kinds = self._kinds
+        heard: Sequence[Any] = self._decode_all(frames, now)
+        for said, frame in zip(heard, frames, strict=True):
+            kind = said.__class__
+            if kind not in kinds:
                 self._not_a_line(said, frame, now, connection)
                 continue
             state = self.symbols.get(said.symbol)
@@ -148,27 +169,24 @@ class Session:
                 self._refuse("a symbol that was not asked for", frame, now)
                 continue
             state.last_frame = now
-            if said.ts_event is not None:
-                if self._is_new_trade(said, said.ts_event, state, now):
-                    lines.append(said)
-            elif state.quote_ids.accept(said.id):
-                state.quotes += 1
-                lines.append(said)
-            else:
+            stream = state.streams[kind]
+            if not stream.ids.accept(said):
                 state.duplicates += 1
+                continue
+            stream.kept += 1
+            lines.append(said)
+            if stream.has_event_time:
+                stream.last_event = said.ts_event
+                if (
+                    not self._odd
+                ):  # It measures neither clock nor latency: one of its contents, or its id, is wrong.
+                    self._measure(now - said.ts_event, state, now)
         if self._odd:
             self._tell_odd(now)
         return lines
 
-    def _is_new_trade(self, line: RawLine, ts_event: int, state: SymbolState, now: int) -> bool:
-        if not state.trade_ids.accept(line):
-            state.duplicates += 1
-            return False
-        state.trades += 1
-        state.last_trade_event = ts_event
-        if self._odd:  # It measures neither clock nor latency: one of its contents, or its id, is wrong.
-            return True
-        late = now - ts_event
+    def _measure(self, late: int, state: SymbolState, now: int) -> None:
+        """What a line says that came so many µs after its event, by two clocks."""
         state.latency.add(late)
         minute = self._minute
         if not minute.start <= now < minute.end:
@@ -176,14 +194,14 @@ class Session:
         minute.trades += 1
         if late < minute.bound:
             minute.keep(late)
-        return True
 
     def _tell_gaps(self, now: int, monotonic: float, grace: float) -> None:
         for symbol, state in self.symbols.items():
-            for hole in state.trade_ids.overdue(monotonic, grace):
-                state.gaps += 1
-                state.missing += hole.last_id - hole.first_id + 1
-                self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
+            for stream in state.streams.values():
+                for hole in stream.ids.overdue(monotonic, grace):
+                    state.gaps += 1
+                    state.missing += hole.last_id - hole.first_id + 1
+                    self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
 
     def _tell_odd(self, now: int) -> None:
         """At once, so that the journal says so before the segment is sealed that has the line: readers rely on it."""
@@ -211,11 +229,9 @@ class Session:
         """Time passes without a frame: minutes end, silence grows long, holes stay open."""
         if self._minute.trades and not self._minute.start <= now < self._minute.end:
             self._turn_minute(now)
-        for stream in self._streams.values():
+        for stream in self._streams_of(self.symbols):
             self._listen_for(stream, now, monotonic)
-        for state in self.symbols.values():
-            state.trade_ids.tick(monotonic)
-            state.quote_ids.tick(monotonic)
+            stream.ids.tick(monotonic)
         self._tell_odd(now)
         self._tell_gaps(now, monotonic, GRACE_SEC)
 
@@ -229,19 +245,16 @@ class Session:
         """Hold the next trades against no offset of before."""
         self._offset.forget()
 
-    def _listen_for(self, stream: _Stream, now: int, monotonic: float) -> None:
-        count = self._count(stream.symbol, is_trade=stream.is_trade)
-        if count != stream.count:
-            stream.count, stream.since, stream.reported = count, monotonic, False
+    def _listen_for(self, stream: StreamState, now: int, monotonic: float) -> None:
+        if stream.since is None:
+            return
+        if stream.kept != stream.spoken:
+            stream.spoken, stream.since, stream.reported = stream.kept, monotonic, False
             return
         seconds = int(monotonic - stream.since)
         if seconds >= SILENT_AFTER_SEC and not stream.reported:
             stream.reported = True
             self.events.append(journal.Silent(at=now, stream=stream.name, seconds=seconds))
-
-    def _count(self, symbol: str, *, is_trade: bool) -> int:
-        state = self.symbols[symbol]
-        return state.trades if is_trade else state.quotes
 
     def _turn_minute(self, now: int) -> None:
         minute = self._minute

@@ -6,8 +6,8 @@ from datetime import date
 from collector_daemon.decide.listening import Stretch
 from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw import journal
+from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.raw.offsets import KEPT, measure, smallest
-from crypto_lake.raw.segments import RawLine
 
 
 class Tally:
@@ -60,12 +60,12 @@ class Tally:
         self.recv_from = min(self.recv_from, first) if self.lines else first
         self.recv_to = max(self.recv_to, last)
         self.lines += len(lines)
-        trades = [line for line in lines if line.ts_event is not None]
+        trades = [line for line in lines if isinstance(line, TradeLine)]
         if trades:
             self._add_trades(trades)
 
-    def _add_trades(self, trades: Sequence[RawLine]) -> None:
-        events, numbers = [line.ts_event or 0 for line in trades], [line.id for line in trades]
+    def _add_trades(self, trades: Sequence[TradeLine]) -> None:
+        events, numbers = [line.ts_event for line in trades], [line.id for line in trades]
         late = [line.ts_recv - event for line, event in zip(trades, events, strict=True)]
         if len(self.late) < KEPT or min(late) < self.late[-1]:
             self.late = smallest(self.late, late)

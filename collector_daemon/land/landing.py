@@ -21,8 +21,8 @@ from collector_daemon.decide.session import Refused
 from collector_daemon.decide.tally import Tally
 from crypto_lake.layout import DAY_US, SECOND_US, day_of
 from crypto_lake.raw import journal
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.raw.offsets import Follow, smallest
-from crypto_lake.raw.segments import RawLine
 
 _RECORD_SIZE = 256
 # What a line takes in memory, roughly: an object with its strings, or the bytes that are made of it.

@@ -17,7 +17,8 @@ from loguru import logger
 from crypto_lake.disk import mending
 from crypto_lake.disk.mending import Bad, IsLine
 from crypto_lake.layout import Layout
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import journal
+from crypto_lake.raw.lines import is_raw_line
 from crypto_lake.raw.segments import truncate_torn_tail, write_whole
 
 # Of one file so many bytes are kept at most, since a whole disk may be damaged.
@@ -41,7 +42,7 @@ class Mending:
         Raises:
             OSError: the disk refused; the segment is as it was.
         """
-        return self._mend(path, day, partial(segments.is_raw_line, symbol=symbol))
+        return self._mend(path, day, partial(is_raw_line, symbol=symbol))
 
     def journal(self, day: date) -> int:
         """Take out of a day's journal what is no record; how many bytes went is returned.

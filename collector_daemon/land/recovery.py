@@ -13,7 +13,7 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.decide.connected import connected, within
-from collector_daemon.decide.ids import Hole, Odd, TradeIds
+from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
 from collector_daemon.decide.listening import union
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.tally import Tally
@@ -21,12 +21,10 @@ from collector_daemon.land.mending import Mending
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RECEIVED, TRADE, RawLine, TradeLine, decode
 
 # Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).
 _LAST_JOURNALS = 2
-
-_decode = msgspec.json.Decoder(RawLine).decode
 
 
 def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]:
@@ -72,8 +70,8 @@ def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[
     """The received segments of a day that its journal does not describe."""
     written = list(journal.read(layout.journal(exchange, day)))
     described = {one.segment for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol}
-    found = segments.sealed(layout.raw_day(exchange, symbol, day))
-    return [path for path in found if path.name.startswith("part_") and path.name not in described]
+    found = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED])
+    return [path for path in found if path.name not in described]
 
 
 def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: int) -> None:
@@ -87,7 +85,7 @@ def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: 
         return
     for event_day in sorted(tally.displaced):
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
-    for record in _odd(path, now):
+    for record in _odd(path, symbol, now):
         diary.write(record, day)
     written = list(journal.read(diary.path(day)))
     began = _began(written, symbol, tally.recv_from)
@@ -99,12 +97,12 @@ def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: 
     diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
 
 
-def _odd(path: Path, now: int) -> list[journal.AnyRecord]:
+def _odd(path: Path, symbol: str, now: int) -> list[journal.AnyRecord]:
     """What is odd about the ids of a segment's trades: the death may have come between a line and its record."""
     told: list[Odd] = []
-    ids = TradeIds(told)
+    ids = ContiguousIds(symbol, TRADE.word, told)
     for line in lines_of(path):
-        if line.ts_event is not None:
+        if isinstance(line, TradeLine):
             ids.accept(line)
     oddities = Oddities()
     return [*oddities.records(told, now), *oddities.rest()]
@@ -130,13 +128,11 @@ def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iter
         return
     gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]
     told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
-    ids = TradeIds([])
-    received = [
-        one for one in segments.sealed(layout.raw_day(exchange, symbol, day)) if one.name.startswith("part_")
-    ]
+    ids = ContiguousIds(symbol, TRADE.word, [])
+    received = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED])
     for path in received[-2:]:
         for line in lines_of(path):
-            if line.ts_event is not None:
+            if isinstance(line, TradeLine):
                 ids.accept(line)
     for hole in ids.overdue(0.0, -math.inf):
         if not any(first <= hole.first_id and hole.last_id < end for first, end in told):
@@ -155,6 +151,6 @@ def lines_of(path: Path) -> Iterator[RawLine]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                yield _decode(line)
+                yield decode(line)
             except msgspec.DecodeError as error:
                 logger.error("{}: line {}: not a raw line: {}", path, number, error)

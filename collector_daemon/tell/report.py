@@ -9,6 +9,7 @@ from collector_daemon.recorder import Recorder
 from collector_daemon.version import VERSION
 from crypto_lake.layout import iso
 from crypto_lake.raw.collector_status import ExchangeStatus, State, Status, SymbolStatus
+from crypto_lake.raw.lines import QUOTE, TRADE
 from crypto_lake.showing import address
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ class Reporter:
     def _minute_of(self, recorder: Recorder, symbol: str) -> None:
         state, key = recorder.session.symbols[symbol], (recorder.exchange.name, symbol)
         trades, quotes, gaps = self._before.get(key, (0, 0, 0))
-        self._before[key] = state.trades, state.quotes, state.gaps
+        now = self._before[key] = state.of(TRADE).kept, state.of(QUOTE).kept, state.gaps
         spread = self._spreads[key] = state.latency.spread()
         state.latency.clear()
-        new_trades, new_quotes, new_gaps = state.trades - trades, state.quotes - quotes, state.gaps - gaps
+        new_trades, new_quotes, new_gaps = now[0] - trades, now[1] - quotes, now[2] - gaps
         logger.log(
             "WARNING" if new_gaps else "INFO",
             "{} {}: {} messages, {} trades, {} quotes, {} gaps, latency ms p50 {} p99 {} max {}, "
@@ -91,9 +92,9 @@ class Reporter:
         spread = self._spreads[key] if key in self._spreads else state.latency.spread()
         return SymbolStatus(
             symbol=symbol,
-            trades=state.trades,
-            quotes=state.quotes,
-            last_trade_event=state.last_trade_event,
+            trades=state.of(TRADE).kept,
+            quotes=state.of(QUOTE).kept,
+            last_trade_event=state.of(TRADE).last_event,
             last_frame=state.last_frame,
             latency_p50_us=spread.p50 if spread else None,
             latency_p99_us=spread.p99 if spread else None,

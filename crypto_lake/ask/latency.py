@@ -64,7 +64,7 @@ def _received(series: Series, day: date) -> str | None:
     if not parquet.is_whole(path):
         return None
     folder = series.layout.raw_day(series.exchange, series.symbol, day)
-    healed = scan.lines([one for one in segments.sealed(folder) if scan.is_healed(one)])
+    healed = scan.lines([one for one in segments.sealed(folder) if segments.is_healed(one)])
     trades = f"(SELECT id, epoch_us(ts_recv) AS ts_recv, epoch_us(ts_event) AS ts_event FROM {parquet.scan([path])})"
     return f"{trades} ANTI JOIN {healed} AS healed USING (id)"
 

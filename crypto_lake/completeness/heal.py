@@ -34,7 +34,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import TradesClient
 from crypto_lake.layout import DAY_US, HOUR_US, day_of, day_start_us
 from crypto_lake.raw import segments
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import TradeLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake.transform.bars import PartlyBuiltError
@@ -156,7 +156,7 @@ class _Healer:
     series: Series
     now_us: Clock
     done: Healed
-    waiting: list[RawLine] = field(default_factory=list)
+    waiting: list[TradeLine] = field(default_factory=list)
     pruned: dict[date, bool] = field(default_factory=dict)
     errors: list[ExchangeError] = field(default_factory=list)
 
@@ -252,7 +252,7 @@ class _Healer:
             page = await self._page(middle, 1, hole)
             if not page:
                 raise ExchangeError(f"{self.done.symbol}: the exchange does not return trade {middle}")
-            low, high = (middle + 1, high) if (page[0].ts_event or 0) < instant else (low, middle)
+            low, high = (middle + 1, high) if page[0].ts_event < instant else (low, middle)
         return low
 
     async def _fetch(self, hole: Hole) -> None:
@@ -262,13 +262,13 @@ class _Healer:
             if not page:
                 break
             page_count += len(page)
-            self.waiting += [line for line in page if not self._is_pruned(day_of(line.ts_event or 0))]
+            self.waiting += [line for line in page if not self._is_pruned(day_of(line.ts_event))]
             wanted = page[-1].id + 1
             if len(self.waiting) >= _BATCH:
                 self._land()
         self.done.withheld += hole.size - page_count
 
-    async def _page(self, first_id: int, count: int, hole: Hole) -> list[RawLine]:
+    async def _page(self, first_id: int, count: int, hole: Hole) -> list[TradeLine]:
         """One answer, whose trades must have happened when the trades around the hole allow.
 
         Before the first one the exchange is asked for the symbol, and thereby says how much it may be asked.
@@ -281,7 +281,7 @@ class _Healer:
         self.done.requests += 1
         page = await self.client.trades_from(self.done.symbol, first_id, count, self.now_us())
         for line in page:
-            if line.ts_event is None or not hole.after_us <= line.ts_event < hole.before_us:
+            if not hole.after_us <= line.ts_event < hole.before_us:
                 raise ExchangeError(
                     f"{self.done.symbol}: trade {line.id} of the answer happened at {line.ts_event}; expected "
                     f"a time in [{hole.after_us}, {hole.before_us}), between the trades around it"
@@ -296,7 +296,7 @@ class _Healer:
     def _land(self) -> None:
         """A file for each hour, so that no hour is made anew whose trades were all there."""
         lines, self.waiting = sorted(self.waiting, key=lambda line: line.id), []
-        for hour, some in groupby(lines, key=lambda line: (line.ts_event or 0) // HOUR_US):
+        for hour, some in groupby(lines, key=lambda line: line.ts_event // HOUR_US):
             batch = list(some)
             day = day_of(hour * HOUR_US)
             segments.land_healed(self.series.layout, self.series.exchange, self.done.symbol, day, batch)

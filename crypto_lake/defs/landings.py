@@ -16,7 +16,7 @@ import duckdb
 from crypto_lake.ask import latency
 from crypto_lake.config import Config
 from crypto_lake.defs.metadata import Metadata
-from crypto_lake.raw import journal, scan, segments
+from crypto_lake.raw import journal, segments
 from crypto_lake.series import Series
 
 _RECENT_FOLDERS = 3
@@ -53,7 +53,7 @@ def fingerprint(config: Config, day: date, of: Callable[[Path], bool] = lambda _
 
 def is_received(path: Path) -> bool:
     """Whether a segment is the collector's, and not fetched to heal."""
-    return not scan.is_healed(path)
+    return not segments.is_healed(path)
 
 
 def _sealed(config: Config, day: date, of: Callable[[Path], bool]) -> list[tuple[str, int]]:

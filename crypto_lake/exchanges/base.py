@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from crypto_lake.layout import MINUTE_US
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine, TradeLine
 
 
 class Reply(Struct, frozen=True):
@@ -131,7 +131,7 @@ class RestClient(Protocol):
 class TradesClient(RestClient, Protocol):
     """One that can be asked for past trades too, as healing does."""
 
-    async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[RawLine]:
+    async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[TradeLine]:
         """The trades with an id in [first_id, first_id + count), in order, each once, as lines received at `ts_recv`.
 
         One page: `count` is at most 1000. Fewer where the exchange gives fewer; the next page tells if it has more.

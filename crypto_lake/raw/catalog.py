@@ -63,7 +63,7 @@ class Source:
     @property
     def is_healed(self) -> bool:
         """Whether it was fetched rather than received."""
-        return any(map(scan.is_healed, self.paths))
+        return any(map(segments.is_healed, self.paths))
 
     @property
     def is_ticks(self) -> bool:
@@ -348,7 +348,7 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
                 source = _source(folder.day, one.path, one, offsets)
                 sources.append(source if folder.rising else replace(source, trade_ids=None))
             stretches += heard(record, offset)
-            is_healed = one.path is not None and scan.is_healed(one.path)
+            is_healed = one.path is not None and segments.is_healed(one.path)
             if before and not is_healed and (between := without_a_hole(before, record)):
                 stretches.append(Stretch(between, (between[0] - offset, between[1] - offset)))
             # What was healed lies in between: it takes nothing from what the files on either side prove.

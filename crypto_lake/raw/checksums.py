@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
-from crypto_lake.raw import journal, scan, segments
+from crypto_lake.raw import journal, segments
 
 _CHUNK = 1 << 20
 # Of segments, by symbol and name.
@@ -27,7 +27,7 @@ def noted(layout: Layout, exchange: str, day: date) -> Noted:
 def expected(layout: Layout, symbol: str, path: Path, known: Noted) -> str | None:
     """What a sealed segment's lines should have, compressed or not; None where nothing was noted."""
     name = segments.name_of(path)
-    if not scan.is_healed(path):
+    if not segments.is_healed(path):
         return known.get((symbol, name))
     beside = layout.checksum(path.with_name(name))
     words = beside.read_bytes().decode(errors="replace").split() if beside.exists() else []

@@ -12,6 +12,7 @@ from crypto_lake.disk.parquet import literal, path_list, scan
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw import journal, segments
+from crypto_lake.raw.lines import EARLIEST_US
 from crypto_lake.raw.offsets import KEPT, Interval, Measured, believed, measure
 from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
 
@@ -21,11 +22,6 @@ STREAMS = {"trades": "trade", "quotes": "bookTicker"}
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
 _NAMES = ", ".join(names(LINES))
-
-
-def is_healed(path: Path) -> bool:
-    """Whether a segment was fetched rather than received."""
-    return path.name.startswith("heal_")
 
 
 class Window(NamedTuple):
@@ -184,9 +180,9 @@ def _refused(path: Path, reason: str) -> Refused:
 
 _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
     OR id IS NULL
-    OR coalesce(ts_recv, 0) < {segments.EARLIEST_US}
+    OR coalesce(ts_recv, 0) < {EARLIEST_US}
     OR CASE stream
-        WHEN 'trade' THEN coalesce(ts_event, 0) < {segments.EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
+        WHEN 'trade' THEN coalesce(ts_event, 0) < {EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
         WHEN 'bookTicker' THEN ts_event IS NOT NULL OR bid IS NULL OR bid_qty IS NULL OR ask IS NULL OR ask_qty IS NULL
         ELSE true
     END"""
@@ -213,7 +209,9 @@ def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refus
     if wrong := sum(one.wrong for one in minutes):
         reason = f"{path}: {wrong} of {count} lines are not raw lines of {symbol}; see docs/FORMAT.md"
         return _refused(path, reason)
-    received = None if is_healed(path) or not minutes else (minutes[0].recv_from, minutes[-1].recv_to)
+    received = (
+        None if segments.is_healed(path) or not minutes else (minutes[0].recv_from, minutes[-1].recv_to)
+    )
     offsets: dict[int, Measured] = {}
     for one in minutes:
         if one.late and received:

@@ -10,96 +10,44 @@ open.
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from crypto_lake.disk import publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX, Layout
+from crypto_lake.raw.lines import FAMILIES, HEALED, RECEIVED, RawLine
 
-_NAME = re.compile(r"(part|heal)_([0-9]{4,})\.jsonl(\.open|\.zst)?")
+_NAME = re.compile(rf"({'|'.join(FAMILIES)})_([0-9]{{4,}})\.jsonl(\.open|\.zst)?")
+# Those that hold trades and quotes.
+_OF_TICKS = (RECEIVED, HEALED)
 _TAIL = 1 << 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SHORTEST_FRAME = 9
 # A size of two bytes counts from 256.
 _ADDED = {2: 256}
-# 2017-01-01, before which Binance has no data: a time below is in other units, or none. And 2100-01-01. In µs.
-EARLIEST_US = 1_483_228_800_000_000
-_LATEST_US = 4_102_444_800_000_000
-_ID_LIMIT = 1 << 63
-# What `schema.PRICE` and `schema.QUANTITY` hold.
-_is_price = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
-_is_quantity = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,8})?").fullmatch
 
 
-class RawLine(Struct, gc=False):
-    """One raw line; the order of the fields is the order of the keys. See `schema.RAW_LINE`."""
-
-    stream: str
-    symbol: str
-    ts_event: int | None
-    ts_recv: int
-    id: int
-    price: str | None
-    qty: str | None
-    side: str | None
-    bid: str | None
-    bid_qty: str | None
-    ask: str | None
-    ask_qty: str | None
-
-
-_decode = msgspec.json.Decoder(RawLine).decode
-
-
-def is_raw_line(line: bytes, symbol: str) -> bool:
-    """Whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
-    try:
-        said = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    numbers = said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv)
-    return numbers and (_is_trade(said) if said.ts_event is not None else _is_quote(said))
-
-
-def _is_time(us: int) -> bool:
-    return EARLIEST_US <= us < _LATEST_US
-
-
-def _is_trade(line: RawLine) -> bool:
-    return (
-        line.stream == "trade"
-        and _is_time(line.ts_event or 0)
-        and line.side in {"buy", "sell"}
-        and _is_price(line.price or "") is not None
-        and _is_quantity(line.qty or "") is not None
-        and (line.bid, line.bid_qty, line.ask, line.ask_qty) == (None, None, None, None)
-    )
-
-
-def _is_quote(line: RawLine) -> bool:
-    return (
-        line.stream == "bookTicker"
-        and (line.price, line.qty, line.side) == (None, None, None)
-        and all(_is_price(number or "") for number in (line.bid, line.ask))
-        and all(_is_quantity(number or "") for number in (line.bid_qty, line.ask_qty))
-    )
-
-
-def sealed(folder: Path) -> list[Path]:
-    """The sealed segments of a day's folder, in order of kind and number; empty where there is no folder.
+def sealed(folder: Path, families: Sequence[str] = _OF_TICKS) -> list[Path]:
+    """The sealed segments of a day's folder, in order of family and number; empty where there is no folder.
 
     One that is there in both forms, plain and compressed, is taken plain.
     """
-    entries = (found for found in reversed(_found(folder)) if found.is_file and not found.is_open)
+    all_found = (found for found in reversed(_found(folder)) if found.family in families)
+    entries = (found for found in all_found if found.is_file and not found.is_open)
     by_name = {name_of(found.path): found.path for found in entries}
     return list(reversed(by_name.values()))
+
+
+def is_healed(path: Path) -> bool:
+    """Whether a segment was fetched rather than received."""
+    match = _NAME.fullmatch(path.name)
+    return match is not None and match[1] == HEALED
 
 
 def name_of(path: Path) -> str:
@@ -140,7 +88,7 @@ def _content_size(path: Path, head: bytes) -> int:
 
 
 class _Found(NamedTuple):
-    kind: str
+    family: str
     number: int
     is_open: bool
     path: Path
@@ -159,9 +107,9 @@ def _found(folder: Path) -> list[_Found]:
         )
 
 
-def next_number(folder: Path, kind: str = "part") -> int:
+def next_number(folder: Path, family: str = RECEIVED) -> int:
     """The number for the next segment of a folder: one above the highest there, open ones counted."""
-    return 1 + max((found.number for found in _found(folder) if found.kind == kind), default=0)
+    return 1 + max((found.number for found in _found(folder) if found.family == family), default=0)
 
 
 @dataclass
@@ -249,7 +197,7 @@ def write_whole(file: BinaryIO, lines: bytes) -> None:
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: list[RawLine]) -> Path:
+def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: Sequence[RawLine]) -> Path:
     """Publish fetched lines as the next `heal_NNNN.jsonl` of a day, at once or not at all; its path is returned.
 
     Its checksum comes first: if a crash follows, the next file takes this number, and writes it anew.
@@ -257,8 +205,8 @@ def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: li
     Raises:
         OSError: the disk refused; nothing has appeared.
     """
-    number = next_number(layout.raw_day(exchange, symbol, day), "heal")
-    path = layout.segment(exchange, symbol, day, number, "heal")
+    number = next_number(layout.raw_day(exchange, symbol, day), HEALED)
+    path = layout.segment(exchange, symbol, day, number, HEALED)
     content = _encode_lines(lines)
     noted = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
     publish.write(layout.checksum(path), noted.encode())
@@ -314,7 +262,7 @@ def _recover(found: _Found, symbol: str, day: date, moved: int) -> Recovered:
     final = _final(path)
     if final.exists():
         # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
-        final = path.with_name(f"{found.kind}_{next_number(path.parent, found.kind):04d}.jsonl")
+        final = path.with_name(f"{found.family}_{next_number(path.parent, found.family):04d}.jsonl")
     publish.replace(path, final)
     return Recovered(symbol, day, final, torn, moved)
 

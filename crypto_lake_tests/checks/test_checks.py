@@ -25,7 +25,7 @@ from crypto_lake.errors import ExchangeError, LakeError
 from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade

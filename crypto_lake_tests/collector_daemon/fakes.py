@@ -17,7 +17,8 @@ from crypto_lake.config import Collector, Config, General
 from crypto_lake.config import Exchange as ExchangeSection
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.segments import OpenSegment, RawLine
+from crypto_lake.raw.lines import RawLine, decode
+from crypto_lake.raw.segments import OpenSegment
 
 T0 = 1_760_918_400_000_000  # 2025-10-20T00:00:00Z
 SYMBOLS = ["SOLUSDT", "ADAUSDT"]
@@ -251,16 +252,13 @@ def configured(base: Path, port: int, symbols: Sequence[str] = SYMBOLS, **collec
     )
 
 
-_read_line = msgspec.json.Decoder(RawLine).decode
-
-
 def lines_of(layout: Layout, symbol: str, day: date) -> list[RawLine]:
     """All sealed lines of a day, in order of segments; every one must be whole."""
     found = []
     for path in segments.sealed(layout.raw_day("binance", symbol, day)):
         content = path.read_bytes()
         assert content.endswith(b"\n")
-        found += [_read_line(line) for line in content.splitlines()]
+        found += [decode(line) for line in content.splitlines()]
     return found
 
 

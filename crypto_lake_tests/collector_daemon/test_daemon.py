@@ -19,6 +19,7 @@ from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, Lake
 from crypto_lake.layout import MINUTE_US, Layout, day_of
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.collector_status import Status, read_status
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine, decode
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import (
     SYMBOLS,
@@ -104,11 +105,11 @@ def until_landed(lines: int, symbol: str = "SOLUSDT") -> Then:
 def test_what_the_exchange_sends_is_sealed_when_the_daemon_stops(tmp_path: Path) -> None:
     exchange = Exchange(says(trade(1), quote(5), trade(2), quote(6), trade(7, symbol="ADAUSDT")))
     config = record(tmp_path, exchange, until_landed(4))
-    assert [(line.stream, line.id) for line in lines_of(config.layout, "SOLUSDT", DAY)] == [
-        ("trade", 1),
-        ("bookTicker", 5),
-        ("trade", 2),
-        ("bookTicker", 6),
+    assert [(type(line), line.id) for line in lines_of(config.layout, "SOLUSDT", DAY)] == [
+        (TradeLine, 1),
+        (QuoteLine, 5),
+        (TradeLine, 2),
+        (QuoteLine, 6),
     ]
     assert [line.id for line in lines_of(config.layout, "ADAUSDT", DAY)] == [7]
     assert not open_files(config.layout)
@@ -562,9 +563,9 @@ def test_a_disk_that_never_obeys_ends_the_daemon_and_names_what_was_lost(tmp_pat
 
 
 def _raw(number: int, recv: int) -> bytes:
-    line = segments.RawLine("trade", "SOLUSDT", T0, recv, number, "1", "1", "buy", None, None, None, None)
+    line = TradeLine("SOLUSDT", T0, recv, number, "1", "1", "buy", None, None, None, None)
     return msgspec.json.encode(line) + b"\n"
 
 
-def _line(content: bytes) -> segments.RawLine:
-    return msgspec.json.decode(content, type=segments.RawLine)
+def _line(content: bytes) -> RawLine:
+    return decode(content)

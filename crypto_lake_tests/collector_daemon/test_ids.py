@@ -10,14 +10,14 @@ from collector_daemon.decide.ids import (
     REMEMBER_SEC,
     STUCK_SEC,
     Conflict,
+    ContiguousIds,
     Hole,
     Jump,
     Odd,
-    QuoteIds,
-    TradeIds,
+    RisingIds,
 )
+from crypto_lake.raw.lines import QuoteLine, TradeLine
 from crypto_lake.raw.numbering import MOST_AT_ONCE
-from crypto_lake.raw.segments import RawLine
 
 SYMBOL = "SOLUSDT"
 
@@ -27,20 +27,31 @@ class Trades:
 
     def __init__(self) -> None:
         self.told: list[Odd] = []
-        self.ids = TradeIds(self.told)
+        self.ids = ContiguousIds(SYMBOL, "trade", self.told)
         self.overdue = self.ids.overdue
 
     def accept(self, number: int, ts_event: int, price: str = "1.0") -> bool:
         return self.ids.accept(line(number, ts_event, price))
 
 
-def line(number: int, ts_event: int, price: str = "1.0") -> RawLine:
-    return RawLine("trade", SYMBOL, ts_event, ts_event, number, price, "2.0", "buy", *[None] * 4)
+def line(number: int, ts_event: int, price: str = "1.0") -> TradeLine:
+    return TradeLine(SYMBOL, ts_event, ts_event, number, price, "2.0", "buy", *[None] * 4)
 
 
-def quotes() -> tuple[QuoteIds, list[Odd]]:
+class Quotes:
+    """Update ids of quotes that are made from an id."""
+
+    def __init__(self, told: list[Odd]) -> None:
+        self.ids = RisingIds(SYMBOL, "quote", told)
+        self.tick, self.reset = self.ids.tick, self.ids.reset
+
+    def accept(self, number: int) -> bool:
+        return self.ids.accept(QuoteLine(SYMBOL, None, 0, number, None, None, None, *["1.0"] * 4))
+
+
+def quotes() -> tuple[Quotes, list[Odd]]:
     told: list[Odd] = []
-    return QuoteIds(SYMBOL, told), told
+    return Quotes(told), told
 
 
 def test_trades_in_order_are_new_and_have_no_holes() -> None:
@@ -158,14 +169,14 @@ def test_an_exchange_that_starts_its_ids_anew_loses_no_trade_and_is_told_once() 
     ids = Trades()
     again = [*range(1_000_100, 1_000_201), *range(1, 101)]
     assert all(ids.accept(number, at) for at, number in enumerate(again))
-    assert ids.told == [Jump(SYMBOL, 1, 1_000_201, is_trade=True)]
+    assert ids.told == [Jump(SYMBOL, "trade", 1, 1_000_201)]
     assert ids.overdue(0.0, 0.0) == []
 
 
 def test_ids_that_start_anew_at_ids_that_came_before_lose_no_trade() -> None:
     ids = Trades()
     assert all(ids.accept(number, at, str(at)) for at, number in enumerate([*range(1, 101)] * 2))
-    assert ids.told == [Jump(SYMBOL, 1, 101, is_trade=True)]
+    assert ids.told == [Jump(SYMBOL, "trade", 1, 101)]
 
 
 def test_ids_that_start_anew_when_the_old_ones_are_forgotten_lose_no_trade() -> None:
@@ -196,8 +207,8 @@ def test_a_single_absurd_id_hides_no_hole_and_makes_none() -> None:
         assert ids.accept(number, at)
     assert ids.overdue(0.0, 0.0) == [Hole(9, 10, 5, 6)]
     assert ids.told == [
-        Jump(SYMBOL, 10**12, 7, is_trade=True),
-        Jump(SYMBOL, (1 << 63) - 1, 8, is_trade=True),
+        Jump(SYMBOL, "trade", 10**12, 7),
+        Jump(SYMBOL, "trade", (1 << 63) - 1, 8),
     ]
 
 
@@ -268,7 +279,7 @@ def test_one_absurd_quote_id_silences_no_quote() -> None:
     ids, told = quotes()
     feed = [500, 510, (1 << 63) - 1, 520, (1 << 63) - 1, 530]
     assert [ids.accept(number) for number in feed] == [True, True, True, True, False, True]
-    assert told == [Jump(SYMBOL, (1 << 63) - 1, 520, is_trade=False)]
+    assert told == [Jump(SYMBOL, "quote", (1 << 63) - 1, 520)]
 
 
 def test_an_absurd_quote_id_that_comes_first_silences_no_quote() -> None:
@@ -317,4 +328,4 @@ def test_quotes_that_start_anew_are_told_when_their_floor_is_given_up() -> None:
     ids.tick(0.0)
     ids.accept(1)
     ids.tick(STUCK_SEC)
-    assert told == [Jump(SYMBOL, 1, 901, is_trade=False)]
+    assert told == [Jump(SYMBOL, "quote", 1, 901)]

@@ -9,12 +9,12 @@ from collector_daemon.decide.listening import Hearing, Listening
 from collector_daemon.land.landing import Append, Landing, Seal, window_of
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
 
 
 def line(recv: int, number: int = 1) -> RawLine:
-    return RawLine("trade", "SOLUSDT", recv - 5, recv, number, "1", "1", "buy", None, None, None, None)
+    return TradeLine("SOLUSDT", recv - 5, recv, number, "1", "1", "buy", None, None, None, None)
 
 
 class Ear(Hearing):

@@ -15,6 +15,7 @@ from collector_daemon.recorder import Edges
 from crypto_lake.config import Config
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.raw import journal
+from crypto_lake.raw.lines import TradeLine
 from crypto_lake_tests.collector_daemon.fakes import (
     SYMBOLS,
     T0,
@@ -44,7 +45,7 @@ FAREWELL = b'{"e":"serverShutdown","E":1770123456789}'
 
 
 def trades(config: Config) -> list[int]:
-    return sorted(line.id for line in lines_of(config.layout, "SOLUSDT", DAY) if line.stream == "trade")
+    return sorted(line.id for line in lines_of(config.layout, "SOLUSDT", DAY) if isinstance(line, TradeLine))
 
 
 def is_whole(config: Config) -> bool:

@@ -18,13 +18,13 @@ from collector_daemon.land.mending import Mending
 from collector_daemon.land.recovery import recover, tally_of
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import OpenSegment, RawLine
+from crypto_lake.raw.lines import TradeLine, decode
+from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, lines_of, open_files, records
 
 DAY = date(2025, 10, 20)
 LINES = b"".join(
-    msgspec.json.encode(RawLine("trade", "SOLUSDT", T0, T0 + n, n, "1", "2", "buy", None, None, None, None))
-    + b"\n"
+    msgspec.json.encode(TradeLine("SOLUSDT", T0, T0 + n, n, "1", "2", "buy", None, None, None, None)) + b"\n"
     for n in range(3)
 )
 
@@ -114,7 +114,7 @@ def test_a_tally_of_a_file_says_the_same_as_one_kept_line_by_line(tmp_path: Path
     path.write_bytes(LINES)
     alive = Tally(DAY)
     for content in LINES.splitlines():
-        alive.add(msgspec.json.decode(content, type=RawLine))
+        alive.add(decode(content))
     args = (T0, "SOLUSDT", "part_0001.jsonl", len(LINES), list[tuple[int, int]]())
     assert tally_of(path, Tally(DAY)).sealed(*args) == alive.sealed(*args)
 
@@ -131,8 +131,7 @@ def test_a_segment_sealed_just_before_the_death_is_entered_too(tmp_path: Path) -
 
 def trades(*numbers: int) -> bytes:
     lines = (
-        RawLine("trade", "SOLUSDT", T0 + n, T0 + n, n, "1", "2", "buy", None, None, None, None)
-        for n in numbers
+        TradeLine("SOLUSDT", T0 + n, T0 + n, n, "1", "2", "buy", None, None, None, None) for n in numbers
     )
     return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
@@ -292,7 +291,7 @@ def test_while_every_connection_was_down_nobody_listened_to_a_recovered_segment(
     layout = Layout(tmp_path)
     received = [T0, T0 + 10 * SECOND, T0 + 41 * SECOND, T0 + 50 * SECOND]
     lines = [
-        RawLine("trade", "SOLUSDT", at, at, number, "1", "2", "buy", None, None, None, None)
+        TradeLine("SOLUSDT", at, at, number, "1", "2", "buy", None, None, None, None)
         for number, at in enumerate(received)
     ]
     left_open(layout, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))

@@ -16,7 +16,8 @@ from crypto_lake.errors import ExchangeError, UnreachableError
 from crypto_lake.exchanges.binance.http import BinanceHttp
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import DAY_US
-from crypto_lake.raw.segments import RawLine, sealed
+from crypto_lake.raw.lines import RawLine, decode
+from crypto_lake.raw.segments import sealed
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
@@ -99,7 +100,7 @@ def healed_lines(series: Series, day: Any = DAY) -> list[RawLine]:  # noqa: ANN4
     texts = [
         line for path in paths if path.name.startswith("heal_") for line in path.read_bytes().splitlines()
     ]
-    return [msgspec.json.decode(text, type=RawLine) for text in texts]
+    return [decode(text) for text in texts]
 
 
 def test_exactly_the_missing_ids_are_asked_for_and_landed(

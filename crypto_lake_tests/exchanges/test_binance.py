@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from crypto_lake import schema
 from crypto_lake.exchanges.base import Notice, Rejected, Reply
 from crypto_lake.exchanges.binance.wire import WIRE
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw import lines as raw_lines
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
 
 CAPTURES = Path(__file__).parents[2] / "../shared/data/capture"
 RECV_US = 1_760_918_400_181_075
@@ -72,8 +73,7 @@ def without(message: Json, key: str) -> Json:
 
 
 def test_a_trade_is_a_raw_line() -> None:
-    assert line(TRADE) == RawLine(
-        stream="trade",
+    assert line(TRADE) == TradeLine(
         symbol="SOLUSDT",
         ts_event=1_760_918_400_098_195,
         ts_recv=RECV_US,
@@ -89,8 +89,7 @@ def test_a_trade_is_a_raw_line() -> None:
 
 
 def test_a_quote_is_a_raw_line_without_a_time() -> None:
-    assert line(QUOTE) == RawLine(
-        stream="bookTicker",
+    assert line(QUOTE) == QuoteLine(
         symbol="SOLUSDT",
         ts_event=None,
         ts_recv=RECV_US,
@@ -318,7 +317,7 @@ def check_acceptable(decoded: RawLine) -> None:
     encoded = msgspec.json.encode(decoded)
     assert b"\n" not in encoded
     assert list(msgspec.json.decode(encoded)) == schema.names(schema.RAW_LINE)
-    assert msgspec.json.decode(encoded, type=RawLine) == decoded
+    assert raw_lines.decode(encoded) == decoded
     for column in schema.RAW_LINE:
         value = getattr(decoded, column.name)
         if value is not None and column.type.startswith("DECIMAL"):
@@ -375,19 +374,19 @@ def recorded() -> Iterator[tuple[int, bytes]]:
 
 
 def test_every_trade_and_quote_of_a_real_recording_is_understood(lines: list[RawLine]) -> None:
-    assert sum(line.stream == "trade" for line in lines) == 19_904
-    assert sum(line.stream == "bookTicker" for line in lines) == 73_174
+    assert sum(isinstance(line, TradeLine) for line in lines) == 19_904
+    assert sum(isinstance(line, QuoteLine) for line in lines) == 73_174
     for one in lines[::100]:
         check_acceptable(one)
 
 
 def test_trade_ids_of_a_real_recording_have_no_hole(lines: list[RawLine]) -> None:
-    ids = [line.id for line in lines if line.stream == "trade"]
+    ids = [line.id for line in lines if isinstance(line, TradeLine)]
     assert ids == list(range(3_735_683_259, 3_735_703_163))
 
 
 def test_update_ids_of_a_real_recording_rise(lines: list[RawLine]) -> None:
-    ids = [line.id for line in lines if line.stream == "bookTicker"]
+    ids = [line.id for line in lines if isinstance(line, QuoteLine)]
     assert all(before < after for before, after in pairwise(ids))
 
 

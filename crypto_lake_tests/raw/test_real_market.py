@@ -25,7 +25,7 @@ from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import day_of, day_start_us
 from crypto_lake.raw import scan
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.replay import Replay

@@ -14,7 +14,7 @@ from crypto_lake.completeness import holes
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
 from crypto_lake.transform import hours as of_an_hour

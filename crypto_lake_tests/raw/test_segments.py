@@ -4,15 +4,13 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_lake import schema
 from crypto_lake.layout import Layout
 from crypto_lake.raw import segments
-from crypto_lake.raw.segments import OpenSegment, RawLine, Recovered
+from crypto_lake.raw.segments import OpenSegment, Recovered
 
 DAY = date(2025, 10, 20)
 LINES = [b'{"id":1}\n', b'{"id":22,"price":"1.5"}\n', b"{}\n"]
@@ -75,18 +73,6 @@ class SmallDisk:
 def on_small_disk(segment: OpenSegment, room: int, *, stubborn: bool = False) -> OpenSegment:
     segment._file = cast("BinaryIO", SmallDisk(segment._file, room, stubborn=stubborn))
     return segment
-
-
-def test_a_raw_line_has_the_keys_of_the_schema_in_order() -> None:
-    assert list(RawLine.__struct_fields__) == schema.names(schema.RAW_LINE)
-
-
-def test_a_raw_line_is_the_line_of_the_design() -> None:
-    line = RawLine("trade", "SOLUSDT", 1, 2, 3, "190.12000000", "16.2", "sell", None, None, None, None)
-    assert msgspec.json.encode(line) == (
-        b'{"stream":"trade","symbol":"SOLUSDT","ts_event":1,"ts_recv":2,"id":3,"price":"190.12000000","qty":"16.2",'
-        b'"side":"sell","bid":null,"bid_qty":null,"ask":null,"ask_qty":null}'
-    )
 
 
 def test_what_was_appended_has_left_the_process(layout: Layout) -> None:

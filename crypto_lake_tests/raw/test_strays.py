@@ -10,7 +10,7 @@ from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, plan
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, quote, sealed, trade

@@ -18,7 +18,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeBusyError, LakeError, RawDataError
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, workspace

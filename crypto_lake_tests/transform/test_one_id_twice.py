@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, quote_fit, ticks
 from crypto_lake.transform.quote_fit import Hits

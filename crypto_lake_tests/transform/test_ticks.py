@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw import catalog
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import QUOTE, TRADE
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks

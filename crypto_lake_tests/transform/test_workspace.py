@@ -9,7 +9,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Recording
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, ticks
 from crypto_lake.transform.workspace import Workspace
@@ -70,7 +70,7 @@ def test_ticks_of_a_file_of_many_hours_hold_each_line(
     land(lake, lines)
     made = ticks.make(duck, series, DAY, LATER)
     assert made is not None
-    trades = sum(line.stream == "trade" for line in lines)
+    trades = sum(isinstance(line, TradeLine) for line in lines)
     assert made.rows == {"trades": trades, "quotes": len(lines) - trades}
 
 

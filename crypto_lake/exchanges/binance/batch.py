@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
 
 # Ten or twelve digits before the point at most, one at least; `_has_usual_numbers` sees to the eight behind it.
 _Price = Annotated[str, Meta(min_length=10, max_length=19)]
@@ -49,7 +49,7 @@ _QUOTE_END = b'"b":".","B":".","a":".","A":"."}\n'
 _TRADE_ENDS = tuple(b'"p":".","q":".","T":,"m":%b,"M":true}\n' % maker for maker in (b"true", b"false"))
 
 
-def decoded(frames: Sequence[bytes], ts_recv: int) -> list[RawLine] | None:
+def decoded(frames: Sequence[bytes], ts_recv: int) -> Sequence[RawLine] | None:
     """The lines of frames received at `ts_recv` (µs), in their order; None where one of them is not as usual."""
     try:
         are_quotes = [frame[_KIND] == _OF_QUOTE for frame in frames]
@@ -69,19 +69,16 @@ def decoded(frames: Sequence[bytes], ts_recv: int) -> list[RawLine] | None:
     return [next_quote() if is_quote else next_trade() for is_quote in are_quotes]
 
 
-def _quote_lines(frames: list[bytes], ts_recv: int) -> list[RawLine] | None:
+def _quote_lines(frames: list[bytes], ts_recv: int) -> list[QuoteLine] | None:
     text = b"\n".join([*frames, b""])
     if not _has_usual_numbers(text, 4 * len(frames)):
         return None
     if text.translate(None, _DIGITS).count(_QUOTE_END) != len(frames):
         return None
-    return [
-        RawLine("bookTicker", q.s, None, ts_recv, q.u, None, None, None, q.b, q.B, q.a, q.A)
-        for q in _quotes(text)
-    ]
+    return [QuoteLine(q.s, None, ts_recv, q.u, None, None, None, q.b, q.B, q.a, q.A) for q in _quotes(text)]
 
 
-def _trade_lines(frames: list[bytes], ts_recv: int) -> list[RawLine] | None:
+def _trade_lines(frames: list[bytes], ts_recv: int) -> list[TradeLine] | None:
     text = b"\n".join([*frames, b""])
     if not _has_usual_numbers(text, 2 * len(frames)):
         return None
@@ -90,7 +87,7 @@ def _trade_lines(frames: list[bytes], ts_recv: int) -> list[RawLine] | None:
         return None
     # m: the buyer was the maker, so the taker sold. Neither price nor quantity is zero.
     lines = [
-        RawLine("trade", t.s, t.T, ts_recv, t.t, t.p, t.q, "sell" if t.m else "buy", None, None, None, None)
+        TradeLine(t.s, t.T, ts_recv, t.t, t.p, t.q, "sell" if t.m else "buy", None, None, None, None)
         for t in _trades(text)
         if float(t.p) and float(t.q)
     ]

@@ -16,7 +16,7 @@ from crypto_lake.exchanges.binance import klines
 from crypto_lake.exchanges.binance.http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance.trades import historical_trades
 from crypto_lake.layout import MINUTE_US
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import TradeLine
 from crypto_lake.showing import printable
 from crypto_lake.web import Answer
 
@@ -153,7 +153,7 @@ class BinanceRest:
             asked += lacking
         return sorted(found)
 
-    async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[RawLine]:
+    async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[TradeLine]:
         """By historicalTrades. That an answer begins with `fromId` itself is not promised: if not, it is asked again.
 
         Of what lies beyond the ids asked for nothing is taken.
@@ -164,7 +164,7 @@ class BinanceRest:
         once = {line.id: line for line in found if first_id <= line.id < first_id + count}
         return [once[number] for number in sorted(once)]
 
-    async def _trades(self, symbol: str, from_id: int, count: int, ts_recv: int) -> list[RawLine]:
+    async def _trades(self, symbol: str, from_id: int, count: int, ts_recv: int) -> list[TradeLine]:
         params: dict[str, str | int] = {"symbol": symbol, "fromId": from_id, "limit": count}
         rows = await self._http.get("historicalTrades", params, _TRADES_WEIGHT)
         return historical_trades(rows, symbol, from_id, ts_recv)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges.base import Rejected
 from crypto_lake.exchanges.binance.wire import Trade, trade_line
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import TradeLine
 
 # So many digits of an id that is none are shown.
 _SHOWN = 40
@@ -28,7 +28,7 @@ class _Row(Struct, rename="camel"):
     is_buyer_maker: bool
 
 
-def historical_trades(answer: Any, symbol: str, from_id: int, ts_recv: int) -> list[RawLine]:  # noqa: ANN401 - it is JSON
+def historical_trades(answer: Any, symbol: str, from_id: int, ts_recv: int) -> list[TradeLine]:  # noqa: ANN401 - it is JSON
     """The rows of an answer about trades from an id on, as raw lines received at `ts_recv`.
 
     Raises:
@@ -39,7 +39,7 @@ def historical_trades(answer: Any, symbol: str, from_id: int, ts_recv: int) -> l
         rows = msgspec.convert(answer, list[_Row])
     except msgspec.ValidationError as error:
         raise ExchangeError(f"{where}: expected a list of trades: {error}") from None
-    lines: list[RawLine] = []
+    lines: list[TradeLine] = []
     for row in rows:
         line = trade_line(Trade(symbol, row.id, row.time, row.price, row.qty, row.is_buyer_maker), ts_recv)
         if isinstance(line, Rejected):

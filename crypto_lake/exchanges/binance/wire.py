@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from crypto_lake.exchanges.base import Notice, Rejected, Reply
 from crypto_lake.exchanges.binance import batch
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
 
 # What `schema.PRICE` and `schema.QUANTITY` hold to the last digit; anything else is no market price.
 # No possessive quantifiers: Python 3.11 before 3.11.5 lets "5." pass with them.
@@ -108,7 +108,7 @@ def _request(method: str, streams: Sequence[str], request_id: int) -> str:
     return msgspec.json.encode({"method": method, "params": list(streams), "id": request_id}).decode()
 
 
-def _trade(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
+def _trade(frame: _Frame, ts_recv: int) -> TradeLine | Rejected:
     symbol, number, time, price, qty, maker = frame.s, frame.t, frame.T, frame.p, frame.q, frame.m
     if symbol is None or number is None or time is None or price is None or qty is None or maker is None:
         return Rejected("a trade with a field missing")
@@ -126,7 +126,7 @@ class Trade(NamedTuple):
     buyer_is_maker: bool
 
 
-def trade_line(trade: Trade, ts_recv: int) -> RawLine | Rejected:
+def trade_line(trade: Trade, ts_recv: int) -> TradeLine | Rejected:
     """A trade received at `ts_recv` (µs, local clock) as a raw line, or why it cannot be one."""
     symbol, number, time, price, qty, maker = trade
     if time < _MILLISECONDS_BELOW:
@@ -135,10 +135,10 @@ def trade_line(trade: Trade, ts_recv: int) -> RawLine | Rejected:
         return Rejected("a trade with an absurd value")
     # m: the buyer was the maker, so the taker sold.
     side = "sell" if maker else "buy"
-    return RawLine("trade", symbol, time, ts_recv, number, price, qty, side, None, None, None, None)
+    return TradeLine(symbol, time, ts_recv, number, price, qty, side, None, None, None, None)
 
 
-def _quote(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
+def _quote(frame: _Frame, ts_recv: int) -> QuoteLine | Rejected:
     symbol, number, bid, bid_qty, ask, ask_qty = frame.s, frame.u, frame.b, frame.B, frame.a, frame.A
     if symbol is None or number is None or bid_qty is None or ask_qty is None:
         return Rejected("a quote with a field missing")
@@ -146,7 +146,7 @@ def _quote(frame: _Frame, ts_recv: int) -> RawLine | Rejected:
         return Rejected("a quote with a field missing")
     if not (_is_quote(f"{bid} {bid_qty} {ask} {ask_qty}") and 0 <= number < _ID_LIMIT):
         return Rejected("a quote with an absurd value")
-    return RawLine("bookTicker", symbol, None, ts_recv, number, None, None, None, bid, bid_qty, ask, ask_qty)
+    return QuoteLine(symbol, None, ts_recv, number, None, None, None, bid, bid_qty, ask, ask_qty)
 
 
 def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Rejected:

@@ -28,7 +28,7 @@ from crypto_lake.operate.doctor.finding import Finding
 from crypto_lake.operate.doctor.requests import Asked
 from crypto_lake.operate.doctor.streams import Heard
 from crypto_lake.raw import segments
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import TradeLine, decode
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 
@@ -39,7 +39,6 @@ _MOST_PAGES = 10
 # Trades are on their way for a while, and the exchange's candles come from a database that follows the market.
 _SETTLED_US = 2 * SECOND_US
 _SHOWN = 3
-_decode = msgspec.json.Decoder(RawLine).decode
 _COMPARE = f"""\
 SELECT strftime(c.window_start, '%H:%M'),
        ({", ".join(f"b.{name}" for name in NINE)}) IS NOT DISTINCT FROM ({", ".join(f"c.{name}" for name in NINE)})
@@ -53,7 +52,7 @@ class _Trades:
     """One symbol's recorded trades, in order of id; none is lacking from `whole_from` on (µs, exchange time)."""
 
     symbol: str
-    recorded: list[RawLine]
+    recorded: list[TradeLine]
     whole_from: int = 0
 
 
@@ -103,18 +102,18 @@ def _recorded(lake: Config, symbol: str) -> _Trades:
     (exchange,) = lake.exchanges
     layout = lake.layout
     lines = [
-        _decode(line)
+        decode(line)
         for day in layout.raw_days(exchange.name, symbol)
         for path in segments.sealed(layout.raw_day(exchange.name, symbol, day))
         for line in path.read_bytes().splitlines()
     ]
-    once = {line.id: line for line in lines if line.stream == "trade"}
+    once = {line.id: line for line in lines if isinstance(line, TradeLine)}
     return _Trades(symbol, [once[number] for number in sorted(once)])
 
 
 def _times(trades: list[_Trades]) -> Iterator[Finding]:
     """Whether the stream's trade times are as fine as was asked for."""
-    events = [line.ts_event or 0 for one in trades for line in one.recorded]
+    events = [line.ts_event for one in trades for line in one.recorded]
     if not events:
         yield Finding.warning(
             "recording", "no trade came; quiet symbols take longer, see --seconds, or name a busy one"
@@ -146,7 +145,7 @@ async def _against_trades(lake: Config, trades: list[_Trades]) -> list[Finding]:
 async def _against_its_trades(lake: Config, client: TradesClient, one: _Trades) -> Finding:
     first, last = one.recorded[0].id, one.recorded[-1].id
     last = min(last, first + _PAGE * _MOST_PAGES - 1)
-    theirs: dict[int, RawLine] = {}
+    theirs: dict[int, TradeLine] = {}
     for start in range(first, last + 1, _PAGE):
         count = min(_PAGE, last + 1 - start)
         theirs |= {line.id: line for line in await client.trades_from(one.symbol, start, count, 0)}
@@ -170,9 +169,9 @@ async def _against_its_trades(lake: Config, client: TradesClient, one: _Trades) 
     )
 
 
-def _content(line: RawLine | None) -> tuple[object, ...] | None:
+def _content(line: TradeLine | None) -> tuple[object, ...] | None:
     """What two accounts of one trade must agree in. Streams and requests may tell times in different units."""
-    return None if line is None else (line.price, line.qty, line.side, (line.ts_event or 0) // 1000)
+    return None if line is None else (line.price, line.qty, line.side, line.ts_event // 1000)
 
 
 async def _fetch_before(lake: Config, client: TradesClient, one: _Trades) -> None:
@@ -180,25 +179,24 @@ async def _fetch_before(lake: Config, client: TradesClient, one: _Trades) -> Non
     (exchange,) = lake.exchanges
     first = one.recorded[0]
     begin = one.whole_from = _minute(first)
-    found: dict[int, RawLine] = {}
+    found: dict[int, TradeLine] = {}
     for page in range(1, _MOST_PAGES + 1):
         start = max(0, first.id - page * _PAGE)
         count = first.id - (page - 1) * _PAGE - start
         lines = await client.trades_from(one.symbol, start, count, clock.now_us(lake)) if count > 0 else []
         found |= {line.id: line for line in lines}
-        if not lines or (lines[0].ts_event or 0) < begin:
+        if not lines or lines[0].ts_event < begin:
             break
     else:
         one.whole_from += MINUTE_US
         return
-    before = [found[number] for number in sorted(found) if (found[number].ts_event or 0) >= begin]
+    before = [found[number] for number in sorted(found) if found[number].ts_event >= begin]
     if before:
         segments.land_healed(lake.layout, exchange.name, one.symbol, day_of(begin), before)
 
 
-def _minute(line: RawLine) -> int:
-    event = line.ts_event or 0
-    return event - event % MINUTE_US
+def _minute(line: TradeLine) -> int:
+    return line.ts_event - line.ts_event % MINUTE_US
 
 
 def _against_candles(lake: Config, trades: list[_Trades], end_us: int) -> Iterator[Finding]:

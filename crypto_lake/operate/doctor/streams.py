@@ -15,7 +15,7 @@ from crypto_lake.config import Exchange
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Rejected, Reply, WireFormat
 from crypto_lake.operate.doctor.finding import Finding
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine, stream_of
 
 _TIMEOUT_SEC = 10.0
 # The exchange takes five messages a second, answers to its pings included.
@@ -135,7 +135,7 @@ async def _take(connection: ClientConnection, wire: WireFormat, heard: Heard) ->
         said = wire.decode(_bytes(frame), 0)
         if isinstance(said, RawLine):
             heard.newest = time.monotonic()
-            heard.ids.setdefault((said.symbol, said.stream), set()).add(said.id)
+            heard.ids.setdefault((said.symbol, stream_of(said).name), set()).add(said.id)
         elif isinstance(said, Rejected):
             heard.refused, heard.refusal = heard.refused + 1, said.reason
 

@@ -1,0 +1,180 @@
+"""Raw lines: one struct a stream, and the table of streams that everything dispatches on.
+
+Here belongs what is true of a kind of line wherever it is met: its keys, what it may hold, how its ids follow each
+other, in which segments it lies and which Parquet table is made of it. How lines lie in files is told in `segments`,
+how SQL reads them in `scan`. Light, for the collector.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from crypto_lake import schema
+
+# 2017-01-01, before which Binance has no data: a time below is in other units, or none. And 2100-01-01. In µs.
+EARLIEST_US = 1_483_228_800_000_000
+_LATEST_US = 4_102_444_800_000_000
+_ID_LIMIT = 1 << 63
+# What `schema.PRICE` and `schema.QUANTITY` hold.
+_is_price = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
+_is_quantity = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,8})?").fullmatch
+
+# The segments of a day by what is in them: lines as they were received, and trades that were fetched later.
+RECEIVED = "part"
+HEALED = "heal"
+
+
+# The structs have no defaults, so that a line without one of its keys is none; the order of their fields, after
+# `stream`, is the order of the keys (`schema.RAW_LINE`). Without garbage collection: they hold no containers.
+class TradeLine(Struct, tag_field="stream", tag="trade", gc=False):
+    """A trade."""
+
+    symbol: str
+    ts_event: int
+    ts_recv: int
+    id: int
+    price: str
+    qty: str
+    side: str
+    bid: None
+    bid_qty: None
+    ask: None
+    ask_qty: None
+
+    def is_sound(self) -> bool:
+        """Whether its numbers and times can be what they say."""
+        return (
+            _is_time(self.ts_event)
+            and self.side in {"buy", "sell"}
+            and _is_price(self.price) is not None
+            and _is_quantity(self.qty) is not None
+        )
+
+
+class QuoteLine(Struct, tag_field="stream", tag="bookTicker", gc=False):
+    """The best bid and the best ask. The exchange gives it no time."""
+
+    symbol: str
+    ts_event: None
+    ts_recv: int
+    id: int
+    price: None
+    qty: None
+    side: None
+    bid: str
+    bid_qty: str
+    ask: str
+    ask_qty: str
+
+    def is_sound(self) -> bool:
+        """Whether its numbers can be what they say."""
+        return all(map(_is_price, (self.bid, self.ask))) and all(
+            map(_is_quantity, (self.bid_qty, self.ask_qty))
+        )
+
+
+RawLine = TradeLine | QuoteLine
+# How the ids of a symbol's lines follow each other: each by one, so that a skipped one is a missing line; or upwards.
+IdRule = Literal["contiguous", "rising"]
+
+
+class Stream(NamedTuple):
+    """One kind of raw line.
+
+    name: what its lines say under `stream`.
+    word: what the journal calls it.
+    line: the struct of its lines; it has an `id`, a `symbol`, both times, and tells whether it `is_sound`.
+    ids: how its ids follow each other.
+    has_event_time: whether the exchange says when it happened; if not, its receipt is put on the exchange's clock.
+    family: the segments in which its lines lie, by the beginning of their names.
+    table: the Parquet table that a finished day's lines become, which is also a folder's name and a view's.
+    columns: those of the table.
+    """
+
+    name: str
+    word: str
+    line: type[Struct]
+    ids: IdRule
+    has_event_time: bool
+    family: str
+    table: str
+    columns: tuple[schema.Column, ...]
+
+
+TRADE = Stream(
+    name="trade",
+    word="trade",
+    line=TradeLine,
+    ids="contiguous",
+    has_event_time=True,
+    family=RECEIVED,
+    table="trades",
+    columns=schema.TRADE,
+)
+QUOTE = Stream(
+    name="bookTicker",
+    word="quote",
+    line=QuoteLine,
+    ids="rising",
+    has_event_time=False,
+    family=RECEIVED,
+    table="quotes",
+    columns=schema.QUOTE,
+)
+# In the order in which an exchange's `WireFormat.streams` names them.
+STREAMS = (TRADE, QUOTE)
+
+
+def of_family(family: str, streams: Sequence[Stream] = STREAMS) -> tuple[Stream, ...]:
+    """The streams whose lines lie in the segments of a family."""
+    return tuple(stream for stream in streams if stream.family == family)
+
+
+# All there are.
+FAMILIES = tuple(sorted({HEALED, *(stream.family for stream in STREAMS)}))
+# The lines that were received side by side become a day's ticks side by side, under one manifest.
+TICKS = of_family(RECEIVED)
+
+
+_by_line = {stream.line: stream for stream in STREAMS}
+
+
+def stream_of(line: RawLine) -> Stream:
+    """The row of the table that a line belongs to."""
+    return _by_line[type(line)]
+
+
+def decoder(streams: Sequence[Stream] = STREAMS) -> "msgspec.json.Decoder[Any]":
+    """A decoder of raw lines, each as the struct of its stream."""
+    return msgspec.json.Decoder(reduce(or_, (stream.line for stream in streams)))
+
+
+_decoder = decoder()
+
+
+def decode(line: bytes) -> RawLine:
+    """A raw line.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: the bytes are none.
+    """
+    said: RawLine = _decoder.decode(line)
+    return said
+
+
+def is_raw_line(line: bytes, symbol: str) -> bool:
+    """Whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
+    try:
+        said = decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv) and said.is_sound()
+
+
+def _is_time(us: int) -> bool:
+    return EARLIEST_US <= us < _LATEST_US
