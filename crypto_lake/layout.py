@@ -202,9 +202,9 @@ class Layout:
         """The folder of all ticks of a symbol."""
         return self.base / "ticks" / exchange / symbol
 
-    def ticks(self, exchange: str, symbol: str, kind: str, day: date) -> Path:
-        """The `trades` or the `quotes` (`kind`) of a finished day."""
-        return self.ticks_symbol(exchange, symbol) / kind / f"{day.isoformat()}.parquet"
+    def ticks(self, exchange: str, symbol: str, table: str, day: date) -> Path:
+        """The `trades` or the `quotes` (`table`) of a finished day."""
+        return self.ticks_symbol(exchange, symbol) / table / f"{day.isoformat()}.parquet"
 
     def ticks_manifest(self, exchange: str, symbol: str, day: date) -> Path:
         """What a day's ticks were made from."""
@@ -214,9 +214,9 @@ class Layout:
         """Where a day's ticks are gathered hour by hour; what a crash leaves there is removed by the next run."""
         return self.ticks_symbol(exchange, symbol) / ".staging"
 
-    def ticks_days(self, exchange: str, symbol: str, kind: str = "trades") -> list[date]:
-        """The days that have ticks of a kind, oldest first."""
-        return _file_days(self.ticks_symbol(exchange, symbol) / kind)
+    def ticks_days(self, exchange: str, symbol: str, table: str = "trades") -> list[date]:
+        """The days that have ticks of a table, oldest first."""
+        return _file_days(self.ticks_symbol(exchange, symbol) / table)
 
     def ticks_symbols(self, exchange: str) -> list[str]:
         """The symbols that have ticks, sorted."""

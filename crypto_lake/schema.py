@@ -53,7 +53,6 @@ QUOTE: tuple[Column, ...] = (
     Column("ask", PRICE, "best ask"),
     Column("ask_qty", QUANTITY, "quantity at the best ask"),
 )
-TICKS = {"trades": TRADE, "quotes": QUOTE}
 
 BAR: tuple[Column, ...] = (
     Column("symbol", "VARCHAR", "the exchange's own spelling"),

@@ -17,8 +17,9 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError, RawDataError
 from crypto_lake.pages import validation
-from crypto_lake.raw import catalog, journal
+from crypto_lake.raw import journal
 from crypto_lake.raw.collector_status import read_status
+from crypto_lake.raw.kept import read_kept
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, ticks
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
@@ -78,11 +79,11 @@ def test_a_manifest_of_bars_counts_as_not_there(duck: Duck, finished: Series, co
 @damaged
 def test_a_manifest_of_ticks_counts_as_not_there(duck: Duck, finished: Series, content: bytes) -> None:
     finished.layout.ticks_manifest("binance", SYMBOL, DAY).write_bytes(content)
-    assert catalog.read_kept(finished.layout, "binance", SYMBOL, DAY) is None
+    assert read_kept(finished.layout, "binance", SYMBOL, DAY) is None
     done = ticks.make(duck, finished, DAY, LATER)
     assert done
     assert done.rewritten
-    assert catalog.read_kept(finished.layout, "binance", SYMBOL, DAY)
+    assert read_kept(finished.layout, "binance", SYMBOL, DAY)
 
 
 @damaged

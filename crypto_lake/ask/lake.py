@@ -18,6 +18,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
+from crypto_lake.raw.lines import QUOTE, TRADE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,11 +96,11 @@ class Lake(Generic[Frame]):
 
     def trades(self, symbol: str, start: When = None, end: When = None) -> Frame:
         """The trades of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
-        return self._rows("trades", "ts_event, id", symbol, start, end)
+        return self._rows(TRADE.table, "ts_event, id", symbol, start, end)
 
     def quotes(self, symbol: str, start: When = None, end: When = None) -> Frame:
         """The quotes of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
-        return self._rows("quotes", "ts_event, id", symbol, start, end)
+        return self._rows(QUOTE.table, "ts_event, id", symbol, start, end)
 
     def sql(self, question: str) -> Frame:
         """What a statement over all views answers.

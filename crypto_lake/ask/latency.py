@@ -10,6 +10,7 @@ import duckdb
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import scan, segments
+from crypto_lake.raw.lines import TRADE
 from crypto_lake.series import Series
 
 
@@ -26,7 +27,7 @@ def of_segments(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
     Raises:
         duckdb.Error: a segment holds something other than raw lines.
     """
-    return _measured(connection, f"(FROM {scan.lines(paths)} SELECT * WHERE stream = 'trade')")
+    return _measured(connection, f"(FROM {scan.lines(paths)} SELECT * WHERE stream = '{TRADE.name}')")
 
 
 def of_day(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> dict[str, Latency]:
@@ -60,7 +61,7 @@ def by_interval(
 
 def _received(series: Series, day: date) -> str | None:
     """A finished day's trades without those that were fetched, as an SQL table; None without ticks."""
-    path = series.layout.ticks(series.exchange, series.symbol, "trades", day)
+    path = series.layout.ticks(series.exchange, series.symbol, TRADE.table, day)
     if not parquet.is_whole(path):
         return None
     folder = series.layout.raw_day(series.exchange, series.symbol, day)

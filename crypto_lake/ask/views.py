@@ -20,11 +20,11 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
-from crypto_lake.schema import BAR, TICKS, Column, names
+from crypto_lake.raw.lines import TICKS
+from crypto_lake.schema import BAR, Column, names
 
 NAMES = (
-    "trades",
-    "quotes",
+    *(stream.table for stream in TICKS),
     "bars_1s",
     "bars_1m",
     "bars_5m",
@@ -81,8 +81,8 @@ def _create(
 ) -> list[Path]:
     _say_where(connection, config)
     tables = {"bars_1s": (BAR, bar_files(config, chosen)), "candles_1m": (BAR, candle_files(config, chosen))}
-    for kind, columns in TICKS.items():
-        tables[kind] = (columns, _tick_files(config, chosen, kind))
+    for stream in TICKS:
+        tables[stream.table] = (stream.columns, _tick_files(config, chosen, stream.table))
     left_out = []
     for name, (columns, paths) in tables.items():
         readable = [path for path in paths if _is_good(path, thorough=thorough)]
@@ -188,14 +188,14 @@ def candle_files(config: Config, chosen: Chosen = EVERYTHING) -> list[Path]:
     )
 
 
-def _tick_files(config: Config, chosen: Chosen, kind: str) -> list[Path]:
+def _tick_files(config: Config, chosen: Chosen, table: str) -> list[Path]:
     layout = config.layout
     return _files(
         config,
         chosen,
         layout.ticks_symbols,
-        lambda exchange, symbol: layout.ticks_days(exchange, symbol, kind),
-        lambda exchange, symbol, day: [layout.ticks(exchange, symbol, kind, day)],
+        lambda exchange, symbol: layout.ticks_days(exchange, symbol, table),
+        lambda exchange, symbol, day: [layout.ticks(exchange, symbol, table, day)],
     )
 
 

@@ -18,7 +18,7 @@ from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
-from crypto_lake.schema import TICKS
+from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 
 Severity = Literal["ERROR", "WARN"]
@@ -110,7 +110,7 @@ def files_of(asset: str, series: Series, day: date) -> list[Path]:
     if asset == "candles_1m":
         return [candles] if candles.exists() else []
     if asset == "ticks":
-        return [path for kind in TICKS if (path := layout.ticks(exchange, symbol, kind, day)).exists()]
+        return [path for one in TICKS if (path := layout.ticks(exchange, symbol, one.table, day)).exists()]
     return layout.bar_files(exchange, symbol, day)
 
 

@@ -11,8 +11,9 @@ from datetime import timedelta
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
-from crypto_lake.raw import journal, scan
-from crypto_lake.raw.catalog import Catalog, Recording, once_only, paths_of
+from crypto_lake.raw import journal
+from crypto_lake.raw.catalog import Catalog, Recording
+from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
 from crypto_lake.transform.plan import clipped
 
@@ -70,9 +71,9 @@ def _contradictions(subject: Subject) -> Rows:
     doubtful = {hour: sources for hour, sources in hours.items() if not once_only(sources)}
     if not doubtful:
         return []
-    paths = sorted({path for sources in doubtful.values() for path in paths_of(sources)})
+    sources = sorted({source for some in doubtful.values() for source in some}, key=lambda one: one.name)
     return replace(subject, files=[]).query(
-        "trade_ids_unambiguous", raw=scan.lines(paths), hours=sorted(doubtful)
+        "trade_ids_unambiguous", raw=lines_of(sources), hours=sorted(doubtful)
     )
 
 

@@ -16,9 +16,10 @@ import duckdb
 
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
-from crypto_lake.raw import journal, scan, segments
-from crypto_lake.raw.catalog import Recording, paths_of
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.numbering import MOST_A_SECOND, MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
+from crypto_lake.raw.sources import lines_of
 from crypto_lake.series import Series
 from crypto_lake.transform import daily, plan
 
@@ -191,7 +192,7 @@ def _inner(
         starts = [start for start in short if start // HOUR_US == hour]
         connection.execute("SET VARIABLE starts = $starts", {"starts": starts})
         connection.execute("SET VARIABLE step = $step", {"step": step})
-        query = _sql("holes_inside").replace("FROM raw", f"FROM {scan.lines(paths_of(sources))}")
+        query = _sql("holes_inside").replace("FROM raw", f"FROM {lines_of(sources)}")
         for start, first, last in connection.execute(query).fetchall():
             found.setdefault(start, []).append(Run(first, last, start + step, start))
     return found

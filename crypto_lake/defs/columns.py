@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from crypto_lake.schema import BAR, RAW_LINE, TICKS, Column
+from crypto_lake.raw.lines import TICKS
+from crypto_lake.schema import BAR, RAW_LINE, Column
 
 _PRICE = ("price", "id", "ts_event")
 _QUOTE = ("ts_recv", "id")
@@ -39,7 +40,7 @@ def _lineage(upstream: str, made_from: dict[str, tuple[str, ...]]) -> dg.TableCo
     )
 
 
-_TICK_COLUMNS = {column.name: column for some in TICKS.values() for column in some}
+_TICK_COLUMNS = {column.name: column for stream in TICKS for column in stream.columns}
 _BARS = {"dagster/column_schema": _schema(BAR)}
 RAW = {"dagster/column_schema": _schema(RAW_LINE)}
 CANDLES = _BARS

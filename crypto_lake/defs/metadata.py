@@ -19,6 +19,7 @@ from crypto_lake.completeness import backfill
 from crypto_lake.completeness.heal import Healed
 from crypto_lake.config import Config
 from crypto_lake.pages.preview import Preview
+from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.showing import printable
 from crypto_lake.transform.bars import Built
@@ -151,8 +152,7 @@ def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
     slowest = [{"symbol": symbol} | one._asdict() for symbol, one in latencies.items()]
     return {
         "dagster/partition_row_count": sum(sum(one.rows.values()) for one in made),
-        "trades": sum(one.rows["trades"] for one in made),
-        "quotes": sum(one.rows["quotes"] for one in made),
+        **{stream.table: sum(one.rows[stream.table] for one in made) for stream in TICKS},
         "rewritten": sum(one.rewritten for one in made),
         "bytes": sum(sizes.values()),
         "files": _table(rows),

@@ -13,62 +13,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import msgspec
-from msgspec import Struct, json
 
-from crypto_lake.disk import publish
-from crypto_lake.errors import NOT_JSON, RawDataError
-from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_of, day_start_us
+from crypto_lake.errors import RawDataError
+from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import journal, scan, segments
+from crypto_lake.raw.kept import Kept, read_kept
+from crypto_lake.raw.lines import TICKS
 from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, are_few, believed, near
 from crypto_lake.raw.offsets import merged as merged_offset
+from crypto_lake.raw.sources import Source
 from crypto_lake.raw.stretches import Stretch, heard, joined, merged, without_a_hole
-from crypto_lake.schema import TICKS
 from crypto_lake.series import Series
-
-_TICKS = "ticks/"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A sealed segment, or the ticks of a day that stand for segments that are gone.
-
-    `name` is its folder and file, as fingerprints spell it; `size` that of the lines; [start, end] its stretch.
-
-    `received` is the same on the local clock, None where it was fetched; `trade_ids` the lowest and the highest, if the
-    journal says so and so vouches for the rest. `strays` are the stretches in which its trades say that they happened,
-    where some of these lie far from the rest.
-    """
-
-    name: str
-    paths: tuple[Path, ...]
-    size: int
-    start: int
-    end: int
-    received: Interval | None
-    trade_ids: Interval | None
-    has_trades: bool
-    strays: tuple[Interval, ...] = ()
-
-    @property
-    def spans(self) -> list[Interval]:
-        """All stretches in which one of its events may lie."""
-        return [(self.start, self.end), *self.strays]
-
-    @property
-    def is_healed(self) -> bool:
-        """Whether it was fetched rather than received."""
-        return any(map(segments.is_healed, self.paths))
-
-    @property
-    def is_ticks(self) -> bool:
-        """Whether it is ticks that stand for segments."""
-        return self.name.startswith(_TICKS)
 
 
 @dataclass(frozen=True)
@@ -142,7 +102,7 @@ class Recording:
         )
 
     def _ticks(self, day: date) -> tuple[Path, ...]:
-        return tuple(self._layout.ticks(self._exchange, self._symbol, kind, day) for kind in TICKS)
+        return tuple(self._layout.ticks(self._exchange, self._symbol, stream.table, day) for stream in TICKS)
 
     def event_days(self, received: date) -> set[date]:
         """The days whose events were received, or listened for, on a day; that day itself where a file is refused."""
@@ -358,38 +318,6 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
     return Catalog(sources, merged(joined(stretches)), offsets)
 
 
-def paths_of(sources: Iterable[Source]) -> list[Path]:
-    """The files of sources."""
-    return [path for source in sources for path in source.paths]
-
-
-class Kept(Struct, frozen=True):
-    """What is remembered of a day's ticks, in the manifest beside them.
-
-    `made_from` is the fingerprint of what they were made from; `segments` the names and sizes of all segments whose
-    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock.
-    """
-
-    rows: dict[str, int]
-    sha256: dict[str, str]
-    made_from: dict[str, Any]
-    segments: list[tuple[str, int]]
-    listened: list[Interval]
-    span: Interval
-    trade_ids: Interval | None
-
-
-def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | None:
-    """The manifest of a day's ticks; None where there is none that can be understood, or no ticks beside it."""
-    ticks = [layout.ticks(exchange, symbol, kind, day) for kind in TICKS]
-    try:
-        kept = json.decode(publish.read(layout.ticks_manifest(exchange, symbol, day)), type=Kept)
-    except (OSError, *NOT_JSON):
-        return None
-    whole = kept.rows.keys() == kept.sha256.keys() == TICKS.keys()
-    return kept if whole and all(path.exists() for path in ticks) else None
-
-
 def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
     """Ticks stand for the segments they were made from, once one of these is gone."""
     there = {(source.name, source.size) for source in found.sources}
@@ -397,7 +325,14 @@ def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
         return found
     size = sum(path.stat().st_size for path in paths)
     ticks = Source(
-        _TICKS + paths[0].stem, paths, size, *kept.span, None, kept.trade_ids, kept.trade_ids is not None
+        f"ticks/{paths[0].stem}",
+        paths,
+        size,
+        *kept.span,
+        received=None,
+        trade_ids=kept.trade_ids,
+        has_trades=kept.trade_ids is not None,
+        is_ticks=True,
     )
     others = [source for source in found.sources if (source.name, source.size) not in kept.segments]
     return Catalog([*others, ticks], merged([*found.listened, *kept.listened]), found.offsets)
@@ -418,13 +353,3 @@ def _source(day: date, path: Path, told: _Told, offsets: Offsets) -> Source:
 
 def _interval(first: int | None, last: int | None) -> Interval | None:
     return None if first is None or last is None else (first, last)
-
-
-def once_only(sources: list[Source]) -> bool:
-    """Whether no line can lie in these sources twice.
-
-    A collector takes each id once. Lines that were landed again, by a second recording of the same stretch or by hand,
-    bring trade ids that were there, or come without a journal.
-    """
-    ranges = sorted(source.trade_ids for source in sources if source.trade_ids)
-    return len(ranges) == len(sources) and all(one[1] < other[0] for one, other in pairwise(ranges))

@@ -1,6 +1,6 @@
 """Raw segments as DuckDB reads them: their lines, and what a file holds when no journal says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +12,10 @@ from crypto_lake.disk.parquet import literal, path_list, scan
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.lines import EARLIEST_US
+from crypto_lake.raw.lines import EARLIEST_US, TICKS, Stream
 from crypto_lake.raw.offsets import KEPT, Interval, Measured, believed, measure
-from crypto_lake.schema import RAW_LINE, TICKS, Column, names, typed
+from crypto_lake.schema import RAW_LINE, Column, names, typed
 
-# The streams of raw lines by the kind of ticks that are made of them.
-STREAMS = {"trades": "trade", "quotes": "bookTicker"}
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
@@ -33,35 +31,39 @@ class Window(NamedTuple):
     recv_to: int
 
 
-def lines(paths: Sequence[Path], window: Window | None = None) -> str:
-    """The lines of segments, or of ticks or copies that stand for them, as an SQL table.
+def table(selects: Iterable[str]) -> str:
+    """What SELECT statements over lines bring, as one SQL table.
 
-    It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt. Of Parquet files only the lines in the
-    window are read, if one is given; segments are read whole.
+    It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt.
     """
-    landed = [path for path in paths if path.suffix != ".parquet"]
-    tables = [f"SELECT {_NAMES} FROM {_read_json(landed, LINES)}"] if landed else []
-    for path in paths:
-        if path.suffix == ".parquet":
-            tables += [_of_ticks(path, window)] if path.parent.name in TICKS else _of_copy(path, window)
-    if not tables:
-        nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
-        return f"(SELECT {nothing} WHERE false)"
-    return "(" + " UNION ALL ".join(tables) + ")"
+    nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
+    return "(" + (" UNION ALL ".join(selects) or f"SELECT {nothing} WHERE false") + ")"
 
 
-def once(table: str) -> str:
-    """The lines of a table once each, as `sql/once.sql` tells it; without `stream` and `symbol`."""
+def lines(paths: Sequence[Path]) -> str:
+    """The lines of segments as an SQL table, as `table` has it."""
+    return table(of_segments(paths))
+
+
+def of_segments(paths: Sequence[Path]) -> list[str]:
+    """All lines of segments, in one statement; none where there are no segments."""
+    return [f"SELECT {_NAMES} FROM {_read_json(paths, LINES)}"] if paths else []
+
+
+def once(raw: str) -> str:
+    """The lines of a table once each, as `sql/once.sql` tells it; without `symbol`."""
     query = (files("crypto_lake") / "sql" / "once.sql").read_text(encoding="utf-8")
-    return "(" + query.replace("FROM raw", f"FROM {table}") + ")"
+    return "(" + query.replace("FROM raw", f"FROM {raw}") + ")"
 
 
-def _of_ticks(path: Path, window: Window | None) -> str:
-    """Ticks as the lines that they were made from; but their quotes have been given a time of the exchange."""
-    kind = path.parent.name
-    given = names(TICKS[kind])
+def of_ticks(stream: Stream, path: Path, window: Window | None = None) -> str:
+    """The ticks of a stream, of the window if one is given, as the lines that they were made from.
+
+    But their quotes have been given a time of the exchange.
+    """
+    given = names(stream.columns)
     times = {name: f"epoch_us({name}) AS {name}" for name in ("ts_event", "ts_recv")}
-    columns = [f"'{STREAMS[kind]}' AS stream"]
+    columns = [f"'{stream.name}' AS stream"]
     columns += [
         times.get(c.name)
         or (f"{c.name}::{c.type} AS {c.name}" if c.name in given else f"NULL::{c.type} AS {c.name}")
@@ -75,15 +77,20 @@ def _of_ticks(path: Path, window: Window | None) -> str:
     return query
 
 
-def _of_copy(path: Path, window: Window | None) -> list[str]:
-    """The lines of a copy; trades and quotes apart where times are asked for, so that row groups are passed over."""
+def of_copy(path: Path, window: Window | None = None) -> list[str]:
+    """The lines of a copy; each stream apart where times are asked for, so that row groups are passed over."""
     query = f"SELECT {_NAMES} FROM {scan([path])}"
-    if not window:
-        return [query]
-    return [
-        f"{query} WHERE ts_event >= {window.start} AND ts_event < {window.end}",
-        f"{query} WHERE ts_event IS NULL AND ts_recv >= {window.recv_from} AND ts_recv < {window.recv_to}",
-    ]
+    return [f"{query} WHERE {_within(stream, window)}" for stream in TICKS] if window else [query]
+
+
+def _within(stream: Stream, window: Window) -> str:
+    """Whether a line of a stream may be of a window: by its own time, or by its receipt if it has none."""
+    at, start, end = (
+        ("ts_event", window.start, window.end)
+        if stream.has_event_time
+        else ("ts_recv", window.recv_from, window.recv_to)
+    )
+    return f"stream = '{stream.name}' AND {at} >= {start} AND {at} < {end}"
 
 
 class Scanned(NamedTuple):
@@ -141,7 +148,7 @@ def event_hours(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
     query = f"""
         SELECT filename, min(ts_event), max(ts_event)
         FROM {_read_json(paths, RAW_LINE, ", filename = true")}
-        WHERE ts_event IS NOT NULL GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
+        WHERE {_TIMED} GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
     try:
         for name, first, last in connection.execute(query).fetchall():
             found[Path(name)].append((first, last))
@@ -156,8 +163,8 @@ def _scan(
     found: dict[Path, list[_Minute]] = {path: [] for path in paths}
     query = f"""
         SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
-               min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(ts_event),
-               min(id) FILTER (stream = 'trade'), max(id) FILTER (stream = 'trade'),
+               min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(*) FILTER ({_TIMED}),
+               min(id) FILTER ({_NUMBERED}), max(id) FILTER ({_NUMBERED}),
                count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
         FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
     try:
@@ -178,12 +185,29 @@ def _refused(path: Path, reason: str) -> Refused:
     return Refused(path, reason)
 
 
+def _is(streams: Iterable[Stream]) -> str:
+    """Whether a line is of one of these streams, in SQL."""
+    return f"stream IN ({', '.join(literal(stream.name) for stream in streams)})"
+
+
+# Lines that the exchange gave a time, and those that it numbers one by one.
+_TIMED = _is(stream for stream in TICKS if stream.has_event_time)
+_NUMBERED = _is(stream for stream in TICKS if stream.ids == "contiguous")
+
+
+def _lacks(stream: Stream) -> str:
+    """Whether a line of a stream lacks what such a line has, or has a time where it has none, in SQL."""
+    own = [name for name in names(stream.columns) if name not in _OF_ALL]
+    time = f"coalesce(ts_event, 0) < {EARLIEST_US}" if stream.has_event_time else "ts_event IS NOT NULL"
+    return " OR ".join([time, *(f"{name} IS NULL" for name in own)])
+
+
+_OF_ALL = ("symbol", "id", "ts_event", "ts_recv")
 _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
     OR id IS NULL
     OR coalesce(ts_recv, 0) < {EARLIEST_US}
     OR CASE stream
-        WHEN 'trade' THEN coalesce(ts_event, 0) < {EARLIEST_US} OR price IS NULL OR qty IS NULL OR side IS NULL
-        WHEN 'bookTicker' THEN ts_event IS NOT NULL OR bid IS NULL OR bid_qty IS NULL OR ask IS NULL OR ask_qty IS NULL
+        {" ".join(f"WHEN {literal(stream.name)} THEN {_lacks(stream)}" for stream in TICKS)}
         ELSE true
     END"""
 

@@ -44,8 +44,8 @@ happened AS (
             (sum(value) FILTER (side = 'buy'))::DOUBLE
         ) AS taker_buy_quote,
         count(price) AS trade_count,
-        min(id) FILTER (price IS NOT NULL) AS first_trade_id,
-        max(id) FILTER (price IS NOT NULL) AS last_trade_id,
+        min(id) FILTER (stream = 'trade') AS first_trade_id,
+        max(id) FILTER (stream = 'trade') AS last_trade_id,
         count(bid) AS quote_count,
         -- The last by time, and by id among those received together. Only these are worth a conversion to numbers.
         arg_max(bid, (ts::HUGEINT << 63) + id) AS bid,

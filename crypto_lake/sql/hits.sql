@@ -6,7 +6,7 @@
 -- variables hour_start, hour_end, offsets       as in bars.sql
 
 WITH lines AS MATERIALIZED (
-    SELECT ts_event, ts_recv, id, price, side, bid, ask FROM raw
+    SELECT stream, ts_event, ts_recv, id, price, side, bid, ask FROM raw
 ),
 offsets AS (
     SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
@@ -14,7 +14,7 @@ offsets AS (
 trades AS (
     SELECT ts_event AS ts, price, side
     FROM lines
-    WHERE price IS NOT NULL AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
+    WHERE stream = 'trade' AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
 ),
 quotes AS (
     SELECT
@@ -25,7 +25,7 @@ quotes AS (
         ask::DECIMAL(18, 8) AS ask
     FROM lines
     LEFT JOIN offsets ON ts_recv // 60000000 * 60000000 = minute
-    WHERE price IS NULL
+    WHERE stream = 'bookTicker'
 ),
 as_received AS (
     SELECT received AS ts, max_by({'bid': bid, 'ask': ask}, id) AS quote FROM quotes GROUP BY ALL

@@ -3,7 +3,7 @@
 WITH ids AS (
     SELECT DISTINCT ts_event // getvariable('step') * getvariable('step') AS start, id
     FROM raw
-    WHERE price IS NOT NULL
+    WHERE stream = 'trade'
       AND ts_event // getvariable('step') * getvariable('step') IN (SELECT unnest(getvariable('starts')::BIGINT[]))
 ),
 numbered AS (

@@ -7,9 +7,10 @@
 --
 -- reads     raw         the lines of segments (schema.RAW_LINE); put in its place
 -- variables hour_start, hour_end
-SELECT id, unnest(line)
+SELECT stream, id, unnest(line)
 FROM (
     SELECT
+        stream,
         id,
         min({
             'ts_recv': ts_recv,
@@ -23,7 +24,6 @@ FROM (
             'ask_qty': ask_qty
         }) AS line
     FROM raw
-    WHERE price IS NULL OR (ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end'))
-    -- A trade has a price, a quote has none.
-    GROUP BY id, price IS NULL
+    WHERE stream = 'bookTicker' OR (ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end'))
+    GROUP BY stream, id
 )

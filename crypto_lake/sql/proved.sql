@@ -3,7 +3,7 @@
 -- in part is proved in part.
 -- reads `received`, `healed` (raw lines; put in their places); variable: missed ([{start, stop}], disjoint, µs)
 WITH lines AS (
-    SELECT id, ts_recv, ts_event AS ts, false AS is_healed FROM received WHERE price IS NOT NULL
+    SELECT id, ts_recv, ts_event AS ts, false AS is_healed FROM received WHERE stream = 'trade'
     UNION ALL
     SELECT id, ts_recv, ts_event AS ts, true AS is_healed FROM healed
 ),

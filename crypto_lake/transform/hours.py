@@ -12,8 +12,9 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_start_us
 from crypto_lake.raw import scan
-from crypto_lake.raw.catalog import Catalog, Source, once_only
+from crypto_lake.raw.catalog import Catalog
 from crypto_lake.raw.offsets import Interval
+from crypto_lake.raw.sources import Source, once_only
 from crypto_lake.raw.stretches import merged, without
 from crypto_lake.series import Series
 from crypto_lake.transform.plan import Carry, PartRecord, Plan, last_values

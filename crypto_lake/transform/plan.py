@@ -19,8 +19,9 @@ from msgspec import Meta, Struct, convert, json, to_builtins
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
-from crypto_lake.raw.catalog import Catalog, Recording, Source, paths_of
+from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.offsets import Interval
+from crypto_lake.raw.sources import Source, paths_of
 from crypto_lake.raw.stretches import without
 from crypto_lake.series import Series
 

@@ -9,8 +9,8 @@ import duckdb
 from crypto_lake.config import Config
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.raw import scan
-from crypto_lake.raw.catalog import Recording, paths_of
+from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.sources import lines_of
 from crypto_lake.series import Series
 from crypto_lake.transform import hours
 from crypto_lake.transform.bars import Built
@@ -39,7 +39,7 @@ def hits(connection: duckdb.DuckDBPyConnection, series: Series, day: date, hour:
     hours.set_variables(connection, series, fingerprint)
     query = (files("crypto_lake") / "sql" / "hits.sql").read_text(encoding="utf-8")
     try:
-        lines = hours.once(scan.lines(paths_of(sources)), sources)
+        lines = hours.once(lines_of(sources), sources)
         row = connection.execute(query.replace("FROM raw", f"FROM {lines}")).fetchall()[0]
     except duckdb.Error as error:
         raise RawDataError(f"{series.symbol} {day} hour {hour:02d}: {' '.join(str(error).split())}") from None

@@ -18,8 +18,9 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
 from crypto_lake.raw import checksums, segments
-from crypto_lake.raw.catalog import Recording, read_kept
-from crypto_lake.schema import TICKS
+from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.kept import read_kept
+from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.transform import daily
 from crypto_lake.transform.workspace import locked
@@ -136,9 +137,9 @@ def _holds(series: Series, day: date, wanted: set[tuple[str, int]]) -> bool:
     kept = read_kept(series.layout, series.exchange, series.symbol, day)
     if kept is None or not wanted.issubset(kept.segments):
         return False
-    ticks = {kind: series.layout.ticks(series.exchange, series.symbol, kind, day) for kind in TICKS}
+    ticks = {one.table: series.layout.ticks(series.exchange, series.symbol, one.table, day) for one in TICKS}
     return _is_as_verified(series, day) and all(
-        parquet.sha256(path) == kept.sha256[kind] for kind, path in ticks.items()
+        parquet.sha256(path) == kept.sha256[table] for table, path in ticks.items()
     )
 
 

@@ -25,9 +25,12 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
 from crypto_lake.raw import scan
-from crypto_lake.raw.catalog import Catalog, Kept, Recording, Source, read_kept
+from crypto_lake.raw.catalog import Catalog, Recording
+from crypto_lake.raw.kept import Kept, read_kept
+from crypto_lake.raw.lines import TICKS, TRADE
 from crypto_lake.raw.offsets import Interval
-from crypto_lake.schema import TICKS, names
+from crypto_lake.raw.sources import Source
+from crypto_lake.schema import names
 from crypto_lake.series import Series
 from crypto_lake.transform import hours, plan
 from crypto_lake.transform.every import of_every_symbol
@@ -41,7 +44,7 @@ _ADVICE = "expected either whole: take one from a copy"
 
 @dataclass(frozen=True)
 class Ticks:
-    """A symbol's day in ticks: `rows` by kind, and the files. `rewritten` is False where they were right already."""
+    """A symbol's day in ticks: `rows` and `paths` by table. `rewritten` is False where they were right already."""
 
     symbol: str
     day: date
@@ -100,7 +103,9 @@ def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> li
     Raises:
         LakeError: there is one, and it stands for segments that are gone.
     """
-    found = [path for kind, path in _paths(series, day).items() if parquet.sha256(path) != kept.sha256[kind]]
+    found = [
+        path for table, path in _paths(series, day).items() if parquet.sha256(path) != kept.sha256[table]
+    ]
     for path in found:
         if any(source.is_ticks for source in sources):
             raise LakeError(f"{path}: damaged, and raw segments that it was made of are gone; {_ADVICE}")
@@ -136,7 +141,8 @@ def _held(sources: list[Source], kept: Kept | None) -> list[tuple[str, int]]:
 
 
 def _paths(series: Series, day: date) -> dict[str, Path]:
-    return {kind: series.layout.ticks(series.exchange, series.symbol, kind, day) for kind in TICKS}
+    layout, exchange, symbol = series.layout, series.exchange, series.symbol
+    return {stream.table: layout.ticks(exchange, symbol, stream.table, day) for stream in TICKS}
 
 
 def _write(
@@ -150,24 +156,26 @@ def _write(
     try:
         for hour in range(HOURS_OF_A_DAY):
             _stage(connection, workspace, series, catalog, day_start_us(day) + hour * HOUR_US)
-        for kind, path in _paths(series, day).items():
-            query = f"SELECT {', '.join(names(TICKS[kind]))} FROM {parquet.scan(_staged(staging, kind))}"
+        for stream in TICKS:
+            path = _paths(series, day)[stream.table]
+            columns = ", ".join(names(stream.columns))
+            query = f"SELECT {columns} FROM {parquet.scan(_staged(staging, stream.table))}"
             parquet.write(connection, query, path, _COMPRESSION, footer={"version": TICKS_VERSION})
             publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
-            rows[kind] = parquet.row_count(path) or 0
+            rows[stream.table] = parquet.row_count(path) or 0
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return rows
 
 
-def _staged(staging: Path, kind: str) -> list[Path]:
-    return [staging / f"{kind}-{hour:02d}.parquet" for hour in range(HOURS_OF_A_DAY)]
+def _staged(staging: Path, table: str) -> list[Path]:
+    return [staging / f"{table}-{hour:02d}.parquet" for hour in range(HOURS_OF_A_DAY)]
 
 
 def _stage(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, start: int
 ) -> None:
-    """Write the hour from `start` (µs) on, both kinds, and compare it with the lines that it was made from."""
+    """Write the hour from `start` (µs) on, all tables, and compare it with the lines that it was made from."""
     hour = start % DAY_US // HOUR_US
     staging = series.layout.ticks_staging(series.exchange, series.symbol)
     sources = catalog.between(start, start + HOUR_US)
@@ -185,12 +193,14 @@ def _stage(
         lines = workspace.lines(sources, hours.window(start, offsets))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE raw AS FROM {lines}")
         connection.execute(f"CREATE OR REPLACE TEMP TABLE once AS FROM {scan.once('raw')}")
-        for kind in TICKS:
-            path = _staged(staging, kind)[hour]
-            connection.execute(f"COPY ({_sql(kind)}) TO {parquet.literal(path)} (FORMAT parquet)")
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW hour_{kind} AS FROM {parquet.scan([path])}")
+        tables = [stream.table for stream in TICKS]
+        for table in tables:
+            path = _staged(staging, table)[hour]
+            connection.execute(f"COPY ({_sql(table)}) TO {parquet.literal(path)} (FORMAT parquet)")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW hour_{table} AS FROM {parquet.scan([path])}")
         (differences,) = connection.execute(_sql("differences")).fetchall()[0]
-        connection.execute("DROP VIEW hour_trades; DROP VIEW hour_quotes; DROP TABLE raw; DROP TABLE once")
+        views = "".join(f"DROP VIEW hour_{table}; " for table in tables)
+        connection.execute(f"{views} DROP TABLE raw; DROP TABLE once")
     except duckdb.Error as error:
         raise RawDataError(f"{where}: {' '.join(str(error).split())}") from None
     if differences:
@@ -206,12 +216,12 @@ def _sql(name: str) -> str:
 def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, made: _Made) -> None:
     """What the files hold, as the catalog will want to know it when their segments are gone."""
     paths = _paths(series, day)
-    query = f"SELECT min(id), max(id) FROM {parquet.scan([paths['trades']])}"
+    query = f"SELECT min(id), max(id) FROM {parquet.scan([paths[TRADE.table]])}"
     ((first, last),) = connection.execute(query).fetchall()
     start = day_start_us(day)
     kept = Kept(
         rows=made.rows,
-        sha256={kind: parquet.sha256(path) for kind, path in paths.items()},
+        sha256={table: parquet.sha256(path) for table, path in paths.items()},
         made_from=made.fingerprint,
         segments=made.segments,
         listened=made.heard,
@@ -223,10 +233,10 @@ def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: 
 
 
 def all_paths(config: Config) -> Iterator[Path]:
-    """All ticks files there are, by exchange, symbol, kind and day."""
+    """All ticks files there are, by exchange, symbol, table and day."""
     layout = config.layout
     for exchange in config.exchanges:
         for symbol in layout.ticks_symbols(exchange.name):
-            for kind in TICKS:
-                for day in layout.ticks_days(exchange.name, symbol, kind):
-                    yield layout.ticks(exchange.name, symbol, kind, day)
+            for stream in TICKS:
+                for day in layout.ticks_days(exchange.name, symbol, stream.table):
+                    yield layout.ticks(exchange.name, symbol, stream.table, day)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import checksums, segments
-from crypto_lake.schema import TICKS
+from crypto_lake.raw.lines import TICKS
 from crypto_lake.transform import ticks
 
 
@@ -36,10 +36,10 @@ def finished_files(config: Config) -> list[Path]:
     there = [*daily, *ticks.all_paths(config)]
     folders = {layout.bars_symbol(e.name, s) for e in config.exchanges for s in layout.bars_symbols(e.name)}
     folders |= {
-        layout.ticks_symbol(exchange.name, symbol) / kind
+        layout.ticks_symbol(exchange.name, symbol) / stream.table
         for exchange in config.exchanges
         for symbol in layout.ticks_symbols(exchange.name)
-        for kind in TICKS
+        for stream in TICKS
     }
     bereft = {path.with_suffix("") for folder in folders for path in folder.glob("*.parquet.sha256")}
     return sorted({*there, *bereft})

@@ -6,7 +6,7 @@ copied to Parquet at the first question, and each hour then reads its stretch of
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeBusyError
 from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import scan
-from crypto_lake.raw.catalog import Source
+from crypto_lake.raw.sources import Source, paths_of, selects
 from crypto_lake.series import Series
 
 # What DuckDB may take before it spills; with Python and its libraries a run stays below 400 MB.
@@ -52,17 +52,21 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._connection.execute("RESET memory_limit")
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def lines(self, sources: Iterable[Source], window: scan.Window | None = None) -> str:
-        """The lines of sources as an SQL table, as `raw.lines` has it.
+    def lines(self, sources: Sequence[Source], window: scan.Window | None = None) -> str:
+        """The lines of sources as an SQL table, as `scan.table` has it.
 
         Raises:
             duckdb.Error: a long file holds something other than raw lines, or the disk refused.
         """
-        return scan.lines([self._file(source, path) for source in sources for path in source.paths], window)
+        long = [source for source in sources if _is_long(source)]
+        copies = [self._copy(path) for path in paths_of(long)]
+        short = [source for source in sources if not _is_long(source)]
+        return scan.table(
+            [*selects(short, window), *(one for c in copies for one in scan.of_copy(c, window))]
+        )
 
-    def _file(self, source: Source, path: Path) -> Path:
-        if not _is_long(source):
-            return path
+    def _copy(self, path: Path) -> Path:
+        """A segment as Parquet, made at the first question."""
         if path not in self._copies:
             self._folder.mkdir(parents=True, exist_ok=True)
             copy = self._folder / f"{len(self._copies):04d}.parquet"

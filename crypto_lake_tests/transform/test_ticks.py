@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
-from crypto_lake.raw import catalog
+from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import QUOTE, TRADE
 from crypto_lake.series import Series
@@ -140,7 +140,7 @@ def test_a_crash_before_the_manifest_is_mended_by_the_next_run(
     with pytest.raises(OSError, match="No space"):
         ticks.make(duck, series, DAY, LATER)
     monkeypatch.setattr(publish, "write", write)
-    assert catalog.read_kept(series.layout, "binance", SYMBOL, DAY) is None
+    assert read_kept(series.layout, "binance", SYMBOL, DAY) is None
     assert make(duck, series).rewritten
     assert not series.layout.ticks_staging("binance", SYMBOL).exists()
 
@@ -187,7 +187,7 @@ def test_the_manifest_names_the_segments_and_the_listening(duck: Duck, series: S
     path = land(series.config, [trade(1, START + SECOND), trade(2, START + 9 * SECOND)])
     make(duck, series)
     text = series.layout.ticks_manifest("binance", SYMBOL, DAY).read_bytes()
-    kept = msgspec.json.decode(text, type=catalog.Kept)
+    kept = msgspec.json.decode(text, type=Kept)
     assert kept.segments == [(f"2025-10-20/{path.name}", path.stat().st_size)]
     assert (kept.listened, kept.trade_ids) == ([(START + SECOND, START + 9 * SECOND)], (1, 2))
 

@@ -4,7 +4,7 @@
 WITH said AS (
     SELECT id, ts_event, price, qty, side, min(ts_recv) AS ts_recv
     FROM raw
-    WHERE price IS NOT NULL
+    WHERE stream = 'trade'
       AND ts_event // 3600000000 * 3600000000 IN (SELECT unnest(getvariable('hours')::BIGINT[]))
     GROUP BY ALL
 )

@@ -10,7 +10,7 @@ WITH offsets AS (
 raw_trades AS (
     SELECT id, price, qty, side, make_timestamptz(ts_event) AS ts_event
     FROM raw
-    WHERE price IS NOT NULL AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
+    WHERE stream = 'trade' AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
     QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, price, qty, side) = 1
 ),
 raw_quotes AS (
@@ -23,7 +23,7 @@ raw_quotes AS (
         coalesce(ts_event, ts_recv - offset_us) AS ts
     FROM raw
     LEFT JOIN offsets ON ts_recv // 60000000 * 60000000 = minute
-    WHERE price IS NULL
+    WHERE stream = 'bookTicker'
     -- The one received first, as in once.sql; said in another way, since this looks whether that was right.
     QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, raw.bid, raw.bid_qty, raw.ask, raw.ask_qty) = 1
 )

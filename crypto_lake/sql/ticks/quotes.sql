@@ -11,7 +11,7 @@ placed AS (
     SELECT r.* EXCLUDE (ts_event), coalesce(r.ts_event, r.ts_recv - o.offset_us) AS ts
     FROM once AS r
     LEFT JOIN offsets AS o ON r.ts_recv // 60000000 * 60000000 = o.minute
-    WHERE r.price IS NULL
+    WHERE r.stream = 'bookTicker'
 )
 SELECT
     getvariable('symbol')::VARCHAR AS symbol,

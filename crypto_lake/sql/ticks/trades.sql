@@ -12,5 +12,5 @@ SELECT
     qty,
     side
 FROM once
-WHERE price IS NOT NULL
+WHERE stream = 'trade'
 ORDER BY id

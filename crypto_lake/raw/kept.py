@@ -1,0 +1,43 @@
+"""The manifest of a day's ticks: what they hold, and which segments they can stand for.
+
+Here belongs what the recording remembers of itself in its ticks; how ticks are made is told in `transform.ticks`.
+"""
+
+from datetime import date
+from typing import Any
+
+from msgspec import Struct, json
+
+from crypto_lake.disk import publish
+from crypto_lake.errors import NOT_JSON
+from crypto_lake.layout import Layout
+from crypto_lake.raw.lines import TICKS
+from crypto_lake.raw.offsets import Interval
+
+
+class Kept(Struct, frozen=True):
+    """What is remembered of a day's ticks, in the manifest beside them.
+
+    `made_from` is the fingerprint of what they were made from; `segments` the names and sizes of all segments whose
+    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock.
+    """
+
+    rows: dict[str, int]
+    sha256: dict[str, str]
+    made_from: dict[str, Any]
+    segments: list[tuple[str, int]]
+    listened: list[Interval]
+    span: Interval
+    trade_ids: Interval | None
+
+
+def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | None:
+    """The manifest of a day's ticks; None where there is none that can be understood, or no ticks beside it."""
+    tables = [stream.table for stream in TICKS]
+    ticks = [layout.ticks(exchange, symbol, kind, day) for kind in tables]
+    try:
+        kept = json.decode(publish.read(layout.ticks_manifest(exchange, symbol, day)), type=Kept)
+    except (OSError, *NOT_JSON):
+        return None
+    whole = kept.rows.keys() == kept.sha256.keys() == set(tables)
+    return kept if whole and all(path.exists() for path in ticks) else None
