@@ -74,8 +74,8 @@ def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: zipfile.
         "crypto_lake/py.typed",
         "crypto_lake/pages/validation.html",
         "crypto_lake/pages/day/page.css",
-        "crypto_lake/sql/bars.sql",
-        "crypto_lake/sql/ticks/trades.sql",
+        "crypto_lake/sql/transform/bars.sql",
+        "crypto_lake/sql/transform/tick_trades.sql",
         "crypto_lake/starter/dagster.yaml",
     ],
 )

@@ -1,7 +1,7 @@
 """The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; candles; ticks.
 
 Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice. It
-names them by their places in the lake's folder, which is asked for each time (`sql/lake_folder.sql`).
+names them by their places in the lake's folder, which is asked for each time (`sql/ask/lake_folder.sql`).
 """
 
 import contextlib
@@ -9,13 +9,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 from loguru import logger
 
+from crypto_lake import sql
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
@@ -91,8 +91,8 @@ def _create(
             left_out.append(path)
         shown = _select(columns, [path.relative_to(config.layout.base) for path in readable])
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {shown}")
-    resample(connection, config)
-    connection.execute(_text("history.sql"))
+    _resample(connection, config)
+    sql.define(connection, "ask/history")
     return left_out
 
 
@@ -100,25 +100,26 @@ def _is_good(path: Path, *, thorough: bool) -> bool:
     return parquet.row_count(path) is not None if thorough else parquet.is_whole(path)
 
 
-def resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    """Make the views of longer bars, over a `bars_1s` that is there."""
+def resample(connection: duckdb.DuckDBPyConnection, config: Config, bars: str) -> None:
+    """Make the view `bars_1s` of a table of bars, and the views of longer bars over it."""
+    connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {bars}")
+    _resample(connection, config)
+
+
+def _resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
-    connection.execute(_text("views.sql").replace("{step}", str(step)))
+    sql.define(connection, "ask/views", step=str(step))
 
 
 def add_exactly(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the macro `exact_sum`, which adds volumes as the decimals that they were rounded from."""
-    connection.execute(_text("exact_sum.sql"))
+    sql.define(connection, "ask/exact_sum")
 
 
 def _say_where(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     folder = parquet.literal(config.layout.base.as_posix() + "/")
-    connection.execute(_text("lake_folder.sql").replace("{folder}", folder))
-
-
-def _text(name: str) -> str:
-    return (files("crypto_lake") / "sql" / name).read_text(encoding="utf-8")
+    sql.define(connection, "ask/lake_folder", folder=folder)
 
 
 def save(config: Config) -> Path:

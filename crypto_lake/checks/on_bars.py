@@ -22,22 +22,22 @@ def missing_seconds(subject: Subject) -> Rows:
     if subject.now_us < until:
         records = plan.remembered(subject.series, subject.day)
         until = max((record.fingerprint["until"] for record in records.values()), default=start)
-    return subject.query("no_missing_seconds", start=start, until=until, step=subject.step)
+    return subject.query("no_missing_seconds", subject.bars, start=start, until=until, step=subject.step)
 
 
 def duplicate_seconds(subject: Subject) -> Rows:
     """Seconds with more than one bar."""
-    return subject.query("no_duplicate_seconds")
+    return subject.query("no_duplicate_seconds", subject.bars)
 
 
 def inconsistent_prices(subject: Subject) -> Rows:
     """Bars that contradict themselves."""
-    return subject.query("prices_are_consistent")
+    return subject.query("prices_are_consistent", subject.bars)
 
 
 def jumps(subject: Subject) -> Rows:
     """Bars whose price moved further than `checks.max_jump`."""
-    return subject.query("no_absurd_jump", max_jump=subject.bounds.max_jump)
+    return subject.query("no_absurd_jump", subject.bars, max_jump=subject.bounds.max_jump)
 
 
 def wrong_checksum(subject: Subject) -> Rows:

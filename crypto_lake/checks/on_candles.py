@@ -37,18 +37,18 @@ def differences_from_backfill(subject: Subject) -> Rows:
 def _differences(subject: Subject, candles: pa.Table) -> Rows:
     if MINUTE_US % subject.step:
         return [{"reason": "bars of this length do not make up minutes", "candle": False}]
-    connection = subject.connection
-    found = holes.find(connection, subject.series, subject.day, subject.now_us)
-    connection.register("candles", candles)
-    connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {parquet.scan(subject.files)}")
-    views.resample(connection, subject.series.config)
-    return subject.query(
-        "equals_exchange_candles",
-        step=subject.step,
-        holes=[{"start": hole.after_us, "stop": hole.before_us} for hole in found],
-        id_before=subject.trade_id_before(),
-        id_after=subject.trade_id_after(),
-    )
+    found = holes.find(subject.connection, subject.series, subject.day, subject.now_us)
+    variables = {
+        "step": subject.step,
+        "holes": [{"start": hole.after_us, "stop": hole.before_us} for hole in found],
+        "id_before": subject.trade_id_before(),
+        "id_after": subject.trade_id_after(),
+    }
+    # Of their own, since views and macros stay with a database.
+    with parquet.connect() as own:
+        own.register("candles", candles)
+        views.resample(own, subject.series.config, parquet.scan(subject.files))
+        return replace(subject, connection=own).query("equals_exchange_candles", subject.bars, **variables)
 
 
 def _stretches(rows: Rows) -> Rows:

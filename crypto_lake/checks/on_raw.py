@@ -5,7 +5,6 @@ read only for the seconds in which the bars show a hole, by `holes`, which the h
 asked of the journal.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from crypto_lake.checks.subject import Rows, Subject
@@ -25,7 +24,7 @@ def missing_trades(subject: Subject) -> Rows:
     the minutes before midnight what they say of any that nobody has looked at yet.
     """
     if holes.is_pruned(subject.series, subject.day):
-        return subject.query("trade_ids_contiguous", last_id_before=subject.trade_id_before())
+        return subject.query("trade_ids_contiguous", subject.bars, last_id_before=subject.trade_id_before())
     return [
         {
             "first_id": hole.first_id,
@@ -72,9 +71,7 @@ def _contradictions(subject: Subject) -> Rows:
     if not doubtful:
         return []
     sources = sorted({source for some in doubtful.values() for source in some}, key=lambda one: one.name)
-    return replace(subject, files=[]).query(
-        "trade_ids_unambiguous", raw=lines_of(sources), hours=sorted(doubtful)
-    )
+    return subject.query("trade_ids_unambiguous", {"raw": lines_of(sources)}, hours=sorted(doubtful))
 
 
 def _spelt(said: journal.Contents) -> str:
@@ -99,6 +96,7 @@ def downtime(subject: Subject) -> Rows:
         until = max(start, min(until, catalog.end - catalog.end % subject.step))
     rows = subject.query(
         "stream_downtime",
+        {},
         listened=[{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, until)],
         start=start,
         until=until,
@@ -122,7 +120,7 @@ def _recorded_before(subject: Subject) -> bool:
 def stale_quotes(subject: Subject) -> Rows:
     """Stretches of listening without a quote for too long, or all of them, where trades came and quotes never."""
     limit = subject.bounds.max_quote_silence_sec
-    return subject.query("quotes_fresh", max_silence=limit * SECOND_US, step=subject.step)
+    return subject.query("quotes_fresh", subject.bars, max_silence=limit * SECOND_US, step=subject.step)
 
 
 def clock_errors(subject: Subject) -> Rows:
@@ -131,6 +129,7 @@ def clock_errors(subject: Subject) -> Rows:
     measured = journal.of_kind(journal.read(path), journal.ClockOffset)
     return subject.query(
         "clock_offset",
+        {},
         offsets=[{"minute": one.minute, "offset_us": one.offset_us} for one in measured],
         max_offset=round(subject.bounds.max_clock_offset_sec * SECOND_US),
         max_drift=round(subject.bounds.max_clock_drift_sec * SECOND_US),

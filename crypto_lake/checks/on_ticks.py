@@ -1,6 +1,5 @@
 """What is asked of a finished day's ticks: are the columns right, is a trade missing, are the bytes those verified."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from crypto_lake.checks.subject import Rows, Subject
@@ -28,5 +27,5 @@ def missing_trades(subject: Subject) -> Rows:
     trades = _file_of(subject, TRADE)
     if trades not in subject.files:
         return [{"file": TRADE.table, "difference": f"is missing; the {QUOTE.table} are there"}]
-    subject.connection.execute(f"CREATE OR REPLACE TEMP VIEW trades AS FROM {parquet.scan([trades])}")
-    return replace(subject, files=[]).query("ticks_contiguous", last_id_before=subject.trade_id_before())
+    table = {"trades": parquet.scan([trades])}
+    return subject.query("ticks_contiguous", table, last_id_before=subject.trade_id_before())

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from crypto_lake import sql
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Checks
 from crypto_lake.disk import parquet
@@ -41,16 +41,14 @@ class Subject:
         """The length of a bar, in µs."""
         return self.series.config.transformer.resample_interval_sec * SECOND_US
 
-    def query(self, name: str, raw: str = "", **variables: object) -> Rows:
-        """The rows of a query, asked over the view `bars`, those of `files`, or over `raw`, a table of lines."""
-        if self.files:
-            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS FROM {parquet.scan(self.files)}")
-        for variable, value in variables.items():
-            self.connection.execute(f"SET VARIABLE {variable} = $value", {"value": value})
-        text = (files("crypto_lake") / "sql" / "checks" / f"{name}.sql").read_text(encoding="utf-8")
-        cursor = self.connection.execute(text.replace("FROM raw", f"FROM {raw}") if raw else text)
-        names = [column[0] for column in cursor.description or []]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    @property
+    def bars(self) -> sql.Tables:
+        """The table `bars`: the rows of `files`."""
+        return {"bars": parquet.scan(self.files)}
+
+    def query(self, name: str, tables: sql.Tables, **variables: object) -> Rows:
+        """Return the rows of a query of `sql/checks/` over those tables."""
+        return sql.rows(sql.ask(self.connection, f"checks/{name}", tables, **variables))
 
     def trade_id_before(self) -> int | None:
         """The last trade id of the latest earlier day that has trades; None where there is none."""

@@ -8,12 +8,12 @@ Nothing is fetched here.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib.resources import files
 from itertools import pairwise
 from typing import NamedTuple
 
 import duckdb
 
+from crypto_lake import sql
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 from crypto_lake.raw import journal, segments
@@ -91,8 +91,8 @@ def _in_bars(connection: duckdb.DuckDBPyConnection, series: Series, day: date, s
     if not series.layout.bar_files(series.exchange, series.symbol, day):
         return []
     with parquet.named(series.layout.bar_files(series.exchange, series.symbol, day)):
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, day)}")
-        found = connection.execute(_sql("holes")).fetchall()
+        bars = f"({daily.current_rows(series, day)})"
+        found = sql.ask(connection, "completeness/holes", {"bars": bars}).fetchall()
     inside = _inner(connection, series, day, step, [start for short, _, _, start, _ in found if short])
     return [
         run
@@ -168,14 +168,10 @@ def known_days(series: Series, latest: int = 0) -> list[date]:
     return sorted([*days, *between])[-latest:]
 
 
-def _ends(connection: duckdb.DuckDBPyConnection, step: int) -> tuple[_Known | None, _Known | None]:
+def _ends(connection: duckdb.DuckDBPyConnection, bars: str, step: int) -> tuple[_Known | None, _Known | None]:
     """The first and the last trade of a day's bars, of those whose ids do not lie absurdly far apart."""
-    row = connection.execute(
-        """SELECT arg_min(first_trade_id, window_start), epoch_us(min(window_start)),
-                  arg_max(last_trade_id, window_start), epoch_us(max(window_start))
-           FROM bars WHERE trade_count > 0 AND last_trade_id::HUGEINT - first_trade_id <= trade_count + $most""",
-        {"most": MOST_AT_ONCE + MOST_A_SECOND * step // SECOND_US},
-    ).fetchall()[0]
+    most = MOST_AT_ONCE + MOST_A_SECOND * step // SECOND_US
+    row = sql.ask(connection, "completeness/ends", {"bars": bars}, most=most).fetchall()[0]
     return (None, None) if row[0] is None else (_Known(*row[:2]), _Known(*row[2:]))
 
 
@@ -190,16 +186,11 @@ def _inner(
     for hour in sorted({start // HOUR_US for start in short}):
         sources = catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)
         starts = [start for start in short if start // HOUR_US == hour]
-        connection.execute("SET VARIABLE starts = $starts", {"starts": starts})
-        connection.execute("SET VARIABLE step = $step", {"step": step})
-        query = _sql("holes_inside").replace("FROM raw", f"FROM {lines_of(sources)}")
-        for start, first, last in connection.execute(query).fetchall():
+        raw = {"raw": lines_of(sources)}
+        runs = sql.ask(connection, "completeness/holes_inside", raw, starts=starts, step=step).fetchall()
+        for start, first, last in runs:
             found.setdefault(start, []).append(Run(first, last, start + step, start))
     return found
-
-
-def _sql(name: str) -> str:
-    return (files("crypto_lake") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _neighbour(
@@ -210,8 +201,7 @@ def _neighbour(
     step = series.config.transformer.resample_interval_sec * SECOND_US
     for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
         with parquet.named(series.layout.bar_files(series.exchange, series.symbol, other)):
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW bars AS {daily.current_rows(series, other)}")
-            first, last = _ends(connection, step)
+            first, last = _ends(connection, f"({daily.current_rows(series, other)})", step)
         if found := first if later else last:
             return found
     return None

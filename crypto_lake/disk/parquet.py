@@ -77,6 +77,11 @@ def _no_glob(path: Path) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.as_posix())
 
 
+def copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, **variables: object) -> None:
+    """Write the rows of a query to a file that nobody reads but its writer: without footer, not published."""
+    connection.execute(f"COPY ({query}) TO {literal(path)} (FORMAT parquet)", variables)
+
+
 def write(
     connection: duckdb.DuckDBPyConnection,
     query: str,

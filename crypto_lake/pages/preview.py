@@ -7,12 +7,12 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.resources import files
 from typing import Any, NamedTuple, Self
 
 import duckdb
 from loguru import logger
 
+from crypto_lake import sql
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
@@ -69,7 +69,7 @@ def _previews(connection: duckdb.DuckDBPyConnection, config: Config, day: date) 
             continue
         try:
             with parquet.named(paths):
-                found_out = _preview(connection, series, parquet.scan(paths))
+                found_out = _preview(connection, series, {"bars": parquet.scan(paths)})
         except LakeError as error:
             # One symbol's damaged file does not keep the others from being seen.
             logger.error("{}", error)
@@ -77,23 +77,13 @@ def _previews(connection: duckdb.DuckDBPyConnection, config: Config, day: date) 
             yield found_out
 
 
-def _preview(connection: duckdb.DuckDBPyConnection, series: Series, bars: str) -> Preview:
+def _preview(connection: duckdb.DuckDBPyConnection, series: Series, bars: sql.Tables) -> Preview:
     step = series.config.transformer.resample_interval_sec * SECOND_US
-    columns = [Column(*r) for r in _ask(connection, "preview", bars, columns=_COLUMNS, step=step).fetchall()]
-    minutes = _ask(connection, "minutes", bars, count=_MINUTES)
-    names = [name for name, *_ in minutes.description or []]
-    rows = [dict(zip(names, row, strict=True)) for row in minutes.fetchall()]
-    gaps, missing = _ask(connection, "gaps", bars).fetchall()[0]
-    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), rows, gaps, missing)
-
-
-def _ask(
-    connection: duckdb.DuckDBPyConnection, name: str, bars: str, **numbers: int
-) -> duckdb.DuckDBPyConnection:
-    query = (files("crypto_lake") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-    for key, number in numbers.items():
-        query = query.replace(f"{{{key}}}", str(number))
-    return connection.execute(query.replace("FROM bars", f"FROM {bars}"))
+    picture = sql.ask(connection, "pages/preview", bars, columns=_COLUMNS, step=step).fetchall()
+    columns = [Column(*row) for row in picture]
+    minutes = sql.rows(sql.ask(connection, "pages/preview_minutes", bars, count=_MINUTES))
+    ((gaps, missing),) = sql.ask(connection, "pages/preview_gaps", bars).fetchall()
+    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), minutes, gaps, missing)
 
 
 def draw(symbol: str, columns: list[Column]) -> str:

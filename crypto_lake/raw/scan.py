@@ -1,13 +1,13 @@
 """Raw segments as DuckDB reads them: their lines, and what a file holds when no journal says so."""
 
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 from loguru import logger
 
+from crypto_lake import sql
 from crypto_lake.disk.parquet import literal, path_list, scan
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import HOUR_US, MINUTE_US
@@ -50,10 +50,12 @@ def of_segments(paths: Sequence[Path]) -> list[str]:
     return [f"SELECT {_NAMES} FROM {_read_json(paths, LINES)}"] if paths else []
 
 
-def once(raw: str) -> str:
-    """The lines of a table once each, as `sql/once.sql` tells it; without `symbol`."""
-    query = (files("crypto_lake") / "sql" / "once.sql").read_text(encoding="utf-8")
-    return "(" + query.replace("FROM raw", f"FROM {raw}") + ")"
+def once(table: str) -> str:
+    """The lines of a table once each, as `sql/raw/once.sql` tells it; without `symbol`.
+
+    Whoever reads it gives the variables `hour_start` and `hour_end`.
+    """
+    return sql.table("raw/once", {"raw": table})
 
 
 def of_ticks(stream: Stream, path: Path, window: Window | None = None) -> str:

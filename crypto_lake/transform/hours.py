@@ -1,13 +1,13 @@
-"""One hour of one symbol: its raw lines to a part, by `sql/bars.sql`, and when somebody listened in it."""
+"""One hour of one symbol: its raw lines to a part, by `sql/transform/bars.sql`, and when somebody listened in it."""
 
 from collections.abc import Iterable
 from datetime import date
-from importlib.resources import files
 from typing import Any
 
 import duckdb
 from msgspec import to_builtins
 
+from crypto_lake import sql
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_start_us
@@ -36,45 +36,49 @@ def make(
     series = plan.series
     sources = plan.sources(fingerprint)
     beside = plan.sources(fingerprint, "beside")
-    query = (files("crypto_lake") / "sql" / "bars.sql").read_text(encoding="utf-8")
     wanted = window(fingerprint["hour_start"], (minute for minute, _ in fingerprint["offsets"]))
     try:
         listened = _listened(connection, workspace, fingerprint, [*sources, *beside])
-        set_variables(connection, series, fingerprint | {"listened": listened})
-        query = query.replace("FROM raw", f"FROM {once(workspace.lines(sources, wanted), sources)}")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {query}")
+        query = sql.statement("transform/bars", {"raw": once(workspace.lines(sources, wanted), sources)})
+        values = _variables(series, fingerprint | {"listened": listened})
+        with sql.kept(connection, "part", query, **values):
+            return _publish(connection, plan, hour, fingerprint)
     except duckdb.Error as error:
         raise RawDataError(
             f"{series.symbol} {plan.day} hour {hour:02d}: {' '.join(str(error).split())}"
         ) from None
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, hour: int, fingerprint: dict[str, Any]
+) -> PartRecord:
+    """Write the part of an hour from the table `part`."""
+    series = plan.series
     record = PartRecord(fingerprint, last_values(connection, "part"))
     path = series.layout.part(series.exchange, series.symbol, plan.day, hour)
     compression = series.config.transformer.parquet_compression
-    parquet.write(
-        connection,
-        "FROM part ORDER BY window_start",
-        path,
-        compression,
-        footer=to_builtins(record),
-    )
-    connection.execute("DROP TABLE part")
+    rows = "FROM part ORDER BY window_start"
+    parquet.write(connection, rows, path, compression, footer=to_builtins(record))
     return record
 
 
-def set_variables(connection: duckdb.DuckDBPyConnection, series: Series, fingerprint: dict[str, Any]) -> None:
-    """Hand a fingerprint to the statements that read it, as DuckDB variables."""
-    values = {
+def _variables(series: Series, fingerprint: dict[str, Any]) -> dict[str, Any]:
+    """Return what `sql/transform/bars.sql` is given, out of a fingerprint."""
+    return {
         "symbol": series.symbol,
         "hour_start": fingerprint["hour_start"],
         "hour_end": fingerprint["hour_start"] + HOUR_US,
         "until": fingerprint["until"],
         "step": fingerprint["step"],
-        "offsets": [{"minute": minute, "offset_us": offset} for minute, offset in fingerprint["offsets"]],
+        "offsets": offsets(fingerprint["offsets"]),
         "listened": [{"start": start, "stop": stop} for start, stop in fingerprint["listened"]],
         "carry": fingerprint["carry"],
     }
-    for name, value in values.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+
+
+def offsets(by_minute: Iterable[tuple[int, int]]) -> list[dict[str, int]]:
+    """Return clock offsets by minute (µs) as statements take them."""
+    return [{"minute": minute, "offset_us": offset} for minute, offset in by_minute]
 
 
 def _listened(
@@ -83,7 +87,7 @@ def _listened(
     fingerprint: dict[str, Any],
     sources: list[Source],
 ) -> list[Interval]:
-    """When somebody listened in an hour, and what healed trades prove of the rest, as `sql/proved.sql` tells it."""
+    """When somebody listened in an hour, and what healed trades prove of the rest (`sql/transform/proved.sql`)."""
     start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
     listened = [(first, last) for first, last in fingerprint["listened"]]
     missed = without(listened, start, end)
@@ -92,10 +96,8 @@ def _listened(
         return listened
     received = [source for source in sources if not source.is_healed]
     stretches = [{"start": first, "stop": last} for first, last in missed]
-    connection.execute("SET VARIABLE missed = $missed", {"missed": stretches})
-    query = (files("crypto_lake") / "sql" / "proved.sql").read_text(encoding="utf-8")
-    query = query.replace("FROM received", f"FROM {workspace.lines(received)}")
-    proved = connection.execute(query.replace("FROM healed", f"FROM {workspace.lines(healed)}")).fetchall()
+    tables = {"received": workspace.lines(received), "healed": workspace.lines(healed)}
+    proved = sql.ask(connection, "transform/proved", tables, missed=stretches).fetchall()
     return merged([*listened, *proved])
 
 

@@ -1,14 +1,14 @@
 """How well quotes fit the trades: what placing them on the exchange's clock is worth."""
 
 from datetime import date
-from importlib.resources import files
 from typing import NamedTuple
 
 import duckdb
 
+from crypto_lake import sql
 from crypto_lake.config import Config
 from crypto_lake.errors import RawDataError
-from crypto_lake.layout import DAY_US, day_start_us
+from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.sources import lines_of
 from crypto_lake.series import Series
@@ -36,11 +36,15 @@ def hits(connection: duckdb.DuckDBPyConnection, series: Series, day: date, hour:
     plan = Plan(Recording(connection, series).around(day), series, day, day_start_us(day) + DAY_US)
     fingerprint = plan.fingerprint(hour, Carry())
     sources = plan.sources(fingerprint)
-    hours.set_variables(connection, series, fingerprint)
-    query = (files("crypto_lake") / "sql" / "hits.sql").read_text(encoding="utf-8")
+    start = fingerprint["hour_start"]
+    values = {
+        "hour_start": start,
+        "hour_end": start + HOUR_US,
+        "offsets": hours.offsets(fingerprint["offsets"]),
+    }
     try:
         lines = hours.once(lines_of(sources), sources)
-        row = connection.execute(query.replace("FROM raw", f"FROM {lines}")).fetchall()[0]
+        row = sql.ask(connection, "transform/hits", {"raw": lines}, **values).fetchall()[0]
     except duckdb.Error as error:
         raise RawDataError(f"{series.symbol} {day} hour {hour:02d}: {' '.join(str(error).split())}") from None
     return Hits(*row)

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import duckdb
 from loguru import logger
 from msgspec import to_builtins
 
+from crypto_lake import sql
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
@@ -180,37 +180,28 @@ def _stage(
     staging = series.layout.ticks_staging(series.exchange, series.symbol)
     sources = catalog.between(start, start + HOUR_US)
     offsets = catalog.offsets.by_minute(sources, start, start + HOUR_US)
-    values = {
-        "symbol": series.symbol,
-        "hour_start": start,
-        "hour_end": start + HOUR_US,
-        "offsets": [{"minute": minute, "offset_us": us} for minute, us in offsets.items()],
-    }
-    for name, value in values.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+    bounds = {"hour_start": start, "hour_end": start + HOUR_US}
+    placed = bounds | {"offsets": hours.offsets(offsets.items())}
     where = f"{series.symbol} {day_of(start)} hour {hour:02d}"
+    written = {stream: _staged(staging, stream.table)[hour] for stream in TICKS}
     try:
         lines = workspace.lines(sources, hours.window(start, offsets))
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE raw AS FROM {lines}")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE once AS FROM {scan.once('raw')}")
-        tables = [stream.table for stream in TICKS]
-        for table in tables:
-            path = _staged(staging, table)[hour]
-            connection.execute(f"COPY ({_sql(table)}) TO {parquet.literal(path)} (FORMAT parquet)")
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW hour_{table} AS FROM {parquet.scan([path])}")
-        (differences,) = connection.execute(_sql("differences")).fetchall()[0]
-        views = "".join(f"DROP VIEW hour_{table}; " for table in tables)
-        connection.execute(f"{views} DROP TABLE raw; DROP TABLE once")
+        with sql.kept(connection, "hour_lines", f"FROM {lines}"):
+            with sql.kept(connection, "hour_once", f"FROM {scan.once('hour_lines')}", **bounds):
+                for stream, path in written.items():
+                    select = sql.statement(f"transform/tick_{stream.table}", {"once": "hour_once"})
+                    # What has no time of the exchange is put on its clock, and belongs to the hour only then.
+                    values = {} if stream.has_event_time else placed
+                    parquet.copy(connection, select, path, symbol=series.symbol, **values)
+            tables = {f"hour_{stream.table}": parquet.scan([path]) for stream, path in written.items()}
+            tables["raw"] = "hour_lines"
+            ((differences,),) = sql.ask(connection, "transform/tick_differences", tables, **placed).fetchall()
     except duckdb.Error as error:
         raise RawDataError(f"{where}: {' '.join(str(error).split())}") from None
     if differences:
         raise LakeError(
             f"{where}: {differences} ticks differ from the raw lines; expected none; nothing was changed"
         )
-
-
-def _sql(name: str) -> str:
-    return (files("crypto_lake") / "sql" / "ticks" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, made: _Made) -> None:

@@ -70,7 +70,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         if path not in self._copies:
             self._folder.mkdir(parents=True, exist_ok=True)
             copy = self._folder / f"{len(self._copies):04d}.parquet"
-            self._connection.execute(f"COPY {scan.lines([path])} TO {parquet.literal(copy)} (FORMAT parquet)")
+            parquet.copy(self._connection, f"FROM {scan.lines([path])}", copy)
             self._copies[path] = copy
         return self._copies[path]
 

@@ -462,7 +462,9 @@ def test_a_file_of_quotes_between_two_of_trades_does_not_break_the_proof(duck: D
 def test_lines_that_do_not_belong_are_refused_with_the_files_name(
     duck: Duck, series: Series, wrong: dict[str, Any]
 ) -> None:
-    path = land(series.config, [msgspec.structs.replace(trade(1, START + HOUR), **wrong)])
+    line = trade(1, START + HOUR)
+    path = land(series.config, [line])
+    path.write_bytes(msgspec.json.encode(msgspec.to_builtins(line) | wrong) + b"\n")
     with pytest.raises(RawDataError, match=rf"{path.name}: 1 of 1 lines"):
         build(duck, series)
 

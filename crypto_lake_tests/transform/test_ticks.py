@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crypto_lake import sql
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw.kept import Kept, read_kept
@@ -118,8 +119,8 @@ def test_ticks_that_differ_from_the_raw_lines_are_not_published(
     duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land(series.config, LINES)
-    sql = ticks._sql
-    monkeypatch.setattr(ticks, "_sql", lambda name: sql(name).replace("    qty,\n", "    qty + 1 AS qty,\n"))
+    text = sql._text
+    monkeypatch.setattr(sql, "_text", lambda name: text(name).replace("    qty,\n", "    qty + 1 AS qty,\n"))
     with pytest.raises(LakeError, match="ticks differ from the raw lines"):
         ticks.make(duck, series, DAY, LATER)
     assert list(ticks.all_paths(series.config)) == []

@@ -15,7 +15,7 @@ from string import Template
 from zoneinfo import ZoneInfo
 
 from crypto_lake.config import Config
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
 from crypto_lake.pages.day import draw, facts
@@ -35,8 +35,7 @@ def write(config: Config, day: date | None = None) -> Path:
     day = day or facts.newest_day(series)
     if day is None:
         raise LakeError(f"{config.layout.base}: no bars of any day; crypto-lake transformer makes them")
-    with parquet.connect() as connection:
-        found = [one for each in series if (one := facts.of_day(connection, each, day))]
+    found = [one for each in series if (one := facts.of_day(each, day))]
     if not found:
         raise LakeError(f"{config.layout.base}: no bars of {day}; crypto-lake transformer makes them")
     path = config.layout.report(day)

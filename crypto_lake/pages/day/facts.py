@@ -5,12 +5,12 @@ Nothing here knows of HTML. Times are seconds since the epoch, UTC, as charts co
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from crypto_lake import sql
 from crypto_lake.ask import latency, views
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
@@ -28,7 +28,7 @@ _CALENDAR = timedelta(days=370)
 class Facts:
     """One symbol's day.
 
-    `minutes` hold a row for each minute that has bars (see `sql/page/minutes.sql`), with `p50`, `p99` (milliseconds,
+    `minutes` hold a row for each minute that has bars (see `sql/pages/minutes.sql`), with `p50`, `p99` (milliseconds,
     None without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the
     whole day; `stretches` what was healed or is missing, longest first; `days` a row for each day with bars.
     """
@@ -46,7 +46,7 @@ def newest_day(series: list[Series]) -> date | None:
     return max((day for one in series for day in _bar_days(one)), default=None)
 
 
-def of_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Facts | None:
+def of_day(series: Series, day: date) -> Facts | None:
     """What there is to say of a symbol's day; None where it has no bars.
 
     Raises:
@@ -56,15 +56,22 @@ def of_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> 
     if not paths:
         return None
     try:
-        _look_at(connection, series, paths)
-        _say_who_listened(connection, series, day)
-        minutes, stretches = _ask(connection, "minutes"), _ask(connection, "stretches")
-        numbers = _ask(connection, "day")[0]
-        _add_latency(connection, series, day, minutes)
-        days = _days(connection, series, day)
+        # Of its own, since views and macros stay with a database.
+        with parquet.connect() as connection:
+            return _facts(connection, series, day, parquet.scan(paths))
     except duckdb.Error as error:
         told = " ".join(str(error).split())
         raise LakeError(f"{series.symbol}: the bars of {day} cannot be read: {told}") from None
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, series: Series, day: date, bars: str) -> Facts:
+    views.resample(connection, series.config, bars)
+    heard = _who_listened(connection, series, day) | {"step": _step(series)}
+    minutes = sql.rows(sql.ask(connection, "pages/minutes", length=_length(series), **heard))
+    stretches = sql.rows(sql.ask(connection, "pages/stretches", {"bars_1s": bars}, **heard))
+    (numbers,) = sql.rows(sql.ask(connection, "pages/day", {"bars_1s": bars}))
+    _add_latency(connection, series, day, minutes)
+    days = _days(connection, series, day)
     return Facts(series, _length(series) // SECOND_US, minutes, numbers, stretches, days)
 
 
@@ -87,31 +94,13 @@ def _length(series: Series) -> int:
     return next(n for n in range(step, HOUR_US + 1, step) if n >= MINUTE_US and HOUR_US % n == 0)
 
 
-def _look_at(connection: duckdb.DuckDBPyConnection, series: Series, paths: list[Path]) -> None:
-    connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {parquet.scan(paths)}")
-    views.resample(connection, series.config)
-    _set(connection, step=_step(series), length=_length(series))
-
-
-def _say_who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
+def _who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> dict[str, Any]:
     """An observed second in which nobody listened was healed, if anything of the day was."""
     catalog = Recording(connection, series).around(day)
     start = day_start_us(day)
     listened = [{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, start + DAY_US)]
     healed = any(source.is_healed or source.is_ticks for source in catalog.sources)
-    _set(connection, listened=listened, healed=healed)
-
-
-def _set(connection: duckdb.DuckDBPyConnection, **variables: object) -> None:
-    for name, value in variables.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-
-
-def _ask(connection: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
-    text = (files("crypto_lake") / "sql" / "page" / f"{name}.sql").read_text(encoding="utf-8")
-    cursor = connection.execute(text)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return {"listened": listened, "healed": healed}
 
 
 def _add_latency(
@@ -136,5 +125,5 @@ def _days(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> l
     known = _bar_days(series)
     last = known[-1] if known[-1] - day <= _CALENDAR else day
     shown = [one for one in known if last - _CALENDAR <= one <= last]
-    _look_at(connection, series, [path for one in shown for path in _whole(series, one)])
-    return _ask(connection, "days")
+    bars = parquet.scan([path for one in shown for path in _whole(series, one)])
+    return sql.rows(sql.ask(connection, "pages/days", {"bars_1s": bars}, step=_step(series)))

@@ -4,13 +4,8 @@
 -- reads `bars`, `bars_1m` (the same by minute), `candles` (the exchange's)
 -- variables: step (µs), holes ([{start, stop}] in which trades are known to be missing, µs),
 --            id_before, id_after (the last trade id of an earlier day, the first of a later one, or null)
-CREATE OR REPLACE TEMP MACRO unequal(name, ours, theirs) AS CASE
-    WHEN ours IS DISTINCT FROM theirs
-    THEN concat(name, ' ', coalesce(ours::VARCHAR, 'null'), ', the exchange''s ', coalesce(theirs::VARCHAR, 'null'))
-END;
-
 WITH holes AS (
-    SELECT unnest(getvariable('holes')::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
+    SELECT unnest($holes::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
 ),
 linked AS (
     SELECT
@@ -24,13 +19,13 @@ linked AS (
             last_value(b.last_trade_id::HUGEINT IGNORE NULLS) OVER (
                 ORDER BY window_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ),
-            getvariable('id_before')::BIGINT
+            $id_before::BIGINT
         ) AS id_before,
         coalesce(
             first_value(first_trade_id IGNORE NULLS) OVER (
                 ORDER BY window_start ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
             ),
-            getvariable('id_after')::BIGINT
+            $id_after::BIGINT
         ) AS id_after
     FROM bars AS b
 ),
@@ -46,7 +41,7 @@ doubted AS (
               OR first_trade_id <> id_before + 1
               OR EXISTS (
                   SELECT 1 FROM holes
-                  WHERE start < epoch_us(window_start) + getvariable('step') AND stop > epoch_us(window_start)
+                  WHERE start < epoch_us(window_start) + $step AND stop > epoch_us(window_start)
               )
               OR id_after <> coalesce(last_trade_id, id_before) + 1
             THEN 'trade ids are missing'
@@ -60,7 +55,7 @@ doubts AS (
     SELECT
         epoch_us(window_start) // 60000000 AS minute,
         coalesce(
-            max(reason), CASE WHEN count(*) * getvariable('step') <> 60000000 THEN 'bars are missing or doubled' END
+            max(reason), CASE WHEN count(*) * $step <> 60000000 THEN 'bars are missing or doubled' END
         ) AS reason
     FROM doubted
     GROUP BY minute
@@ -73,17 +68,23 @@ compared AS (
         CASE
             WHEN c.window_start IS NULL
             THEN CASE WHEN b.trade_count > 0 THEN concat(b.trade_count, ' trades, the exchange has no candle') END
-            ELSE nullif(concat_ws('; ',
-                unequal('open', b.open, c.open),
-                unequal('high', b.high, c.high),
-                unequal('low', b.low, c.low),
-                unequal('close', b.close, c.close),
-                unequal('volume_base', b.volume_base, c.volume_base),
-                unequal('volume_quote', b.volume_quote, c.volume_quote),
-                unequal('trade_count', b.trade_count, c.trade_count),
-                unequal('taker_buy_base', b.taker_buy_base, c.taker_buy_base),
-                unequal('taker_buy_quote', b.taker_buy_quote, c.taker_buy_quote)
-            ), '')
+            ELSE (
+                SELECT string_agg(
+                    concat(name, ' ', coalesce(ours, 'null'), ', the exchange''s ', coalesce(theirs, 'null')), '; '
+                )
+                FROM (VALUES
+                    ('open', b.open IS DISTINCT FROM c.open, b.open::VARCHAR, c.open::VARCHAR),
+                    ('high', b.high IS DISTINCT FROM c.high, b.high::VARCHAR, c.high::VARCHAR),
+                    ('low', b.low IS DISTINCT FROM c.low, b.low::VARCHAR, c.low::VARCHAR),
+                    ('close', b.close IS DISTINCT FROM c.close, b.close::VARCHAR, c.close::VARCHAR),
+                    ('volume_base', b.volume_base IS DISTINCT FROM c.volume_base, b.volume_base::VARCHAR, c.volume_base::VARCHAR),
+                    ('volume_quote', b.volume_quote IS DISTINCT FROM c.volume_quote, b.volume_quote::VARCHAR, c.volume_quote::VARCHAR),
+                    ('trade_count', b.trade_count IS DISTINCT FROM c.trade_count, b.trade_count::VARCHAR, c.trade_count::VARCHAR),
+                    ('taker_buy_base', b.taker_buy_base IS DISTINCT FROM c.taker_buy_base, b.taker_buy_base::VARCHAR, c.taker_buy_base::VARCHAR),
+                    ('taker_buy_quote', b.taker_buy_quote IS DISTINCT FROM c.taker_buy_quote, b.taker_buy_quote::VARCHAR, c.taker_buy_quote::VARCHAR)
+                ) AS columns(name, differs, ours, theirs)
+                WHERE differs
+            )
         END AS difference
     FROM bars_1m AS b
     JOIN doubts AS d ON epoch_us(b.window_start) // 60000000 = d.minute

@@ -19,5 +19,5 @@ SELECT
     round(greatest(coalesce(abs(open / close_before - 1), 0), high / low - 1), 4) AS jump
 FROM moves
 WHERE trade_count > 0
-  AND (abs(open / close_before - 1) > getvariable('max_jump') OR high / low - 1 > getvariable('max_jump'))
+  AND (abs(open / close_before - 1) > $max_jump OR high / low - 1 > $max_jump)
 ORDER BY window_start

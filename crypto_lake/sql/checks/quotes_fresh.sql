@@ -4,7 +4,7 @@
 WITH numbered AS (
     SELECT
         window_start,
-        epoch_us(window_start) // getvariable('step') - row_number() OVER (ORDER BY window_start) AS stretch
+        epoch_us(window_start) // $step - row_number() OVER (ORDER BY window_start) AS stretch
     FROM bars
     WHERE observed AND quote_count = 0
 ),
@@ -13,9 +13,9 @@ never AS (
 )
 SELECT
     min(window_start) AS "from",
-    make_timestamptz(epoch_us(max(window_start)) + getvariable('step')) AS "to",
-    count(*) * getvariable('step') // 1000000 AS seconds
+    make_timestamptz(epoch_us(max(window_start)) + $step) AS "to",
+    count(*) * $step // 1000000 AS seconds
 FROM numbered
 GROUP BY stretch
-HAVING count(*) * getvariable('step') > getvariable('max_silence') OR (SELECT came FROM never)
+HAVING count(*) * $step > $max_silence OR (SELECT came FROM never)
 ORDER BY seconds DESC, 1

@@ -6,7 +6,7 @@ WITH followed AS (
         id::HUGEINT AS id,
         ts_event,
         lag(ts_event) OVER (ORDER BY id) AS ts_before,
-        coalesce(lag(id) OVER (ORDER BY id)::HUGEINT, getvariable('last_id_before')::HUGEINT) AS id_before
+        coalesce(lag(id) OVER (ORDER BY id)::HUGEINT, $last_id_before::HUGEINT) AS id_before
     FROM trades
 )
 SELECT

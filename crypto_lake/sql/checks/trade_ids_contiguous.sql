@@ -10,7 +10,7 @@ WITH traded AS (
         trade_count,
         lag(window_start) OVER (ORDER BY window_start) AS before,
         coalesce(
-            lag(last_trade_id) OVER (ORDER BY window_start), getvariable('last_id_before')::HUGEINT, first_trade_id - 1
+            lag(last_trade_id) OVER (ORDER BY window_start), $last_id_before::HUGEINT, first_trade_id - 1
         ) AS id_before
     FROM bars
     WHERE trade_count > 0

@@ -1,11 +1,11 @@
 -- Trades with one id and two contents, as two recordings or the exchange have them. The lake takes the one received first.
 -- A time in whole milliseconds is another spelling of the same time.
--- reads `raw` (put in its place); variables: hours ([hour], starts of the hours that are looked at, µs)
+-- reads `raw` (lines of segments); variables: hours ([hour], starts of the hours that are looked at, µs)
 WITH said AS (
     SELECT id, ts_event, price, qty, side, min(ts_recv) AS ts_recv
     FROM raw
     WHERE stream = 'trade'
-      AND ts_event // 3600000000 * 3600000000 IN (SELECT unnest(getvariable('hours')::BIGINT[]))
+      AND ts_event // 3600000000 * 3600000000 IN (SELECT unnest($hours::BIGINT[]))
     GROUP BY ALL
 )
 SELECT

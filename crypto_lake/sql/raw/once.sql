@@ -5,7 +5,7 @@
 -- A trade of another hour takes nothing away, or it would matter which segments of that hour happen to be read. A quote
 -- has no time of its own before it is placed, by its receipt.
 --
--- reads     raw         the lines of segments (schema.RAW_LINE); put in its place
+-- reads     raw         the lines of segments (schema.RAW_LINE)
 -- variables hour_start, hour_end
 SELECT stream, id, unnest(line)
 FROM (
@@ -24,6 +24,6 @@ FROM (
             'ask_qty': ask_qty
         }) AS line
     FROM raw
-    WHERE stream = 'bookTicker' OR (ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end'))
+    WHERE stream = 'bookTicker' OR (ts_event >= $hour_start AND ts_event < $hour_end)
     GROUP BY stream, id
 )

@@ -1,12 +1,13 @@
--- A symbol's day as a picture sees it: columns of equal length, at most {columns} of them, from the first interval that
--- was observed to the last there is. {step} is the length of a bar in µs; `bars` stands for the day's files.
+-- A symbol's day as a picture sees it: columns of equal length, at most `columns` of them, from the first interval that
+-- was observed to the last there is.
+-- reads `bars`; variables: columns, step (the length of a bar, µs)
 WITH
 day AS (SELECT *, epoch_us(window_start) AS us FROM bars),
 span AS (
     SELECT
         coalesce(min(us) FILTER (observed), min(us)) AS first_us,
-        max(us) + {step} AS last_us,
-        (last_us - first_us + {columns} * {step} - 1) // ({columns} * {step}) * {step} AS width
+        max(us) + $step AS last_us,
+        (last_us - first_us + $columns::BIGINT * $step - 1) // ($columns::BIGINT * $step) * $step AS width
     FROM day
 )
 SELECT
@@ -21,4 +22,4 @@ SELECT
 FROM day, span
 WHERE us >= first_us
 GROUP BY place
-ORDER BY place;
+ORDER BY place

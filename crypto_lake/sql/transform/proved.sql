@@ -1,7 +1,7 @@
 -- The stretches nobody listened to of which healed trades prove that nothing is missing: they lie between two trades whose
 -- ids run on without a hole, and at least one trade from the one before to the one after was healed. What was healed only
 -- in part is proved in part.
--- reads `received`, `healed` (raw lines; put in their places); variable: missed ([{start, stop}], disjoint, µs)
+-- reads `received`, `healed` (raw lines); variable: missed ([{start, stop}], disjoint, µs)
 WITH lines AS (
     SELECT id, ts_recv, ts_event AS ts, false AS is_healed FROM received WHERE stream = 'trade'
     UNION ALL
@@ -21,7 +21,7 @@ runs AS (
     SELECT run, min(ts) AS first_ts, max(ts) AS last_ts FROM trades GROUP BY run HAVING bool_or(is_healed)
 ),
 missed AS (
-    SELECT unnest(getvariable('missed')::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
+    SELECT unnest($missed::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
 ),
 pieces AS (
     SELECT run, greatest(start, first_ts) AS start, least(stop, last_ts) AS stop

@@ -1,20 +1,19 @@
 -- How often a trade of an hour was made at the quote that prevailed: a buyer's at the ask, a seller's at the bid. Once
 -- with quotes placed by the local clock, as received, and once by the exchange's. Null without trades or quotes.
 --
--- reads     raw         the lines of the segments that may hold an event of the hour, once each (schema.RAW_LINE); put in its
---                       place
+-- reads     raw         the lines of the segments that may hold an event of the hour, once each (schema.RAW_LINE)
 -- variables hour_start, hour_end, offsets       as in bars.sql
 
 WITH lines AS MATERIALIZED (
     SELECT stream, ts_event, ts_recv, id, price, side, bid, ask FROM raw
 ),
 offsets AS (
-    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 trades AS (
     SELECT ts_event AS ts, price, side
     FROM lines
-    WHERE stream = 'trade' AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
+    WHERE stream = 'trade' AND ts_event >= $hour_start AND ts_event < $hour_end
 ),
 quotes AS (
     SELECT

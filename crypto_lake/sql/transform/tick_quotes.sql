@@ -5,7 +5,7 @@
 --           offsets     [{minute, offset_us}]        the clock offset of each minute of receipt that the hour may need
 
 WITH offsets AS (
-    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 placed AS (
     SELECT r.* EXCLUDE (ts_event), coalesce(r.ts_event, r.ts_recv - o.offset_us) AS ts
@@ -14,7 +14,7 @@ placed AS (
     WHERE r.stream = 'bookTicker'
 )
 SELECT
-    getvariable('symbol')::VARCHAR AS symbol,
+    $symbol::VARCHAR AS symbol,
     id,
     make_timestamptz(ts) AS ts_event,
     make_timestamptz(ts_recv) AS ts_recv,
@@ -23,6 +23,6 @@ SELECT
     ask::DECIMAL(18, 8) AS ask,
     ask_qty::DECIMAL(20, 8) AS ask_qty
 FROM placed
-WHERE ts >= getvariable('hour_start')
-  AND ts < getvariable('hour_end')
+WHERE ts >= $hour_start
+  AND ts < $hour_end
 ORDER BY ts, id

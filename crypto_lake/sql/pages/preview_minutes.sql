@@ -1,4 +1,5 @@
--- The last {count} minutes of a symbol's day, newest first; `bars` stands for the day's files.
+-- The last minutes of a symbol's day, newest first.
+-- reads `bars`; variable: count (of minutes)
 SELECT
     symbol,
     strftime(date_trunc('minute', window_start) AT TIME ZONE 'UTC', '%H:%M') AS minute,
@@ -13,4 +14,4 @@ SELECT
 FROM bars
 GROUP BY ALL
 ORDER BY minute DESC
-LIMIT {count};
+LIMIT $count

@@ -1,7 +1,7 @@
 -- One hour of raw lines to bars. One row an interval of `step` µs, from `hour_start` up to `until`.
 --
 -- reads     raw         the lines of the segments that may hold an event of the hour, once each (schema.RAW_LINE, but the
---                       numbers of quotes are text yet); put in its place
+--                       numbers of quotes are text yet)
 -- variables symbol, hour_start, hour_end, until, step            integers are µs since the epoch, UTC
 --           offsets     [{minute, offset_us}]  the clock offset of each minute of receipt that the hour may need
 --           listened    [{start, stop}]        when somebody was listening, on the exchange's clock, disjoint
@@ -16,7 +16,7 @@ WITH
 -- the smallest (receipt - trade time) among the trades received in the same minute; a minute without trades has the
 -- offset of the last one that had some.
 offsets AS (
-    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 placed AS (
     SELECT
@@ -31,7 +31,7 @@ placed AS (
 -- Trades and quotes in one go, so that nothing of the lines has to be kept: what a line lacks is null, and does not count.
 happened AS (
     SELECT
-        ts // getvariable('step') * getvariable('step') AS start,
+        ts // $step * $step AS start,
         arg_min(price, id) AS open,
         max(price) AS high,
         min(price) AS low,
@@ -54,15 +54,15 @@ happened AS (
         arg_max(ask, (ts::HUGEINT << 63) + id) AS ask,
         arg_max(ask_qty, (ts::HUGEINT << 63) + id) AS ask_qty
     FROM placed
-    WHERE ts >= getvariable('hour_start') AND ts < getvariable('hour_end')
+    WHERE ts >= $hour_start AND ts < $hour_end
     GROUP BY start
 ),
 listened AS (
-    SELECT unnest(getvariable('listened')::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
+    SELECT unnest($listened::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
 ),
 
 intervals AS (
-    SELECT unnest(range(getvariable('hour_start'), getvariable('until'), getvariable('step'))) AS start
+    SELECT unnest(range($hour_start, $until, $step)) AS start
 ),
 filled AS (
     SELECT
@@ -71,13 +71,13 @@ filled AS (
         t.open::DOUBLE AS open,
         t.high::DOUBLE AS high,
         t.low::DOUBLE AS low,
-        coalesce(last_value(t.close::DOUBLE IGNORE NULLS) OVER so_far, getvariable('carry').close) AS close,
+        coalesce(last_value(t.close::DOUBLE IGNORE NULLS) OVER so_far, $carry.close) AS close,
         coalesce(t.quote_count, 0) AS quote_count,
         last_value(t.bid IGNORE NULLS) OVER so_far AS bid,
         last_value(t.bid_qty IGNORE NULLS) OVER so_far AS bid_qty,
         last_value(t.ask IGNORE NULLS) OVER so_far AS ask,
         last_value(t.ask_qty IGNORE NULLS) OVER so_far AS ask_qty,
-        coalesce(l.stop >= i.start + getvariable('step'), false) AS observed
+        coalesce(l.stop >= i.start + $step, false) AS observed
     FROM intervals AS i
     LEFT JOIN happened AS t USING (start)
     ASOF LEFT JOIN listened AS l ON i.start >= l.start
@@ -85,7 +85,7 @@ filled AS (
 )
 
 SELECT
-    getvariable('symbol')::VARCHAR AS symbol,
+    $symbol::VARCHAR AS symbol,
     make_timestamptz(start) AS window_start,
     coalesce(open, close) AS open,
     coalesce(high, close) AS high,
@@ -99,11 +99,11 @@ SELECT
     CASE WHEN volume_base > 0 THEN greatest(low, least(high, volume_quote / volume_base::DOUBLE)) END AS vwap,
     coalesce(trade_count, 0)::INTEGER AS trade_count,
     quote_count::INTEGER AS quote_count,
-    coalesce(bid::DOUBLE, getvariable('carry').bid) AS bid,
-    coalesce(bid_qty::DOUBLE, getvariable('carry').bid_qty) AS bid_qty,
-    coalesce(ask::DOUBLE, getvariable('carry').ask) AS ask,
-    coalesce(ask_qty::DOUBLE, getvariable('carry').ask_qty) AS ask_qty,
-    coalesce((ask::DECIMAL(18, 8) - bid::DECIMAL(18, 8))::DOUBLE, getvariable('carry').spread) AS spread,
+    coalesce(bid::DOUBLE, $carry.bid) AS bid,
+    coalesce(bid_qty::DOUBLE, $carry.bid_qty) AS bid_qty,
+    coalesce(ask::DOUBLE, $carry.ask) AS ask,
+    coalesce(ask_qty::DOUBLE, $carry.ask_qty) AS ask_qty,
+    coalesce((ask::DECIMAL(18, 8) - bid::DECIMAL(18, 8))::DOUBLE, $carry.spread) AS spread,
     observed,
     first_trade_id,
     last_trade_id

@@ -2,15 +2,15 @@
 -- `bars_1s` is the symbol's day. variables: listened ([{start, stop}], disjoint), healed (whether anything was),
 --           step (of a bar, µs), length (of a row, µs)
 WITH listened AS (
-    SELECT unnest(getvariable('listened')::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
+    SELECT unnest($listened::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
 ),
 seconds AS (
     SELECT
-        epoch_us(b.window_start) // getvariable('length') AS minute,
+        epoch_us(b.window_start) // $length AS minute,
         b.observed,
         b.spread,
-        b.observed AND getvariable('healed')
-            AND NOT coalesce(l.stop >= epoch_us(b.window_start) + getvariable('step'), false) AS healed
+        b.observed AND $healed
+            AND NOT coalesce(l.stop >= epoch_us(b.window_start) + $step, false) AS healed
     FROM bars_1s AS b
     ASOF LEFT JOIN listened AS l ON epoch_us(b.window_start) >= l.start
 ),
@@ -18,9 +18,9 @@ heard AS (
     SELECT
         minute,
         avg(spread) FILTER (observed) AS spread,
-        count(*) FILTER (observed AND NOT healed) * getvariable('step') // 1000000 AS live,
-        count(*) FILTER (healed) * getvariable('step') // 1000000 AS healed,
-        count(*) FILTER (NOT observed) * getvariable('step') // 1000000 AS missed
+        count(*) FILTER (observed AND NOT healed) * $step // 1000000 AS live,
+        count(*) FILTER (healed) * $step // 1000000 AS healed,
+        count(*) FILTER (NOT observed) * $step // 1000000 AS missed
     FROM seconds
     GROUP BY minute
 )
@@ -40,7 +40,7 @@ SELECT
     live,
     healed,
     missed
-FROM resampled(getvariable('length')) AS m
-JOIN heard ON heard.minute = epoch_us(m.window_start) // getvariable('length')
+FROM resampled($length) AS m
+JOIN heard ON heard.minute = epoch_us(m.window_start) // $length
 WINDOW so_far AS (ORDER BY m.window_start)
 ORDER BY 1

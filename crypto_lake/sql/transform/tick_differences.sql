@@ -2,15 +2,15 @@
 --
 -- reads     raw               the lines of the segments that may hold an event of the hour
 --           hour_trades, hour_quotes    what was written of the hour
--- variables hour_start, hour_end, offsets    as in quotes.sql
+-- variables hour_start, hour_end, offsets    as in tick_quotes.sql
 
 WITH offsets AS (
-    SELECT unnest(getvariable('offsets')::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 raw_trades AS (
     SELECT id, price, qty, side, make_timestamptz(ts_event) AS ts_event
     FROM raw
-    WHERE stream = 'trade' AND ts_event >= getvariable('hour_start') AND ts_event < getvariable('hour_end')
+    WHERE stream = 'trade' AND ts_event >= $hour_start AND ts_event < $hour_end
     QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, price, qty, side) = 1
 ),
 raw_quotes AS (
@@ -34,7 +34,7 @@ SELECT
         SELECT count(*)
         FROM (
             FROM raw_quotes
-            WHERE ts >= getvariable('hour_start') AND ts < getvariable('hour_end')
+            WHERE ts >= $hour_start AND ts < $hour_end
         )
         ANTI JOIN hour_quotes USING (id, bid, bid_qty, ask, ask_qty)
     )

@@ -4,7 +4,7 @@
 -- variables symbol
 
 SELECT
-    getvariable('symbol')::VARCHAR AS symbol,
+    $symbol::VARCHAR AS symbol,
     id,
     make_timestamptz(ts_event) AS ts_event,
     make_timestamptz(ts_recv) AS ts_recv,

@@ -1,10 +1,10 @@
 -- The runs of ids within bars that lack some.
--- reads `raw` (put in its place); variables: starts ([start] of those bars, µs), step (µs)
+-- reads `raw` (lines of segments); variables: starts ([start] of those bars, µs), step (µs)
 WITH ids AS (
-    SELECT DISTINCT ts_event // getvariable('step') * getvariable('step') AS start, id
+    SELECT DISTINCT ts_event // $step * $step AS start, id
     FROM raw
     WHERE stream = 'trade'
-      AND ts_event // getvariable('step') * getvariable('step') IN (SELECT unnest(getvariable('starts')::BIGINT[]))
+      AND ts_event // $step * $step IN (SELECT unnest($starts::BIGINT[]))
 ),
 numbered AS (
     SELECT start, id, id - row_number() OVER (PARTITION BY start ORDER BY id) AS run FROM ids
