@@ -32,7 +32,7 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
             raise ConfigError(f"--duration: {duration} is no number of seconds; expected one such as 90")
         path = configuration.find(config_path)
         config = configuration.load(path)
-        registry.check(config.exchanges, path)
+        registry.check(config, path)
         logs.start(config, "collector", console=True)
         asyncio.run(_until_asked(path, config, duration))
     except LakeError as error:

@@ -23,6 +23,7 @@ from collector_daemon.version import VERSION
 from collector_daemon.waiting import unless
 from crypto_lake.config import Config
 from crypto_lake.errors import DiskFullError, LakeError
+from crypto_lake.exchanges import registry
 from crypto_lake.raw import journal
 from crypto_lake.raw.collector_status import Status, StatusFile
 
@@ -110,10 +111,9 @@ class _Daemon:
 
     def _made(self) -> list[Recorder]:
         now = self._clock.now_us()
-        limit = AttemptLimit()
         recorders = [
-            Recorder(self._config, exchange, self._clock, self._edges, limit)
-            for exchange in self._config.exchanges
+            Recorder(self._config, section, self._clock, self._edges, _attempts(section.name))
+            for section in self._config.exchanges
         ]
         for recorder in recorders:
             recorder.landing.note(
@@ -181,6 +181,11 @@ class _Daemon:
     async def _write_status(self, reason: str | None) -> None:
         status = self._latest = self._reporter.status(self._clock.now_us(), reason)
         await asyncio.get_running_loop().run_in_executor(self._status_thread, self._status.write, status)
+
+
+def _attempts(exchange: str) -> AttemptLimit:
+    """Return the limit of attempts at one exchange, which counts an address's attempts at it, and no other's."""
+    return AttemptLimit(registry.exchange(exchange).limits)
 
 
 def _first(errors: BaseExceptionGroup[LakeError]) -> LakeError:

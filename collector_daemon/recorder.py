@@ -56,17 +56,17 @@ class Recorder:
         self, config: Config, exchange: Exchange, clock: Clock, edges: Edges, limit: AttemptLimit
     ) -> None:
         settings = config.collector
-        wire = registry.wire(exchange.name)
+        known = registry.exchange(exchange.name)
         self.exchange = exchange
         self._clock = clock
-        self.session = Session(wire, exchange.symbols)
+        self.session = Session(known.wire, exchange.symbols, known.streams)
         self.landing = Landing(settings.write_interval_sec, clock, self.session.clock_was_set)
         self.disk = Disk(config.layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
         self.intake = Intake(
             name=exchange.name,
             settings=settings,
-            wire=wire,
+            exchange=known,
             session=self.session,
             landing=self.landing,
             writer=self.writer,
@@ -77,8 +77,8 @@ class Recorder:
         self._group: asyncio.TaskGroup | None = None
         self._stop = asyncio.Event()
         self._feeds: dict[Shard, list[asyncio.Task[None]]] = {}
-        for some in sharded(exchange.symbols, wire):
-            shard = Shard(some, wire, self.session, clock)
+        for some in sharded(exchange.symbols, known):
+            shard = Shard(some, known, self.session, clock)
             self._feeds[shard] = []
             self.landing.expect(shard.symbols, shard.listening)
 
@@ -129,8 +129,8 @@ class Recorder:
             some, symbols = symbols[: shard.room()], symbols[shard.room() :]
             await shard.change(some, [])
             self.landing.expect_with(some, shard.listening)
-        for some in sharded(symbols, self.intake.wire) if symbols else []:
-            shard = Shard(some, self.intake.wire, self.session, self._clock)
+        for some in sharded(symbols, self.intake.exchange) if symbols else []:
+            shard = Shard(some, self.intake.exchange, self.session, self._clock)
             self._feeds[shard] = []
             self.landing.expect_with(some, shard.listening)
             self._start_feeds(shard)
@@ -149,7 +149,8 @@ class Recorder:
         if self._group is None or self._stop.is_set():
             return
         urls = [
-            self.intake.wire.url(url) for url in (self.exchange.wss_url, *self.exchange.fallback_wss_urls)
+            self.intake.exchange.wire.url(url)
+            for url in (self.exchange.wss_url, *self.exchange.fallback_wss_urls)
         ]
         for place in range(self.intake.settings.connections):
             feed = Feed(self.intake, shard, Endpoints(urls), place)

@@ -42,7 +42,7 @@ class General(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
-    """One exchange to listen to. `name` picks the module under `crypto_lake/exchanges/`.
+    """One exchange to listen to. `name` is that of a package in `crypto_lake/exchanges/`.
 
     `fallback_wss_urls` are tried in turn when `wss_url` keeps failing.
     """
@@ -60,7 +60,7 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     `write_interval_sec` is how long a segment stays open; `flush_interval_sec` how long a line may wait in
     memory; `reconnect_backoff` the largest wait between attempts, in seconds; a connection without any frame
     for `idle_timeout_sec` is dead; `connections` carry each stream at all times, and each is renewed when it is
-    `max_connection_age_sec` old, since the exchange ends it after 24 h; `metrics_port` is for
+    `max_connection_age_sec` old (None: a little before the exchange ends it); `metrics_port` is for
     Prometheus, on loopback; below `min_free_disk_gb` (10⁹ bytes) the
     daemon stops cleanly.
     """
@@ -71,7 +71,7 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     flush_interval_sec: Annotated[float, Meta(gt=0, le=60)] = 1
     idle_timeout_sec: Annotated[float, Meta(gt=0, le=3600)] = 30
     connections: Annotated[int, Meta(ge=1, le=10)] = 2
-    max_connection_age_sec: Annotated[float, Meta(ge=1, le=86_400)] = 85_800
+    max_connection_age_sec: Annotated[float, Meta(ge=1)] | None = None
     metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
 
@@ -115,10 +115,13 @@ class Retention(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
-    """Where candles of past days come from: the exchange's REST interface, or its public archive of daily files."""
+    """Where candles of past days come from: the exchange's REST interface, or its public archive of daily files.
+
+    `archive_url` is where that is; None: where the exchange has it.
+    """
 
     source: Literal["rest", "archive"] = "rest"
-    archive_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")] = "https://data.binance.vision"
+    archive_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")] | None = None
 
 
 class Alerts(Struct, forbid_unknown_fields=True, frozen=True):
@@ -304,7 +307,8 @@ def _checked(config: Config, path: Path) -> Config:
         _address(exchange.wss_url, f"{where}.wss_url")
         for place, url in enumerate(exchange.fallback_wss_urls):
             _address(url, f"{where}.fallback_wss_urls[{place}]")
-    _address(config.backfill.archive_url, f"{path}: backfill.archive_url")
+    if config.backfill.archive_url is not None:
+        _address(config.backfill.archive_url, f"{path}: backfill.archive_url")
     if config.alerts.webhook is not None:
         _address(config.alerts.webhook, f"{path}: alerts.webhook")
     base = _expand(config.general.base_path, path)

@@ -143,6 +143,10 @@ class Layout:
         """The bars of a finished day."""
         return self.bars_symbol(exchange, symbol) / f"{day.isoformat()}.parquet"
 
+    def asked(self, exchange: str, symbol: str, day: date) -> Path:
+        """Which stretches of a day an exchange was asked for all trades of."""
+        return self.raw_day(exchange, symbol, day) / "asked.json"
+
     def checksum(self, daily: Path) -> Path:
         """Beside a daily file: the line that `sha256sum -c` reads."""
         return daily.with_name(daily.name + ".sha256")

@@ -15,7 +15,7 @@ from collector_daemon.decide.session import Event, Farewell, Refused, Session
 from collector_daemon.land.landing import Landing
 from collector_daemon.land.writer import Writer
 from crypto_lake.config import Collector
-from crypto_lake.exchanges.base import Reply, WireFormat
+from crypto_lake.exchanges.base import Exchange, Reply
 from crypto_lake.layout import day_of
 from crypto_lake.raw import journal
 
@@ -26,7 +26,7 @@ class Intake:
 
     name: str
     settings: Collector
-    wire: WireFormat
+    exchange: Exchange
     session: Session
     landing: Landing
     writer: Writer

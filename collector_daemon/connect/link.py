@@ -27,9 +27,6 @@ _CONFIRM_SEC = 10.0
 _WATCH_SEC = 0.25
 # A connection that was confirmed so long ago and has brought nothing delivers silence.
 _QUIET_SEC = 10.0
-# The exchange takes five messages a second, our answers to its pings included.
-_PACE_SEC = 0.3
-_STREAMS_A_REQUEST = 200
 _LONGEST_OUTBOX = 64
 # Up to so much earlier than asked, connections are renewed, so that they do not go all at once.
 _AGE_JITTER = 0.05
@@ -54,7 +51,8 @@ class Link:
         self._clock = intake.clock
         self._idle_sec = intake.settings.idle_timeout_sec
         self.hearing = Hearing(self._idle_sec)
-        self._oldest_sec = intake.settings.max_connection_age_sec * (1 - _AGE_JITTER * intake.random())
+        oldest_sec = intake.settings.max_connection_age_sec or intake.exchange.limits.renew_sec
+        self._oldest_sec = oldest_sec * (1 - _AGE_JITTER * intake.random())
         self._leave = asyncio.Event()
         self._reason: str | None = None
         self._confirmed: float | None = None
@@ -81,8 +79,8 @@ class Link:
 
         One that does not agree in time is left for another.
         """
-        self._put(added, self._intake.wire.subscribe)
-        self._put(removed, self._intake.wire.unsubscribe)
+        self._put(added, self._intake.exchange.wire.subscribe)
+        self._put(removed, self._intake.exchange.wire.unsubscribe)
         try:
             async with asyncio.timeout(_CONFIRM_SEC):
                 await self._settled.wait()
@@ -115,7 +113,7 @@ class Link:
 
     async def _listen(self, connection: NoticedConnection, stop: asyncio.Event) -> str:
         """Take frames until the end, with guards beside it that ask, notice death and age, and close."""
-        self._put(self._shard.opened(self), self._intake.wire.subscribe)
+        self._put(self._shard.opened(self), self._intake.exchange.wire.subscribe)
         watch = asyncio.ensure_future(self._watch(connection))
         guards = [watch, asyncio.ensure_future(self._close_when(connection, stop))]
         guards.append(asyncio.ensure_future(self._ask(connection)))
@@ -204,16 +202,17 @@ class Link:
 
     def _put(self, streams: Sequence[str], request: Callable[[Sequence[str], int], str]) -> None:
         """Make frames that ask for streams, or for them no more; they count as unanswered from here on."""
-        for start in range(0, len(streams), _STREAMS_A_REQUEST):
+        at_once = self._intake.exchange.limits.streams_a_request
+        for start in range(0, len(streams), at_once):
             self._requests += 1
             self._unanswered.add(self._requests)
             self._settled.clear()
-            self._outbox.put_nowait(request(streams[start : start + _STREAMS_A_REQUEST], self._requests))
+            self._outbox.put_nowait(request(streams[start : start + at_once], self._requests))
 
     async def _ask(self, connection: NoticedConnection) -> None:
         while True:
             await connection.send(await self._outbox.get())
-            await self._clock.sleep(_PACE_SEC)
+            await self._clock.sleep(self._intake.exchange.limits.request_pace_sec)
 
     def _heed(self, now: int) -> None:
         for said in self._intake.pass_on():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from collector_daemon.clock import Clock
     from collector_daemon.decide.session import Session
-    from crypto_lake.exchanges.base import WireFormat
+    from crypto_lake.exchanges.base import Exchange
 
 
 # Connections to the same streams begin so far apart, since those that begin together are ended together: by an age
@@ -35,16 +35,16 @@ class Shard:
     """
 
     def __init__(
-        self, symbols: "Sequence[str]", wire: "WireFormat", session: "Session", clock: "Clock"
+        self, symbols: "Sequence[str]", exchange: "Exchange", session: "Session", clock: "Clock"
     ) -> None:
         self.symbols = list(symbols)
-        self.streams = [name for symbol in symbols for name in wire.streams(symbol)]
+        self.streams = [name for symbol in symbols for name in exchange.wire.streams(symbol)]
         self.listening = Listening()
         self.succeeded = asyncio.Event()
         self.connected_since: int | None = None
         self._session = session
         self._clock = clock
-        self._wire = wire
+        self._exchange = exchange
         self._live: list[Subscriber] = []
         self._open: list[Subscriber] = []
         # Monotonic seconds at which each attempt began, or was accepted.
@@ -85,7 +85,7 @@ class Shard:
     def room(self) -> int:
         """How many symbols more its connections may carry."""
         a_symbol = max(1, len(self.streams) // max(1, len(self.symbols)))
-        return self._wire.max_streams // a_symbol - len(self.symbols)
+        return self._exchange.limits.streams_a_connection // a_symbol - len(self.symbols)
 
     async def change(self, added: "Sequence[str]", removed: "Sequence[str]") -> None:
         """Carry other symbols, on every connection that is open; those to come will ask for the right ones."""
@@ -100,7 +100,7 @@ class Shard:
             self._session.subscribed(added, self._clock.monotonic())
 
     def _names(self, symbols: "Sequence[str]") -> list[str]:
-        return [name for symbol in symbols for name in self._wire.streams(symbol)]
+        return [name for symbol in symbols for name in self._exchange.wire.streams(symbol)]
 
     def subscribed(self, link: Subscriber, now: int) -> None:
         """The exchange confirmed a connection's streams at `now` (µs UTC)."""
@@ -124,7 +124,8 @@ class Shard:
                 self._session.disconnected(self.symbols)
 
 
-def sharded(symbols: "Sequence[str]", wire: "WireFormat") -> "list[list[str]]":
+def sharded(symbols: "Sequence[str]", exchange: "Exchange") -> "list[list[str]]":
     """The symbols in as few groups as the exchange's limit of streams a connection allows."""
-    size = max(1, wire.max_streams // max(1, len(wire.streams(symbols[0]))))
+    a_symbol = max(1, len(exchange.wire.streams(symbols[0])))
+    size = max(1, exchange.limits.streams_a_connection // a_symbol)
     return [list(symbols[start : start + size]) for start in range(0, len(symbols), size)]

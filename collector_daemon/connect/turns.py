@@ -6,27 +6,25 @@ All times are monotonic seconds. Everybody who wants to connect holds a `Turn` a
 import math
 
 from collector_daemon.connect.shard import Shard, Subscriber
+from crypto_lake.exchanges.base import Limits
 
-# The exchange allows 300 attempts in 5 minutes for each address, which others may share.
-ATTEMPTS = 200
-ATTEMPTS_WITHIN_SEC = 300.0
-# So many attempts may follow each other at once. The rest of the budget comes evenly, so that nobody waits long, and
-# two connections that die every 2.5 s are both replaced before the other dies.
-BURST = 20
-# The last of a burst are for those without whom nobody would listen.
-RESERVE = 10
-INTERVAL_SEC = ATTEMPTS_WITHIN_SEC / (ATTEMPTS - BURST)
-
+# One in so many attempts may follow another at once. The rest of the budget comes evenly, so that nobody waits long: of
+# 200 in five minutes, two connections that die every 2.5 s are both replaced before the other dies.
+_AT_ONCE = 10
 _ROUNDING_SEC = 1e-6
 
 
 class AttemptLimit:
-    """Never more than `ATTEMPTS` in any five minutes, over all connections of the process.
+    """Never more attempts than an exchange's limits allow in any `attempts_within_sec`, over all connections to it.
 
-    A bucket of `BURST` attempts that fills by one each `INTERVAL_SEC`.
+    A bucket of `burst` attempts that fills by one each `interval_sec`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self.burst = max(1, limits.attempts // _AT_ONCE)
+        self.interval_sec = limits.attempts_within_sec / max(1, limits.attempts - self.burst)
+        # The last of a burst are for those without whom nobody would listen.
+        self.reserve = self.burst // 2
         self._full_at = -math.inf
         self._queue: dict[object, bool] = {}
 
@@ -34,8 +32,8 @@ class AttemptLimit:
         """Return how long `who` has to wait, behind those of the same urgency that queue already."""
         queue = {**self._queue, who: urgent}
         ahead = sorted(queue, key=lambda one: not queue[one]).index(who)
-        free = BURST if urgent else BURST - RESERVE
-        wait = self._full_at + (1 + ahead - free) * INTERVAL_SEC - now
+        free = self.burst if urgent else self.burst - self.reserve
+        wait = self._full_at + (1 + ahead - free) * self.interval_sec - now
         return wait if wait > _ROUNDING_SEC else 0.0
 
     def queue(self, who: object, *, urgent: bool) -> None:
@@ -48,7 +46,7 @@ class AttemptLimit:
 
     def enter(self, now: float) -> None:
         """An attempt begins."""
-        self._full_at = max(self._full_at, now) + INTERVAL_SEC
+        self._full_at = max(self._full_at, now) + self.interval_sec
 
 
 class Turn:

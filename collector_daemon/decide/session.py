@@ -8,6 +8,7 @@ All `now` are µs UTC of the local clock, all `monotonic` seconds.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from msgspec import Struct
 from collector_daemon.decide.ids import RULES, Ids, Odd
 from collector_daemon.decide.latency import Latency
 from collector_daemon.decide.oddities import Oddities
-from crypto_lake.exchanges.base import Notice, Rejected, Reply, WireFormat
+from crypto_lake.exchanges.base import Heartbeat, Notice, Rejected, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import STREAMS, RawLine, Stream
@@ -48,7 +49,7 @@ class Farewell(Struct, frozen=True):
     """The exchange is about to end the connection that this came over."""
 
 
-Event = journal.AnyRecord | Reply | Refused | Farewell
+Event = journal.AnyRecord | Reply | Refused | Farewell | Heartbeat
 
 
 @dataclass(slots=True)
@@ -117,9 +118,9 @@ class Session:
     def expect(self, symbols: Iterable[str]) -> None:
         """Frames of these symbols may come from now on."""
         for symbol in symbols:
-            names = zip(self._table, self._wire.streams(symbol), strict=True)
+            names = {stream: name for name, stream in self._wire.streams(symbol).items()}
             self.symbols[symbol] = SymbolState(
-                {stream.line: self._expected(stream, symbol, name) for stream, name in names}
+                {stream.line: self._expected(stream, symbol, names[stream.name]) for stream in self._table}
             )
 
     def _expected(self, stream: Stream, symbol: str, name: str) -> StreamState:
@@ -154,15 +155,24 @@ class Session:
     def receive(self, frames: Sequence[bytes], now: int, connection: int) -> list[RawLine]:
         """The lines that frames received together at `now` over a connection are worth.
 
-        A frame that is worth none and makes no event is a duplicate.
+        A frame that is worth none and makes no event brought copies.
         """
+        lines = self._kept(zip(self._decode_all(frames, now), frames, strict=True), now, connection)
+        if self._odd:
+            self._tell_odd(now)
+        return lines
+
+    def _kept(self, decoded: Iterable[tuple[Any, bytes]], now: int, connection: int) -> list[RawLine]:
+        """`decoded` is what each frame says, as `WireFormat.decode_all` has it, beside the frame."""
         lines: list[RawLine] = []
         kinds = self._kinds
-        heard: Sequence[Any] = self._decode_all(frames, now)
-        for said, frame in zip(heard, frames, strict=True):
+        for said, frame in decoded:
             kind = said.__class__
             if kind not in kinds:
-                self._not_a_line(said, frame, now, connection)
+                if isinstance(said, list):
+                    lines += self._kept(zip(said, repeat(frame)), now, connection)
+                else:
+                    self._not_a_line(said, frame, now, connection)
                 continue
             state = self.symbols.get(said.symbol)
             if state is None:
@@ -177,12 +187,9 @@ class Session:
             lines.append(said)
             if stream.has_event_time:
                 stream.last_event = said.ts_event
-                if (
-                    not self._odd
-                ):  # It measures neither clock nor latency: one of its contents, or its id, is wrong.
+                # Else it measures neither clock nor latency: one of its contents, or its id, is wrong.
+                if not self._odd:
                     self._measure(now - said.ts_event, state, now)
-        if self._odd:
-            self._tell_odd(now)
         return lines
 
     def _measure(self, late: int, state: SymbolState, now: int) -> None:
@@ -208,8 +215,13 @@ class Session:
         self.events += self._oddities.records(self._odd, now)
         self._odd.clear()
 
-    def _not_a_line(self, said: Reply | Notice | Rejected, frame: bytes, now: int, connection: int) -> None:
-        if isinstance(said, Reply):
+    def _not_a_line(
+        self, said: Reply | Notice | Rejected | Heartbeat, frame: bytes, now: int, connection: int
+    ) -> None:
+        if isinstance(said, Heartbeat):
+            # An event, so that the frame is not taken for the copy of a trade, which proves that streams were granted.
+            self.events.append(said)
+        elif isinstance(said, Reply):
             error = said.error if said.error is None else shortened(said.error)
             self.events.append(Reply(said.request_id, error))
             if error is not None:

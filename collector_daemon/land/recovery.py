@@ -13,7 +13,7 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.decide.connected import connected, within
-from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
+from collector_daemon.decide.ids import RULES, ContiguousIds, Hole, Odd
 from collector_daemon.decide.listening import union
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.tally import Tally
@@ -85,22 +85,23 @@ def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: 
         return
     for event_day in sorted(tally.displaced):
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
-    for record in _odd(path, symbol, now):
+    for record in _odd(exchange, path, symbol, now):
         diary.write(record, day)
     written = list(journal.read(diary.path(day)))
     began = _began(written, symbol, tally.recv_from)
     # A connection may have been subscribed on the day before; none lives for longer than a day.
     lately = [*journal.read(diary.path(day - timedelta(days=1))), *written]
-    carried = connected(lately, frozenset(registry.wire(exchange).streams(symbol)))
+    carried = connected(lately, frozenset(registry.exchange(exchange).wire.streams(symbol)))
     listened = within(carried or [(began, math.inf)], began, tally.recv_to)
     size, checksum = path.stat().st_size, segments.checksum(path)
     diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
 
 
-def _odd(path: Path, symbol: str, now: int) -> list[journal.AnyRecord]:
+def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRecord]:
     """What is odd about the ids of a segment's trades: the death may have come between a line and its record."""
     told: list[Odd] = []
-    ids = ContiguousIds(symbol, TRADE.word, told)
+    trades = registry.exchange(exchange).stream(TRADE)
+    ids = RULES[trades.ids](symbol, trades.word, told)
     for line in lines_of(path):
         if isinstance(line, TradeLine):
             ids.accept(line)
@@ -125,6 +126,8 @@ def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iter
     """What is missing in the last two segments of a day, and not a gap in its journal; none after an end in order."""
     written = list(journal.read(layout.journal(exchange, day)))
     if not written or isinstance(written[-1], journal.Stopped):
+        return
+    if registry.exchange(exchange).capabilities.trade_ids != "contiguous":
         return
     gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]
     told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])

@@ -38,14 +38,15 @@ class Day(click.ParamType[date]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ANN401
         """Read it, or say what was expected."""
-        from crypto_lake.defs.partitions import FIRST_DAY
+        from crypto_lake.exchanges import registry
 
         try:
             day = date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a day; expected e.g. 2025-10-20", param, ctx)
-        if not date.fromisoformat(FIRST_DAY) <= day <= today():
-            self.fail(f"{day} is out of range; expected {FIRST_DAY} to {today()} (today, UTC)", param, ctx)
+        first = registry.first_day()
+        if not first <= day <= today():
+            self.fail(f"{day} is out of range; expected {first} to {today()} (today, UTC)", param, ctx)
         return day
 
 
@@ -111,5 +112,5 @@ def configured(config_file: str | None) -> "Config":
 
     path = configuration.find(config_file)
     found = configuration.load(path)
-    registry.check(found.exchanges, path)
+    registry.check(found, path)
     return found

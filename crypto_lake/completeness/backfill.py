@@ -256,9 +256,7 @@ class _Backfill:
 
 
 def _client(config: Config, exchange: Exchange) -> BulkClient:
-    if config.backfill.source == "archive":
-        return registry.archive_client(exchange.name, exchange.rest_url, config.backfill.archive_url)
-    return registry.rest_client(exchange.name, exchange.rest_url)
+    return registry.candles_client(config, exchange.name, exchange.rest_url)
 
 
 async def _fetch(waiting: Iterator[_Chunk]) -> None:

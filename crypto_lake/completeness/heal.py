@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import groupby
+from typing import cast
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -20,6 +20,8 @@ from loguru import logger
 
 from crypto_lake.completeness import holes
 from crypto_lake.completeness.backfill import interruptible
+from crypto_lake.completeness.heal_by_time import TimeHealer
+from crypto_lake.completeness.healed import Healed, land
 from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import Config
 from crypto_lake.errors import (
@@ -31,38 +33,18 @@ from crypto_lake.errors import (
     UnreachableError,
 )
 from crypto_lake.exchanges import registry
-from crypto_lake.exchanges.base import TradesClient
-from crypto_lake.layout import DAY_US, HOUR_US, day_of, day_start_us
-from crypto_lake.raw import segments
+from crypto_lake.exchanges.base import IdTrades, RestClient, TimedTrades
+from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake.transform.bars import PartlyBuiltError
 
 Clock = Callable[[], int]
-_PAGE = 1000
 _BATCH = 10_000
 # A hole of more trades than these that reaches into another day is cut at midnight, which costs some 50 requests.
 _FETCHED_WHOLE = 10_000
 _LOCK_TIMEOUT_SEC = 300
-
-
-@dataclass
-class Healed:
-    """What a run did to one symbol's day; in trades, but for `requests` and `files`.
-
-    `missing` when it began, the parts of other days that its holes reach into included; `fetched` and landed;
-    `withheld` the exchange did not return. `too_many`: more are missing than `heal.max_trades`, and none was fetched.
-    """
-
-    symbol: str
-    day: date
-    missing: int = 0
-    fetched: int = 0
-    withheld: int = 0
-    requests: int = 0
-    files: int = 0
-    too_many: bool = False
 
 
 def heal_days(
@@ -106,7 +88,7 @@ def heal_days(
 
 
 async def heal_day(
-    client: TradesClient, connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: Clock
+    client: RestClient, connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: Clock
 ) -> Healed:
     """Fetch and land what is missing of a symbol's day. Its bars are brought in line before, and not after.
 
@@ -116,14 +98,21 @@ async def heal_day(
         LakeError: the disk refused, a raw file cannot be read, or another run has been at it for minutes.
     """
     with _locked(series):
+        past = registry.exchange(series.exchange).capabilities.past_trades
+        done = Healed(series.symbol, day)
+        if past is None:
+            return done
         _bring_in_line(connection, series, day, now_us())
-        found = holes.find(connection, series, day, now_us())
-        healer = _Healer(client, series, now_us, Healed(series.symbol, day))
         try:
-            await healer.heal(found)
+            # Which of the two a client is, the exchange's capabilities say.
+            if past.by == "time":
+                await TimeHealer(cast("TimedTrades", client), connection, series, now_us, done).heal()
+            else:
+                found = holes.find(connection, series, day, now_us())
+                await _Healer(cast("IdTrades", client), past.at_once, series, now_us, done).heal(found)
         except OSError as error:
             raise LakeError(f"{series.symbol} {day}: healed trades cannot be written: {error}") from None
-        return healer.done
+        return done
 
 
 @contextlib.contextmanager
@@ -152,7 +141,8 @@ def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: d
 class _Healer:
     """One symbol's day while it is healed. `waiting` are checked lines that have not landed yet."""
 
-    client: TradesClient
+    client: IdTrades
+    at_once: int
     series: Series
     now_us: Clock
     done: Healed
@@ -258,7 +248,7 @@ class _Healer:
     async def _fetch(self, hole: Hole) -> None:
         wanted, page_count = hole.first_id, 0
         while wanted <= hole.last_id:
-            page = await self._page(wanted, min(_PAGE, hole.last_id + 1 - wanted), hole)
+            page = await self._page(wanted, min(self.at_once, hole.last_id + 1 - wanted), hole)
             if not page:
                 break
             page_count += len(page)
@@ -294,11 +284,5 @@ class _Healer:
         return self.pruned[day]
 
     def _land(self) -> None:
-        """A file for each hour, so that no hour is made anew whose trades were all there."""
-        lines, self.waiting = sorted(self.waiting, key=lambda line: line.id), []
-        for hour, some in groupby(lines, key=lambda line: line.ts_event // HOUR_US):
-            batch = list(some)
-            day = day_of(hour * HOUR_US)
-            segments.land_healed(self.series.layout, self.series.exchange, self.done.symbol, day, batch)
-            self.done.files += 1
-            self.done.fetched += len(batch)
+        lines, self.waiting = self.waiting, []
+        land(self.series, lines, self.done)

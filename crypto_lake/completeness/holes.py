@@ -1,4 +1,4 @@
-"""Which trades of a day are missing: the exchange numbers trades without holes, so a number that is not there is one.
+"""Which trades of a day are missing, of exchanges that number them without holes: a number that is not there is one.
 
 The bars say between which trades and in which seconds any are missing, and the raw lines of those seconds which. Where
 a recording has no trade before, or after, the journal still knows the first and the last id that was ever received.
@@ -15,6 +15,7 @@ import duckdb
 
 from crypto_lake import sql
 from crypto_lake.disk import parquet
+from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.catalog import Recording
@@ -59,7 +60,7 @@ def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     Raises:
         RawDataError: a raw file or a journal holds something else.
     """
-    if is_pruned(series, day):
+    if is_pruned(series, day) or not _tells_holes(series):
         return []
     return [Hole(*one) for one in _follow(connection, series, day, now_us).missing]
 
@@ -70,9 +71,14 @@ def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_
     Raises:
         RawDataError: a raw file or a journal holds something else.
     """
-    if is_pruned(series, day):
+    if is_pruned(series, day) or not _tells_holes(series):
         return []
     return _follow(connection, series, day, now_us).jumps
+
+
+def _tells_holes(series: Series) -> bool:
+    """Whether an id that is not there is a trade that is missing, by what is known of the exchange."""
+    return registry.exchange(series.exchange).capabilities.trade_ids == "contiguous"
 
 
 def _follow(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Followed:

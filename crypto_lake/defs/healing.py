@@ -1,6 +1,7 @@
 """What starts a heal: holes in the trade ids of recent days, and the night, before the day is compacted.
 
-Whether a day has holes is asked of its bars, as the check `trade_ids_contiguous` does. What was tried is remembered in
+Whether a day has holes is asked of its bars, as the check `trade_ids_contiguous` does; where past trades are asked for
+by time, of who listened. What was tried is remembered in
 the sensor's cursor, so that what cannot be healed, or an exchange that is away, costs a few runs that lie ever further
 apart. Bars and daily files follow by themselves: the sensor on new segments sees the healed ones.
 """
@@ -12,7 +13,7 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from crypto_lake.completeness import holes
+from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import Config
 from crypto_lake.defs import history
@@ -103,13 +104,18 @@ def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:
 def _missing(
     connection: duckdb.DuckDBPyConnection, config: Config, days: list[date], now_us: int
 ) -> dict[date, str]:
-    """The days of these that have holes which are old enough, and what is missing, in words."""
+    """The days of these that lack trades, or may, for long enough, and what is missing, in words."""
     found: dict[date, str] = {}
     for day in days:
         said = [
             f"{series.symbol} {hole.first_id}-{hole.last_id}"
             for series in Series.recorded(config)
             for hole in _of(connection, series, day, now_us)
+        ]
+        said += [
+            f"{series.symbol} {start}-{stop} µs"
+            for series in Series.recorded(config)
+            for start, stop in unheard.find(connection, series, day, now_us - _OLD_ENOUGH_US)
         ]
         if said:
             found[day] = " ".join(said)

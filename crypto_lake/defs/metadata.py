@@ -16,7 +16,7 @@ from crypto_lake.ask import views
 from crypto_lake.ask.latency import Latency
 from crypto_lake.checks import Verdict
 from crypto_lake.completeness import backfill
-from crypto_lake.completeness.heal import Healed
+from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
 from crypto_lake.pages.preview import Preview
 from crypto_lake.raw.lines import TICKS

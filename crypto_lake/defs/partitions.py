@@ -8,9 +8,10 @@ import dagster as dg
 
 from crypto_lake import config
 from crypto_lake.errors import LakeError
+from crypto_lake.exchanges import registry
 
-# Binance opened in July 2017; nothing of it can be older.
-FIRST_DAY = "2017-07-01"
+# Nothing of any exchange can be older. Not of those configured: partitions must not change with a setting.
+FIRST_DAY = registry.first_day().isoformat()
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -1,17 +1,19 @@
-"""What an exchange must answer for the lake to record it. One module beside this one for each exchange.
+"""What an exchange must answer for the lake to record it: one `Exchange` a package.
 
-To add an exchange: a wire module with `WIRE` (a `WireFormat`) and a REST module with `client` (a `RestClient`), both
-entered in `registry.py`; then replay one of its real captures through the tests of this package. Whatever
-cannot be said in these few terms belongs in the exchange's own module and nowhere else.
+Whatever cannot be said in these few terms belongs in the exchange's own package and nowhere else.
+`docs/ADD_AN_EXCHANGE.md` is the list of what to do.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.layout import MINUTE_US
-from crypto_lake.raw.lines import RawLine, TradeLine
+from crypto_lake.raw.lines import STREAMS, TRADE, RawLine, Stream, TradeLine
 
 
 class Reply(Struct, frozen=True):
@@ -34,16 +36,21 @@ class Rejected(Struct, frozen=True):
     reason: str
 
 
-class WireFormat(Protocol):
-    """The exchange's stream interface, without any I/O. `max_streams` is how many one connection may carry."""
+class Heartbeat(Struct, frozen=True):
+    """A frame that says that the connection is alive, and nothing of the market."""
 
-    max_streams: int
+
+Said = RawLine | Reply | Notice | Rejected | Heartbeat
+
+
+class WireFormat(Protocol):
+    """The exchange's stream interface, without any I/O."""
 
     def url(self, base: str) -> str:
         """The address to connect to, made from the configured `wss_url`."""
 
-    def streams(self, symbol: str) -> list[str]:
-        """The names of the streams that carry a symbol's trades and its quotes, in this order."""
+    def streams(self, symbol: str) -> Mapping[str, str]:
+        """The exchange's names of the streams that carry a symbol, each with what its lines say in `stream`."""
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """The frame that asks for streams."""
@@ -51,19 +58,18 @@ class WireFormat(Protocol):
     def unsubscribe(self, streams: Sequence[str], request_id: int) -> str:
         """The frame that asks for streams no more."""
 
-    def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
-        """What a frame received at `ts_recv` (µs, local clock) says. Never raises."""
+    def decode(self, frame: bytes, ts_recv: int) -> Said | list[Said]:
+        """What a frame received at `ts_recv` (µs, local clock) says: one thing, or a list of them. Never raises."""
 
-    def decode_all(
-        self, frames: Sequence[bytes], ts_recv: int
-    ) -> "Sequence[RawLine | Reply | Notice | Rejected]":
-        """`decode` of each of the frames that came in one read: the hot path."""
+    def decode_all(self, frames: Sequence[bytes], ts_recv: int) -> Sequence[Said | list[Said]]:
+        """`decode` of each of the frames that came in one read, one item a frame: the hot path."""
 
 
 class Candle(NamedTuple):
     """One candle as the exchange made it; times in µs UTC, numbers as its own decimal strings.
 
     `close_time` is the last microsecond that belongs to it: earlier than the interval's end where a halt cut it short.
+    What takers bought is None where the exchange does not tell it (`Capabilities.candles`).
     """
 
     open_time: int
@@ -75,8 +81,8 @@ class Candle(NamedTuple):
     close_time: int
     volume_quote: str
     trade_count: int
-    taker_buy_base: str
-    taker_buy_quote: str
+    taker_buy_base: str | None
+    taker_buy_quote: str | None
 
 
 class Usage(NamedTuple):
@@ -128,14 +134,29 @@ class RestClient(Protocol):
         """Let go of the connections."""
 
 
-class TradesClient(RestClient, Protocol):
-    """One that can be asked for past trades too, as healing does."""
+class IdTrades(RestClient, Protocol):
+    """A client of an exchange whose past trades are asked for by id."""
 
     async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[TradeLine]:
         """The trades with an id in [first_id, first_id + count), in order, each once, as lines received at `ts_recv`.
 
-        One page: `count` is at most 1000. Fewer where the exchange gives fewer; the next page tells if it has more.
+        One page: `count` is at most `PastTrades.at_once`. Fewer where the exchange gives fewer; the next page tells if
+        it has more.
         """
+
+
+class Page(NamedTuple):
+    """Trades in order of time; nothing that happened before `until_us`, in what was asked for, is not among them."""
+
+    lines: list[TradeLine]
+    until_us: int
+
+
+class TimedTrades(RestClient, Protocol):
+    """A client of an exchange whose past trades are asked for by time."""
+
+    async def trades_between(self, symbol: str, start_us: int, end_us: int, ts_recv: int) -> Page:
+        """The first trades of [start, end), as many as one request brings, as lines received at `ts_recv`."""
 
 
 class ProbedClient(RestClient, Protocol):
@@ -158,5 +179,61 @@ class BulkClient(RestClient, Protocol):
         """What this client has asked so far."""
 
 
-class Client(TradesClient, BulkClient, ProbedClient, Protocol):
-    """All that one exchange's client can be asked."""
+class Client(BulkClient, ProbedClient, Protocol):
+    """All that each exchange's client can be asked; past trades only as the exchange's capabilities say."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an exchange lets one address do with its streams.
+
+    A connection carries `streams_a_connection` at most, is asked for `streams_a_request` of them in one request, and
+    takes a request each `request_pace_sec`. It is renewed when it is `renew_sec` old, before the exchange ends it at
+    `connection_sec`. `attempts` to connect are made within `attempts_within_sec` at most, by one process.
+    """
+
+    streams_a_connection: int
+    streams_a_request: int
+    request_pace_sec: float
+    renew_sec: float
+    connection_sec: float
+    attempts: int
+    attempts_within_sec: float
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A public archive of candles beside the request interface: where it is, and how a client of both is made.
+
+    `client` takes the addresses of the request interface and of the archive.
+    """
+
+    url: str
+    client: Callable[[str, str], BulkClient]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """All that differs from one exchange to the next; a package's `EXCHANGE`, whose name is the package's.
+
+    `rest` makes a client of the request interface, from its address. It, and `archive`, are functions that import what
+    they need when they are called: a collector runs for months and needs no HTTP client once its symbols are checked.
+    Nothing of the exchange is older than `first_day`.
+    """
+
+    wire: WireFormat
+    rest: Callable[[str], Client]
+    archive: Archive | None
+    limits: Limits
+    capabilities: Capabilities
+    first_day: date
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The table of streams, with the id rules that hold at this exchange."""
+        return tuple(map(self.stream, STREAMS))
+
+    def stream(self, stream: Stream) -> Stream:
+        """Return the row of a stream with the id rule that holds at this exchange."""
+        skips = stream == TRADE and self.capabilities.trade_ids != "contiguous"
+        return stream._replace(ids="skipping") if skips else stream

@@ -1,38 +1,72 @@
-"""The exchanges there are, by the name that `config.yml` uses."""
+"""The exchanges there are, by the name that `config.yml` uses: that of a package in `crypto_lake.exchanges`."""
 
-from collections.abc import Iterable, Sequence
+import functools
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
-from crypto_lake.config import Exchange
+from crypto_lake import exchanges
+from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, UnknownSymbolError
-from crypto_lake.exchanges.base import BulkClient, Client, RestClient, WireFormat
-from crypto_lake.exchanges.binance.wire import WIRE
-
-_WIRES: dict[str, WireFormat] = {"binance": WIRE}
+from crypto_lake.exchanges.base import BulkClient, Client, Exchange, RestClient
 
 
-def wire(name: str) -> WireFormat:
-    """The stream interface of an exchange.
-
-    Raises:
-        ConfigError: there is no such exchange.
-    """
-    if name not in _WIRES:
-        raise ConfigError(f"exchanges: {name!r} is not known; expected one of {', '.join(_WIRES)}")
-    return _WIRES[name]
+def names() -> list[str]:
+    """The exchanges that there are, sorted; none is imported for it."""
+    return sorted(found.name for found in pkgutil.iter_modules(exchanges.__path__) if found.ispkg)
 
 
-def check(exchanges: Iterable[Exchange], path: Path) -> None:
-    """Look whether each exchange of a configuration file is known.
+@functools.cache
+def exchange(name: str) -> Exchange:
+    """What differs about an exchange.
 
     Raises:
-        ConfigError: one is not.
+        ConfigError: there is no such exchange, or its package is none.
     """
-    for exchange in exchanges:
+    if name not in names():
+        raise ConfigError(f"exchanges: {name!r} is not known; expected one of {', '.join(names())}")
+    package = f"{exchanges.__name__}.{name}"
+    try:
+        found = getattr(importlib.import_module(package), "EXCHANGE", None)
+    except ImportError as error:
+        raise ConfigError(f"exchanges: {name!r}: {package} cannot be imported: {error}") from error
+    if not isinstance(found, Exchange):
+        raise ConfigError(f"exchanges: {name!r}: {package} has no EXCHANGE; expected a base.Exchange")
+    return found
+
+
+def check(config: Config, path: Path) -> None:
+    """Look whether each exchange of a configuration file is known, and does what is asked of it.
+
+    Raises:
+        ConfigError: one is not, or does not.
+    """
+    for mistake in _mistakes(config):
+        raise ConfigError(f"{path}: {mistake}")
+
+
+def _mistakes(config: Config) -> Iterator[str]:
+    for section in config.exchanges:
         try:
-            wire(exchange.name)
+            known = exchange(section.name)
         except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
+            yield str(error)
+            continue
+        oldest, ends = config.collector.max_connection_age_sec, known.limits.connection_sec
+        if oldest is not None and oldest > ends:
+            yield (
+                f"collector.max_connection_age_sec: {oldest:g}; expected {ends:g} at most, when "
+                f"{section.name} ends a connection"
+            )
+        if config.backfill.source == "archive" and known.archive is None:
+            yield f"backfill.source: {section.name} has no archive; expected rest"
+
+
+def first_day() -> date:
+    """The first day of which any exchange may have something."""
+    return min(exchange(name).first_day for name in names())
 
 
 def rest_client(name: str, rest_url: str) -> Client:
@@ -41,26 +75,19 @@ def rest_client(name: str, rest_url: str) -> Client:
     Raises:
         ConfigError: there is no such exchange.
     """
-    wire(name)
-    # Imported late: httpx costs a tenth of a second and 10 MB, and a running collector does not need it.
-    from crypto_lake.exchanges.binance.http import BinanceHttp  # noqa: PLC0415
-    from crypto_lake.exchanges.binance.rest import BinanceRest  # noqa: PLC0415
-
-    return BinanceRest(BinanceHttp(rest_url))
+    return exchange(name).rest(rest_url)
 
 
-def archive_client(name: str, rest_url: str, archive_url: str) -> BulkClient:
-    """A client that takes candles of past days from the exchange's public archive, where it has them.
+def candles_client(config: Config, name: str, rest_url: str) -> BulkClient:
+    """A client for candles of past days: of the exchange's archive, where the configuration wants it, with the rest.
 
     Raises:
         ConfigError: there is no such exchange.
     """
-    wire(name)
-    from crypto_lake.exchanges.binance.archive import BinanceArchive  # noqa: PLC0415 - see above
-    from crypto_lake.exchanges.binance.http import BinanceHttp  # noqa: PLC0415
-    from crypto_lake.exchanges.binance.rest import BinanceRest  # noqa: PLC0415
-
-    return BinanceArchive(BinanceHttp(archive_url), BinanceRest(BinanceHttp(rest_url)))
+    known = exchange(name)
+    if config.backfill.source == "archive" and known.archive:
+        return known.archive.client(rest_url, config.backfill.archive_url or known.archive.url)
+    return known.rest(rest_url)
 
 
 async def check_listed(client: RestClient, name: str, symbols: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from crypto_lake import checks
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
-from crypto_lake.completeness import candles, holes
+from crypto_lake.completeness import candles, holes, unheard
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
@@ -36,11 +36,15 @@ _MOST_PAGES = 5
 
 
 class Missing(NamedTuple):
-    """How many trades of a symbol's day are missing, holes that reach into its neighbours counted whole."""
+    """How many trades of a symbol's day are missing, holes that reach into its neighbours counted whole.
+
+    `stretches` are those nobody listened to, where an exchange's ids do not tell whether any trade is missing.
+    """
 
     day: date
     symbol: str
     trades: int
+    stretches: int = 0
 
 
 def transform(config: Config, days: list[date] | None) -> list[date]:
@@ -218,12 +222,16 @@ def missing_trades(config: Config, days: list[date] | None) -> list[Missing]:
     """What is missing by the bars as they are, by day and symbol; days None: of every day."""
     with parquet.connect() as connection:
         found = [
-            Missing(day, series.symbol, sum(hole.size for hole in missing))
+            Missing(
+                day,
+                series.symbol,
+                sum(hole.size for hole in holes.find(connection, series, day, now_us(config))),
+                len(unheard.find(connection, series, day, now_us(config))),
+            )
             for series in Series.recorded(config)
             for day in days or holes.known_days(series)
-            if (missing := holes.find(connection, series, day, now_us(config)))
         ]
-    return sorted(found)
+    return sorted(one for one in found if one.trades or one.stretches)
 
 
 @contextmanager
@@ -268,7 +276,7 @@ def report_days(config: Config, days: list[date]) -> None:
 
 
 def report_missing(config: Config, missing: list[Missing]) -> int:
-    """Print what is still missing after a heal, and why; how many trades that are is returned."""
+    """Print what is still missing after a heal, and why; how many trades (at least) that are is returned."""
     page = console()
     if not missing:
         page.print("No trade is missing.")
@@ -278,9 +286,11 @@ def report_missing(config: Config, missing: list[Missing]) -> int:
     for one in missing:
         many = f"more than heal.max_trades ({limit:,}): nothing was fetched"
         why = many if one.trades > limit else "the exchange did not return them"
-        table.add_row(str(one.day), one.symbol, f"{one.trades:,}", why)
+        if one.stretches:
+            why = f"{one.stretches:,} stretches nobody listened to, and the exchange did not tell of them all"
+        table.add_row(str(one.day), one.symbol, f"{one.trades:,}" if one.trades else "unknown", why)
     page.print(table)
-    return sum(one.trades for one in missing)
+    return sum(one.trades or one.stretches for one in missing)
 
 
 def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:

@@ -21,7 +21,7 @@ import msgspec
 
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
-from crypto_lake.raw import journal, scan, segments
+from crypto_lake.raw import asked, journal, scan, segments
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, are_few, believed, near
@@ -36,13 +36,20 @@ class Catalog:
     """All that is known about one symbol's recording around one day.
 
     `sources` in order of name; `listened` the merged stretches in which somebody listened, on the exchange's clock;
-    `offsets` is how far the collector's clock was off; `refused` are files of the day that are left out.
+    `asked` are those for which the exchange was asked for all trades (see `asked.py`). `offsets` is how far the
+    collector's clock was off; `refused` are files of the day that are left out.
     """
 
     sources: list[Source]
     listened: list[Interval]
     offsets: "Offsets"
     refused: tuple[scan.Refused, ...] = ()
+    asked: tuple[Interval, ...] = ()
+
+    @property
+    def covered(self) -> list[Interval]:
+        """The merged stretches of which nothing is missing: somebody listened, or the exchange was asked for all."""
+        return merged([*self.listened, *self.asked]) if self.asked else self.listened
 
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
@@ -60,7 +67,7 @@ class Catalog:
     def touches(self, day: date) -> bool:
         """Whether any event of the day was recorded, or somebody listened for one."""
         start = day_start_us(day)
-        recorded = [*(span for s in self.sources for span in s.spans), *self.listened]
+        recorded = [*(span for s in self.sources for span in s.spans), *self.covered]
         return any(first < start + DAY_US and last >= start for first, last in recorded)
 
     @property
@@ -107,7 +114,7 @@ class Recording:
     def event_days(self, received: date) -> set[date]:
         """The days whose events were received, or listened for, on a day; that day itself where a file is refused."""
         folder = _merge([self._folder(received)])
-        spans = [*(span for s in folder.sources for span in s.spans), *folder.listened]
+        spans = [*(span for s in folder.sources for span in s.spans), *folder.covered]
         found = {day_of(us) for start, end in spans for us in range(start - start % DAY_US, end + 1, DAY_US)}
         return found | ({received} if self.refused(received) else set())
 
@@ -153,7 +160,8 @@ class Recording:
             *journal.of_kind(written, journal.Conflict),
         ]
         rising = not any(record.symbol == self._symbol for record in odd)
-        return _Folder(day, records, _by_minute(measured), journalled, refused, rising)
+        whole = tuple(asked.read(self._layout, self._exchange, self._symbol, day))
+        return _Folder(day, records, _by_minute(measured), journalled, refused, rising, whole)
 
     def _without_strays(self, records: list["_Told"]) -> list["_Told"]:
         """The same, where events lie far from the rest with these apart: only the lines themselves tell which do."""
@@ -226,6 +234,7 @@ class _Folder:
     journalled: dict[int, Measured]
     refused: list[scan.Refused]
     rising: bool
+    asked: tuple[Interval, ...]
 
     @cached_property
     def offsets(self) -> dict[int, int]:
@@ -315,7 +324,8 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
             if record.at or (record.last_trade_id is not None and not is_healed):
                 before = record
     sources.sort(key=lambda s: s.name)
-    return Catalog(sources, merged(joined(stretches)), offsets)
+    stretches_asked = merged(stretch for folder in folders for stretch in folder.asked)
+    return Catalog(sources, merged(joined(stretches)), offsets, asked=tuple(stretches_asked))
 
 
 def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
@@ -335,7 +345,8 @@ def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
         is_ticks=True,
     )
     others = [source for source in found.sources if (source.name, source.size) not in kept.segments]
-    return Catalog([*others, ticks], merged([*found.listened, *kept.listened]), found.offsets)
+    listened = merged([*found.listened, *kept.listened])
+    return Catalog([*others, ticks], listened, found.offsets, asked=found.asked)
 
 
 def _source(day: date, path: Path, told: _Told, offsets: Offsets) -> Source:

@@ -79,8 +79,9 @@ class QuoteLine(Struct, tag_field="stream", tag="bookTicker", gc=False):
 
 
 RawLine = TradeLine | QuoteLine
-# How the ids of a symbol's lines follow each other: each by one, so that a skipped one is a missing line; or upwards.
-IdRule = Literal["contiguous", "rising"]
+# How the ids of a symbol's lines follow each other: each by one, so that a skipped one is a missing line; or upwards,
+# and then one that comes late is worth nothing ("rising"), or as much as any ("skipping").
+IdRule = Literal["contiguous", "rising", "skipping"]
 
 
 class Stream(NamedTuple):
@@ -89,7 +90,7 @@ class Stream(NamedTuple):
     name: what its lines say under `stream`.
     word: what the journal calls it.
     line: the struct of its lines; it has an `id`, a `symbol`, both times, and tells whether it `is_sound`.
-    ids: how its ids follow each other.
+    ids: how its ids follow each other; `exchanges.base.Exchange.streams` has what holds at one exchange.
     has_event_time: whether the exchange says when it happened; if not, its receipt is put on the exchange's clock.
     family: the segments in which its lines lie, by the beginning of their names.
     table: the Parquet table that a finished day's lines become, which is also a folder's name and a view's.

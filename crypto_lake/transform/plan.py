@@ -198,14 +198,14 @@ class Plan:
             "until": self._until(hour),
             "segments": [[source.name, source.size] for source in sources],
             "offsets": [list(one) for one in offsets.items()],
-            "listened": clipped(self.catalog.listened, start, end),
+            "listened": clipped(self.catalog.covered, start, end),
             "beside": self._beside(sources, start, end),
             "carry": to_builtins(carry),
         }
 
     def _beside(self, sources: list[Source], start: int, end: int) -> list[list[Any]]:
         """Where healed trades may prove an hour that nobody listened to all of: segments that bring those around it."""
-        if not without(self.catalog.listened, start, end):
+        if not without(self.catalog.covered, start, end):
             return []
         beside = self.catalog.beside(start, end)
         healed = any(source.is_healed for source in [*sources, *beside])

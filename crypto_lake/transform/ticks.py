@@ -121,7 +121,7 @@ def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str
         "version": TICKS_VERSION,
         "segments": [[source.name, source.size] for source in sources],
         "clock": clock,
-        "listened": plan.clipped(catalog.listened, start, start + DAY_US),
+        "listened": plan.clipped(catalog.covered, start, start + DAY_US),
     }
 
 

@@ -22,6 +22,8 @@ from crypto_lake.raw.segments import OpenSegment
 
 T0 = 1_760_918_400_000_000  # 2025-10-20T00:00:00Z
 SYMBOLS = ["SOLUSDT", "ADAUSDT"]
+# So many attempts to connect may follow each other at once, and then one comes in so many seconds.
+BURST, INTERVAL_SEC = 20, 300 / 180
 
 
 def trade(number: int, event: int = T0, symbol: str = "SOLUSDT") -> bytes:

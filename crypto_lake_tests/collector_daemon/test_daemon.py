@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from collector_daemon.connect.turns import BURST, INTERVAL_SEC
 from collector_daemon.daemon import run
 from collector_daemon.recorder import Edges
 from crypto_lake.config import Config
@@ -22,6 +21,8 @@ from crypto_lake.raw.collector_status import Status, read_status
 from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine, decode
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import (
+    BURST,
+    INTERVAL_SEC,
     SYMBOLS,
     T0,
     Exchange,

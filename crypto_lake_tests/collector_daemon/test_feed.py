@@ -7,9 +7,10 @@ from pathlib import Path
 
 from loguru import logger
 
-from collector_daemon.connect.turns import BURST, INTERVAL_SEC, AttemptLimit
+from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.recorder import Edges, Recorder
-from crypto_lake_tests.collector_daemon.fakes import FakeClock, configured
+from crypto_lake.exchanges.binance import EXCHANGE
+from crypto_lake_tests.collector_daemon.fakes import BURST, INTERVAL_SEC, FakeClock, configured
 
 CLOSED_PORT = 1
 
@@ -18,7 +19,7 @@ class Noted(AttemptLimit):
     """Notes when attempts began, and has `stop` set after so many."""
 
     def __init__(self, stop: asyncio.Event, most: int) -> None:
-        super().__init__()
+        super().__init__(EXCHANGE.limits)
         self.begun: list[float] = []
         self._stop, self._most = stop, most
 

@@ -8,15 +8,16 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from collector_daemon.connect.shard import sharded
-from collector_daemon.connect.turns import BURST, INTERVAL_SEC
 from collector_daemon.daemon import run
 from collector_daemon.land.landing import Landing
 from collector_daemon.recorder import Edges
 from crypto_lake.config import Config
-from crypto_lake.exchanges.binance.wire import WIRE
+from crypto_lake.exchanges.binance import EXCHANGE
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake_tests.collector_daemon.fakes import (
+    BURST,
+    INTERVAL_SEC,
     SYMBOLS,
     T0,
     Exchange,
@@ -177,9 +178,9 @@ async def after_a_while(connection: ServerConnection) -> None:
 
 
 def test_many_symbols_are_spread_over_connections_below_the_exchanges_limit() -> None:
-    groups = sharded([f"S{number}" for number in range(1200)], WIRE)
+    groups = sharded([f"S{number}" for number in range(1200)], EXCHANGE)
     assert [len(group) for group in groups] == [512, 512, 176]
-    assert sharded(SYMBOLS, WIRE) == [SYMBOLS]
+    assert sharded(SYMBOLS, EXCHANGE) == [SYMBOLS]
 
 
 def test_many_streams_are_asked_for_in_several_frames_and_confirmed_when_all_are(tmp_path: Path) -> None:

@@ -296,8 +296,8 @@ class Pulse(msgspec.Struct, tag_field="stream", tag="pulse"):
 class PulsingWire(BinanceWire):
     """The exchange, if it had a third stream."""
 
-    def streams(self, symbol: str) -> list[str]:
-        return [*super().streams(symbol), f"{symbol.lower()}@pulse"]
+    def streams(self, symbol: str) -> dict[str, str]:
+        return super().streams(symbol) | {f"{symbol.lower()}@pulse": PULSE.name}
 
     def decode_all(self, frames: Sequence[bytes], ts_recv: int) -> Sequence[Any]:
         return [

@@ -11,20 +11,14 @@ from hypothesis import strategies as st
 
 from collector_daemon.connect.backoff import Backoff
 from collector_daemon.connect.shard import APART_SEC, Shard
-from collector_daemon.connect.turns import (
-    ATTEMPTS,
-    ATTEMPTS_WITHIN_SEC,
-    BURST,
-    INTERVAL_SEC,
-    RESERVE,
-    AttemptLimit,
-    Turn,
-)
+from collector_daemon.connect.turns import AttemptLimit, Turn
 from collector_daemon.decide.listening import Hearing
 from collector_daemon.decide.session import Session
-from crypto_lake.exchanges.binance.wire import WIRE
-from crypto_lake_tests.collector_daemon.fakes import FakeClock
+from crypto_lake.exchanges.binance import EXCHANGE
+from crypto_lake_tests.collector_daemon.fakes import BURST, INTERVAL_SEC, FakeClock
 
+ATTEMPTS, ATTEMPTS_WITHIN_SEC = 200, 300
+RESERVE = 10
 FIVE_MINUTES = ATTEMPTS_WITHIN_SEC
 
 
@@ -51,9 +45,9 @@ class Play:
         self.waited: list[float] = []
         self._links = iter(links)
         self._clock = FakeClock()
-        self._limit = AttemptLimit()
-        session = Session(WIRE, ["SOLUSDT"])
-        self.shards = [Shard(["SOLUSDT"], WIRE, session, self._clock) for _ in range(groups)]
+        self._limit = AttemptLimit(EXCHANGE.limits)
+        session = Session(EXCHANGE.wire, ["SOLUSDT"])
+        self.shards = [Shard(["SOLUSDT"], EXCHANGE, session, self._clock) for _ in range(groups)]
         self.deserted: dict[Shard, float] = dict.fromkeys(self.shards, 0.0)
         steps = [self._place(shard) for shard in self.shards for _ in range(places)]
         self._soon = [(0.0, number, step) for number, step in enumerate(steps)]
@@ -121,7 +115,7 @@ def test_after_an_outage_of_any_length_nobody_waits_long_for_the_limit() -> None
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.001, 0.3, 1.0, 2.5, 60.0]), st.booleans()), max_size=400))
 def test_no_five_minutes_see_more_than_the_allowed_attempts(asks: list[tuple[float, bool]]) -> None:
-    limit, now, begun = AttemptLimit(), 0.0, list[float]()
+    limit, now, begun = AttemptLimit(EXCHANGE.limits), 0.0, list[float]()
     for pause, urgent in asks:
         now += pause
         now += limit.wait_sec(object(), now, urgent=urgent)
@@ -156,7 +150,7 @@ def test_however_its_connections_live_the_only_one_of_a_group_waits_for_no_more_
 
 def drained(*, urgent: bool) -> AttemptLimit:
     """A limit from which all was taken at 0 that may be taken at once."""
-    limit = AttemptLimit()
+    limit = AttemptLimit(EXCHANGE.limits)
     while limit.wait_sec(limit, 0.0, urgent=urgent) == 0.0:
         limit.enter(0.0)
     return limit
@@ -204,7 +198,7 @@ def test_a_limit_that_was_left_alone_allows_a_burst_again() -> None:
 
 def test_of_two_that_the_exchange_accepted_together_the_later_is_to_be_renewed() -> None:
     clock = FakeClock()
-    shard = Shard(["SOLUSDT"], WIRE, Session(WIRE, ["SOLUSDT"]), clock)
+    shard = Shard(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), clock)
     slow, quick = Connection(), Connection()
     shard.opening(slow, 0.0)
     shard.opening(quick, 3.0)
@@ -217,7 +211,7 @@ def test_of_two_that_the_exchange_accepted_together_the_later_is_to_be_renewed()
 
 
 def _alone(clock: FakeClock, link: Connection) -> Shard:
-    shard = Shard(["SOLUSDT"], WIRE, Session(WIRE, ["SOLUSDT"]), clock)
+    shard = Shard(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), clock)
     shard.opening(link, 3.0)
     shard.subscribed(link, 0)
     return shard

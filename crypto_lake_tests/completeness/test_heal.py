@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from crypto_lake.completeness import heal
-from crypto_lake.completeness.heal import Healed
+from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.simulator.clock import MarketClock

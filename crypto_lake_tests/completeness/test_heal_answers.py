@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from crypto_lake.completeness import heal
-from crypto_lake.completeness.heal import Healed
+from crypto_lake.completeness.healed import Healed
 from crypto_lake.errors import ExchangeError, UnreachableError
 from crypto_lake.exchanges.binance.http import BinanceHttp
 from crypto_lake.exchanges.binance.rest import BinanceRest

@@ -272,7 +272,7 @@ def test_microseconds_are_asked_for_in_the_address() -> None:
 
 
 def test_stream_names_are_lower_case() -> None:
-    assert WIRE.streams("SOLUSDT") == ["solusdt@trade", "solusdt@bookTicker"]
+    assert WIRE.streams("SOLUSDT") == {"solusdt@trade": "trade", "solusdt@bookTicker": "bookTicker"}
 
 
 def test_all_streams_are_asked_for_in_one_request() -> None:

@@ -11,14 +11,14 @@ from crypto_lake.exchanges.binance.wire import WIRE
 
 
 def test_binance_is_known() -> None:
-    assert registry.wire("binance") is WIRE
+    assert registry.exchange("binance").wire is WIRE
     client = registry.rest_client("binance", "http://127.0.0.1:1/api/v3")
     assert isinstance(client, BinanceRest)
     asyncio.run(client.aclose())
 
 
 @pytest.mark.parametrize(
-    "ask", [registry.wire, lambda name: registry.rest_client(name, "http://127.0.0.1:1")]
+    "ask", [registry.exchange, lambda name: registry.rest_client(name, "http://127.0.0.1:1")]
 )
 def test_an_exchange_that_nobody_knows_is_named_beside_those_that_are(ask: object) -> None:
     assert callable(ask)
@@ -29,7 +29,7 @@ def test_an_exchange_that_nobody_knows_is_named_beside_those_that_are(ask: objec
 
 def test_the_stream_interface_does_not_load_the_request_one() -> None:
     """A collector runs for months and needs no HTTP client once its symbols are checked."""
-    asks = "from crypto_lake.exchanges import registry; registry.wire('binance')"
+    asks = "from crypto_lake.exchanges import registry; registry.exchange('binance')"
     code = f"import sys; {asks}; print('httpx' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

@@ -85,7 +85,8 @@ def _are_sane(some: Sequence[Candle]) -> bool:
     )
 
 
-def _all_match(pattern: Callable[[str], object], texts: Sequence[str]) -> bool:
+def _all_match(pattern: Callable[[str], object], texts: Sequence[str | None]) -> bool:
+    """Whether all are texts that a pattern fits; this exchange tells all of a candle, so None is none."""
     joined = "".join(f"{text}\n" for text in texts)
     # A text with an end of line in it would pass for two.
     return joined.count("\n") == len(texts) and pattern(joined) is not None

@@ -29,6 +29,10 @@ _LATEST_US = 4_102_444_800_000_000
 _MILLISECONDS_BELOW = 100_000_000_000_000
 
 
+# What lines of a stream are called, which is what the exchange calls the stream.
+_TRADE, _QUOTE = "trade", "bookTicker"
+
+
 class _Frame(Struct):
     """The union of all frames; what is not listed is skipped. Until 2024 a trade's `a` and `b` were order ids."""
 
@@ -58,17 +62,15 @@ _decode = msgspec.json.Decoder(_Frame).decode
 class BinanceWire:
     """See `base.WireFormat`."""
 
-    max_streams = 1024
-
     def url(self, base: str) -> str:
         """`wss_url` with microseconds asked for."""
         parts = urlsplit(base)
         query = "&".join(filter(None, [parts.query, "timeUnit=MICROSECOND"]))
         return urlunsplit(parts._replace(query=query))
 
-    def streams(self, symbol: str) -> list[str]:
+    def streams(self, symbol: str) -> dict[str, str]:
         """Stream names are lower case."""
-        return [f"{symbol.lower()}@trade", f"{symbol.lower()}@bookTicker"]
+        return {f"{symbol.lower()}@{stream}": stream for stream in (_TRADE, _QUOTE)}
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """One SUBSCRIBE for all of them; the exchange counts incoming messages, not streams."""

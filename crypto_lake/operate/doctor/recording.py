@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -21,7 +22,7 @@ from crypto_lake.config import Config, Exchange
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError, LakeError
 from crypto_lake.exchanges import registry
-from crypto_lake.exchanges.base import TradesClient
+from crypto_lake.exchanges.base import IdTrades
 from crypto_lake.layout import MINUTE_US, SECOND_US, day_of
 from crypto_lake.operate.doctor import streams
 from crypto_lake.operate.doctor.finding import Finding
@@ -34,7 +35,6 @@ from crypto_lake.transform import bars
 
 # More symbols would say no more, and would cost the exchange's patience: each may take dozens of requests.
 _MOST_SYMBOLS = 5
-_PAGE = 1000
 _MOST_PAGES = 10
 # Trades are on their way for a while, and the exchange's candles come from a database that follows the market.
 _SETTLED_US = 2 * SECOND_US
@@ -54,6 +54,13 @@ class _Trades:
     symbol: str
     recorded: list[TradeLine]
     whole_from: int = 0
+
+
+class _Past(NamedTuple):
+    """Who is asked for past trades, and how many a request brings."""
+
+    client: IdTrades
+    at_once: int
 
 
 def compare(config: Config, exchange: Exchange, asked: Asked, seconds: float) -> Iterator[Finding]:
@@ -130,11 +137,17 @@ def _times(trades: list[_Trades]) -> Iterator[Finding]:
 async def _against_trades(lake: Config, trades: list[_Trades]) -> list[Finding]:
     """Hold the recorded trades against those that the exchange gives by id."""
     (exchange,) = lake.exchanges
+    past = registry.exchange(exchange.name).capabilities.past_trades
+    if past is None or past.by != "id":
+        for one in trades:
+            one.whole_from = _minute(one.recorded[0]) + MINUTE_US if one.recorded else 0
+        return [Finding.warning("trades", "the exchange gives no past trades by id to compare with")]
     client = registry.rest_client(exchange.name, exchange.rest_url)
     try:
         # The exchange's own limit of requests is known once it was asked what it lists.
         await client.listed([one.symbol for one in trades])
-        found = [await _against_its_trades(lake, client, one) for one in trades if one.recorded]
+        by_id = _Past(cast("IdTrades", client), past.at_once)
+        found = [await _against_its_trades(lake, by_id, one) for one in trades if one.recorded]
     except ExchangeError as error:
         return [Finding.failed("past trades", f"{error}; lost trades could not be healed from there")]
     finally:
@@ -142,17 +155,17 @@ async def _against_trades(lake: Config, trades: list[_Trades]) -> list[Finding]:
     return found
 
 
-async def _against_its_trades(lake: Config, client: TradesClient, one: _Trades) -> Finding:
+async def _against_its_trades(lake: Config, past: _Past, one: _Trades) -> Finding:
     first, last = one.recorded[0].id, one.recorded[-1].id
-    last = min(last, first + _PAGE * _MOST_PAGES - 1)
+    last = min(last, first + past.at_once * _MOST_PAGES - 1)
     theirs: dict[int, TradeLine] = {}
-    for start in range(first, last + 1, _PAGE):
-        count = min(_PAGE, last + 1 - start)
-        theirs |= {line.id: line for line in await client.trades_from(one.symbol, start, count, 0)}
+    for start in range(first, last + 1, past.at_once):
+        count = min(past.at_once, last + 1 - start)
+        theirs |= {line.id: line for line in await past.client.trades_from(one.symbol, start, count, 0)}
     ours = {line.id: line for line in one.recorded if line.id <= last}
     missing = [number for number in range(first, last + 1) if number not in ours]
     unlike = [number for number, line in ours.items() if _content(line) != _content(theirs.get(number))]
-    await _fetch_before(lake, client, one)
+    await _fetch_before(lake, past, one)
     if missing or unlike:
         what = [
             f"{len(missing)} were not received" if missing else "",
@@ -174,16 +187,18 @@ def _content(line: TradeLine | None) -> tuple[object, ...] | None:
     return None if line is None else (line.price, line.qty, line.side, line.ts_event // 1000)
 
 
-async def _fetch_before(lake: Config, client: TradesClient, one: _Trades) -> None:
+async def _fetch_before(lake: Config, past: _Past, one: _Trades) -> None:
     """Land the trades of the first minute that were made before the recording began; none where they are too many."""
     (exchange,) = lake.exchanges
     first = one.recorded[0]
     begin = one.whole_from = _minute(first)
     found: dict[int, TradeLine] = {}
     for page in range(1, _MOST_PAGES + 1):
-        start = max(0, first.id - page * _PAGE)
-        count = first.id - (page - 1) * _PAGE - start
-        lines = await client.trades_from(one.symbol, start, count, clock.now_us(lake)) if count > 0 else []
+        start = max(0, first.id - page * past.at_once)
+        count = first.id - (page - 1) * past.at_once - start
+        lines = (
+            await past.client.trades_from(one.symbol, start, count, clock.now_us(lake)) if count > 0 else []
+        )
         found |= {line.id: line for line in lines}
         if not lines or lines[0].ts_event < begin:
             break

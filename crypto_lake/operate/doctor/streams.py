@@ -13,14 +13,12 @@ from collector_daemon.connect.faults import described
 from crypto_lake import showing
 from crypto_lake.config import Exchange
 from crypto_lake.exchanges import registry
-from crypto_lake.exchanges.base import Rejected, Reply, WireFormat
+from crypto_lake.exchanges.base import Exchange as Known
+from crypto_lake.exchanges.base import Rejected, Reply, Said, WireFormat
 from crypto_lake.operate.doctor.finding import Finding
 from crypto_lake.raw.lines import RawLine, stream_of
 
 _TIMEOUT_SEC = 10.0
-# The exchange takes five messages a second, answers to its pings included.
-_PACE_SEC = 0.3
-_STREAMS_A_REQUEST = 200
 _LARGEST_MESSAGE = 1 << 20
 _SHOWN = 3
 # Of several symbols with some business one has a new quote sooner.
@@ -30,7 +28,7 @@ _ADVICE = "see whether this network lets it through"
 
 async def reach(exchange: Exchange, symbols: Sequence[str]) -> list[Finding]:
     """Connect to each configured address, and subscribe to the symbols there."""
-    wire = registry.wire(exchange.name)
+    wire = registry.exchange(exchange.name).wire
     urls = [exchange.wss_url, *exchange.fallback_wss_urls]
     return [await _reach(wire, url, symbols, is_first=number == 0) for number, url in enumerate(urls)]
 
@@ -44,7 +42,7 @@ async def _reach(wire: WireFormat, url: str, symbols: Sequence[str], *, is_first
             async with connection:
                 address = connection.remote_address[0]
                 if symbols:
-                    await connection.send(wire.subscribe(wire.streams(symbols[0]), 1))
+                    await connection.send(wire.subscribe(list(wire.streams(symbols[0])), 1))
                     await _confirmed(connection, wire)
     except (OSError, WebSocketException, TimeoutError) as error:
         outcome = Finding.failed if is_first else Finding.warning
@@ -74,15 +72,16 @@ async def _open(wire: WireFormat, url: str) -> ClientConnection:
 async def _confirmed(connection: ClientConnection, wire: WireFormat) -> None:
     """Wait for the answer to the first request, or for market data, which says the same."""
     async for frame in connection:
-        said = wire.decode(_bytes(frame), 0)
-        if isinstance(said, Reply) and said.error:
-            raise OSError(f"the subscription was refused: {said.error}")
-        if isinstance(said, Reply | RawLine):
-            return
+        for said in _decoded(wire, frame):
+            if isinstance(said, Reply) and said.error:
+                raise OSError(f"the subscription was refused: {said.error}")
+            if isinstance(said, Reply | RawLine):
+                return
 
 
-def _bytes(frame: str | bytes) -> bytes:
-    return frame.encode() if isinstance(frame, str) else frame
+def _decoded(wire: WireFormat, frame: str | bytes) -> list[Said]:
+    said = wire.decode(frame.encode() if isinstance(frame, str) else frame, 0)
+    return said if isinstance(said, list) else [said]
 
 
 @dataclass
@@ -103,12 +102,12 @@ class Heard:
 
 async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event) -> Heard:
     """Keep one connection of one's own until `stop` is set, and remember which ids came."""
-    heard, wire = Heard(), registry.wire(exchange.name)
+    heard, known = Heard(), registry.exchange(exchange.name)
     try:
-        async with await _open(wire, exchange.wss_url) as connection:
-            taking = asyncio.ensure_future(_take(connection, wire, heard))
+        async with await _open(known.wire, exchange.wss_url) as connection:
+            taking = asyncio.ensure_future(_take(connection, known.wire, heard))
             try:
-                await _subscribe(connection, wire, symbols)
+                await _subscribe(connection, known, symbols)
                 stopping = asyncio.ensure_future(stop.wait())
                 await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()
@@ -123,21 +122,22 @@ async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event
     return heard
 
 
-async def _subscribe(connection: ClientConnection, wire: WireFormat, symbols: Sequence[str]) -> None:
-    streams = [name for symbol in symbols for name in wire.streams(symbol)]
-    for number, start in enumerate(range(0, len(streams), _STREAMS_A_REQUEST), start=1):
-        await connection.send(wire.subscribe(streams[start : start + _STREAMS_A_REQUEST], number))
-        await asyncio.sleep(_PACE_SEC)
+async def _subscribe(connection: ClientConnection, known: Known, symbols: Sequence[str]) -> None:
+    streams = [name for symbol in symbols for name in known.wire.streams(symbol)]
+    at_once = known.limits.streams_a_request
+    for number, start in enumerate(range(0, len(streams), at_once), start=1):
+        await connection.send(known.wire.subscribe(streams[start : start + at_once], number))
+        await asyncio.sleep(known.limits.request_pace_sec)
 
 
 async def _take(connection: ClientConnection, wire: WireFormat, heard: Heard) -> None:
     async for frame in connection:
-        said = wire.decode(_bytes(frame), 0)
-        if isinstance(said, RawLine):
-            heard.newest = time.monotonic()
-            heard.ids.setdefault((said.symbol, stream_of(said).name), set()).add(said.id)
-        elif isinstance(said, Rejected):
-            heard.refused, heard.refusal = heard.refused + 1, said.reason
+        for said in _decoded(wire, frame):
+            if isinstance(said, RawLine):
+                heard.newest = time.monotonic()
+                heard.ids.setdefault((said.symbol, stream_of(said).name), set()).add(said.id)
+            elif isinstance(said, Rejected):
+                heard.refused, heard.refusal = heard.refused + 1, said.reason
 
 
 def compare(one: Heard, other: Heard) -> list[Finding]:
