@@ -15,18 +15,15 @@ from collector_daemon.connect.connection import NoticedConnection, abort, open_c
 from collector_daemon.connect.faults import described
 from collector_daemon.connect.intake import Intake
 from collector_daemon.connect.shard import APART_SEC, Shard
+from collector_daemon.decide.connection_state import CONFIRM_SEC, Change, ConnectionState, Dead, Denied
 from collector_daemon.decide.listening import Hearing
 from collector_daemon.decide.session import Farewell
 from collector_daemon.waiting import unless
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Reply
 from crypto_lake.raw import journal
 from crypto_lake.showing import address
 
-_CONFIRM_SEC = 10.0
 _WATCH_SEC = 0.25
-# A connection that was confirmed so long ago and has brought nothing delivers silence.
-_QUIET_SEC = 10.0
 _LONGEST_OUTBOX = 64
 # Up to so much earlier than asked, connections are renewed, so that they do not go all at once.
 _AGE_JITTER = 0.05
@@ -43,7 +40,6 @@ class Link:
         self.number = intake.next_number()
         self.delivers = asyncio.Event()
         self.wants_successor = asyncio.Event()
-        self.farewell = False
         self.lived = 0.0
         self._intake = intake
         self._shard = shard
@@ -52,26 +48,26 @@ class Link:
         self._idle_sec = intake.settings.idle_timeout_sec
         self.hearing = Hearing(self._idle_sec)
         oldest_sec = intake.settings.max_connection_age_sec or intake.exchange.limits.renew_sec
-        self._oldest_sec = oldest_sec * (1 - _AGE_JITTER * intake.random())
+        self._state = ConnectionState(self._idle_sec, oldest_sec * (1 - _AGE_JITTER * intake.random()))
         self._leave = asyncio.Event()
-        self._reason: str | None = None
-        self._confirmed: float | None = None
-        self._unanswered: set[int] = set()
-        self._requests = 0
         self._outbox: asyncio.Queue[str] = asyncio.Queue(_LONGEST_OUTBOX)
         self._settled = asyncio.Event()
-        self._has_data = False
         self._is_full = asyncio.Event()
         self._error: Exception | None = None
 
     @property
     def left(self) -> bool:
         """Whether it was asked to leave by `leave`."""
-        return self._leave.is_set()
+        return self._state.left
+
+    @property
+    def farewell(self) -> bool:
+        """Whether the exchange said that it is about to end."""
+        return self._state.farewell
 
     def leave(self, reason: str) -> None:
         """Close it in good order."""
-        self._reason = self._reason or reason
+        self._state.leave(reason)
         self._leave.set()
 
     async def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
@@ -82,12 +78,12 @@ class Link:
         self._put(added, self._intake.exchange.wire.subscribe)
         self._put(removed, self._intake.exchange.wire.unsubscribe)
         try:
-            async with asyncio.timeout(_CONFIRM_SEC):
+            async with asyncio.timeout(CONFIRM_SEC):
                 await self._settled.wait()
         except TimeoutError:
             self.leave("the exchange did not agree to a change of streams")
             return
-        if self._confirmed is not None:
+        if self._state.is_subscribed:
             self._tell_subscribed(self._clock.now_us())
 
     async def run(self, stop: asyncio.Event, timeout_sec: float) -> str:
@@ -108,14 +104,14 @@ class Link:
         finally:
             abort(connection)
             self._settled.set()
-            if self._confirmed is not None:
-                self.lived = self._clock.monotonic() - self._confirmed
+            self.lived = self._state.lived_sec(self._clock.monotonic())
 
     async def _listen(self, connection: NoticedConnection, stop: asyncio.Event) -> str:
         """Take frames until the end, with guards beside it that ask, notice death and age, and close."""
         self._put(self._shard.opened(self), self._intake.exchange.wire.subscribe)
-        watch = asyncio.ensure_future(self._watch(connection))
-        guards = [watch, asyncio.ensure_future(self._close_when(connection, stop))]
+        self._state.opened(self._clock.monotonic(), connection.reads)
+        guards = [asyncio.ensure_future(self._watch(connection))]
+        guards.append(asyncio.ensure_future(self._close_when(connection, stop)))
         guards.append(asyncio.ensure_future(self._ask(connection)))
         guards.append(asyncio.ensure_future(self._resume_when_there_is_room(connection)))
         try:
@@ -123,11 +119,8 @@ class Link:
         except ConnectionClosed as error:
             if self._error is not None:
                 raise self._error from None
-            if connection.refused or watch.done():
-                return connection.refused or watch.result()
-            if self._reason and (self._leave.is_set() or self.farewell):
-                return self._reason
-            return "stopped" if stop.is_set() else described(error)
+            refused, stopped = connection.refused, stop.is_set()
+            return self._state.why(refused=refused, stopped=stopped, closed=described(error))
         finally:
             for guard in guards:
                 guard.cancel()
@@ -153,12 +146,12 @@ class Link:
         session, landing = self._intake.session, self._intake.landing
         lines = session.receive(frames, now, self.number)
         if lines:
-            if not self._has_data:
+            if not self._state.has_data:
                 self._data_came(now)
             landing.add(lines, now)
         if session.events:
             self._heed(now)
-        elif not self._has_data:
+        elif not self._state.has_data:
             self._data_came(now)
 
     async def _resume_when_there_is_room(self, connection: NoticedConnection) -> None:
@@ -169,32 +162,16 @@ class Link:
             self.hearing.resume(self._intake.landing.watch)
             connection.transport.resume_reading()
 
-    async def _watch(self, connection: NoticedConnection) -> str:
-        """Hang up on a connection that is dead, or that never confirms what was asked; why is returned."""
-        reads, heard = connection.reads, self._clock.monotonic()
-        opened = heard
+    async def _watch(self, connection: NoticedConnection) -> None:
+        """Let time pass for the connection, and hang up on it once it is dead."""
         while True:
             await self._clock.sleep(min(_WATCH_SEC, self._idle_sec / 4))
             now = self._clock.monotonic()
-            if connection.reads != reads or self._is_full.is_set():
-                reads, heard = connection.reads, now
-            if now - heard >= self._idle_sec:
-                abort(connection)
-                return f"no frame for {self._idle_sec:g} s"
-            if self._confirmed is None and now - opened >= _CONFIRM_SEC:
-                abort(connection)
-                return f"the subscription was not confirmed within {_CONFIRM_SEC:g} s"
-            self._mind_age(now)
-
-    def _mind_age(self, now: float) -> None:
-        if self._confirmed is None:
-            return
-        age = now - self._confirmed
-        if age >= _QUIET_SEC:
-            self.delivers.set()
-        if age >= self._oldest_sec:
-            self._reason = self._reason or f"renewed after {age:.0f} s"
-            self.wants_successor.set()
+            for one in self._state.tick(now, connection.reads, paused=self._is_full.is_set()):
+                if isinstance(one, Dead):
+                    abort(connection)
+                    return
+                self._follow(one, self._clock.now_us())
 
     async def _close_when(self, connection: NoticedConnection, stop: asyncio.Event) -> None:
         await unless(stop, self._leave.wait())
@@ -204,10 +181,9 @@ class Link:
         """Make frames that ask for streams, or for them no more; they count as unanswered from here on."""
         at_once = self._intake.exchange.limits.streams_a_request
         for start in range(0, len(streams), at_once):
-            self._requests += 1
-            self._unanswered.add(self._requests)
+            number = self._state.asked()
             self._settled.clear()
-            self._outbox.put_nowait(request(streams[start : start + at_once], self._requests))
+            self._outbox.put_nowait(request(streams[start : start + at_once], number))
 
     async def _ask(self, connection: NoticedConnection) -> None:
         while True:
@@ -217,36 +193,34 @@ class Link:
     def _heed(self, now: int) -> None:
         for said in self._intake.pass_on():
             if isinstance(said, Farewell):
-                self.farewell = True
-                self._reason = self._reason or "the exchange asked us to leave"
-                self.wants_successor.set()
+                changes: Sequence[Change | Denied] = self._state.said_farewell()
             else:
-                self._answered(said, now)
-
-    def _answered(self, reply: Reply, now: int) -> None:
-        if reply.error is not None:
-            raise ExchangeError(f"{address(self._url)}: the subscription was refused: {reply.error}")
-        self._unanswered.discard(reply.request_id or 0)
-        if not self._unanswered:
-            self._settled.set()
-            self._subscribed(now)
+                changes = self._state.answered(said.request_id, said.error, self._clock.monotonic())
+            for one in changes:
+                if isinstance(one, Denied):
+                    raise ExchangeError(f"{address(self._url)}: the subscription was refused: {one.error}")
+                self._follow(one, now)
 
     def _data_came(self, now: int) -> None:
-        """The first market data; it confirms the streams too, where they were asked for at once."""
-        self._has_data = True
-        if len(self._unanswered) <= 1:
-            self._subscribed(now)
-        if self._confirmed is not None:
-            self.delivers.set()
+        for one in self._state.data(self._clock.monotonic()):
+            self._follow(one, now)
+
+    def _follow(self, change: Change, now: int) -> None:
+        """Do what follows from a change of the state."""
+        match change:
+            case Change.SETTLED:
+                self._settled.set()
+            case Change.SUBSCRIBED:
+                self._subscribed(now)
+            case Change.DELIVERS:
+                self.delivers.set()
+            case Change.WANTS_SUCCESSOR:
+                self.wants_successor.set()
 
     def _subscribed(self, now: int) -> None:
-        """The exchange confirmed the streams, or sent the first data of one."""
-        if self._confirmed is not None:
-            return
-        self._confirmed = self._clock.monotonic()
         self._shard.subscribed(self, now)
         if self._shard.in_step(self):
-            self._oldest_sec = min(self._oldest_sec, APART_SEC)
+            self._state.renew_after(APART_SEC)
         self._tell_subscribed(now)
         logger.info(
             "{}: connection {} listens to {} streams",
@@ -254,8 +228,6 @@ class Link:
             self.number,
             len(self._shard.streams),
         )
-        if self._has_data:
-            self.delivers.set()
 
     def _tell_subscribed(self, now: int) -> None:
         streams = list(self._shard.streams)
