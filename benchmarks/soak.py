@@ -299,12 +299,13 @@ def soak(  # noqa: PLR0913 - each an option of the command
     rate: float = 2000,
     calm: bool = False,
     abort_every: float | None = None,
+    lag: float | None = None,
     kill_every: float = 60,
     seed: int = 1,
 ) -> Outcome:
     """Let it run for so long, with a fault every few seconds or at that age of each connection, then stop and audit."""
     aborts = abort_every is not None
-    faults = Faults(disconnect_after_s=abort_every, abort=True) if aborts else USUAL
+    faults = Faults(disconnect_after_s=abort_every, abort=True, lag_s=lag) if aborts else USUAL
     exchange = exchange_of(rate, seed, faults)
     trouble = Trouble(exchange, calm=calm, seed=seed)
     pause = random.Random(seed)
@@ -337,6 +338,9 @@ def soak(  # noqa: PLR0913 - each an option of the command
 @click.option("--calm", is_flag=True, help="Faults on one of two connections at a time, no kills.")
 @click.option(
     "--abort-every", type=float, metavar="SECONDS", help="Abort each connection at that age; nothing else."
+)
+@click.option(
+    "--lag", type=float, default=None, metavar="SECONDS", help="Of every other connection that is aborted so."
 )
 @click.option("--kill-every", type=float, default=60, show_default=True, metavar="SECONDS")
 @click.option("--seed", type=int, default=1, show_default=True)

@@ -79,6 +79,7 @@ class Shard:
     def opened(self, link: Subscriber) -> "Sequence[str]":
         """A connection is there; the streams that it is to ask for. It hears of what changes afterwards."""
         self._begun[link] = self._clock.monotonic()
+        self._session.settle(self.symbols, self._begun[link])
         self._open.append(link)
         return list(self.streams)
 

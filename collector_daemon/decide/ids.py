@@ -1,4 +1,4 @@
-"""Which ids were seen before, by the rule that the ids of a stream follow. No I/O, bounded memory.
+"""Which trades were seen before, by contiguous id, and what may be odd about ids. No I/O, bounded memory.
 
 Ids are those of one symbol over all connections: whichever delivers first wins, the others' copies are duplicates.
 An id that is where nobody expects it, or that comes again with other contents, is kept and told. `monotonic` is in
@@ -6,25 +6,17 @@ seconds, event times in µs.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from crypto_lake.raw.lines import IdRule, RawLine, TradeLine
+from crypto_lake.raw.lines import TradeLine
 from crypto_lake.raw.numbering import may_be_missing
 
 # So many separate holes are remembered for each symbol; a trade for an older hole counts as a duplicate.
 MAX_HOLES = 256
 # Contents of trades are remembered for at least so long: the other connection's copies come within a second or so.
 REMEMBER_SEC = 5.0
-_REMEMBER_MOST = 40_000
-# Quotes that came only under their floor for so long are those of an exchange that counts anew.
-STUCK_SEC = 5.0
-# From here on a rise of a quote's id is looked at: so many quotes under it say that it was a single absurd id.
-LEAP = 1_000
-CONTRADICTED_BY = 3
-# No book changes so often between two quotes of one connection: the first quote under such a rise is enough.
-_WILD_LEAP = 1_000_000_000
+REMEMBER_MOST = 40_000
 
 
 class Hole(NamedTuple):
@@ -55,7 +47,15 @@ class Conflict(NamedTuple):
     second: TradeLine
 
 
-Odd = Jump | Conflict
+class Late(NamedTuple):
+    """A line that came under one with a higher id, `after`, and was missing there."""
+
+    symbol: str
+    id: int
+    after: int
+
+
+Odd = Jump | Conflict | Late
 
 
 class _Open:
@@ -139,16 +139,19 @@ class ContiguousIds:
         if known.price == line.price and known.qty == line.qty and known.ts_event == line.ts_event:
             if known.side == line.side:
                 return False
-        elif _says_the_same(known, line):
+        elif says_the_same(known, line):
             return False
         return self._contradicts(known, line)
+
+    def settle(self, _monotonic: float) -> None:
+        """A connection begins: nothing to do, since these ids say themselves what is missing."""
 
     def tick(self, monotonic: float) -> None:
         """Time passes: contents that are old enough are forgotten."""
         if self._forget_at is None:
             self._forget_at = monotonic + REMEMBER_SEC
         held = len(self._recent) + len(self._before) + len(self._seconds)
-        if monotonic >= self._forget_at or held > _REMEMBER_MOST:
+        if monotonic >= self._forget_at or held > REMEMBER_MOST:
             self._before, self._recent = self._recent, {}
             self._seconds.clear()
             self._forget_at = monotonic + REMEMBER_SEC
@@ -193,7 +196,7 @@ class ContiguousIds:
             self._recent[line.id] = line
             return True
         before = self._before.get(line.id)
-        if before is not None and _says_the_same(before, line):
+        if before is not None and says_the_same(before, line):
             return False  # A late copy of what the id stood for before the exchange counted anew.
         contents = (line.id, line.ts_event, line.price, line.qty, line.side)
         if contents in self._seconds:
@@ -262,7 +265,7 @@ def _first_id(one: _Open) -> int:
     return one.hole.first_id
 
 
-def _says_the_same(one: TradeLine, other: TradeLine) -> bool:
+def says_the_same(one: TradeLine, other: TradeLine) -> bool:
     """Whether two lines with one id are one trade, however it is spelt."""
     return (
         one.side == other.side
@@ -276,181 +279,3 @@ def _same_time(one: int, other: int) -> bool:
     """Whether two times are the same; an address that does not know of microseconds sends milliseconds."""
     whole = one % 1000 == 0 or other % 1000 == 0
     return one == other or (whole and one // 1000 == other // 1000)
-
-
-class SkippingIds:
-    """The trades of one symbol whose ids rise and skip: copies are told from new trades, and no hole from a step.
-
-    What is odd is added to `told`, which is the caller's. An id below all that are remembered came before, unless it is
-    a later trade's: then the exchange counts anew.
-    """
-
-    __slots__ = (
-        "_before",
-        "_floor",
-        "_forget_at",
-        "_high",
-        "_high_before",
-        "_last_event",
-        "_recent",
-        "_symbol",
-        "_told",
-        "_word",
-    )
-
-    def __init__(self, symbol: str, word: str, told: list[Odd]) -> None:
-        self._symbol = symbol
-        self._word = word
-        self._told = told
-        self._last_event = 0
-        # Two generations of what came by id. `_floor` is the highest id of those that were forgotten.
-        self._recent: dict[int, list[TradeLine]] = {}
-        self._before: dict[int, list[TradeLine]] = {}
-        self._high = self._high_before = self._floor = -1
-        self._forget_at: float | None = None
-
-    def accept(self, line: TradeLine) -> bool:
-        """Whether to keep a trade: anything but the copy of one that came before."""
-        number, ts_event = line.id, line.ts_event
-        known = [*self._recent.get(number, ()), *self._before.get(number, ())]
-        if any(_says_the_same(one, line) for one in known):
-            return False
-        is_later = ts_event > self._last_event
-        if known and not is_later:
-            self._told.append(Conflict(known[0], line))
-        elif known or number <= self._floor:
-            if not is_later:
-                return False
-            highest = max(self._high, self._high_before, self._floor)
-            self._told.append(Jump(self._symbol, self._word, number, highest + 1))
-            self._high = self._high_before = self._floor = -1
-        self._high, self._last_event = max(self._high, number), max(self._last_event, ts_event)
-        self._recent.setdefault(number, []).append(line)
-        return True
-
-    def tick(self, monotonic: float) -> None:
-        """Time passes: what is old enough is forgotten, but for the highest of its ids."""
-        if self._forget_at is None:
-            self._forget_at = monotonic + REMEMBER_SEC
-        if monotonic >= self._forget_at or len(self._recent) + len(self._before) > _REMEMBER_MOST:
-            self._floor = max(self._floor, self._high_before)
-            self._high_before, self._high = self._high, -1
-            self._before, self._recent = self._recent, {}
-            self._forget_at = monotonic + REMEMBER_SEC
-
-    def reset(self) -> None:
-        """Nobody was connected: trades go on where they were."""
-
-    def overdue(self, _monotonic: float, _grace: float) -> list[Hole]:
-        """None: an id that is not there need not be missing."""
-        return []
-
-
-class RisingIds:
-    """The quotes of one symbol, taken while their update id rises, whichever connection brings them.
-
-    A rise that no quote after it confirms, and several contradict, was a single absurd id: it is told, and set aside.
-    `word` is the stream's.
-    """
-
-    __slots__ = (
-        "_absurd",
-        "_below",
-        "_contradictions",
-        "_floor",
-        "_floor_before",
-        "_late",
-        "_leapt",
-        "_near",
-        "_since",
-        "_symbol",
-        "_told",
-        "_word",
-    )
-
-    def __init__(self, symbol: str, word: str, told: list[Odd]) -> None:
-        self._symbol = symbol
-        self._word = word
-        self._told = told
-        self._since = 0.0
-        self._floor = self._floor_before = self._late = self._near = -1
-        # A rise that nothing has confirmed: to where, and the highest id below it; the one that was set aside last.
-        self._leapt = self._below = self._absurd = -1
-        self._contradictions = 0
-
-    def accept(self, line: RawLine) -> bool:
-        """Whether the quote is newer than all before it."""
-        number = line.id
-        if number > self._floor:
-            if number > self._near:
-                return self._rise(number)
-            self._floor = number
-            return True
-        self._late = number
-        return self._floor == self._leapt and number > self._below and self._contradicts(number)
-
-    def tick(self, monotonic: float) -> None:
-        """Time passes: a floor that only old ids have come under for `STUCK_SEC` is given up."""
-        if self._floor != self._floor_before or self._late < 0:
-            self._floor_before, self._late, self._since = self._floor, -1, monotonic
-        elif monotonic - self._since >= STUCK_SEC:
-            self._told.append(Jump(self._symbol, self._word, self._late, self._floor + 1))
-            self.reset()
-
-    def overdue(self, _monotonic: float, _grace: float) -> list[Hole]:
-        """None: these ids have holes by nature."""
-        return []
-
-    def reset(self) -> None:
-        """Nobody was connected: the exchange may count from anywhere."""
-        self._floor = self._floor_before = self._late = self._near = -1
-        self._leapt = self._below = self._absurd = -1
-
-    def _rise(self, number: int) -> bool:
-        """Off the hot path, which compares with what was near enough when this was here last."""
-        if number == self._absurd:
-            return False
-        self._near = number + LEAP
-        if number - self._floor <= LEAP:
-            self._floor = number
-            return True
-        self._leapt, self._below = number, self._floor
-        # What came before the first quote of all is not known: another connection may lag behind it.
-        self._contradictions = 0 if self._floor >= 0 else -LEAP
-        self._floor = number
-        return True
-
-    def _contradicts(self, number: int) -> bool:
-        """A quote between the two ends of a rise; the quotes of one connection rise themselves."""
-        self._below = number
-        self._contradictions += 1
-        if self._contradictions < CONTRADICTED_BY and self._leapt - number < _WILD_LEAP:
-            return False
-        self._told.append(Jump(self._symbol, self._word, self._leapt, number))
-        self._absurd, self._floor, self._late = self._leapt, number, -1
-        self._near = number + LEAP
-        return True
-
-
-class Ids(Protocol):
-    """What a session asks of the ids of one stream of one symbol, whatever their rule."""
-
-    def accept(self, line: Any) -> bool:  # noqa: ANN401 - a line of the stream
-        """Whether to keep a line."""
-
-    def tick(self, monotonic: float) -> None:
-        """Time passes."""
-
-    def reset(self) -> None:
-        """Nobody was connected."""
-
-    def overdue(self, monotonic: float, grace: float) -> list[Hole]:
-        """The holes that have stayed open for `grace` seconds; each only once."""
-
-
-# Of a symbol, by the stream's word; what is odd goes to the list.
-RULES: dict[IdRule, Callable[[str, str, list[Odd]], Ids]] = {
-    "contiguous": ContiguousIds,
-    "rising": RisingIds,
-    "skipping": SkippingIds,
-}

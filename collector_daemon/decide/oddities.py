@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from collector_daemon.decide.ids import Jump, Odd
+from collector_daemon.decide.ids import Jump, Late, Odd
 from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import TradeLine
 
 WRITTEN_AN_HOUR = 10
 
-_Record = journal.Jumped | journal.Conflict
+_Record = journal.Jumped | journal.Conflict | journal.Late
 _Key = tuple[str, str]
 
 
@@ -54,12 +54,14 @@ class Oddities:
 
 
 def _stream(record: _Record) -> str:
-    return record.stream if isinstance(record, journal.Jumped) else "conflict"
+    return record.stream if isinstance(record, journal.Jumped) else type(record).__name__
 
 
 def _record(one: Odd, now: int) -> _Record:
     if isinstance(one, Jump):
         return journal.Jumped(at=now, **one._asdict())
+    if isinstance(one, Late):
+        return journal.Late(at=now, **one._asdict())
     first, second = _contents(one.first), _contents(one.second)
     return journal.Conflict(at=now, symbol=one.first.symbol, id=one.first.id, first=first, second=second)
 

@@ -9,19 +9,22 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from collector_daemon.decide.ids import RULES, Ids, Odd
 from collector_daemon.decide.latency import Latency
 from collector_daemon.decide.oddities import Oddities
+from collector_daemon.decide.rules import RULES, Ids
 from crypto_lake.exchanges.base import Heartbeat, Notice, Rejected, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import STREAMS, RawLine, Stream
 from crypto_lake.raw.offsets import KEPT, Follow, smallest
 from crypto_lake.showing import printable
+
+if TYPE_CHECKING:
+    from collector_daemon.decide.ids import Odd
 
 # A thin symbol is silent for minutes in good health; one whose name the exchange does not know, for ever.
 SILENT_AFTER_SEC = 300
@@ -103,6 +106,8 @@ class Session:
         self._kinds = frozenset(stream.line for stream in streams)
         self._minute = _Minute()
         self._odd: list[Odd] = []
+        # What is odd about lines without a time leaves the others beside them as good a measure as before.
+        self._odd_untimed: list[Odd] = []
         self._oddities = Oddities()
         self.symbols: dict[str, SymbolState] = {}
         self._offset = Follow()
@@ -124,7 +129,8 @@ class Session:
             )
 
     def _expected(self, stream: Stream, symbol: str, name: str) -> StreamState:
-        ids = RULES[stream.ids](symbol, stream.word, self._odd)
+        odd = self._odd if stream.has_event_time else self._odd_untimed
+        ids = RULES[stream.ids](symbol, stream.word, odd)
         return StreamState(name, ids, stream.has_event_time)
 
     def forget(self, symbols: Iterable[str], now: int) -> None:
@@ -138,6 +144,11 @@ class Session:
         """A connection is being opened for symbols that none carries: ids that rise may count from anywhere."""
         for stream in self._streams_of(symbols):
             stream.ids.reset()
+
+    def settle(self, symbols: Iterable[str], monotonic: float) -> None:
+        """A connection begins that may be ahead of others that carry these symbols."""
+        for stream in self._streams_of(symbols):
+            stream.ids.settle(monotonic)
 
     def subscribed(self, symbols: Iterable[str], monotonic: float) -> None:
         """From now on every stream of these symbols is expected to speak."""
@@ -158,7 +169,7 @@ class Session:
         A frame that is worth none and makes no event brought copies.
         """
         lines = self._kept(zip(self._decode_all(frames, now), frames, strict=True), now, connection)
-        if self._odd:
+        if self._odd or self._odd_untimed:
             self._tell_odd(now)
         return lines
 
@@ -212,8 +223,9 @@ class Session:
 
     def _tell_odd(self, now: int) -> None:
         """At once, so that the journal says so before the segment is sealed that has the line: readers rely on it."""
-        self.events += self._oddities.records(self._odd, now)
+        self.events += self._oddities.records([*self._odd, *self._odd_untimed], now)
         self._odd.clear()
+        self._odd_untimed.clear()
 
     def _not_a_line(
         self, said: Reply | Notice | Rejected | Heartbeat, frame: bytes, now: int, connection: int

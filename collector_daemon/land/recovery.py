@@ -13,13 +13,14 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.decide.connected import connected, within
-from collector_daemon.decide.ids import RULES, ContiguousIds, Hole, Odd
+from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
 from collector_daemon.decide.listening import union
 from collector_daemon.decide.oddities import Oddities
+from collector_daemon.decide.rules import RULES
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.mending import Mending
 from crypto_lake.exchanges import registry
-from crypto_lake.layout import Layout
+from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import RECEIVED, TRADE, RawLine, TradeLine, decode
 
@@ -98,15 +99,22 @@ def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: 
 
 
 def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRecord]:
-    """What is odd about the ids of a segment's trades: the death may have come between a line and its record."""
+    """What is odd about the ids of a segment: the death may have come between a line and its record."""
     told: list[Odd] = []
     trades = registry.exchange(exchange).stream(TRADE)
     ids = RULES[trades.ids](symbol, trades.word, told)
+    highest, late = 0, dict[int, journal.Late]()
     for line in lines_of(path):
         if isinstance(line, TradeLine):
             ids.accept(line)
+        elif line.id > highest:
+            highest = line.id
+        else:
+            # Readers look for such quotes in the hour of this time.
+            found = journal.Late(at=line.ts_recv, symbol=line.symbol, id=line.id, after=highest)
+            late.setdefault(line.ts_recv // HOUR_US, found)
     oddities = Oddities()
-    return [*oddities.records(told, now), *oddities.rest()]
+    return [*oddities.records(told, now), *oddities.rest(), *late.values()]
 
 
 def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:

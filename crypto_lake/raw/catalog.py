@@ -20,7 +20,7 @@ import duckdb
 import msgspec
 
 from crypto_lake.errors import RawDataError
-from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
+from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import asked, journal, scan, segments
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS
@@ -161,7 +161,10 @@ class Recording:
         ]
         rising = not any(record.symbol == self._symbol for record in odd)
         whole = tuple(asked.read(self._layout, self._exchange, self._symbol, day))
-        return _Folder(day, records, _by_minute(measured), journalled, refused, rising, whole)
+        late = {r.at // HOUR_US for r in journal.of_kind(written, journal.Late) if r.symbol == self._symbol}
+        return _Folder(
+            day, records, _by_minute(measured), journalled, refused, rising, whole, frozenset(late)
+        )
 
     def _without_strays(self, records: list["_Told"]) -> list["_Told"]:
         """The same, where events lie far from the rest with these apart: only the lines themselves tell which do."""
@@ -225,7 +228,8 @@ def _size_of(path: Path) -> int:
 class _Folder:
     """One folder's records in order of time; the offsets of its symbol's own trades, and its journal's.
 
-    `rising`: the collector took each id once, as it does unless the exchange counts anew or contradicts itself.
+    `rising`: the collector took each id once, as it does unless the exchange counts anew or contradicts itself. `late`
+    are the hours of receipt, counted since the epoch, in which quotes came late.
     """
 
     day: date
@@ -235,6 +239,7 @@ class _Folder:
     refused: list[scan.Refused]
     rising: bool
     asked: tuple[Interval, ...]
+    late: frozenset[int]
 
     @cached_property
     def offsets(self) -> dict[int, int]:
@@ -315,6 +320,7 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
             offset = folder.offset_at(record, offset)
             if one.path is not None and record.lines:
                 source = _source(folder.day, one.path, one, offsets)
+                source = replace(source, has_late=_is_of_hours(source, folder.late))
                 sources.append(source if folder.rising else replace(source, trade_ids=None))
             stretches += heard(record, offset)
             is_healed = one.path is not None and segments.is_healed(one.path)
@@ -360,6 +366,14 @@ def _source(day: date, path: Path, told: _Told, offsets: Offsets) -> Source:
     return Source(
         name, (path,), record.size, min(bounds), max(bounds), received, trade_ids, has_trades, told.strays
     )
+
+
+def _is_of_hours(source: Source, hours: frozenset[int]) -> bool:
+    """Whether a source was received in one of these hours, counted since the epoch."""
+    if not hours or source.received is None:
+        return False
+    first, last = source.received
+    return not hours.isdisjoint(range(first // HOUR_US, last // HOUR_US + 1))
 
 
 def _interval(first: int | None, last: int | None) -> Interval | None:

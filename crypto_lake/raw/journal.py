@@ -132,6 +132,18 @@ class Conflict(Record, tag="conflict", frozen=True, kw_only=True):
     unwritten: Count = 0
 
 
+class Late(Record, tag="late", frozen=True, kw_only=True):
+    """A quote came after one with a higher id, `after`: over a connection that is behind another.
+
+    `unwritten` as in `Jumped`.
+    """
+
+    symbol: str
+    id: Id
+    after: Id
+    unwritten: Count = 0
+
+
 class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
     """The smallest `ts_recv - ts_event` among all trades that were received in a minute.
 
@@ -211,6 +223,7 @@ AnyRecord = (
     | Gap
     | Jumped
     | Conflict
+    | Late
     | ClockOffset
     | Sealed
     | Displaced

@@ -58,6 +58,14 @@ def once(table: str) -> str:
     return sql.table("raw/once", {"raw": table})
 
 
+def in_place(table: str) -> str:
+    """The lines of a table, quotes that came late with the time that `sql/raw/late.sql` gives them.
+
+    Whoever reads it gives the variable `offsets`.
+    """
+    return sql.table("raw/late", {"raw": table})
+
+
 def of_ticks(stream: Stream, path: Path, window: Window | None = None) -> str:
     """The ticks of a stream, of the window if one is given, as the lines that they were made from.
 

@@ -22,7 +22,8 @@ class Source:
 
     `received` is the same on the local clock, None where it was fetched; `trade_ids` the lowest and the highest, if the
     journal says so and so vouches for the rest. `strays` are the stretches in which its trades say that they happened,
-    where some of these lie far from the rest. The `paths` of ticks are in the order of `lines.TICKS`.
+    where some of these lie far from the rest. The `paths` of ticks are in the order of `lines.TICKS`. `has_late`:
+    quotes that came late may be in it, as the journal says.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Source:
     has_trades: bool
     strays: tuple[Interval, ...] = ()
     is_ticks: bool = False
+    has_late: bool = False
 
     @property
     def spans(self) -> list[Interval]:
@@ -66,6 +68,16 @@ def selects(sources: Sequence[Source], window: Window | None = None) -> list[str
 def lines_of(sources: Sequence[Source]) -> str:
     """The lines of sources as an SQL table, as `scan.table` has it."""
     return scan.table(selects(sources))
+
+
+def in_place(lines: str, sources: list[Source]) -> str:
+    """The lines of sources, a table that has each once; quotes that came late, if there are any, in their place."""
+    return scan.in_place(lines) if has_late(sources) else lines
+
+
+def has_late(sources: Iterable[Source]) -> bool:
+    """Whether quotes that came late may be in any of them."""
+    return any(source.has_late for source in sources)
 
 
 def once_only(sources: list[Source]) -> bool:

@@ -15,7 +15,7 @@ from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_s
 from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Catalog
 from crypto_lake.raw.offsets import Interval
-from crypto_lake.raw.sources import Source, once_only
+from crypto_lake.raw.sources import Source, in_place, once_only
 from crypto_lake.raw.stretches import merged, without
 from crypto_lake.series import Series
 from crypto_lake.transform.plan import Carry, PartRecord, Plan, last_values
@@ -119,8 +119,11 @@ def heard(
 
 
 def once(lines: str, sources: list[Source]) -> str:
-    """The lines of sources once each; where none can be there twice, looking for copies would be half the work."""
-    return lines if once_only(sources) else scan.once(lines)
+    """The lines of sources once each, and in their place.
+
+    Where none can be there twice, looking for copies would be half the work.
+    """
+    return in_place(lines if once_only(sources) else scan.once(lines), sources)
 
 
 def window(start: int, offsets: Iterable[int]) -> scan.Window:

@@ -29,7 +29,7 @@ from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS, TRADE
 from crypto_lake.raw.offsets import Interval
-from crypto_lake.raw.sources import Source
+from crypto_lake.raw.sources import Source, has_late, in_place
 from crypto_lake.schema import names
 from crypto_lake.series import Series
 from crypto_lake.transform import hours, plan
@@ -187,7 +187,9 @@ def _stage(
     try:
         lines = workspace.lines(sources, hours.window(start, offsets))
         with sql.kept(connection, "hour_lines", f"FROM {lines}"):
-            with sql.kept(connection, "hour_once", f"FROM {scan.once('hour_lines')}", **bounds):
+            once = in_place(scan.once("hour_lines"), sources)
+            given = placed if has_late(sources) else bounds
+            with sql.kept(connection, "hour_once", f"FROM {once}", **given):
                 for stream, path in written.items():
                     select = sql.statement(f"transform/tick_{stream.table}", {"once": "hour_once"})
                     # What has no time of the exchange is put on its clock, and belongs to the hour only then.

@@ -152,6 +152,24 @@ def test_quotes_go_on_when_every_connection_was_lost_and_the_ids_begin_anew(tmp_
     assert [line.id for line in lines_of(config.layout, "SOLUSDT", DAY)] == [900, 1, 2]
 
 
+def test_quotes_that_only_the_slower_connection_brings_are_kept_and_told(tmp_path: Path) -> None:
+    async def behind(connection: ServerConnection) -> None:
+        await connection.send(quote(100).decode())
+        await until(lambda: exchange.connections == 2, "one that is ahead")
+        await asyncio.sleep(0.3)
+        await says(quote(110), quote(150))(connection)
+
+    exchange = Exchange(scripts=[behind, says(quote(150))])
+    config = record(tmp_path, exchange, until_landed(3), clock=Hasty(), connections=2)
+    assert [line.id for line in lines_of(config.layout, "SOLUSDT", DAY)] == [100, 150, 110]
+    late = [
+        (one.id, one.after)
+        for one in records(config.layout, DAY, journal.Late)
+        if isinstance(one, journal.Late)
+    ]
+    assert late == [(110, 150)]
+
+
 def test_all_connections_together_keep_to_the_limit_of_attempts(tmp_path: Path) -> None:
     exchange, clock = Exchange(says(trade(1), then=hang_up)), Swift()
     look = forty_seconds(clock)

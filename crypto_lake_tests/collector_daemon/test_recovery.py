@@ -16,9 +16,9 @@ from collector_daemon.land.disk import Disk
 from collector_daemon.land.landing import Append
 from collector_daemon.land.mending import Mending
 from collector_daemon.land.recovery import recover, tally_of
-from crypto_lake.layout import Layout
+from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal
-from crypto_lake.raw.lines import TradeLine, decode
+from crypto_lake.raw.lines import QuoteLine, TradeLine, decode
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, lines_of, open_files, records
 
@@ -97,6 +97,19 @@ def test_an_open_segment_of_an_earlier_day_is_entered_too(tmp_path: Path) -> Non
     left_open(layout, LINES)
     recover(layout, "binance", T0)
     assert [type(one) for one in records(layout, DAY)] == [journal.Recovered, journal.Sealed]
+
+
+def test_a_quote_that_came_late_before_the_death_is_told_at_its_own_time(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    nothing = (None, None, None)
+    quotes = [
+        QuoteLine("SOLUSDT", None, T0 + at, number, *nothing, "1.0", "1.0", "2.0", "1.0")
+        for at, number in enumerate((100, 150, 110, 160))
+    ]
+    left_open(layout, b"".join(msgspec.json.encode(line) + b"\n" for line in quotes))
+    recover(layout, "binance", T0 + 2 * HOUR_US)
+    late = [one for one in records(layout, DAY) if isinstance(one, journal.Late)]
+    assert late == [journal.Late(at=T0 + 2, symbol="SOLUSDT", id=110, after=150)]
 
 
 def test_after_recovery_the_next_segment_has_the_next_number(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_with_faults_on_one_of_two_connections_at_a_time_no_trade_is_missing(tmp
 def test_with_each_connection_aborted_every_few_seconds_no_trade_is_missing_and_hardly_a_quote(
     tmp_path: Path,
 ) -> None:
-    outcome = soak(tmp_path, seconds=20, abort_every=2.5)
+    outcome = soak(tmp_path, seconds=20, abort_every=2.5, lag=0.2)
     assert outcome.passed, outcome
     assert outcome.accounts.ends > 10
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 
 import httpx
 import pytest
@@ -42,6 +43,22 @@ def test_an_aborted_connection_ends_without_a_close_frame(
     _, closed = ending(address)
     assert closed.rcvd is None
     assert isinstance(closed.__cause__, ConnectionError)
+
+
+def test_every_other_connection_may_be_behind(exchange: SimulatedExchange, address: Address) -> None:
+    exchange.faults = Faults(lag_s=0.5)
+
+    async def run() -> list[float]:
+        found = []
+        for _ in range(2):
+            began = time.monotonic()
+            async with Client(address, f"/ws/{BOTH}") as client:
+                await client.next()
+            found.append(time.monotonic() - began)
+        return found
+
+    _, behind = asyncio.run(run())
+    assert behind >= 0.5
 
 
 def test_faults_count_for_connections_that_are_open_already(

@@ -79,6 +79,7 @@ class SimulatedExchange:
         self.ping_interval_s = ping_interval_s
         self.ping_timeout_s = ping_timeout_s
         self.sessions: set[Session] = set()
+        self.accepted = 0
         self._requests = 0
 
     @property

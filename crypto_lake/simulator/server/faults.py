@@ -36,6 +36,7 @@ class Faults:
         None  # the connection stays open and nothing comes any more, not even a pong
     )
     server_shutdown_after_s: float | None = None  # `serverShutdown`, and the connection is closed at once
+    lag_s: float | None = None  # every other connection gets its events so much later than the rest
     refuse_connections: int | None = None  # HTTP status that answers the WebSocket handshake
     duplicate_every: int | None = None  # each nth event of a connection comes twice
     reorder_every: int | None = None  # each nth event of a connection comes after the one that follows it

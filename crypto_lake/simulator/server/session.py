@@ -50,6 +50,8 @@ class Session:
         self._accepted_s = self._loop.time()
         self._is_stalled = False
         self._is_closed = False
+        exchange.accepted += 1
+        self._is_behind = exchange.accepted % 2 == 0
         self.line: Line = websocket.state.line
         self.line.incoming_limit = exchange.incoming_limit
         self.sent_until_us = exchange.clock.now_us()
@@ -63,6 +65,12 @@ class Session:
     @property
     def _faults(self) -> Faults:
         return self.faults or self._exchange.faults
+
+    @property
+    def _latency_us(self) -> int:
+        """How late its events are sent."""
+        lag_s = (self._faults.lag_s or 0.0) if self._is_behind else 0.0
+        return self._exchange.latency_us + int(lag_s * 1e6)
 
     async def run(self) -> None:
         """Serve the client until one side has had enough."""
@@ -101,7 +109,7 @@ class Session:
     async def _push(self) -> None:
         count = 0
         while True:
-            until_us = self._exchange.clock.now_us() - self._exchange.latency_us
+            until_us = self._exchange.clock.now_us() - self._latency_us
             until_us = min(until_us, self.sent_until_us + _LONGEST_STEP_US)
             for symbol, event in self._due(until_us):
                 await self._push_event(symbol, event)

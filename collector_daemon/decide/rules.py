@@ -1,0 +1,39 @@
+"""Which ids were seen before, by the rule that the ids of a stream follow. No I/O.
+
+Ids are those of one symbol over all connections: whichever delivers first wins, the others' copies are duplicates.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
+from collector_daemon.decide.rising_ids import RisingIds
+from collector_daemon.decide.skipping_ids import SkippingIds
+from crypto_lake.raw.lines import IdRule
+
+
+class Ids(Protocol):
+    """What a session asks of the ids of one stream of one symbol, whatever their rule."""
+
+    def accept(self, line: Any) -> bool:  # noqa: ANN401 - a line of the stream
+        """Whether to keep a line."""
+
+    def tick(self, monotonic: float) -> None:
+        """Time passes."""
+
+    def settle(self, monotonic: float) -> None:
+        """A connection begins that may be ahead of others."""
+
+    def reset(self) -> None:
+        """Nobody was connected."""
+
+    def overdue(self, monotonic: float, grace: float) -> list[Hole]:
+        """The holes that have stayed open for `grace` seconds; each only once."""
+
+
+# Of a symbol, by the stream's word; what is odd goes to the list.
+RULES: dict[IdRule, Callable[[str, str, list[Odd]], Ids]] = {
+    "contiguous": ContiguousIds,
+    "rising": RisingIds,
+    "skipping": SkippingIds,
+}
