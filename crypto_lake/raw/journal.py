@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from crypto_lake.disk import mending
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of, day_start_us
+from crypto_lake.raw.lines import EARLIEST_US
 from crypto_lake.raw.segments import truncate_torn_tail, write_whole
 
 # A line with a number that cannot be meant is no record: one such would bring days by the thousand, or times that no
@@ -279,12 +280,13 @@ class _AnyKind(Struct):
     """What every record has, those of a later version included."""
 
     kind: str
-    at: int
+    at: Annotated[int, Meta(ge=EARLIEST_US, lt=_LATEST_US)]
 
 
 _decode_any = msgspec.json.Decoder(_AnyKind).decode
-# How many lines of a file were no records when that was last told.
-_told: dict[Path, int] = {}
+_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in KINDS)
+# How many lines of a file were no records, and how many of a later version, when that was last told.
+_told: dict[Path, tuple[int, int]] = {}
 _MOST_TOLD = 1000
 
 
@@ -320,7 +322,15 @@ def _day_of(path: Path) -> date | None:
 
 def is_record(line: bytes) -> bool:
     """Whether the bytes are a record, if only of a later version of the lake."""
-    return _decodes(_decode_any, line)
+    return _is_known(line) or _is_later(line)
+
+
+def _is_later(line: bytes) -> bool:
+    """Whether the bytes are a record of a kind that only a later version of the lake knows."""
+    try:
+        return _decode_any(line).kind not in _KNOWN
+    except NOT_JSON:
+        return False
 
 
 def _is_known(line: bytes) -> bool:
@@ -345,28 +355,38 @@ def read(path: Path) -> Iterator[AnyRecord]:
     if not path.is_file():
         # A folder, which somebody has made; the recording is then taken as one without a journal of that day.
         if path.exists() and path not in _told:
-            _told[path] = 0
+            _told[path] = 0, 0
             logger.error("{}: is a folder; expected a journal, or nothing there yet", path)
         return
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    bad = 0
+    bad = later = 0
     day = _day_of(path)
     for line in whole.splitlines():
         try:
             found = [_decoder.decode(line)]
         except NOT_JSON:
+            if _is_later(line):
+                later += 1
+                continue
             bad += 1
             # What stands whole beside a block of NULs counts.
             found = [_decoder.decode(one) for one in mending.good(line, _is_known)]
         plausible = [record for record in found if _is_plausible(record, day)]
         bad += len(found) - len(plausible)
         yield from plausible
-    if bad and _told.get(path) != bad:
+    if (bad or later) and _told.get(path) != (bad, later):
         if len(_told) >= _MOST_TOLD:
             _told.clear()
-        _told[path] = bad
+        _told[path] = bad, later
+        _tell(path, bad, later)
+
+
+def _tell(path: Path, bad: int, later: int) -> None:
+    if bad:
         logger.error("{}: {} lines are no journal records, and are left out", path, bad)
+    if later:
+        logger.info("{}: {} records are of a later version, and are left out", path, later)
 
 
 def of_kind(records: Iterable[AnyRecord], kind: type[_R]) -> Iterator[_R]:

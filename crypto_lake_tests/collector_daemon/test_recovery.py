@@ -262,7 +262,7 @@ def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(tmp_path: P
     diary.write(story[0])
     path = layout.journal("binance", DAY)
     with path.open("ab") as file:
-        file.write(b"\0" * 4096 + b'{"kind":"sto\n{"kind":"unheard of","at":1}\n')
+        file.write(b"\0" * 4096 + b'{"kind":"sto\n{"kind":"unheard of","at":1760918400000000}\n')
     diary.write(story[1])
     for _ in range(2):
         recover(layout, "binance", T0 + 9)

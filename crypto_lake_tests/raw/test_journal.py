@@ -175,6 +175,8 @@ WRONG = [
     b'{"kind":"sto{"kind":"stopped","at":1,"reason":"b"}',
     b"\xff\xfe",
     b"\0" * 5000,
+    b'{"kind":"nonsense","at":1}',
+    b'{"kind":"sealed","at":1760961600000000}',
 ]
 
 
@@ -279,10 +281,16 @@ def test_a_record_that_stands_whole_beside_a_block_of_nuls_counts(layout: Layout
 
 
 def test_a_record_of_a_later_version_is_left_out_and_stays_a_record(layout: Layout) -> None:
-    line = b'{"kind":"unheard of","at":1,"more":[]}'
+    line = b'{"kind":"unheard of","at":1760961600000000,"more":[]}'
     write(layout, line + b"\n")
     assert read(layout) == []
     assert journal.is_record(line)
+
+
+def test_a_record_of_a_later_version_is_no_error(layout: Layout, logged: list[str]) -> None:
+    path = write(layout, b'{"kind":"unheard of","at":1760961600000000}\n')
+    read(layout)
+    assert logged == [f"{path}: 1 records are of a later version, and are left out\n"]
 
 
 def test_records_of_one_kind_are_found_among_others() -> None:
