@@ -1,28 +1,35 @@
 """The checks: each is a query (`sql/checks/`) that returns the offending rows of a symbol's day; none means passed.
 
+But where an exchange's data cannot prove what a check says, none means that it is unverifiable, with the reason.
+
 `ON` is the table of what is checked where; the Dagster checks, the `validate` command, the report and the
 demo's verdicts are all made from it.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import duckdb
 
-from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks
+from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks, provable
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 
 Severity = Literal["ERROR", "WARN"]
-Outcome = Literal["passed", "warning", "failed"]
+Outcome = Literal["failed", "warning", "unverifiable", "passed"]
+# From the worst to the best.
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _SHOWN = 5
 
 
@@ -31,7 +38,7 @@ class Check:
     """A rule about a symbol's day. `offending` returns the rows that break it.
 
     `blocking` keeps what lies downstream from being made. A row with a `reason` is excused by it: it warns, whatever
-    the severity.
+    the severity. `unprovable` is why no offending row proves nothing of an exchange; None: it proves the rule kept.
     """
 
     name: str
@@ -39,13 +46,17 @@ class Check:
     blocking: bool
     description: str
     offending: Callable[[Subject], Rows]
+    unprovable: Callable[[Capabilities], str | None] = provable.anywhere
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of one check on one day, of those symbols that have something to look at.
 
+    A symbol is told with its exchange where several exchanges have it.
+
     `counts` has the number of offending rows, `rows` the first, by symbol. `severity` is that of the worst row.
+    `unverifiable` has the reasons of the symbols that have no offending row, which proves nothing of them.
     """
 
     check: Check
@@ -53,18 +64,19 @@ class Verdict:
     counts: dict[str, int]
     rows: dict[str, Rows] = field(default_factory=dict)
     severity: Severity = "ERROR"
+    unverifiable: dict[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Whether no symbol has an offending row."""
-        return not any(self.counts.values())
+        """Whether the rule is proved to be kept."""
+        return self.outcome == "passed"
 
     @property
     def outcome(self) -> Outcome:
-        """`passed`, or by severity."""
-        if self.passed:
-            return "passed"
-        return "warning" if self.severity == "WARN" else "failed"
+        """By severity where any symbol has an offending row; `passed` if the rule is proved to be kept by all."""
+        if any(self.counts.values()):
+            return "warning" if self.severity == "WARN" else "failed"
+        return "unverifiable" if self.unverifiable else "passed"
 
 
 @dataclass(frozen=True)
@@ -83,14 +95,20 @@ def run(check: Check, asset: str, all_series: list[Series], day: date, means: Me
         LakeError: a file cannot be read.
     """
     found: dict[str, Rows] = {}
+    unverifiable: dict[str, str] = {}
+    of_symbol = Counter(series.symbol for series in all_series)
     for series in all_series:
+        name = series.symbol if of_symbol[series.symbol] == 1 else f"{series.exchange} {series.symbol}"
         if paths := files_of(asset, series, day):
             subject = Subject(means.connection, series, day, means.now_us, paths, means.reference)
             try:
                 with parquet.named(paths):
-                    found[series.symbol] = check.offending(subject)
+                    found[name] = check.offending(subject)
             except duckdb.Error as error:
                 raise LakeError(f"{series.symbol} {day}: {check.name} cannot be told: {error}") from None
+            reason = check.unprovable(registry.exchange(series.exchange).capabilities)
+            if reason and not found[name]:
+                unverifiable[name] = reason
     excused = all(row.get("reason") for rows in found.values() for row in rows)
     return Verdict(
         check,
@@ -98,6 +116,7 @@ def run(check: Check, asset: str, all_series: list[Series], day: date, means: Me
         counts={symbol: len(rows) for symbol, rows in found.items()},
         rows={symbol: rows[:_SHOWN] for symbol, rows in found.items() if rows},
         severity="WARN" if excused and any(found.values()) else check.severity,
+        unverifiable=unverifiable,
     )
 
 
@@ -174,6 +193,7 @@ TRADE_IDS_CONTIGUOUS = Check(
     blocking=False,
     description="No trade id is missing since the last trade of the day before: the proof of completeness.",
     offending=on_raw.missing_trades,
+    unprovable=provable.by_ids,
 )
 TRADE_IDS_UNAMBIGUOUS = Check(
     "trade_ids_unambiguous",
@@ -181,6 +201,7 @@ TRADE_IDS_UNAMBIGUOUS = Check(
     blocking=False,
     description="Trade ids rise with time, none jumps to where nothing can be missing, and each is one trade's.",
     offending=on_raw.ambiguous_trades,
+    unprovable=provable.by_ids,
 )
 STREAM_DOWNTIME = Check(
     "stream_downtime",
@@ -195,6 +216,7 @@ QUOTES_FRESH = Check(
     blocking=False,
     description="While somebody listened, quotes came, and never none for checks.max_quote_silence_sec.",
     offending=on_raw.stale_quotes,
+    unprovable=provable.by_quotes,
 )
 CLOCK_OFFSET = Check(
     "clock_offset",
@@ -209,6 +231,7 @@ EQUALS_EXCHANGE_CANDLES = Check(
     blocking=False,
     description="Each minute equals the exchange's own candle in nine columns; where trades may be missing, it warns.",
     offending=on_candles.differences_from_exchange,
+    unprovable=provable.by_candles,
 )
 BACKFILL_AGREES_WITH_LIVE = Check(
     "backfill_agrees_with_live",
@@ -216,6 +239,7 @@ BACKFILL_AGREES_WITH_LIVE = Check(
     blocking=False,
     description="Backfilled candles equal the bars that were recorded of the same minutes.",
     offending=on_candles.differences_from_backfill,
+    unprovable=provable.by_candles,
 )
 
 # By asset.

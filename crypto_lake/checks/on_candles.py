@@ -17,6 +17,8 @@ from crypto_lake.layout import MINUTE_US
 
 def differences_from_exchange(subject: Subject) -> Rows:
     """Minutes that differ from the exchange's. Where trades may be missing they have a `reason`, and are stretches."""
+    if subject.exchange.candles == "none":
+        return []
     try:
         candles = subject.reference.of(subject.series, subject.day)
     except ExchangeError as error:
@@ -40,6 +42,8 @@ def _differences(subject: Subject, candles: pa.Table) -> Rows:
     found = holes.find(subject.connection, subject.series, subject.day, subject.now_us)
     variables = {
         "step": subject.step,
+        "contiguous": subject.exchange.trade_ids == "contiguous",
+        "taker_volumes": subject.exchange.candles == "with taker volumes",
         "holes": [{"start": hole.after_us, "stop": hole.before_us} for hole in found],
         "id_before": subject.trade_id_before(),
         "id_after": subject.trade_id_after(),

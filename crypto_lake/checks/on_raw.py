@@ -23,6 +23,8 @@ def missing_trades(subject: Subject) -> Rows:
     One that begins on an earlier day counts once that day's bars are in line with its raw files: until then they say of
     the minutes before midnight what they say of any that nobody has looked at yet.
     """
+    if subject.exchange.trade_ids != "contiguous":
+        return []
     if holes.is_pruned(subject.series, subject.day):
         return subject.query("trade_ids_contiguous", subject.bars, last_id_before=subject.trade_id_before())
     return [

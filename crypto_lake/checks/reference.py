@@ -27,6 +27,8 @@ NINE = (
     "taker_buy_base",
     "taker_buy_quote",
 )
+# Those that candles without taker volumes have.
+SEVEN = NINE[:-2]
 _SCHEMA = pa.schema([field for field in parquet.arrow_schema() if field.name in {"window_start", *NINE}])
 
 
@@ -79,5 +81,8 @@ class ExchangeCandles:
 def _row(candle: Candle) -> dict[str, Any]:
     values = {name: getattr(candle, name) for name in NINE}
     opened = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=candle.open_time)
-    numbers = {name: value if name == "trade_count" else float(value) for name, value in values.items()}
+    numbers = {
+        name: value if value is None or name == "trade_count" else float(value)
+        for name, value in values.items()
+    }
     return {"window_start": opened, **numbers}

@@ -11,6 +11,8 @@ from crypto_lake import sql
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Checks
 from crypto_lake.disk import parquet
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.layout import SECOND_US
 from crypto_lake.series import Series
 
@@ -35,6 +37,11 @@ class Subject:
     def bounds(self) -> Checks:
         """From where on something is worth a warning."""
         return self.series.config.checks
+
+    @property
+    def exchange(self) -> Capabilities:
+        """What the exchange's data can prove."""
+        return registry.exchange(self.series.exchange).capabilities
 
     @property
     def step(self) -> int:

@@ -60,7 +60,7 @@ def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     Raises:
         RawDataError: a raw file or a journal holds something else.
     """
-    if is_pruned(series, day) or not _tells_holes(series):
+    if is_pruned(series, day) or not tells_holes(series):
         return []
     return [Hole(*one) for one in _follow(connection, series, day, now_us).missing]
 
@@ -71,12 +71,12 @@ def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_
     Raises:
         RawDataError: a raw file or a journal holds something else.
     """
-    if is_pruned(series, day) or not _tells_holes(series):
+    if is_pruned(series, day) or not tells_holes(series):
         return []
     return _follow(connection, series, day, now_us).jumps
 
 
-def _tells_holes(series: Series) -> bool:
+def tells_holes(series: Series) -> bool:
     """Whether an id that is not there is a trade that is missing, by what is known of the exchange."""
     return registry.exchange(series.exchange).capabilities.trade_ids == "contiguous"
 

@@ -1,6 +1,7 @@
 """The asset checks, made from the table in `crypto_lake/checks/`; partitioned by day, like what they check."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -34,19 +35,28 @@ def _asset_check(check: Check, asset: str) -> dg.AssetChecksDefinition:
             yield dg.AssetCheckEvaluation(
                 asset_key=dg.AssetKey(asset),
                 check_name=check.name,
-                passed=verdict.passed,
+                **told(verdict),
                 metadata=metadata.of_verdict(verdict),
-                severity=dg.AssetCheckSeverity[verdict.severity],
                 partition=verdict.day.isoformat(),
             )
-        worst = min(verdicts, key=lambda verdict: ("failed", "warning", "passed").index(verdict.outcome))
-        yield dg.AssetCheckResult(
-            passed=worst.passed,
-            metadata=metadata.of_verdict(verdicts[-1]),
-            severity=dg.AssetCheckSeverity[worst.severity],
-        )
+        worst = min(verdicts, key=lambda verdict: checks.OUTCOMES.index(verdict.outcome))
+        yield dg.AssetCheckResult(**told(worst), metadata=metadata.of_verdict(verdicts[-1]))
 
     return run
+
+
+def told(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as Dagster has it, which knows no third outcome.
+
+    What is unverifiable warns, and says in its description that it is: a green tick would say that it passed. A warning
+    fails no run and blocks nothing, so nobody is alarmed by it.
+    """
+    is_unproved = verdict.outcome == "unverifiable"
+    return {
+        "passed": verdict.passed,
+        "severity": dg.AssetCheckSeverity["WARN" if is_unproved else verdict.severity],
+        "description": metadata.unverifiable(verdict) if is_unproved else None,
+    }
 
 
 def _verdicts(

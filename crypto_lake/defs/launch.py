@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -19,6 +19,7 @@ from dagster._core.errors import (
 from dagster._core.instance import InstanceRef
 
 from crypto_lake import dagster_home, starter
+from crypto_lake.checks import Outcome
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
@@ -94,12 +95,12 @@ def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an asset check said of a day. `outcome`: passed, warning or failed (by the check's severity)."""
+    """What an asset check said of a day."""
 
     day: date
     asset: str
     check: str
-    outcome: Literal["passed", "warning", "failed"]
+    outcome: Outcome
     metadata: dict[str, Any]
 
 
@@ -157,12 +158,13 @@ def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> 
 
 
 def _verdict(found: dg.AssetCheckEvaluation, day: str) -> Verdict:
-    outcome: Literal["passed", "warning", "failed"] = "passed"
-    if not found.passed:
-        outcome = "warning" if found.severity == dg.AssetCheckSeverity.WARN else "failed"
-    metadata = {name: value.value for name, value in found.metadata.items()}
+    metadata: dict[str, Any] = {name: value.value for name, value in found.metadata.items()}
     return Verdict(
-        date.fromisoformat(day), found.asset_key.to_user_string(), found.check_name, outcome, metadata
+        date.fromisoformat(day),
+        found.asset_key.to_user_string(),
+        found.check_name,
+        metadata["outcome"],
+        metadata,
     )
 
 

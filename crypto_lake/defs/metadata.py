@@ -95,13 +95,14 @@ def of_previews(previews: list[Preview]) -> Metadata:
     minutes = [row for one in previews for row in one.minutes]
     minutes.sort(key=lambda row: row["minute"], reverse=True)
     small = {f"day_of_{one.symbol}": _inline(one.symbol, one.small) for one in previews[:_THUMBNAILS]}
+    missing = [one.trades_missing for one in previews if one.trades_missing is not None]
     large = [_inline(one.symbol, one.svg) for one in previews[:_PICTURES]]
     return {
         **{name: dg.MetadataValue.md(image) for name, image in small.items()},
         "preview": dg.MetadataValue.md("\n\n".join(large)),
         "last_minutes": dg.MetadataValue.table([dg.TableRecord(row) for row in minutes[:_MINUTES]]),
         "gaps": sum(one.gaps for one in previews),
-        "trades_missing": sum(one.trades_missing for one in previews),
+        **({"trades_missing": sum(missing)} if missing else {}),
     }
 
 
@@ -205,15 +206,26 @@ def _names(symbols: Iterable[str]) -> str:
 
 
 def of_verdict(verdict: Verdict) -> Metadata:
-    """How many rows offend, by symbol, and the first of them."""
+    """How it came out, how many rows offend, by symbol, the first of them, and why a symbol is unverifiable."""
     return {
+        "outcome": verdict.outcome,
         "symbols_checked": len(verdict.counts),
         "offending_rows": sum(verdict.counts.values()),
         **{f"offending_rows_{symbol}": count for symbol, count in verdict.counts.items()},
+        **{f"unverifiable_{symbol}": reason for symbol, reason in verdict.unverifiable.items()},
         "first_rows": _table(
             [{"symbol": symbol} | row for symbol, rows in verdict.rows.items() for row in rows]
         ),
     }
+
+
+def unverifiable(verdict: Verdict) -> str:
+    """Say of which symbols a verdict proves nothing, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for symbol, reason in verdict.unverifiable.items():
+        by_reason.setdefault(reason, []).append(symbol)
+    said = (f"{', '.join(symbols)}: {reason}" for reason, symbols in by_reason.items())
+    return f"unverifiable: {'; '.join(said)}"
 
 
 def _percent(share: float | None) -> str:

@@ -13,6 +13,7 @@ import duckdb
 from loguru import logger
 
 from crypto_lake import sql
+from crypto_lake.completeness import holes
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
@@ -46,14 +47,17 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """A symbol's day: pictures, last minutes (newest first), `gaps` (unobserved stretches) and missing trades."""
+    """A symbol's day: pictures, last minutes (newest first), `gaps` (unobserved stretches) and missing trades.
+
+    `trades_missing` is None where the exchange's ids cannot tell it.
+    """
 
     symbol: str
     svg: str
     small: str
     minutes: list[dict[str, Any]]
     gaps: int
-    trades_missing: int
+    trades_missing: int | None
 
 
 def of_day(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> list[Preview]:
@@ -83,7 +87,8 @@ def _preview(connection: duckdb.DuckDBPyConnection, series: Series, bars: sql.Ta
     columns = [Column(*row) for row in picture]
     minutes = sql.rows(sql.ask(connection, "pages/preview_minutes", bars, count=_MINUTES))
     ((gaps, missing),) = sql.ask(connection, "pages/preview_gaps", bars).fetchall()
-    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), minutes, gaps, missing)
+    told = missing if holes.tells_holes(series) else None
+    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), minutes, gaps, told)
 
 
 def draw(symbol: str, columns: list[Column]) -> str:

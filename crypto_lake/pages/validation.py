@@ -8,21 +8,21 @@ import html
 from datetime import date, datetime
 from importlib.resources import files
 from string import Template
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 from filelock import FileLock
 from msgspec import Struct, json, to_builtins
 
 from crypto_lake.ask import views
-from crypto_lake.checks import Verdict
+from crypto_lake.checks import OUTCOMES, Outcome, Verdict
 from crypto_lake.config import Config
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import iso
 
 Row = dict[str, Any]
-_ORDER = {"failed": 0, "warning": 1, "passed": 2}
+_ORDER = {name: place for place, name in enumerate(OUTCOMES)}
 _LOCK_TIMEOUT_SEC = 60
 
 
@@ -76,12 +76,14 @@ class _Check(Struct):
     asset: str
     check: str
     description: str
-    outcome: Literal["failed", "warning", "passed"]
+    outcome: Outcome
     severity: str
     blocking: bool
     checked_at: str
     counts: dict[str, int]
     rows: dict[str, list[Row]]
+    # Absent in reports written before there was the outcome.
+    unverifiable: dict[str, str] = {}
 
 
 class _Report(Struct):
@@ -101,6 +103,7 @@ def _entry(asset: str, verdict: Verdict, now_us: int) -> Row:
         "checked_at": iso(now_us),
         "counts": verdict.counts,
         "rows": {symbol: [_plain(row) for row in rows] for symbol, rows in verdict.rows.items()},
+        "unverifiable": verdict.unverifiable,
     }
 
 
@@ -133,7 +136,7 @@ def page(report: Row) -> str:
 
 
 def tables(checks: list[Row]) -> tuple[str, str]:
-    """Checks as a table's rows, and the first offending rows of those that did not pass, both as HTML."""
+    """Checks as a table's rows; the first offending rows, or reasons, of those that did not pass. Both as HTML."""
     details = "".join(_details(check) for check in checks if check["outcome"] != "passed")
     return "".join(_check_row(check) for check in checks), details or "<p>None.</p>"
 
@@ -146,7 +149,10 @@ def _check_row(check: Row) -> str:
         check["description"],
         check["checked_at"][:19] + "Z",
     )
-    counts = " · ".join(f"{symbol} {count:,}" for symbol, count in sorted(check["counts"].items()))
+    counts = " · ".join(
+        f"{symbol} {'unverifiable' if symbol in check['unverifiable'] else format(count, ',')}"
+        for symbol, count in sorted(check["counts"].items())
+    )
     verdict = f'<td class="{check["outcome"]}">{check["outcome"]}</td>'
     return f"<tr>{verdict}{''.join(f'<td>{_text(cell)}</td>' for cell in (*cells[:3], counts, *cells[3:]))}</tr>\n"
 
@@ -155,7 +161,11 @@ def _details(check: Row) -> str:
     rows = [{"symbol": symbol} | row for symbol, rows in check["rows"].items() for row in rows]
     total = sum(check["counts"].values())
     head = f'<h3 class="{check["outcome"]}">{_text(check["asset"])} · {_text(check["check"])}</h3>'
-    return f"{head}<p>{len(rows)} of {total:,} offending rows</p>{_table(rows)}"
+    reasons = "".join(
+        f"<p>{_text(symbol)} is unverifiable: {_text(reason)}.</p>"
+        for symbol, reason in sorted(check["unverifiable"].items())
+    )
+    return head + reasons + (f"<p>{len(rows)} of {total:,} offending rows</p>{_table(rows)}" if total else "")
 
 
 def _table(rows: list[Row]) -> str:

@@ -144,3 +144,29 @@ def test_a_report_that_cannot_be_understood_is_begun_anew(enter: Callable[..., N
     path.write_bytes(b'{"day": 1')
     enter(checks.NO_MISSING_SECONDS, "bars_1s", 0)
     assert outcomes(lake) == {"no_missing_seconds": "passed"}
+
+
+def test_what_is_unverifiable_says_so_with_its_reason_and_is_worse_than_passed(
+    duck: duckdb.DuckDBPyConnection, lake: Config, enter: Callable[..., None], page: Callable[[], Page]
+) -> None:
+    enter(checks.NO_MISSING_SECONDS, "bars_1s", 0)
+    reason = "its ids skip <b>"
+    unproved = Verdict(checks.TRADE_IDS_CONTIGUOUS, DAY, {"A": 0, "B": 0}, {}, "WARN", {"A": reason})
+    validation.enter(duck, lake, "raw_segments", unproved, LATER)
+    report = msgspec.json.decode(lake.layout.validation(DAY).read_bytes())
+    assert (report["outcome"], report["checks"][0]["unverifiable"]) == ("unverifiable", {"A": reason})
+    assert ["unverifiable", "raw_segments", "trade_ids_contiguous", "WARN", "A unverifiable · B 0"] in [
+        row[:5] for row in page().rows
+    ]
+    assert "A is unverifiable: its ids skip &lt;b&gt;." in lake.layout.validation_page(DAY).read_text("utf-8")
+
+
+def test_a_report_from_before_there_was_unverifiable_is_read(
+    enter: Callable[..., None], lake: Config
+) -> None:
+    enter(checks.NO_MISSING_SECONDS, "bars_1s", 0)
+    path = lake.layout.validation(DAY)
+    report = msgspec.json.decode(path.read_bytes())
+    del report["checks"][0]["unverifiable"]
+    path.write_bytes(msgspec.json.encode(report))
+    assert outcomes(lake) == {"no_missing_seconds": "passed"}

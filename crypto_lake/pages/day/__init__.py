@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 from zoneinfo import ZoneInfo
 
+from crypto_lake.checks import OUTCOMES
 from crypto_lake.config import Config
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
@@ -95,9 +96,7 @@ def _button(number: int, one: Facts) -> str:
 
 
 def _verdict(checks: list[Row]) -> str:
-    counts = [
-        (kind, sum(one["outcome"] == kind for one in checks)) for kind in ("failed", "warning", "passed")
-    ]
+    counts = [(kind, sum(one["outcome"] == kind for one in checks)) for kind in OUTCOMES]
     if told := [(kind, count) for kind, count in counts if count]:
         words = ", ".join(f"{count} {kind}" for kind, count in told)
         return f'<span class="{told[0][0]}">{words}</span>'
@@ -126,7 +125,7 @@ def _numbers(one: Facts) -> list[tuple[str, str]]:
         ("volume, base", _number(told["volume_base"], 2)),
         ("volume, quote", _number(told["volume_quote"], 2)),
         ("trades", f"{told['trades']:,}"),
-        ("trades missing", f"{told['trades_missing']:,}"),
+        ("trades missing", draw.missing(told)),
         ("quotes", f"{told['quotes']:,}"),
         ("seconds observed", f"{seconds['live']:,}"),
         ("seconds healed", f"{seconds['healed']:,}"),

@@ -70,8 +70,14 @@ def _share(row: Row) -> str:
 def _told(row: Row) -> str:
     return (
         f"{row['day']}: {row['observed']:,} s observed, {_DAY - row['observed']:,} s not, "
-        f"{row['trades']:,} trades, {row['trades_missing']:,} missing"
+        f"{row['trades']:,} trades, {missing(row)} missing"
     )
+
+
+def missing(row: Row) -> str:
+    """How many trades are missing, as a page says it."""
+    count = row["trades_missing"]
+    return "unverifiable" if count is None else f"{count:,}"
 
 
 def clock(at: int, zone: tzinfo) -> str:

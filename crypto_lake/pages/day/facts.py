@@ -12,6 +12,7 @@ import duckdb
 
 from crypto_lake import sql
 from crypto_lake.ask import latency, views
+from crypto_lake.completeness import holes
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
@@ -30,7 +31,8 @@ class Facts:
 
     `minutes` hold a row for each minute that has bars (see `sql/pages/minutes.sql`), with `p50`, `p99` (milliseconds,
     None without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the
-    whole day; `stretches` what was healed or is missing, longest first; `days` a row for each day with bars.
+    whole day; `stretches` what was healed or is missing, longest first; `days` a row for each day with bars. The trades
+    that are missing are None where the exchange's ids cannot tell them.
     """
 
     series: Series
@@ -69,7 +71,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, series: Series, day: date, bar
     heard = _who_listened(connection, series, day) | {"step": _step(series)}
     minutes = sql.rows(sql.ask(connection, "pages/minutes", length=_length(series), **heard))
     stretches = sql.rows(sql.ask(connection, "pages/stretches", {"bars_1s": bars}, **heard))
-    (numbers,) = sql.rows(sql.ask(connection, "pages/day", {"bars_1s": bars}))
+    (numbers,) = _told(series, sql.rows(sql.ask(connection, "pages/day", {"bars_1s": bars})))
     _add_latency(connection, series, day, minutes)
     days = _days(connection, series, day)
     return Facts(series, _length(series) // SECOND_US, minutes, numbers, stretches, days)
@@ -99,7 +101,7 @@ def _who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: da
     catalog = Recording(connection, series).around(day)
     start = day_start_us(day)
     listened = [{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, start + DAY_US)]
-    healed = any(source.is_healed or source.is_ticks for source in catalog.sources)
+    healed = bool(catalog.asked) or any(source.is_healed or source.is_ticks for source in catalog.sources)
     return {"listened": listened, "healed": healed}
 
 
@@ -126,4 +128,9 @@ def _days(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> l
     last = known[-1] if known[-1] - day <= _CALENDAR else day
     shown = [one for one in known if last - _CALENDAR <= one <= last]
     bars = parquet.scan([path for one in shown for path in _whole(series, one)])
-    return sql.rows(sql.ask(connection, "pages/days", {"bars_1s": bars}, step=_step(series)))
+    return _told(series, sql.rows(sql.ask(connection, "pages/days", {"bars_1s": bars}, step=_step(series))))
+
+
+def _told(series: Series, rows: list[Row]) -> list[Row]:
+    """Rows of days without the trades that are missing, where the exchange's ids cannot tell them."""
+    return rows if holes.tells_holes(series) else [row | {"trades_missing": None} for row in rows]

@@ -2,7 +2,8 @@
 -- `reason` says why a trade of such a minute may be missing here; without one the minute is complete, and wrong.
 -- A minute without a candle in which nothing was traded is one in which the exchange was halted, and not told.
 -- reads `bars`, `bars_1m` (the same by minute), `candles` (the exchange's)
--- variables: step (µs), holes ([{start, stop}] in which trades are known to be missing, µs),
+-- variables: contiguous (whether a missing trade id is a missing trade), taker_volumes (whether the candles tell them),
+--            step (µs), holes ([{start, stop}] in which trades are known to be missing, µs),
 --            id_before, id_after (the last trade id of an earlier day, the first of a later one, or null)
 WITH holes AS (
     SELECT unnest($holes::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
@@ -37,6 +38,8 @@ doubted AS (
         CASE
             WHEN close IS NULL
             THEN 'no trade is known before'
+            WHEN NOT $contiguous
+            THEN CASE WHEN observed THEN 'no trade ids prove it complete' ELSE 'nobody was listening' END
             WHEN last_trade_id - first_trade_id + 1 <> trade_count
               OR first_trade_id <> id_before + 1
               OR EXISTS (
@@ -80,8 +83,8 @@ compared AS (
                     ('volume_base', b.volume_base IS DISTINCT FROM c.volume_base, b.volume_base::VARCHAR, c.volume_base::VARCHAR),
                     ('volume_quote', b.volume_quote IS DISTINCT FROM c.volume_quote, b.volume_quote::VARCHAR, c.volume_quote::VARCHAR),
                     ('trade_count', b.trade_count IS DISTINCT FROM c.trade_count, b.trade_count::VARCHAR, c.trade_count::VARCHAR),
-                    ('taker_buy_base', b.taker_buy_base IS DISTINCT FROM c.taker_buy_base, b.taker_buy_base::VARCHAR, c.taker_buy_base::VARCHAR),
-                    ('taker_buy_quote', b.taker_buy_quote IS DISTINCT FROM c.taker_buy_quote, b.taker_buy_quote::VARCHAR, c.taker_buy_quote::VARCHAR)
+                    ('taker_buy_base', $taker_volumes AND b.taker_buy_base IS DISTINCT FROM c.taker_buy_base, b.taker_buy_base::VARCHAR, c.taker_buy_base::VARCHAR),
+                    ('taker_buy_quote', $taker_volumes AND b.taker_buy_quote IS DISTINCT FROM c.taker_buy_quote, b.taker_buy_quote::VARCHAR, c.taker_buy_quote::VARCHAR)
                 ) AS columns(name, differs, ours, theirs)
                 WHERE differs
             )

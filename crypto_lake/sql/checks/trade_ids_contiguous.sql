@@ -1,6 +1,6 @@
--- Holes in the trade ids, as far as bars alone know: Binance numbers a symbol's trades without any, so a number that is
--- missing is a missed trade. One row a hole: between two bars, between the first bar and `last_id_before`, or inside of
--- one, of which only both ends are known.
+-- Holes in the trade ids, as far as bars alone know, of an exchange that numbers a symbol's trades without any: a number
+-- that is not there is a missed trade. One row a hole: between two bars, between the first bar and `last_id_before`, or
+-- inside of one, of which only both ends are known.
 -- reads `bars`; variable: last_id_before (the last trade id of an earlier day, or null)
 WITH traded AS (
     SELECT

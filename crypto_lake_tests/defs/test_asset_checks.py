@@ -1,0 +1,55 @@
+"""What Dagster is told of a verdict."""
+
+import dagster as dg
+
+from crypto_lake import checks
+from crypto_lake.checks import Verdict
+from crypto_lake.config import Config
+from crypto_lake.defs import metadata
+from crypto_lake.defs.asset_checks import told
+from crypto_lake.defs.launch import Verdict as Told
+from crypto_lake.operate import jobs
+from crypto_lake_tests.raw_lines import DAY
+
+UNPROVED = Verdict(
+    checks.EQUALS_EXCHANGE_CANDLES,
+    DAY,
+    {"A": 0, "B": 0, "C": 0},
+    {},
+    "ERROR",
+    {"A": "it skips", "B": "it skips"},
+)
+
+
+def test_what_is_unverifiable_is_a_warning_that_says_what_it_is() -> None:
+    assert told(UNPROVED) == {
+        "passed": False,
+        "severity": dg.AssetCheckSeverity.WARN,
+        "description": "unverifiable: A, B: it skips",
+    }
+
+
+def test_metadata_have_the_outcome_and_the_reason_by_symbol() -> None:
+    found = metadata.of_verdict(UNPROVED)
+    assert (found["outcome"], found["unverifiable_A"], found["offending_rows"]) == (
+        "unverifiable",
+        "it skips",
+        0,
+    )
+    assert "unverifiable_C" not in found
+
+
+def test_an_offending_row_of_one_symbol_counts_more_than_another_symbol_without_proof() -> None:
+    found = Verdict(checks.EQUALS_EXCHANGE_CANDLES, DAY, {"A": 0, "B": 1}, {}, "ERROR", {"A": "it skips"})
+    assert found.outcome == "failed"
+    assert (told(found)["passed"], told(found)["severity"]) == (False, dg.AssetCheckSeverity.ERROR)
+
+
+def test_what_passed_has_no_description_of_its_own() -> None:
+    found = told(Verdict(checks.EQUALS_EXCHANGE_CANDLES, DAY, {"A": 0}))
+    assert (found["passed"], found["description"]) == (True, None)
+
+
+def test_what_is_unverifiable_is_no_failure_of_validate(lake: Config) -> None:
+    verdict = Told(DAY, "daily_bars", "equals_exchange_candles", "unverifiable", {"offending_rows": 0})
+    assert jobs.report_verdicts(lake, [verdict]) == 0
