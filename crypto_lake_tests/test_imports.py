@@ -85,6 +85,13 @@ def test_the_bundled_exchange_importing_the_lake_is_refused(tree: Path) -> None:
     assert (code, "The bundled exchange knows nothing of the lake BROKEN" in said) == (1, True)
 
 
+@pytest.mark.parametrize("module", ["crypto_lake/transform/bars.py", "collector_daemon/recorder.py"])
+def test_an_exchange_imported_by_its_name_is_refused(tree: Path, module: str) -> None:
+    append(tree / module, "from crypto_lake.exchanges.binance import wire  # noqa")
+    code, said = said_of(tree)
+    assert (code, "An exchange is reached through the registry alone BROKEN" in said) == (1, True)
+
+
 def test_an_import_upwards_is_refused(tree: Path) -> None:
     append(tree / "crypto_lake" / "raw" / "segments.py", "from crypto_lake.checks import subject  # noqa")
     code, said = said_of(tree)
