@@ -84,6 +84,16 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
             runner.run(work.aclose())
 
 
+def with_candles(config: Config) -> list[tuple[str, str]]:
+    """The configured symbols, each after its exchange, of exchanges that have candles at all."""
+    return [
+        (exchange.name, symbol)
+        for exchange in config.exchanges
+        if registry.exchange(exchange.name).capabilities.candles != "none"
+        for symbol in exchange.symbols
+    ]
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C cancels the event loop's work, as asyncio does by itself only where nobody has replaced the handler.
@@ -185,7 +195,7 @@ class _Backfill:
         self.days = days
         self._config = config
         self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
-        self._places = [_Place(config, e.name, s, now_us) for e in config.exchanges for s in e.symbols]
+        self._places = [_Place(config, *one, now_us) for one in with_candles(config)]
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self.used = Usage(0, 0)

@@ -15,6 +15,7 @@ from rich.table import Table
 from crypto_lake import checks
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
+from crypto_lake.completeness import backfill as fetching
 from crypto_lake.completeness import candles, holes, unheard
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
@@ -172,9 +173,7 @@ def backfill(config: Config, days: list[date]) -> list[date]:
 def _candle_files(config: Config, day: date) -> list[Path]:
     """Where the candles of each configured symbol lie, or would."""
     return [
-        config.layout.candles(exchange.name, symbol, day)
-        for exchange in config.exchanges
-        for symbol in exchange.symbols
+        config.layout.candles(exchange, symbol, day) for exchange, symbol in fetching.with_candles(config)
     ]
 
 

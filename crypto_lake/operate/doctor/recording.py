@@ -17,7 +17,7 @@ from collector_daemon.clock import Clock, LakeClock, SystemClock
 from collector_daemon.daemon import run
 from crypto_lake import clock
 from crypto_lake.ask import views
-from crypto_lake.checks.reference import NINE, ExchangeCandles
+from crypto_lake.checks.reference import NINE, SEVEN, ExchangeCandles
 from crypto_lake.config import Config, Exchange
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError, LakeError
@@ -39,9 +39,8 @@ _MOST_PAGES = 10
 # Trades are on their way for a while, and the exchange's candles come from a database that follows the market.
 _SETTLED_US = 2 * SECOND_US
 _SHOWN = 3
-_COMPARE = f"""\
-SELECT strftime(c.window_start, '%H:%M'),
-       ({", ".join(f"b.{name}" for name in NINE)}) IS NOT DISTINCT FROM ({", ".join(f"c.{name}" for name in NINE)})
+_COMPARE = """\
+SELECT strftime(c.window_start, '%H:%M'), ({ours}) IS NOT DISTINCT FROM ({theirs})
 FROM exchanges_own AS c LEFT JOIN bars_1m AS b ON b.window_start = c.window_start AND b.symbol = $symbol
 WHERE epoch_us(c.window_start) >= $start AND epoch_us(c.window_start) < $stop
 ORDER BY c.window_start"""
@@ -216,24 +215,33 @@ def _minute(line: TradeLine) -> int:
 
 def _against_candles(lake: Config, trades: list[_Trades], end_us: int) -> Iterator[Finding]:
     """Make bars of the recording, and hold each minute that ended before `end_us` against the exchange's candle."""
+    (exchange,) = lake.exchanges
+    told = registry.exchange(exchange.name).capabilities.candles
+    if told == "none":
+        yield Finding.warning("candles", "the exchange has none to compare with")
+        return
+    columns = NINE if told == "with taker volumes" else SEVEN
+    compare = _COMPARE.format(
+        ours=", ".join(f"b.{name}" for name in columns), theirs=", ".join(f"c.{name}" for name in columns)
+    )
     compared, unlike = 0, []
     with parquet.connect() as connection, ExchangeCandles() as reference:
         for one in trades:
             if not one.recorded:
                 continue
-            series = Series(lake, lake.exchanges[0].name, one.symbol)
+            series = Series(lake, exchange.name, one.symbol)
             bounds = {"symbol": one.symbol, "start": one.whole_from, "stop": end_us - end_us % MINUTE_US}
             for day in sorted({day_of(one.whole_from), day_of(max(one.whole_from, end_us))}):
                 bars.build_day(connection, series, day, clock.now_us(lake))
                 connection.register("exchanges_own", reference.of(series, day))
                 views.create(connection, lake)
-                rows = connection.execute(_COMPARE, bounds).fetchall()
+                rows = connection.execute(compare, bounds).fetchall()
                 compared += len(rows)
                 unlike += [f"{one.symbol} {minute}" for minute, is_equal in rows if not is_equal]
-    yield _verdict(compared, unlike)
+    yield _verdict(compared, unlike, "nine" if columns == NINE else "seven")
 
 
-def _verdict(compared: int, unlike: list[str]) -> Finding:
+def _verdict(compared: int, unlike: list[str], columns: str) -> Finding:
     if unlike:
         return Finding.failed(
             "candles",
@@ -244,4 +252,6 @@ def _verdict(compared: int, unlike: list[str]) -> Finding:
         return Finding.warning(
             "candles", "no whole minute was recorded to compare; expected --seconds 90 or more"
         )
-    return Finding.ok("candles", f"{compared} of {compared} minutes equal the exchange's in nine columns")
+    return Finding.ok(
+        "candles", f"{compared} of {compared} minutes equal the exchange's in {columns} columns"
+    )

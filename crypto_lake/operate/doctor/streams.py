@@ -16,7 +16,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Exchange as Known
 from crypto_lake.exchanges.base import Rejected, Reply, Said, WireFormat
 from crypto_lake.operate.doctor.finding import Finding
-from crypto_lake.raw.lines import RawLine, stream_of
+from crypto_lake.raw.lines import QUOTE, TRADE, RawLine, stream_of
 
 _TIMEOUT_SEC = 10.0
 _LARGEST_MESSAGE = 1 << 20
@@ -86,7 +86,7 @@ def _decoded(wire: WireFormat, frame: str | bytes) -> list[Said]:
 
 @dataclass
 class Heard:
-    """What one connection brought: ids by symbol and stream.
+    """What one connection brought: ids by symbol and stream, where they are the exchange's.
 
     `refused` counts the frames that were no lines, `refusal` says why. `end` is why the connection ended, None if it
     held; `silent_sec` how long nothing had come when listening ended.
@@ -105,7 +105,7 @@ async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event
     heard, known = Heard(), registry.exchange(exchange.name)
     try:
         async with await _open(known.wire, exchange.wss_url) as connection:
-            taking = asyncio.ensure_future(_take(connection, known.wire, heard))
+            taking = asyncio.ensure_future(_take(connection, known, heard))
             try:
                 await _subscribe(connection, known, symbols)
                 stopping = asyncio.ensure_future(stop.wait())
@@ -130,12 +130,16 @@ async def _subscribe(connection: ClientConnection, known: Known, symbols: Sequen
         await asyncio.sleep(known.limits.request_pace_sec)
 
 
-async def _take(connection: ClientConnection, wire: WireFormat, heard: Heard) -> None:
+async def _take(connection: ClientConnection, known: Known, heard: Heard) -> None:
+    what = known.capabilities
+    has_id = {TRADE: what.trade_ids != "none", QUOTE: what.quotes_have_id}
     async for frame in connection:
-        for said in _decoded(wire, frame):
+        for said in _decoded(known.wire, frame):
             if isinstance(said, RawLine):
                 heard.newest = time.monotonic()
-                heard.ids.setdefault((said.symbol, stream_of(said).name), set()).add(said.id)
+                # An id that the wire makes may be of the time of receipt, which differs between connections.
+                if has_id[stream := stream_of(said)]:
+                    heard.ids.setdefault((said.symbol, stream.name), set()).add(said.id)
             elif isinstance(said, Rejected):
                 heard.refused, heard.refusal = heard.refused + 1, said.reason
 
