@@ -5,6 +5,7 @@ before it answers is kept.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -24,6 +25,7 @@ from crypto_lake.raw import journal
 from crypto_lake.showing import address
 
 _WATCH_SEC = 0.25
+# Requests that wait to be sent, beyond those for all streams of a connection.
 _LONGEST_OUTBOX = 64
 # Up to so much earlier than asked, connections are renewed, so that they do not go all at once.
 _AGE_JITTER = 0.05
@@ -48,9 +50,14 @@ class Link:
         self._idle_sec = intake.settings.idle_timeout_sec
         self.hearing = Hearing(self._idle_sec)
         oldest_sec = intake.settings.max_connection_age_sec or intake.exchange.limits.renew_sec
-        self._state = ConnectionState(self._idle_sec, oldest_sec * (1 - _AGE_JITTER * intake.random()))
         self._leave = asyncio.Event()
-        self._outbox: asyncio.Queue[str] = asyncio.Queue(_LONGEST_OUTBOX)
+        limits = intake.exchange.limits
+        requests = math.ceil(limits.streams_a_connection / limits.streams_a_request)
+        self._outbox: asyncio.Queue[str] = asyncio.Queue(_LONGEST_OUTBOX + requests)
+        # Where many requests are sent at a slow pace, their answers come as slowly.
+        self._confirm_sec = max(CONFIRM_SEC, 2 * requests * limits.request_pace_sec)
+        renew_sec = oldest_sec * (1 - _AGE_JITTER * intake.random())
+        self._state = ConnectionState(self._idle_sec, renew_sec, self._confirm_sec)
         self._settled = asyncio.Event()
         self._is_full = asyncio.Event()
         self._error: Exception | None = None
@@ -78,7 +85,7 @@ class Link:
         self._put(added, self._intake.exchange.wire.subscribe)
         self._put(removed, self._intake.exchange.wire.unsubscribe)
         try:
-            async with asyncio.timeout(CONFIRM_SEC):
+            async with asyncio.timeout(self._confirm_sec):
                 await self._settled.wait()
         except TimeoutError:
             self.leave("the exchange did not agree to a change of streams")

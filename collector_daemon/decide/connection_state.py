@@ -40,12 +40,15 @@ class Denied(NamedTuple):
 class ConnectionState:
     """See the module. `oldest_sec` is the age at which the connection asks for a successor.
 
+    The streams must be confirmed within `confirm_sec`.
+
     `has_data`: market data came; `farewell`: the exchange asked us to leave; `left`: we were told to.
     """
 
-    def __init__(self, idle_sec: float, oldest_sec: float) -> None:
+    def __init__(self, idle_sec: float, oldest_sec: float, confirm_sec: float = CONFIRM_SEC) -> None:
         self._idle_sec = idle_sec
         self._oldest_sec = oldest_sec
+        self._confirm_sec = confirm_sec
         self._opened = self._heard = 0.0
         self._reads = 0
         self._requests = 0
@@ -112,8 +115,8 @@ class ConnectionState:
         if now - self._heard >= self._idle_sec:
             return [self._die(f"no frame for {self._idle_sec:g} s")]
         if self._confirmed is None:
-            is_late = now - self._opened >= CONFIRM_SEC
-            reason = f"the subscription was not confirmed within {CONFIRM_SEC:g} s"
+            is_late = now - self._opened >= self._confirm_sec
+            reason = f"the subscription was not confirmed within {self._confirm_sec:g} s"
             return [self._die(reason)] if is_late else []
         age = now - self._confirmed
         found: list[Change | Dead] = []

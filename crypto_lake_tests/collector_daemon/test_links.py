@@ -1,6 +1,7 @@
 """Several connections to one exchange: none of their ends costs a trade."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from collector_daemon.daemon import run
 from collector_daemon.land.landing import Landing
 from collector_daemon.recorder import Edges
 from crypto_lake.config import Config
+from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.binance import EXCHANGE
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import TradeLine
@@ -248,3 +250,18 @@ def test_an_error_of_our_own_while_frames_are_taken_ends_the_daemon_loudly(
     with pytest.raises(ExceptionGroup) as raised:
         record(tmp_path, Exchange(says(trade(1))), until_landed(1))
     assert raised.group_contains(ZeroDivisionError, match="our own")
+
+
+def test_an_exchange_that_takes_one_stream_a_request_is_asked_for_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(EXCHANGE.limits, streams_a_request=1, request_pace_sec=0.001)
+    monkeypatch.setattr(registry, "exchange", lambda _name: replace(EXCHANGE, limits=limits))
+    exchange = Exchange(silence)
+    exchange.listed = [f"S{number}USDT" for number in range(40)]
+
+    async def confirmed(config: Config, _stop: asyncio.Event) -> None:
+        await until(lambda: records(config.layout, DAY, journal.Subscribed) != [], "the subscription")
+
+    record(tmp_path, exchange, confirmed, symbols=exchange.listed)
+    assert len(exchange.asked["SUBSCRIBE"]) == len(exchange.subscribed) == 80
