@@ -55,7 +55,7 @@ def told(verdict: Verdict) -> dict[str, Any]:
     return {
         "passed": verdict.passed,
         "severity": dg.AssetCheckSeverity["WARN" if is_unproved else verdict.severity],
-        "description": metadata.unverifiable(verdict) if is_unproved else None,
+        "description": f"unverifiable: {metadata.unverifiable(verdict)}" if is_unproved else None,
     }
 
 

@@ -33,6 +33,8 @@ Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]
 # Every run leaves this behind in Dagster's history, so what is told of a day of many symbols stays below 30 KB: so many
 # thumbnails, pictures and rows of minutes.
 _THUMBNAILS, _PICTURES, _MINUTES = 6, 3, 15
+# So many symbols are named beside a reason that all of them share.
+_NAMED = 10
 
 
 def reported(
@@ -212,7 +214,7 @@ def of_verdict(verdict: Verdict) -> Metadata:
         "symbols_checked": len(verdict.counts),
         "offending_rows": sum(verdict.counts.values()),
         **{f"offending_rows_{symbol}": count for symbol, count in verdict.counts.items()},
-        **{f"unverifiable_{symbol}": reason for symbol, reason in verdict.unverifiable.items()},
+        **({"unverifiable": unverifiable(verdict)} if verdict.unverifiable else {}),
         "first_rows": _table(
             [{"symbol": symbol} | row for symbol, rows in verdict.rows.items() for row in rows]
         ),
@@ -220,12 +222,16 @@ def of_verdict(verdict: Verdict) -> Metadata:
 
 
 def unverifiable(verdict: Verdict) -> str:
-    """Say of which symbols a verdict proves nothing, and why."""
+    """Say of which symbols a verdict proves nothing, and why: in a line, however many they are."""
     by_reason: dict[str, list[str]] = {}
     for symbol, reason in verdict.unverifiable.items():
         by_reason.setdefault(reason, []).append(symbol)
-    said = (f"{', '.join(symbols)}: {reason}" for reason, symbols in by_reason.items())
-    return f"unverifiable: {'; '.join(said)}"
+    return "; ".join(f"{_some(symbols)}: {reason}" for reason, symbols in by_reason.items())
+
+
+def _some(symbols: list[str]) -> str:
+    more = len(symbols) - _NAMED
+    return ", ".join(symbols[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _percent(share: float | None) -> str:

@@ -302,6 +302,9 @@ def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
     for one in sorted(verdicts, key=lambda v: (v.day, v.asset, v.check)):
         table.add_row(str(one.day), one.asset, one.check, one.outcome, f"{one.metadata['offending_rows']:,}")
     page.print(table)
+    for check, why in sorted({(one.check, one.metadata.get("unverifiable")) for one in verdicts}, key=str):
+        if why:
+            page.print(f"{check} is unverifiable: {why}", highlight=False, soft_wrap=True, markup=False)
     for day in sorted({one.day for one in verdicts if one.outcome != "passed"})[-_MOST_PAGES:]:
         where = config.layout.validation_page(day)
         page.print(
