@@ -1,7 +1,8 @@
 """Healing where past trades are asked for by time: all trades of each stretch that nobody listened to.
 
-An answer is trusted to be whole up to where it says, since no id can prove it; what it brings is checked all the same.
-A stretch counts as healed as far as its trades have landed (`raw/asked.py`), so a killed run goes on from there.
+No id can prove that an answer is whole up to where it says. But one that lacks a trade that was received is not
+believed, and more than the stretch is asked for, so that there are such trades. A stretch counts as healed as far as
+its trades have landed (`raw/asked.py`), so a killed run goes on from there.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from crypto_lake.series import Series
 
 # Where a stretch begins and ends is known as well as the clock's offset: what lies beside it is asked for as well.
 _BESIDE_US = SECOND_US
+# Requests may tell times in milliseconds where streams tell microseconds.
+_ROUNDED_US = 1_000
 
 
 @dataclass
@@ -61,9 +64,10 @@ class TimeHealer:
         series, day = self.series, self.done.day
         limit = series.config.heal.max_trades
         at, stop = stretch[0] - _BESIDE_US, stretch[1] + _BESIDE_US
-        there = self._ids(at, stop)
+        there = self._received(at, stop)
         while at < stop:
             page = await self._page(at, stop)
+            self._must_have(page, there, at)
             new = {line.id: line for line in page.lines if line.id not in there}
             self.done.missing += len(new)
             if self.done.missing > limit:
@@ -76,7 +80,6 @@ class TimeHealer:
                 )
                 return
             land(series, [line for line in new.values() if self._is_wanted(line.ts_event)], self.done)
-            there.update(new)
             at = page.until_us
             if at > stretch[0]:
                 healed = stretch[0], min(at, stretch[1])
@@ -87,13 +90,23 @@ class TimeHealer:
         day = day_of(us)
         return day == self.done.day or not holes.is_pruned(self.series, day)
 
-    def _ids(self, start: int, stop: int) -> set[int]:
-        """The ids of the trades of [start, stop) that are there."""
+    def _must_have(self, page: Page, there: dict[int, int], start: int) -> None:
+        """Raise where an answer of trades from `start` on lacks one that was received."""
+        told = {line.id for line in page.lines}
+        for number, us in there.items():
+            if start + _ROUNDED_US <= us < page.until_us - _ROUNDED_US and number not in told:
+                raise ExchangeError(
+                    f"{self.done.symbol}: an answer of trades from {start} to {page.until_us} lacks trade {number} at "
+                    f"{us}, which was received; expected all"
+                )
+
+    def _received(self, start: int, stop: int) -> dict[int, int]:
+        """The trades of [start, stop) that are there: when each happened, by id."""
         sources = Recording(self.connection, self.series).around(self.done.day).between(start, stop)
-        query = f"""SELECT id FROM {lines_of(sources)}
+        query = f"""SELECT id, ts_event FROM {lines_of(sources)}
                     WHERE stream = '{TRADE.name}' AND ts_event >= {start} AND ts_event < {stop}"""
         try:
-            return {number for (number,) in self.connection.execute(query).fetchall()}
+            return dict(self.connection.execute(query).fetchall())
         except duckdb.Error as error:
             raise RawDataError(
                 f"{self.done.symbol} {self.done.day}: {' '.join(str(error).split())}"

@@ -145,6 +145,8 @@ class MadeUpExchange:
         page = [deal for deal in found[:_PAGE] if deal.us < until]
         if self.lie == "another time":
             page = self.deals[:1]
+        if self.lie == "nothing happened":
+            page, until = [], end
         return f'{{"deals":[{",".join(deal.json for deal in page)}],"until":{until}}}'
 
     def _candles(self, start: int, end: int) -> str:

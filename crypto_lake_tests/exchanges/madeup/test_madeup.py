@@ -234,7 +234,7 @@ def test_a_stretch_of_more_trades_than_a_heal_may_fetch_stays_and_says_so(
     assert unheard.find(duck, series, DAY, LATER)
 
 
-@pytest.mark.parametrize("lie", ["stands still", "another time"])
+@pytest.mark.parametrize("lie", ["stands still", "another time", "nothing happened"])
 def test_an_answer_that_cannot_be_true_lands_nothing(
     recorded: Recorded,
     series: Series,
