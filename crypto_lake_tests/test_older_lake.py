@@ -1,0 +1,102 @@
+"""A lake written before symbols had journals of their own opens, is asked and is extended, without a conversion."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pytest
+
+from crypto_lake import config
+from crypto_lake.ask import views
+from crypto_lake.completeness import holes
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, plan, ticks, verify
+from crypto_lake_tests import older_lake
+from crypto_lake_tests.older_lake import AFTER, DAYS, NOW, SYMBOLS
+
+Duck = duckdb.DuckDBPyConnection
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Config:
+    return config.load(older_lake.unpack(tmp_path))
+
+
+@pytest.fixture
+def expected(older: Config) -> dict[str, Any]:
+    """What the code that wrote the lake said of it."""
+    return dict(json.loads((older.layout.base.parent / "expected.json").read_text()))
+
+
+def series_of(lake: Config) -> list[Series]:
+    return [Series(lake, "binance", symbol) for symbol in SYMBOLS]
+
+
+def finish(duck: Duck, lake: Config) -> None:
+    for day in DAYS:
+        for series in series_of(lake):
+            bars.build_day(duck, series, day, AFTER)
+            daily.compact(duck, series, day, AFTER)
+            ticks.make(duck, series, day, AFTER)
+
+
+def test_its_bars_are_found_as_they_were(duck: Duck, older: Config, expected: dict[str, Any]) -> None:
+    views.create(duck, older)
+    rows = duck.execute(
+        """SELECT symbol, window_start::DATE::VARCHAR, count(*), sum(trade_count)::BIGINT,
+                  sum(quote_count)::BIGINT, count(*) FILTER (observed)
+           FROM bars_1m GROUP BY ALL ORDER BY ALL"""
+    ).fetchall()
+    assert rows == [tuple(row) for row in expected["rows"]]
+
+
+def test_nothing_of_it_becomes_stale_that_was_not(
+    duck: Duck, older: Config, expected: dict[str, Any]
+) -> None:
+    for series in series_of(older):
+        found = [str(day) for day in plan.stale_days(duck, series, None, NOW)]
+        assert found == expected["stale"][series.symbol]
+        for day in DAYS:
+            is_stale = plan.is_stale(duck, series, day, NOW)
+            assert is_stale == expected["is_stale"][f"{series.symbol} {day}"]
+
+
+def test_its_holes_are_those_that_it_had(duck: Duck, older: Config, expected: dict[str, Any]) -> None:
+    found = {
+        f"{series.symbol} {day}": [msgspec.to_builtins(hole) for hole in holes.find(duck, series, day, NOW)]
+        for series in series_of(older)
+        for day in DAYS
+    }
+    assert found == expected["holes"]
+
+
+def test_its_segments_are_read_against_the_checksums_in_its_journals(
+    older: Config, expected: dict[str, Any]
+) -> None:
+    looks = list(verify.raw_looks(older, verify.raw_folders(older)))
+    sums = [sum(one.read for one in looks), sum(one.without for one in looks)]
+    assert [*sums, sum(len(one.damages) for one in looks)] == expected["verify"]
+
+
+def test_extended_it_has_the_bars_that_the_code_before_made(
+    duck: Duck, older: Config, expected: dict[str, Any]
+) -> None:
+    older_lake.extend(older)
+    finish(duck, older)
+    for series in series_of(older):
+        for day in DAYS:
+            path = older.layout.daily("binance", series.symbol, day)
+            made_from = json.loads(older.layout.manifest(path).read_text())["made_from"]
+            assert made_from == expected["extended"][f"{series.symbol} {day}"]["made_from"]
+            before = parquet.scan([older.layout.base.parent / "extended" / f"{series.symbol}_{day}.parquet"])
+            now = parquet.scan([path])
+            differing = (
+                f"(FROM {now} EXCEPT ALL FROM {before}) UNION ALL (FROM {before} EXCEPT ALL FROM {now})"
+            )
+            assert duck.execute(differing).fetchall() == []
+            kept = json.loads(older.layout.ticks_manifest("binance", series.symbol, day).read_text())
+            assert kept["made_from"] == expected["ticks"][f"{series.symbol} {day}"]["made_from"]
