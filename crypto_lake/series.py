@@ -1,12 +1,14 @@
-"""One symbol of one exchange in one lake: what the rooms above are handed to work on.
+"""One symbol of one exchange in one lake: what the rooms above are handed to work on, and which of them there are.
 
-What is done with its files belongs into those rooms.
+Who calls decides which: all, a share of them, one. No function of the core lists any by itself. What is done with the
+files of a series belongs into the rooms above.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from crypto_lake.config import Config
+from crypto_lake.config import Config, Exchange
 from crypto_lake.layout import Layout
 
 
@@ -23,13 +25,28 @@ class Series:
         """The lake's paths."""
         return self.config.layout
 
+    @property
+    def source(self) -> Exchange:
+        """Its exchange, as the configuration describes it."""
+        return next(one for one in self.config.exchanges if one.name == self.exchange)
+
     @classmethod
     def recorded(cls, config: Config) -> list[Self]:
-        """Every symbol that has raw files or bars, whether it is still configured or not."""
+        """Return every symbol that has raw files or bars, whether it is still configured or not."""
+        return cls._listed(config, config.layout.raw_symbols, config.layout.bars_symbols)
+
+    @classmethod
+    def known(cls, config: Config) -> list[Self]:
+        """Return every symbol of which there are files of any kind; of some only candles were backfilled."""
+        layout = config.layout
+        return cls._listed(
+            config, layout.raw_symbols, layout.bars_symbols, layout.ticks_symbols, layout.candle_symbols
+        )
+
+    @classmethod
+    def _listed(cls, config: Config, *listings: Callable[[str], list[str]]) -> list[Self]:
         return [
             cls(config, exchange.name, symbol)
             for exchange in config.exchanges
-            for symbol in sorted(
-                {*config.layout.raw_symbols(exchange.name), *config.layout.bars_symbols(exchange.name)}
-            )
+            for symbol in sorted({symbol for listing in listings for symbol in listing(exchange.name)})
         ]

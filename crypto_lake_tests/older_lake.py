@@ -8,7 +8,7 @@ which is in progress and lies in parts. Beside the lake lie `expected.json`, wha
 """
 
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from crypto_lake.config import Config
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.segments import RawLine
+from crypto_lake.raw.lines import RawLine, TradeLine, decode
 from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 
@@ -65,7 +65,7 @@ def extend(lake: Config) -> None:
     segments.land_healed(lake.layout, "binance", "SOLUSDT", DAYS[1], fetched)
 
 
-def _lost() -> list[RawLine]:
+def _lost() -> list[TradeLine]:
     """The trades of SOLUSDT in the minute of which a few were lost."""
     begin = _STARTS[1] + 12 * HOUR_US + MINUTE_US
     return trades("SOLUSDT", begin, begin + MINUTE_US)
@@ -74,13 +74,12 @@ def _lost() -> list[RawLine]:
 def _ids(lake: Config) -> Collection[int]:
     folder = lake.layout.raw_day("binance", "SOLUSDT", DAYS[1])
     lines = (line for path in segments.sealed(folder) for line in path.read_bytes().splitlines())
-    found = (msgspec.json.decode(line, type=RawLine) for line in lines)
-    return {line.id for line in found if line.ts_event is not None}
+    return {line.id for line in map(decode, lines) if isinstance(line, TradeLine)}
 
 
-def trades(symbol: str, start: int, end: int) -> list[RawLine]:
+def trades(symbol: str, start: int, end: int) -> list[TradeLine]:
     """The trades that happened in [start, end)."""
-    return [line for line in _lines(symbol, start, end) if line.ts_event is not None]
+    return [line for line in _lines(symbol, start, end) if isinstance(line, TradeLine)]
 
 
 def _received(symbol: str, begin: int) -> list[RawLine]:
@@ -96,7 +95,7 @@ def _lines(symbol: str, start: int, end: int) -> Iterator[RawLine]:
         yield line
 
 
-def _land(disk: Disk, symbol: str, some: list[RawLine], listened: list[tuple[int, int]], at: int) -> None:
+def _land(disk: Disk, symbol: str, some: Sequence[RawLine], listened: list[tuple[int, int]], at: int) -> None:
     tally = Tally(day_of(at - 1))
     for line in some:
         tally.add(line)

@@ -107,7 +107,7 @@ def random_holes(ids: list[int], seed: int, count: int) -> set[int]:
 
 def make_bars(duck: duckdb.DuckDBPyConnection, lake: Config) -> None:
     for day in (DAY, NEXT):
-        bars.build_all(duck, lake, day, OVER)
+        bars.build_all(duck, Series.recorded(lake), day, OVER)
 
 
 def daily_bytes(duck: duckdb.DuckDBPyConnection, lake: Config) -> list[bytes]:

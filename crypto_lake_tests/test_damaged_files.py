@@ -120,7 +120,7 @@ def test_a_validation_file_counts_as_not_there(duck: Duck, lake: Config, content
     path.write_bytes(content)
     assert validation.read(lake, DAY) == []
     verdict = Verdict(checks.SCHEMA_MATCHES, DAY, {SYMBOL: 0}, {SYMBOL: []})
-    validation.enter(duck, lake, "bars_1s", verdict, LATER)
+    validation.enter(duck, lake, Series.recorded(lake), "bars_1s", verdict, LATER)
     assert [one["asset"] for one in validation.read(lake, DAY)] == ["bars_1s"]
 
 
@@ -189,7 +189,7 @@ def test_one_symbol_that_cannot_be_compacted_does_not_keep_the_others_from_it(
     bad.parent.mkdir(parents=True)
     bad.write_bytes(b"no Parquet")
     with pytest.raises(LakeError, match="ADAUSDT"):
-        daily.compact_all(duck, lake, DAY, LATER)
+        daily.compact_all(duck, Series.recorded(lake), DAY, LATER)
     assert lake.layout.daily("binance", SYMBOL, DAY).exists()
 
 
@@ -209,7 +209,7 @@ def test_a_folder_in_the_place_of_a_part_is_named_and_keeps_no_other_symbol_from
     folder = lake.layout.part("binance", "ADAUSDT", DAY, 1)
     folder.mkdir(parents=True)
     with pytest.raises(RawDataError) as caught:
-        bars.build_all(duck, lake, DAY, LATER)
+        bars.build_all(duck, Series.recorded(lake), DAY, LATER)
     assert f"{folder}: is a folder; expected a file" in str(caught.value)
     assert lake.layout.part("binance", other.symbol, DAY, 1).is_file()
 
@@ -219,7 +219,7 @@ def test_a_folder_in_the_place_of_a_finished_file_is_named_and_keeps_no_other_sy
     duck: Duck, write_config: object, make: Callable[..., object]
 ) -> None:
     lake, other = _of_two(write_config)
-    bars.build_all(duck, lake, DAY, LATER)
+    bars.build_all(duck, Series.recorded(lake), DAY, LATER)
     for path in (
         lake.layout.daily("binance", "ADAUSDT", DAY),
         lake.layout.ticks("binance", "ADAUSDT", "trades", DAY),

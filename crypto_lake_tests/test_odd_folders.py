@@ -29,12 +29,14 @@ def test_a_lake_works_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None
         bars.build_day(connection, series, DAY, LATER)
         daily.compact(connection, series, DAY, LATER)
         ticks.make(connection, series, DAY, LATER)
-        retention.apply(connection, config, LATER)
+        retention.apply(connection, Series.recorded(config), LATER)
         assert views.create(connection, config) == []
         assert connection.execute("SELECT sum(trade_count) FROM bars_1m").fetchall() == [(2,)]
         assert connection.execute("SELECT count(*) FROM trades").fetchall() == [(2,)]
-    assert [damage for damage in verify.damages(config, verify.finished_files(config)) if damage] == []
-    assert day.write(config, DAY).exists()
+    assert [
+        damage for damage in verify.damages(config, verify.finished_files(Series.known(config))) if damage
+    ] == []
+    assert day.write(config, Series.recorded(config), DAY).exists()
     assert views.save(config) == config.layout.database
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
     assert not list(config.layout.base.glob(".*.tmp"))

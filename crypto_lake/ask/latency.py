@@ -1,13 +1,12 @@
 """How long trades took from the exchange to us: `ts_recv − ts_event`, in which the local clock's error is included."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import scan, segments
 from crypto_lake.raw.lines import TRADE
@@ -30,9 +29,9 @@ def of_segments(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
     return _measured(connection, f"(FROM {scan.lines(paths)} SELECT * WHERE stream = '{TRADE.name}')")
 
 
-def of_day(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> dict[str, Latency]:
+def of_day(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> dict[str, Latency]:
     """`of_finished_day` by symbol, of those that have it."""
-    found = {s.symbol: of_finished_day(connection, s, day) for s in Series.recorded(config)}
+    found = {one.symbol: of_finished_day(connection, one, day) for one in series}
     return {symbol: one for symbol, one in found.items() if one}
 
 

@@ -7,7 +7,7 @@ names them by their places in the lake's folder, which is asked for each time (`
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.schema import BAR, Column, names
+from crypto_lake.series import Series
 
 NAMES = (
     *(stream.table for stream in TICKS),
@@ -147,10 +148,16 @@ def save(config: Config) -> Path:
     return path
 
 
-def day_in_numbers(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> list[dict[str, Any]]:
-    """A day's bars in a few numbers, a dict for each symbol that has any."""
+def day_in_numbers(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
+) -> list[dict[str, Any]]:
+    """A day's bars in a few numbers, a dict for each series that has any."""
     found = []
-    for exchange, symbol, paths in _bar_files_by_symbol(config, day):
+    for one in series:
+        there = one.layout.bar_files(one.exchange, one.symbol, day)
+        paths = [path for path in there if parquet.is_whole(path)]
+        if not paths:
+            continue
         try:
             with parquet.named(paths):
                 row = connection.execute(
@@ -162,17 +169,8 @@ def day_in_numbers(connection: duckdb.DuckDBPyConnection, config: Config, day: d
             continue
         numbers = dict(zip(("rows", "trades", "quotes", "unobserved"), map(int, row), strict=True))
         size = sum(path.stat().st_size for path in paths)
-        found.append({"exchange": exchange, "symbol": symbol, **numbers, "bytes": size})
+        found.append({"exchange": one.exchange, "symbol": one.symbol, **numbers, "bytes": size})
     return found
-
-
-def _bar_files_by_symbol(config: Config, day: date) -> Iterator[tuple[str, str, list[Path]]]:
-    layout = config.layout
-    for exchange in config.exchanges:
-        for symbol in layout.bars_symbols(exchange.name):
-            found = layout.bar_files(exchange.name, symbol, day)
-            if paths := [path for path in found if parquet.is_whole(path)]:
-                yield exchange.name, symbol, paths
 
 
 def bar_files(config: Config, chosen: Chosen = EVERYTHING) -> list[Path]:

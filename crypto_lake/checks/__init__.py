@@ -18,7 +18,6 @@ import duckdb
 from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks, provable
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.exchanges import registry
@@ -131,18 +130,6 @@ def files_of(asset: str, series: Series, day: date) -> list[Path]:
     if asset == "ticks":
         return [path for one in TICKS if (path := layout.ticks(exchange, symbol, one.table, day)).exists()]
     return layout.bar_files(exchange, symbol, day)
-
-
-def every_series(config: Config) -> list[Series]:
-    """Every symbol that has raw files, bars or candles."""
-    recorded = Series.recorded(config)
-    known = {(series.exchange, series.symbol) for series in recorded}
-    return recorded + [
-        Series(config, exchange.name, symbol)
-        for exchange in config.exchanges
-        for symbol in config.layout.candle_symbols(exchange.name)
-        if (exchange.name, symbol) not in known
-    ]
 
 
 SCHEMA_MATCHES = Check(

@@ -69,7 +69,7 @@ class ExchangeCandles:
             raise self._silent[name]
         try:
             if name not in self._clients:
-                url = next(e.rest_url for e in series.config.exchanges if e.name == name)
+                url = series.source.rest_url
                 self._clients[name] = self._make(name, url)
             start = day_start_us(day)
             return self._runner.run(self._clients[name].candles_1m(series.symbol, start, start + DAY_US))

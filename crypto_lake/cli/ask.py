@@ -51,8 +51,10 @@ def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
     import webbrowser
 
     from crypto_lake.pages import day as page
+    from crypto_lake.series import Series
 
-    path = page.write(options.configured(config_file), day)
+    loaded = options.configured(config_file)
+    path = page.write(loaded, Series.recorded(loaded), day)
     click.echo(path)
     if opened and not webbrowser.open(path.resolve().as_uri()):
         raise LakeError(f"{path}: no browser could be started; the page itself is there")

@@ -9,7 +9,7 @@ not answer anything else either, ends the run. Bars and daily files follow by th
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import cast
@@ -23,7 +23,6 @@ from crypto_lake.completeness.backfill import interruptible
 from crypto_lake.completeness.heal_by_time import TimeHealer
 from crypto_lake.completeness.healed import Healed, land
 from crypto_lake.completeness.holes import Hole
-from crypto_lake.config import Config
 from crypto_lake.errors import (
     ExchangeError,
     LakeBusyError,
@@ -48,9 +47,9 @@ _LOCK_TIMEOUT_SEC = 300
 
 
 def heal_days(
-    connection: duckdb.DuckDBPyConnection, config: Config, days: Iterable[date], now_us: Clock
+    connection: duckdb.DuckDBPyConnection, series: Sequence[Series], days: Iterable[date], now_us: Clock
 ) -> Iterator[tuple[date, list[Healed]]]:
-    """Fetch what is missing of all recorded symbols, day by day, over one set of connections.
+    """Fetch what is missing of some series, day by day, over one set of connections.
 
     Yields each day when it is done; what was yielded stays done whatever comes after. A symbol or a day that cannot be
     healed does not keep the others from it, unless the exchange cannot be asked any more.
@@ -60,23 +59,21 @@ def heal_days(
     """
     errors: list[LakeError] = []
     with asyncio.Runner() as runner:
-        clients = {one.name: registry.rest_client(one.name, one.rest_url) for one in config.exchanges}
+        sources = {one.exchange: one.source for one in series}
+        clients = {name: registry.rest_client(name, source.rest_url) for name, source in sources.items()}
         try:
             for day in days:
                 done: list[Healed] = []
                 before = len(errors)
-                for series in Series.recorded(config):
+                for one in series:
                     try:
                         with interruptible():
-                            done.append(
-                                runner.run(
-                                    heal_day(clients[series.exchange], connection, series, day, now_us)
-                                )
-                            )
+                            healing = heal_day(clients[one.exchange], connection, one, day, now_us)
+                            done.append(runner.run(healing))
                     except (LeftAloneError, UnreachableError):
                         raise
                     except LakeError as error:
-                        logger.error("{} {}: not healed: {}", series.symbol, day, error)
+                        logger.error("{} {}: not healed: {}", one.symbol, day, error)
                         errors.append(error)
                 if len(errors) == before:
                     yield day, done

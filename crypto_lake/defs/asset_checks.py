@@ -14,6 +14,7 @@ from crypto_lake.defs.assets import bars_1s
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.pages import validation
+from crypto_lake.series import Series
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]
 
@@ -66,10 +67,10 @@ def _verdicts(
     config = lake.config()
     with connected(duckdb) as db, ExchangeCandles() as reference:
         means = checks.Means(db, reference, lake.now_us())
-        series = checks.every_series(config)
+        series = Series.known(config)
         for day in days_of(context):
             found = checks.run(check, asset, series, day, means)
-            validation.enter(db, config, asset, found, means.now_us)
+            validation.enter(db, config, series, asset, found, means.now_us)
             yield found
 
 

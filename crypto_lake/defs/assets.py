@@ -18,6 +18,7 @@ from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import preview
+from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, quote_fit, retention, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
@@ -56,7 +57,8 @@ raw_segments = dg.AssetSpec(
 def healed_trades(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
     with connected(duckdb) as db, tried_again(context):
-        days = heal.heal_days(db, lake.config(), days_of(context), lake.now_us)
+        series = Series.recorded(lake.config())
+        days = heal.heal_days(db, series, days_of(context), lake.now_us)
         yield from metadata.reported(context, ((day, metadata.of_heal(done)) for day, done in days))
 
 
@@ -73,9 +75,10 @@ def healed_trades(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
+    series = Series.recorded(config)
     with connected(duckdb) as db, tried_again(context):
-        days = bars.build_days(db, config, days_of(context), lake.now_us)
-        said = ((day, metadata.of_bars(built, _seen(db, config, day, built))) for day, built in days)
+        days = bars.build_days(db, series, days_of(context), lake.now_us)
+        said = ((day, metadata.of_bars(built, _seen(db, series, day, built))) for day, built in days)
         yield from metadata.reported(context, said, columns.BARS_LINEAGE)
     _refresh_views(context, config)
 
@@ -93,9 +96,10 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum and manifest; the parts then go."""
     config = lake.config()
+    series = Series.recorded(config)
     with connected(duckdb) as db, tried_again(context):
-        days = ((day, daily.compact_all(db, config, day, lake.now_us())) for day in days_of(context))
-        said = ((day, metadata.of_daily(done, _state(db, config, day))) for day, done in days)
+        days = ((day, daily.compact_all(db, series, day, lake.now_us())) for day in days_of(context))
+        said = ((day, metadata.of_daily(done, _state(db, series, day))) for day, done in days)
         yield from metadata.reported(context, said, columns.DAILY_LINEAGE)
     _refresh_views(context, config)
 
@@ -114,14 +118,15 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
 def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
+    series = Series.recorded(config)
     with connected(duckdb) as db, tried_again(context):
         # By this machine's clock, not by the lake's: it is what files are stamped with.
         for path in publish.sweep(config.layout.base, time.time()):
             context.log.info("%s: left by a process that died; removed", path)
-        days = ((day, ticks.make_all(db, config, day, lake.now_us())) for day in days_of(context))
-        said = ((day, metadata.of_ticks(done, latency.of_day(db, config, day))) for day, done in days)
+        days = ((day, ticks.make_all(db, series, day, lake.now_us())) for day in days_of(context))
+        said = ((day, metadata.of_ticks(done, latency.of_day(db, series, day))) for day, done in days)
         yield from metadata.reported(context, said, columns.TICKS_LINEAGE)
-        retention.apply(db, config, lake.now_us())
+        retention.apply(db, series, lake.now_us())
     _refresh_views(context, config)
 
 
@@ -166,15 +171,17 @@ def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:
         context.log_event(dg.AssetMaterialization(lake_views.key, metadata=metadata.of_views(config)))
 
 
-def _state(connection: DuckDBPyConnection, config: Config, day: date) -> Metadata:
+def _state(connection: DuckDBPyConnection, series: list[Series], day: date) -> Metadata:
     """A day's bars as they are now: numbers, and where they lie."""
-    return metadata.of_day(views.day_in_numbers(connection, config, day)) | metadata.places(config, day)
+    return metadata.of_day(views.day_in_numbers(connection, series, day)) | metadata.places(series, day)
 
 
-def _seen(connection: DuckDBPyConnection, config: Config, day: date, built: list[bars.Built]) -> Metadata:
+def _seen(
+    connection: DuckDBPyConnection, series: list[Series], day: date, built: list[bars.Built]
+) -> Metadata:
     """The same with a preview, and how well the newest quotes fit the newest trades."""
     return (
-        metadata.of_previews(preview.of_day(connection, config, day))
-        | _state(connection, config, day)
-        | metadata.of_hits(quote_fit.newest_hits(connection, config, built))
+        metadata.of_previews(preview.of_day(connection, series, day))
+        | _state(connection, series, day)
+        | metadata.of_hits(quote_fit.newest_hits(connection, series, built))
     )

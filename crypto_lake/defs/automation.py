@@ -13,7 +13,6 @@ import msgspec
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
-from crypto_lake.config import Config
 from crypto_lake.defs import history, landings
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
@@ -117,10 +116,10 @@ class _Seen(msgspec.Struct, forbid_unknown_fields=True):
 )
 def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource) -> dg.SensorResult:
     """Days whose segments changed, late and displaced ones too, however old; each at most every five minutes."""
-    config, seen = lake.config(), _seen(context.cursor)
-    touched = landings.touched(config, seen.looked_ns)[:_OLD_FOLDERS_A_TICK]
-    days = sorted(landings.recent_days(config) | {day for _, day in touched})
-    found = {day.isoformat(): landings.fingerprint(config, day) for day in days}
+    series, seen = Series.recorded(lake.config()), _seen(context.cursor)
+    touched = landings.touched(series, seen.looked_ns)[:_OLD_FOLDERS_A_TICK]
+    days = sorted(landings.recent_days(series) | {day for _, day in touched})
+    found = {day.isoformat(): landings.fingerprint(series, day) for day in days}
     before = seen.days
     seen.days = {day: said for day, said in before.items() if day in found}
     requests: list[dg.RunRequest] = []
@@ -128,16 +127,16 @@ def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDB
         for received, said in found.items():
             if before.get(received) == said:
                 continue
-            stale = _stale_days(db, config, date.fromisoformat(received), lake.now_us())
+            stale = _stale_days(db, series, date.fromisoformat(received), lake.now_us())
             due = [day for day in stale if not _left_alone(context.instance, day, lake.now_us())]
-            requests += [_request(config, day, said) for day in due]
+            requests += [_request(series, day, said) for day in due]
             if len(due) == len(stale):
                 seen.days[received] = said
         for touched_ns, day in touched:
             if seen.days.get(day.isoformat()) != found[day.isoformat()]:
                 break
             seen.looked_ns = touched_ns
-        events = _landing(db, config, seen, day_of(lake.now_us()))
+        events = _landing(db, series, seen, day_of(lake.now_us()))
     skip = None if requests else "no day's segments changed, or its bars were made less than five minutes ago"
     cursor = msgspec.json.encode(seen).decode()
     return dg.SensorResult(run_requests=requests, skip_reason=skip, cursor=cursor, asset_events=events)
@@ -150,15 +149,17 @@ def _seen(cursor: str | None) -> _Seen:
     return _Seen()
 
 
-def _stale_days(connection: DuckDBPyConnection, config: Config, received: date, now_us: int) -> list[date]:
-    found = (plan.stale_days(connection, s, [received], now_us) for s in Series.recorded(config))
+def _stale_days(
+    connection: DuckDBPyConnection, series: list[Series], received: date, now_us: int
+) -> list[date]:
+    found = (plan.stale_days(connection, one, [received], now_us) for one in series)
     # A trade may say that it happened before there were any: its day is no partition.
     return sorted({day for days in found for day in days if day.isoformat() >= FIRST_DAY})
 
 
-def _request(config: Config, day: date, fingerprint: str) -> dg.RunRequest:
+def _request(series: list[Series], day: date, fingerprint: str) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{day}|{fingerprint}", job_name=_job_for(config, day), partition_key=day.isoformat()
+        run_key=f"{day}|{fingerprint}", job_name=_job_for(series, day), partition_key=day.isoformat()
     )
 
 
@@ -180,14 +181,14 @@ def _is_schedules_turn(now: float) -> bool:
 
 
 def _landing(
-    connection: DuckDBPyConnection, config: Config, seen: _Seen, today: date
+    connection: DuckDBPyConnection, series: list[Series], seen: _Seen, today: date
 ) -> list[dg.AssetMaterialization]:
     """What landed today, where that is more than was reported; freshness is told by it, so no other day's counts."""
-    landed = landings.fingerprint(config, today, landings.is_received)
+    landed = landings.fingerprint(series, today, landings.is_received)
     if landed in {"", seen.landed}:
         return []
     seen.landed = landed
-    return [landings.landing(connection, config, today)]
+    return [landings.landing(connection, series, today)]
 
 
 @dg.run_status_sensor(
@@ -201,7 +202,7 @@ def validation_after_compaction(context: dg.RunStatusSensorContext) -> dg.RunReq
     return dg.RunRequest(run_key=context.dagster_run.run_id, tags=days_tags(context.dagster_run.tags))
 
 
-def _job_for(config: Config, day: date) -> str:
+def _job_for(series: list[Series], day: date) -> str:
     """Bars, and where the day was compacted already, the daily files as well."""
-    compacted = any(s.layout.daily(s.exchange, s.symbol, day).exists() for s in Series.recorded(config))
+    compacted = any(one.layout.daily(one.exchange, one.symbol, day).exists() for one in series)
     return compact.name if compacted else make_bars.name

@@ -15,7 +15,6 @@ from dagster_duckdb import DuckDBResource
 
 from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.holes import Hole
-from crypto_lake.config import Config
 from crypto_lake.defs import history
 from crypto_lake.defs.assets import bars_1s, healed_trades
 from crypto_lake.defs.history import UNDER_WAY
@@ -52,7 +51,7 @@ def heal_nightly(
     today = day_of(now_us)
     days = [today - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
     with connected(duckdb) as db:
-        missing = _missing(db, lake.config(), days, lake.now_us())
+        missing = _missing(db, Series.recorded(lake.config()), days, lake.now_us())
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
     return [dg.RunRequest(run_key=f"{today} {day}", partition_key=day.isoformat()) for day in missing]
@@ -68,9 +67,9 @@ def missing_trades(
     """
     if context.instance.get_runs_count(dg.RunsFilter(job_name=heal_trades.name, statuses=UNDER_WAY)):
         return dg.SensorResult(skip_reason="a heal is under way", cursor=context.cursor)
-    config, now = lake.config(), lake.now_us()
+    series, now = Series.recorded(lake.config()), lake.now_us()
     with connected(duckdb) as db:
-        missing = _missing(db, config, _recent_days(config), now)
+        missing = _missing(db, series, _recent_days(series), now)
     tried: dict[str, _Tried] = {day: tuple(it) for day, it in json.loads(context.cursor or "{}").items()}
     cursor = {
         day.isoformat(): before
@@ -102,20 +101,20 @@ def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:
 
 
 def _missing(
-    connection: duckdb.DuckDBPyConnection, config: Config, days: list[date], now_us: int
+    connection: duckdb.DuckDBPyConnection, series: list[Series], days: list[date], now_us: int
 ) -> dict[date, str]:
     """The days of these that lack trades, or may, for long enough, and what is missing, in words."""
     found: dict[date, str] = {}
     for day in days:
         said = [
-            f"{series.symbol} {hole.first_id}-{hole.last_id}"
-            for series in Series.recorded(config)
-            for hole in _of(connection, series, day, now_us)
+            f"{one.symbol} {hole.first_id}-{hole.last_id}"
+            for one in series
+            for hole in _of(connection, one, day, now_us)
         ]
         said += [
-            f"{series.symbol} {start}-{stop} µs"
-            for series in Series.recorded(config)
-            for start, stop in unheard.find(connection, series, day, now_us - _OLD_ENOUGH_US)
+            f"{one.symbol} {start}-{stop} µs"
+            for one in series
+            for start, stop in unheard.find(connection, one, day, now_us - _OLD_ENOUGH_US)
         ]
         if said:
             found[day] = " ".join(said)
@@ -131,6 +130,5 @@ def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us
     return old if in_line else []
 
 
-def _recent_days(config: Config) -> list[date]:
-    days = {day for series in Series.recorded(config) for day in holes.known_days(series, _RECENT_DAYS)}
-    return sorted(days)
+def _recent_days(series: list[Series]) -> list[date]:
+    return sorted({day for one in series for day in holes.known_days(one, _RECENT_DAYS)})

@@ -112,16 +112,16 @@ def _inline(name: str, svg: str) -> str:
     return f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
-def places(config: Config, day: date) -> Metadata:
-    """Where the bars of a day lie: the folder of all, and of each symbol the daily file or the folder of parts."""
+def places(series: Iterable[Series], day: date) -> Metadata:
+    """Where the bars of a day lie: the folder of all, and of each series the daily file or the folder of parts."""
     found: Metadata = {}
-    for series in Series.recorded(config):
-        layout = series.layout
-        daily = layout.daily(series.exchange, series.symbol, day)
-        parts = layout.parts_day(series.exchange, series.symbol, day)
+    for one in series:
+        layout = one.layout
+        daily = layout.daily(one.exchange, one.symbol, day)
+        parts = layout.parts_day(one.exchange, one.symbol, day)
         if daily.exists() or parts.is_dir():
-            found |= _files([(series.symbol, daily if daily.exists() else parts)])
-            found["dagster/uri"] = layout.bars_symbol(series.exchange, series.symbol).parent.as_uri()
+            found |= _files([(one.symbol, daily if daily.exists() else parts)])
+            found["dagster/uri"] = layout.bars_symbol(one.exchange, one.symbol).parent.as_uri()
     return found
 
 

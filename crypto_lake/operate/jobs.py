@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from crypto_lake import checks
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
 from crypto_lake.completeness import backfill as fetching
@@ -100,7 +99,7 @@ def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) 
     """The days that a listing of the layout has for any symbol."""
     return {
         day
-        for series in checks.every_series(config)
+        for series in Series.known(config)
         for day in listing(config.layout, series.exchange, series.symbol)
     }
 
@@ -138,7 +137,8 @@ def validate(config: Config, days: list[date]) -> list[Verdict]:
 
 def verify(config: Config) -> int:
     """Read every finished file against its checksum and print those that differ; how many did is returned."""
-    paths, folders = verification.finished_files(config), verification.raw_folders(config)
+    series = Series.known(config)
+    paths, folders = verification.finished_files(series), verification.raw_folders(series)
     page = console()
     found: list[verification.Damage] = []
     read, without = len(paths), 0
@@ -263,9 +263,10 @@ def report_days(config: Config, days: list[date]) -> None:
         page.print("Nothing to do: everything is in line with the segments there are.")
         return
     table = Table("day", "symbol", *(["bars", "trades", "quotes", "unobserved s", "bytes"]), title="Bars")
+    series = Series.recorded(config)
     with parquet.connect() as connection:
         for day in days:
-            for row in views.day_in_numbers(connection, config, day):
+            for row in views.day_in_numbers(connection, series, day):
                 numbers = [row[name] for name in ("rows", "trades", "quotes", "unobserved", "bytes")]
                 table.add_row(str(day), row["symbol"], *(f"{number:,}" for number in numbers))
     if table.row_count:

@@ -4,7 +4,7 @@ The picture is an SVG of a few kilobytes, drawn by hand: no library, and no colo
 """
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Self
@@ -14,7 +14,6 @@ from loguru import logger
 
 from crypto_lake import sql
 from crypto_lake.completeness import holes
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
@@ -60,20 +59,22 @@ class Preview:
     trades_missing: int | None
 
 
-def of_day(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> list[Preview]:
-    """A preview of each symbol that has bars of the day."""
-    return list(_previews(connection, config, day))
+def of_day(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> list[Preview]:
+    """A preview of each series that has bars of the day."""
+    return list(_previews(connection, series, day))
 
 
-def _previews(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> Iterator[Preview]:
-    for series in Series.recorded(config):
-        found = series.layout.bar_files(series.exchange, series.symbol, day)
+def _previews(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
+) -> Iterator[Preview]:
+    for one in series:
+        found = one.layout.bar_files(one.exchange, one.symbol, day)
         paths = [path for path in found if parquet.is_whole(path)]
         if not paths:
             continue
         try:
             with parquet.named(paths):
-                found_out = _preview(connection, series, {"bars": parquet.scan(paths)})
+                found_out = _preview(connection, one, {"bars": parquet.scan(paths)})
         except LakeError as error:
             # One symbol's damaged file does not keep the others from being seen.
             logger.error("{}", error)

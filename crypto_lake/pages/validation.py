@@ -5,6 +5,7 @@ JSON file alone, and needs nothing beside itself: no network, no script.
 """
 
 import html
+from collections.abc import Iterable
 from datetime import date, datetime
 from importlib.resources import files
 from string import Template
@@ -20,6 +21,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import iso
+from crypto_lake.series import Series
 
 Row = dict[str, Any]
 _ORDER = {name: place for place, name in enumerate(OUTCOMES)}
@@ -27,11 +29,17 @@ _LOCK_TIMEOUT_SEC = 60
 
 
 def enter(
-    connection: duckdb.DuckDBPyConnection, config: Config, asset: str, verdict: Verdict, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    series: Iterable[Series],
+    asset: str,
+    verdict: Verdict,
+    now_us: int,
 ) -> None:
     """Put a verdict into the report of its day, in place of an earlier one of the same check on the same asset.
 
-    A verdict on nothing (no symbol had a file to look at) takes the earlier one away and adds none.
+    The report says what bars there are of the `series`. A verdict on nothing (no symbol had a file to look at) takes
+    the earlier one away and adds none.
 
     Raises:
         LakeError: the disk refused.
@@ -52,7 +60,7 @@ def enter(
             report = {
                 "day": str(verdict.day),
                 "outcome": min((c["outcome"] for c in entered), key=_ORDER.__getitem__, default="passed"),
-                "coverage": _coverage(connection, config, verdict.day),
+                "coverage": _coverage(connection, series, verdict.day),
                 "checks": sorted(entered, key=lambda c: (_ORDER[c["outcome"]], c["asset"], c["check"])),
             }
             publish.write(path, json.format(json.encode(report)) + b"\n")
@@ -111,9 +119,9 @@ def _plain(row: Row) -> Row:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
-def _coverage(connection: duckdb.DuckDBPyConnection, config: Config, day: date) -> list[Row]:
+def _coverage(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> list[Row]:
     try:
-        return views.day_in_numbers(connection, config, day)
+        return views.day_in_numbers(connection, series, day)
     except duckdb.Error:
         return []  # A file whose columns are others: schema_matches says it, with the file's name.
 

@@ -3,7 +3,7 @@
 A run walks the hours of a day in order and rebuilds those whose fingerprint is no longer what it would be now.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import NamedTuple
 import duckdb
 from loguru import logger
 
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import NoFileError, RawDataError
 from crypto_lake.layout import HOURS_OF_A_DAY
@@ -118,18 +117,20 @@ def _build(
     return Built(series.symbol, day, sorted(rebuilt), unchanged), failed
 
 
-def build_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Built]:
-    """`build_day` for every recorded symbol; one whose raw files cannot be read does not keep the others from it.
+def build_all(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+) -> list[Built]:
+    """`build_day` of each series; one whose raw files cannot be read does not keep the others from it.
 
     Raises:
         PartlyBuiltError: what was wrong with those.
     """
     done: list[Built] = []
     errors: list[str] = []
-    for series in Series.recorded(config):
+    for one in series:
         try:
             with publish.told_of_folders():
-                done.append(build_day(connection, series, day, now_us))
+                done.append(build_day(connection, one, day, now_us))
         except PartlyBuiltError as error:
             done += error.built
             errors.append(str(error))
@@ -141,7 +142,10 @@ def build_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, 
 
 
 def build_days(
-    connection: duckdb.DuckDBPyConnection, config: Config, days: Iterable[date], now_us: Callable[[], int]
+    connection: duckdb.DuckDBPyConnection,
+    series: Sequence[Series],
+    days: Iterable[date],
+    now_us: Callable[[], int],
 ) -> Iterator[tuple[date, list[Built]]]:
     """`build_all` day by day, each yielded when it is done; a day of which nothing could be made is left out.
 
@@ -151,7 +155,7 @@ def build_days(
     errors: list[str] = []
     for day in days:
         try:
-            built = build_all(connection, config, day, now_us())
+            built = build_all(connection, series, day, now_us())
         except PartlyBuiltError as error:
             errors.append(str(error))
             built = error.built

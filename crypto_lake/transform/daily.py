@@ -9,6 +9,7 @@ misled and the next run mends it):
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,6 @@ import duckdb
 from loguru import logger
 from msgspec import to_builtins
 
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
@@ -77,14 +77,14 @@ def compact(
 
 
 def compact_all(
-    connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
 ) -> list[Compacted]:
-    """`compact` for every recorded symbol; those without bars of the day are left out.
+    """`compact` each series; those without bars of the day are left out.
 
     Raises:
         LakeError: as `compact`, the first, when all symbols were tried.
     """
-    return of_every_symbol(config, day, lambda series: compact(connection, series, day, now_us), "")
+    return of_every_symbol(series, day, lambda one: compact(connection, one, day, now_us), "")
 
 
 def whole_day(series: Series) -> int:

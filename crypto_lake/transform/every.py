@@ -1,12 +1,11 @@
-"""One step of the work for every recorded symbol, of which none keeps the others from it."""
+"""One step of the work for each of some symbols, of which none keeps the others from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TypeVar
 
 from loguru import logger
 
-from crypto_lake.config import Config
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.series import Series
@@ -15,9 +14,9 @@ _Done = TypeVar("_Done")
 
 
 def of_every_symbol(
-    config: Config, day: date, step: Callable[[Series], _Done | None], failed: str
+    series: Iterable[Series], day: date, step: Callable[[Series], _Done | None], failed: str
 ) -> list[_Done]:
-    """Return what `step` made of each recorded symbol, without those of which it made nothing.
+    """Return what `step` made of each symbol, without those of which it made nothing.
 
     `failed` is what the log says before an error.
 
@@ -26,15 +25,15 @@ def of_every_symbol(
     """
     done: list[_Done] = []
     errors: list[LakeError] = []
-    for series in Series.recorded(config):
+    for one in series:
         try:
             with publish.told_of_folders():
-                one = step(series)
+                made = step(one)
         except LakeError as error:
-            logger.error("{} {}: {}{}", series.symbol, day, failed, error)
+            logger.error("{} {}: {}{}", one.symbol, day, failed, error)
             errors.append(error)
         else:
-            done += [] if one is None else [one]
+            done += [] if made is None else [made]
     if errors:
         raise errors[0]
     return done

@@ -1,12 +1,12 @@
 """How well quotes fit the trades: what placing them on the exchange's clock is worth."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
 import duckdb
 
 from crypto_lake import sql
-from crypto_lake.config import Config
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.raw.catalog import Recording
@@ -50,13 +50,13 @@ def hits(connection: duckdb.DuckDBPyConnection, series: Series, day: date, hour:
     return Hits(*row)
 
 
-def newest_hits(connection: duckdb.DuckDBPyConnection, config: Config, built: list[Built]) -> dict[str, Hits]:
+def newest_hits(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], built: list[Built]
+) -> dict[str, Hits]:
     """By symbol, `hits` of the newest hour that was made anew; those of which none was are left out."""
     rebuilt = {one.symbol: one for one in built if one.rebuilt}
     return {
-        series.symbol: hits(
-            connection, series, rebuilt[series.symbol].day, rebuilt[series.symbol].rebuilt[-1]
-        )
-        for series in Series.recorded(config)
-        if series.symbol in rebuilt
+        one.symbol: hits(connection, one, rebuilt[one.symbol].day, rebuilt[one.symbol].rebuilt[-1])
+        for one in series
+        if one.symbol in rebuilt
     }

@@ -6,6 +6,7 @@ its own checksum, stays with its whole folder: what was made of it is as wrong a
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import duckdb
 import pyarrow as pa
 from loguru import logger
 
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
@@ -29,25 +29,25 @@ from crypto_lake.transform.workspace import locked
 _LARGEST = 256 << 20
 
 
-def apply(connection: duckdb.DuckDBPyConnection, config: Config, now_us: int) -> None:
-    """Bring all raw folders in line with the settings; one that cannot be does not keep the others from it.
+def apply(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], now_us: int) -> None:
+    """Bring the raw folders of series in line with the settings; one that cannot be keeps no other from it.
 
     Raises:
         OSError: the disk refused; what was done before stays done.
         RawDataError: a raw file holds something else, or not what was received; it and its folder stay.
     """
-    settings = config.retention
     errors: list[str] = []
-    for series in Series.recorded(config):
-        for day in series.layout.raw_days(series.exchange, series.symbol):
+    for one in series:
+        settings = one.config.retention
+        for day in one.layout.raw_days(one.exchange, one.symbol):
             age = (day_of(now_us) - day).days
             try:
                 if _is_due(settings.prune_raw_after_days, age):
-                    _prune(connection, series, day)
+                    _prune(connection, one, day)
                 elif _is_due(settings.compress_raw_after_days, age):
-                    _compress(connection, series, day)
+                    _compress(connection, one, day)
             except RawDataError as error:
-                logger.error("{} {}: {}", series.symbol, day, error)
+                logger.error("{} {}: {}", one.symbol, day, error)
                 errors.append(str(error))
     if errors:
         raise RawDataError("; ".join(errors))

@@ -9,7 +9,7 @@ stand for them: the same bars come out of either. The steps, each of which a cra
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,6 @@ from loguru import logger
 from msgspec import to_builtins
 
 from crypto_lake import sql
-from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
@@ -88,13 +87,15 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
 
 
-def make_all(connection: duckdb.DuckDBPyConnection, config: Config, day: date, now_us: int) -> list[Ticks]:
-    """`make` for every recorded symbol; those without segments of the day are left out.
+def make_all(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+) -> list[Ticks]:
+    """`make` those of each series; of one without segments of the day there are none.
 
     Raises:
         LakeError: as `make`, the first, when all symbols were tried.
     """
-    return of_every_symbol(config, day, lambda series: make(connection, series, day, now_us), "no ticks: ")
+    return of_every_symbol(series, day, lambda one: make(connection, one, day, now_us), "no ticks: ")
 
 
 def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> list[Path]:
@@ -225,11 +226,9 @@ def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: 
     publish.write(series.layout.ticks_manifest(series.exchange, series.symbol, day), text)
 
 
-def all_paths(config: Config) -> Iterator[Path]:
-    """All ticks files there are, by exchange, symbol, table and day."""
-    layout = config.layout
-    for exchange in config.exchanges:
-        for symbol in layout.ticks_symbols(exchange.name):
-            for stream in TICKS:
-                for day in layout.ticks_days(exchange.name, symbol, stream.table):
-                    yield layout.ticks(exchange.name, symbol, stream.table, day)
+def all_paths(series: Series) -> Iterator[Path]:
+    """All ticks files of a series, by table and day."""
+    layout = series.layout
+    for stream in TICKS:
+        for day in layout.ticks_days(series.exchange, series.symbol, stream.table):
+            yield layout.ticks(series.exchange, series.symbol, stream.table, day)

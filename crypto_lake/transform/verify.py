@@ -3,7 +3,7 @@
 Raw segments as well: against the checksum that was noted when they were sealed, or landed by healing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -14,6 +14,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import checksums, segments
 from crypto_lake.raw.lines import TICKS
+from crypto_lake.series import Series
 from crypto_lake.transform import ticks
 
 
@@ -24,25 +25,18 @@ class Damage(NamedTuple):
     what: str
 
 
-def finished_files(config: Config) -> list[Path]:
+def finished_files(series: Iterable[Series]) -> list[Path]:
     """Daily bars and ticks, and those of which only the checksum is left, in order of their paths."""
-    layout = config.layout
-    daily = [
-        layout.daily(exchange.name, symbol, day)
-        for exchange in config.exchanges
-        for symbol in layout.bars_symbols(exchange.name)
-        for day in layout.daily_days(exchange.name, symbol)
-    ]
-    there = [*daily, *ticks.all_paths(config)]
-    folders = {layout.bars_symbol(e.name, s) for e in config.exchanges for s in layout.bars_symbols(e.name)}
-    folders |= {
-        layout.ticks_symbol(exchange.name, symbol) / stream.table
-        for exchange in config.exchanges
-        for symbol in layout.ticks_symbols(exchange.name)
-        for stream in TICKS
-    }
-    bereft = {path.with_suffix("") for folder in folders for path in folder.glob("*.parquet.sha256")}
-    return sorted({*there, *bereft})
+    return sorted(path for one in series for path in _of_series(one))
+
+
+def _of_series(series: Series) -> set[Path]:
+    layout, exchange, symbol = series.layout, series.exchange, series.symbol
+    daily = [layout.daily(exchange, symbol, day) for day in layout.daily_days(exchange, symbol)]
+    ticks_folder = layout.ticks_symbol(exchange, symbol)
+    folders = [layout.bars_symbol(exchange, symbol), *(ticks_folder / stream.table for stream in TICKS)]
+    bereft = (path.with_suffix("") for folder in folders for path in folder.glob("*.parquet.sha256"))
+    return {*daily, *ticks.all_paths(series), *bereft}
 
 
 def damages(config: Config, paths: list[Path]) -> Iterator[Damage | None]:
@@ -69,14 +63,12 @@ class RawLook:
     damages: list[Damage] = field(default_factory=list)
 
 
-def raw_folders(config: Config) -> list[RawFolder]:
-    """All there are, in an order in which each day's journal has to be read once."""
-    layout = config.layout
+def raw_folders(series: Iterable[Series]) -> list[RawFolder]:
+    """All there are of some series, in an order in which each day's journal has to be read once."""
     return sorted(
-        RawFolder(exchange.name, day, symbol)
-        for exchange in config.exchanges
-        for symbol in layout.raw_symbols(exchange.name)
-        for day in layout.raw_days(exchange.name, symbol)
+        RawFolder(one.exchange, day, one.symbol)
+        for one in series
+        for day in one.layout.raw_days(one.exchange, one.symbol)
     )
 
 

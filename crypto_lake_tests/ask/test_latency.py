@@ -20,7 +20,7 @@ def test_it_is_measured_over_trades_alone(series: Series, duck: duckdb.DuckDBPyC
 
 def test_without_a_trade_there_is_none(series: Series, duck: duckdb.DuckDBPyConnection) -> None:
     assert latency.of_segments(duck, [land(series.config, [quote(1, START)])]) is None
-    assert latency.of_day(duck, series.config, DAY) == {}
+    assert latency.of_day(duck, Series.recorded(series.config), DAY) == {}
 
 
 def test_trades_that_were_fetched_to_heal_do_not_count(
@@ -31,4 +31,4 @@ def test_trades_that_were_fetched_to_heal_do_not_count(
     bars.build_day(duck, series, DAY, LATER)
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
-    assert latency.of_day(duck, series.config, DAY) == {"SOLUSDT": latency.Latency(80, 80)}
+    assert latency.of_day(duck, Series.recorded(series.config), DAY) == {"SOLUSDT": latency.Latency(80, 80)}

@@ -12,6 +12,7 @@ from crypto_lake.completeness import heal
 from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake_tests.raw_lines import DAY, SYMBOL, land, trade
@@ -50,7 +51,9 @@ def broken(lake: Config, tmp_path: Path, address: Address) -> Config:
 def healed(
     duck: duckdb.DuckDBPyConnection, lake: Config, days: tuple[date, ...] = (DAY, NEXT)
 ) -> list[Healed]:
-    return [one for _, done in heal.heal_days(duck, lake, days, lambda: OVER) for one in done]
+    return [
+        one for _, done in heal.heal_days(duck, Series.recorded(lake), days, lambda: OVER) for one in done
+    ]
 
 
 def requests(done: list[Healed]) -> int:

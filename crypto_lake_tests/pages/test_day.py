@@ -18,12 +18,12 @@ def text(series: Series, duck: duckdb.DuckDBPyConnection) -> str:
     lines = [trade(n, START + n * HOUR, price=f"{100 + n}.5") for n in (1, 2, 3)]
     land(series.config, [quote(1, START + HOUR), *lines])
     bars.build_day(duck, series, DAY, LATER)
-    return day.write(series.config).read_text(encoding="utf-8")
+    return day.write(series.config, Series.recorded(series.config)).read_text(encoding="utf-8")
 
 
 def test_a_day_without_bars_is_one_line(series: Series) -> None:
     with pytest.raises(LakeError, match=r"no bars of 2025-10-20"):
-        day.write(series.config, DAY)
+        day.write(series.config, Series.recorded(series.config), DAY)
 
 
 def test_its_candles_are_the_minutes_of_the_bars(text: str) -> None:

@@ -48,7 +48,7 @@ def test_it_draws_charts_without_a_complaint_and_with_the_numbers_of_the_bars(
     lines = [trade(n, START + n * HOUR, price=f"{100 + n}.5") for n in (1, 2, 3)]
     land(series.config, [quote(1, START + HOUR), *lines])
     bars.build_day(duck, series, DAY, LATER)
-    document, console = shown(day.write(series.config), tmp_path / "profile")
+    document, console = shown(day.write(series.config, Series.recorded(series.config)), tmp_path / "profile")
     assert console == ""
     assert document.count("<canvas") > 1
     said = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", document))

@@ -18,7 +18,7 @@ MINUTE = 60 * SECOND
 
 def seen(series: Series, duck: duckdb.DuckDBPyConnection) -> Preview:
     bars.build_day(duck, series, DAY, LATER)
-    (found,) = preview.of_day(duck, series.config, DAY)
+    (found,) = preview.of_day(duck, Series.recorded(series.config), DAY)
     return found
 
 
@@ -28,7 +28,7 @@ def paths(svg: str) -> list[str]:
 
 
 def test_a_day_without_bars_has_no_preview(series: Series, duck: duckdb.DuckDBPyConnection) -> None:
-    assert preview.of_day(duck, series.config, DAY) == []
+    assert preview.of_day(duck, Series.recorded(series.config), DAY) == []
 
 
 def test_gaps_are_stretches_and_missing_trades_are_missing_numbers(

@@ -49,7 +49,7 @@ def enter(duck: duckdb.DuckDBPyConnection, lake: Config) -> Callable[..., None]:
     ) -> None:
         found = {symbol: list(rows)} if rows else {}
         verdict = Verdict(check, DAY, {symbol: count} if symbol else {}, found, check.severity)
-        validation.enter(duck, lake, asset, verdict, LATER)
+        validation.enter(duck, lake, Series.recorded(lake), asset, verdict, LATER)
 
     return entering
 
@@ -152,7 +152,7 @@ def test_what_is_unverifiable_says_so_with_its_reason_and_is_worse_than_passed(
     enter(checks.NO_MISSING_SECONDS, "bars_1s", 0)
     reason = "its ids skip <b>"
     unproved = Verdict(checks.TRADE_IDS_CONTIGUOUS, DAY, {"A": 0, "B": 0}, {}, "WARN", {"A": reason})
-    validation.enter(duck, lake, "raw_segments", unproved, LATER)
+    validation.enter(duck, lake, Series.recorded(lake), "raw_segments", unproved, LATER)
     report = msgspec.json.decode(lake.layout.validation(DAY).read_bytes())
     assert (report["outcome"], report["checks"][0]["unverifiable"]) == ("unverifiable", {"A": reason})
     assert ["unverifiable", "raw_segments", "trade_ids_contiguous", "WARN", "A unverifiable · B 0"] in [

@@ -235,7 +235,9 @@ def test_days_after_one_that_is_damaged_are_made_and_all_is_told_at_the_end(
     files = hours(series.config, 1)
     land(series.config, [trade(99, START + 25 * HOUR)], DAY + timedelta(days=1))
     spoil(files[1])
-    done = bars.build_days(duck, series.config, [DAY, DAY + timedelta(days=1)], lambda: LATER)
+    done = bars.build_days(
+        duck, Series.recorded(series.config), [DAY, DAY + timedelta(days=1)], lambda: LATER
+    )
     assert [next(done)[0], next(done)[0]] == [DAY, DAY + timedelta(days=1)]
     with pytest.raises(RawDataError, match=r"part_0001\.jsonl"):
         next(done)
@@ -267,5 +269,5 @@ def test_a_folder_with_a_refused_file_is_never_pruned(duck: Duck, lake: Config, 
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
     wrong = land(lake, [msgspec.structs.replace(trade(5, START + 2 * HOUR), symbol="ADAUSDT")])
-    retention.apply(duck, lake, LATER)
+    retention.apply(duck, Series.recorded(lake), LATER)
     assert wrong.exists()

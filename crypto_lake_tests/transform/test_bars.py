@@ -475,7 +475,7 @@ def test_a_symbol_whose_files_cannot_be_read_keeps_no_other_from_its_bars(duck: 
     bad.parent.mkdir(parents=True)
     bad.write_bytes(b"not json\n")
     with pytest.raises(RawDataError, match="ADAUSDT"):
-        bars.build_all(duck, series.config, DAY, LATER)
+        bars.build_all(duck, Series.recorded(series.config), DAY, LATER)
     assert len(read(duck, series)) == 86400
 
 

@@ -49,7 +49,7 @@ def names(series: Series) -> list[str]:
 
 
 def apply(duck: Duck, series: Series, now: int = LATER) -> None:
-    retention.apply(duck, series.config, now)
+    retention.apply(duck, Series.recorded(series.config), now)
 
 
 def test_by_default_everything_is_kept(duck: Duck, series: Series) -> None:

@@ -112,7 +112,7 @@ def test_what_is_no_raw_line_leaves_no_ticks(duck: Duck, series: Series) -> None
     land(series.config, LINES).write_bytes(b'{"stream":"depth"}\n')
     with pytest.raises(RawDataError):
         ticks.make(duck, series, DAY, LATER)
-    assert list(ticks.all_paths(series.config)) == []
+    assert list(ticks.all_paths(series)) == []
 
 
 def test_ticks_that_differ_from_the_raw_lines_are_not_published(
@@ -123,7 +123,7 @@ def test_ticks_that_differ_from_the_raw_lines_are_not_published(
     monkeypatch.setattr(sql, "_text", lambda name: text(name).replace("    qty,\n", "    qty + 1 AS qty,\n"))
     with pytest.raises(LakeError, match="ticks differ from the raw lines"):
         ticks.make(duck, series, DAY, LATER)
-    assert list(ticks.all_paths(series.config)) == []
+    assert list(ticks.all_paths(series)) == []
 
 
 def test_a_crash_before_the_manifest_is_mended_by_the_next_run(

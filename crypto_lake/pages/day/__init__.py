@@ -7,6 +7,7 @@ its two scripts by their checksums and nothing else. Everything that comes from 
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import date
 from html import escape
 from importlib.resources import files
@@ -26,13 +27,12 @@ from crypto_lake.series import Series
 _STRETCHES = 20
 
 
-def write(config: Config, day: date | None = None) -> Path:
-    """Make the page of a day, of the newest with bars if none is given, and say where it is.
+def write(config: Config, series: Sequence[Series], day: date | None = None) -> Path:
+    """Make the page of a day of some series, of the newest with bars if none is given, and say where it is.
 
     Raises:
         LakeError: there are no bars of the day, they cannot be read, or the disk refused.
     """
-    series = Series.recorded(config)
     day = day or facts.newest_day(series)
     if day is None:
         raise LakeError(f"{config.layout.base}: no bars of any day; crypto-lake transformer makes them")

@@ -3,6 +3,7 @@
 Nothing here knows of HTML. Times are seconds since the epoch, UTC, as charts count them, unless a name says otherwise.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -43,7 +44,7 @@ class Facts:
     days: list[Row]
 
 
-def newest_day(series: list[Series]) -> date | None:
+def newest_day(series: Iterable[Series]) -> date | None:
     """The newest day with bars; None where there is none."""
     return max((day for one in series for day in _bar_days(one)), default=None)
 
