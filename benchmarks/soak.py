@@ -28,7 +28,7 @@ import msgspec
 
 from collector_daemon.decide.listening import Stretch, union
 from crypto_lake.layout import MINUTE_US, SECOND_US, Layout
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.lines import QUOTE, STREAMS, TRADE, Stream, decode, stream_of
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
@@ -210,7 +210,7 @@ def audit(layout: Layout, market: Tape | None = None) -> Accounts:
     accounts.invalid += [f"{path}: still open" for path in layout.base.rglob("*.open")]
     for symbol in layout.raw_symbols("binance"):
         days = layout.raw_days("binance", symbol)
-        written = [one for day in days for one in journal.read(layout.journal("binance", day))]
+        written = [one for day in days for one in journals.shared(layout, "binance", day)]
         received = _received(layout, symbol, accounts)
         gaps = union(
             [(g.first_id, g.last_id + 1) for g in journal.of_kind(written, journal.Gap) if g.symbol == symbol]

@@ -87,8 +87,12 @@ class Layout:
         return self.raw_day(exchange, symbol, day) / f"{family}_{number:04d}.jsonl"
 
     def journal(self, exchange: str, day: date) -> Path:
-        """What the collector lived through on a day."""
+        """What the collector lived through on a day: its connections, and how far off its clock was."""
         return self.base / "raw" / exchange / "_journal" / f"{day.isoformat()}.jsonl"
+
+    def symbol_journal(self, exchange: str, symbol: str, day: date) -> Path:
+        """What the collector says of a symbol's day; no segment has a name like it."""
+        return self.raw_day(exchange, symbol, day) / "_segments.jsonl"
 
     def journal_days(self, exchange: str) -> list[date]:
         """The days that have a journal, oldest first."""

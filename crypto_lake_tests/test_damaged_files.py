@@ -19,6 +19,7 @@ from crypto_lake.errors import ConfigError, LakeError, RawDataError
 from crypto_lake.pages import validation
 from crypto_lake.raw import journal
 from crypto_lake.raw.collector_status import read_status
+from crypto_lake.raw.journal import Journal
 from crypto_lake.raw.kept import read_kept
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, ticks
@@ -234,11 +235,12 @@ def test_a_folder_in_the_place_of_a_finished_file_is_named_and_keeps_no_other_sy
     )
 
 
+@pytest.mark.parametrize("symbol", [None, SYMBOL])
 def test_a_folder_that_bears_a_journals_name_is_told_and_counts_as_no_journal(
-    duck: Duck, series: Series
+    duck: Duck, series: Series, symbol: str | None
 ) -> None:
     land(series.config, [trade(1, START + HOUR)])
-    series.layout.journal("binance", DAY).mkdir(parents=True)
+    Journal(series.layout, "binance").path(DAY, symbol).mkdir(parents=True)
     assert bars.build_day(duck, series, DAY, LATER).rebuilt
 
 

@@ -89,6 +89,7 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.segment("binance", "SOLUSDT", DAY, 1),
         layout.segment("binance", "SOLUSDT", DAY, 1, "heal"),
         layout.journal("binance", DAY),
+        layout.symbol_journal("binance", "SOLUSDT", DAY),
         layout.rejected("binance", DAY),
         layout.part("binance", "SOLUSDT", DAY, 15),
         daily,

@@ -54,6 +54,7 @@ def test_the_paths_are_those_of_the_design(layout: Layout) -> None:
     assert layout.segment(*of_symbol, 1) == base / "raw/binance/SOLUSDT/2025-10-20/part_0001.jsonl"
     assert layout.segment(*of_symbol, 12, "heal") == base / "raw/binance/SOLUSDT/2025-10-20/heal_0012.jsonl"
     assert layout.journal("binance", DAY) == base / "raw/binance/_journal/2025-10-20.jsonl"
+    assert layout.symbol_journal(*of_symbol) == base / "raw/binance/SOLUSDT/2025-10-20/_segments.jsonl"
     assert layout.part(*of_symbol, 23) == (
         base / "parquet/binance/SOLUSDT/year=2025/month=10/day=20/part-0023.parquet"
     )
@@ -76,7 +77,12 @@ def test_no_two_things_share_a_path(layout: Layout) -> None:
     for symbol in ("SOLUSDT", "ADAUSDT"):
         for day in (DAY, DAY + timedelta(days=1)):
             key = ("binance", symbol, day)
-            paths += [layout.segment(*key, 1), layout.segment(*key, 1, "heal"), layout.candles(*key)]
+            paths += [
+                layout.symbol_journal(*key),
+                layout.segment(*key, 1),
+                layout.segment(*key, 1, "heal"),
+                layout.candles(*key),
+            ]
             paths += [layout.part(*key, hour) for hour in range(24)]
             daily = layout.daily(*key)
             paths += [daily, layout.checksum(daily), layout.manifest(daily)]

@@ -1,6 +1,8 @@
 """A lake written before symbols had journals of their own opens, is asked and is extended, without a conversion."""
 
 import json
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from crypto_lake.ask import views
 from crypto_lake.completeness import holes
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
+from crypto_lake.raw import journal
+from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, ticks, verify
 from crypto_lake_tests import older_lake
@@ -80,6 +84,85 @@ def test_its_segments_are_read_against_the_checksums_in_its_journals(
     looks = list(verify.raw_looks(older, verify.raw_folders(Series.known(older))))
     sums = [sum(one.read for one in looks), sum(one.without for one in looks)]
     assert [*sums, sum(len(one.damages) for one in looks)] == expected["verify"]
+
+
+def _moved(lake: Config, is_moved: Callable[[int], bool]) -> None:
+    """Let those records lie in their symbols' own journals of which that holds, by their number in the file."""
+    diary = journal.Journal(lake.layout, "binance")
+    for day in DAYS:
+        path = diary.path(day)
+        kept = []
+        for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
+            record = msgspec.json.decode(line, type=journal.AnyRecord)
+            if isinstance(record, journal.SymbolRecord) and is_moved(number):
+                diary.write(record, day)
+            else:
+                kept.append(line)
+        path.write_bytes(b"".join(kept))
+
+
+@pytest.mark.parametrize("moved", [lambda _: True, lambda number: number % 2, lambda number: number > 9])
+def test_wherever_its_records_lie_the_same_bars_and_holes_come_out(
+    duck: Duck, older: Config, expected: dict[str, Any], moved: Callable[[int], bool], tmp_path: Path
+) -> None:
+    other = config.load(older_lake.unpack(tmp_path / "other"))
+    _moved(other, moved)
+    for lake in (older, other):
+        older_lake.extend(lake)
+        finish(duck, lake)
+    for series, same in zip(series_of(older), series_of(other), strict=True):
+        for day in DAYS:
+            for path in (older.layout.daily("binance", series.symbol, day), *series_ticks(series, day)):
+                twin = other.layout.base / path.relative_to(older.layout.base)
+                assert twin.read_bytes() == path.read_bytes()
+            manifest = older.layout.manifest(older.layout.daily("binance", series.symbol, day))
+            twin = other.layout.base / manifest.relative_to(older.layout.base)
+            assert twin.read_bytes() == manifest.read_bytes()
+            assert holes.find(duck, same, day, AFTER) == holes.find(duck, series, day, AFTER)
+
+
+def series_ticks(series: Series, day: date) -> list[Path]:
+    """A day's ticks and their manifest."""
+    kinds = [series.layout.ticks("binance", series.symbol, kind, day) for kind in ("trades", "quotes")]
+    return [*kinds, series.layout.ticks_manifest("binance", series.symbol, day)]
+
+
+def test_new_records_of_a_symbol_lie_in_its_own_journal_and_the_old_ones_where_they_were(
+    older: Config,
+) -> None:
+    before = {day: older.layout.journal("binance", day).read_bytes() for day in DAYS}
+    older_lake.extend(older)
+    for day in DAYS:
+        added = older.layout.journal("binance", day).read_bytes().removeprefix(before[day])
+        assert b'"symbol"' not in added
+    own = {
+        (symbol, day): list(journal.read(older.layout.symbol_journal("binance", symbol, day)))
+        for symbol in SYMBOLS
+        for day in DAYS
+    }
+    assert {type(one) for one in own["BTCUSDT", DAYS[1]]} == {journal.Displaced}
+    assert {type(one) for one in own["SOLUSDT", DAYS[2]]} == {journal.Sealed}
+
+
+def test_the_journal_that_symbols_share_is_parsed_once_and_no_other_symbols_own_is_opened(
+    duck: Duck, older: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older_lake.extend(older)
+    parsed: list[Path] = []
+
+    def counted(path: Path, content: bytes) -> list[journal.AnyRecord]:
+        parsed.append(path)
+        return records(path, content)
+
+    records = journal.records
+    monkeypatch.setattr(journal, "records", counted)
+    first, second = series_of(older)
+    for series in (first, second):
+        Recording(duck, series).around(DAYS[2])
+        own = [path for path in parsed if path.parent.name != "_journal"]
+        assert {path.parent.parent.name for path in own} == {series.symbol}
+        parsed[:] = [path for path in parsed if path.parent.name == "_journal"]
+    assert len(parsed) == len(set(parsed))
 
 
 def test_extended_it_has_the_bars_that_the_code_before_made(

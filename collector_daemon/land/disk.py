@@ -1,4 +1,4 @@
-"""Jobs meet the disk: one exchange's open segments, journal and refused frames. Blocking; runs in a worker thread.
+"""Jobs meet the disk: one exchange's open segments, journals and refused frames. Blocking; runs in a worker thread.
 
 Each job either is done for good or raises `OSError` and may be tried again from where it stopped: nothing is
 written twice.
@@ -130,7 +130,7 @@ class Disk:
         self._note(Note(record, job.tally.day))
 
     def _point_to(self, symbol: str, event_day: date, landed: date, at: int) -> None:
-        """Tell an event day's journal where its trades are, once for each such day."""
+        """Tell the symbol's journal of an event day where its trades are, once for each such day."""
         if (symbol, event_day, landed) not in self._displaced:
             self._note(Note(journal.Displaced(at=at, symbol=symbol, landed=landed.isoformat()), event_day))
             self._displaced.add((symbol, event_day, landed))

@@ -57,7 +57,7 @@ class Seal:
 
 @dataclass(slots=True)
 class Note:
-    """A record for the journal of a day."""
+    """A record for a journal of a day: its symbol's own, if it concerns one."""
 
     record: journal.AnyRecord
     day: date
@@ -162,7 +162,7 @@ class Landing:
         self.held += _LINE_SIZE * len(lines)
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
-        """Keep a record for the journal of `day`, or of the day of its `at`."""
+        """Keep a record for a journal of `day`, or of the day of its `at`."""
         self._queue(Note(record, day or day_of(record.at), _size_of(record)))
 
     def refuse(self, refused: Refused) -> None:

@@ -44,13 +44,12 @@ class Mending:
         """
         return self._mend(path, day, partial(is_raw_line, symbol=symbol))
 
-    def journal(self, day: date) -> int:
-        """Take out of a day's journal what is no record; how many bytes went is returned.
+    def journal(self, path: Path, day: date) -> int:
+        """Take out of a journal of a day what is no record; how many bytes went is returned.
 
         Raises:
             OSError: the disk refused; the journal is as it was.
         """
-        path = self._layout.journal(self._exchange, day)
         return self._mend(path, day, journal.is_record) if path.exists() else 0
 
     def _mend(self, path: Path, day: date, is_line: IsLine) -> int:

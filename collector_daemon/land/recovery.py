@@ -1,4 +1,4 @@
-"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their day.
+"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their folder.
 
 So are the gaps in them that it had no time to tell, since a hole becomes a gap only after a grace. What a power loss
 left in open segments and in the last journals that is no line is moved to the refused frames of that day first.
@@ -21,7 +21,7 @@ from collector_daemon.decide.tally import Tally
 from collector_daemon.land.mending import Mending
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.lines import RECEIVED, TRADE, RawLine, TradeLine, decode
 
 # Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).
@@ -39,16 +39,20 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
     mending = Mending(layout, exchange, now)
     found = segments.recover(layout, exchange, mending.segment)
     diary = journal.Journal(layout, exchange)
-    for day in {*layout.journal_days(exchange)[-_LAST_JOURNALS:], *(one.day for one in found)}:
-        if moved := mending.journal(day):
-            diary.write(journal.Mended(at=now, moved_bytes=moved), day)
+    touched = {(one.symbol, one.day) for one in found}
+    for symbol, day in _last_journals(layout, exchange) | {(None, one.day) for one in found} | touched:
+        if moved := mending.journal(diary.path(day, symbol), day):
+            diary.write(journal.Mended(at=now, moved_bytes=moved), day, symbol)
+            touched |= {(symbol, day)} if symbol else set()
     for one in found:
         diary.write(_told(one, now), one.day)
     for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
-        for path in _not_entered(layout, exchange, symbol, day):
+        lacking = _not_entered(layout, exchange, symbol, day)
+        for path in lacking:
             _enter(diary, exchange, symbol, path, now)
-        for hole in _untold_holes(layout, exchange, symbol, day):
-            diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
+        if lacking or (symbol, day) in touched or not _ended_in_order(diary, symbol, day):
+            for hole in _untold_holes(layout, exchange, symbol, day):
+                diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
     return found
 
 
@@ -61,16 +65,31 @@ def _told(one: segments.Recovered, now: int) -> journal.Recovered:
     return journal.Recovered(at=now, symbol=one.symbol, segment=name, torn_bytes=torn, moved_bytes=moved)
 
 
+def _last_journals(layout: Layout, exchange: str) -> set[tuple[str | None, date]]:
+    """The journals that the dead one can have been writing: those that all symbols share, and each symbol's own."""
+    shared: set[tuple[str | None, date]] = {
+        (None, day) for day in layout.journal_days(exchange)[-_LAST_JOURNALS:]
+    }
+    return shared | {
+        (symbol, day)
+        for symbol in layout.raw_symbols(exchange)
+        for day in layout.raw_days(exchange, symbol)[-_LAST_JOURNALS:]
+    }
+
+
 def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
-    """The only folders in which the dead one can have been at work."""
-    days = {symbol: layout.raw_days(exchange, symbol) for symbol in layout.raw_symbols(exchange)}
-    return {(symbol, found[-1]) for symbol, found in days.items() if found}
+    """The only folders in which the dead one can have been at work on segments."""
+    return {
+        (symbol, day)
+        for symbol in layout.raw_symbols(exchange)
+        for day in segments.days(layout, exchange, symbol, 1)
+    }
 
 
 def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[Path]:
-    """The received segments of a day that its journal does not describe."""
-    written = list(journal.read(layout.journal(exchange, day)))
-    described = {one.segment for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol}
+    """The received segments of a day that no journal describes."""
+    told = journals.of_symbol(layout, exchange, symbol, day)
+    described = {one.segment for one in journal.of_kind(told, journal.Sealed)}
     found = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED])
     return [path for path in found if path.name not in described]
 
@@ -88,10 +107,11 @@ def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: 
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
     for record in _odd(exchange, path, symbol, now):
         diary.write(record, day)
-    written = list(journal.read(diary.path(day)))
+    shared = list(journal.read(diary.path(day)))
+    written = [*shared, *journal.read(diary.path(day, symbol))]
     began = _began(written, symbol, tally.recv_from)
     # A connection may have been subscribed on the day before; none lives for longer than a day.
-    lately = [*journal.read(diary.path(day - timedelta(days=1))), *written]
+    lately = [*journal.read(diary.path(day - timedelta(days=1))), *shared]
     carried = connected(lately, frozenset(registry.exchange(exchange).wire.streams(symbol)))
     listened = within(carried or [(began, math.inf)], began, tally.recv_to)
     size, checksum = path.stat().st_size, segments.checksum(path)
@@ -130,14 +150,19 @@ def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
     return first if broken else max(ends)
 
 
+def _ended_in_order(diary: journal.Journal, symbol: str, day: date) -> bool:
+    """Whether the last collector of a day told everything; so did whoever landed files without a journal."""
+    shared = list(journal.read(diary.path(day)))
+    if not shared:
+        return not diary.path(day, symbol).exists()
+    return isinstance(shared[-1], journal.Stopped)
+
+
 def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:
-    """What is missing in the last two segments of a day, and not a gap in its journal; none after an end in order."""
-    written = list(journal.read(layout.journal(exchange, day)))
-    if not written or isinstance(written[-1], journal.Stopped):
-        return
+    """What is missing in the last two segments of a day, and not a gap in its journals."""
     if registry.exchange(exchange).capabilities.trade_ids != "contiguous":
         return
-    gaps = [one for one in journal.of_kind(written, journal.Gap) if one.symbol == symbol]
+    gaps = journal.of_kind(journals.of_symbol(layout, exchange, symbol, day), journal.Gap)
     told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
     ids = ContiguousIds(symbol, TRADE.word, [])
     received = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED])

@@ -10,7 +10,7 @@ from datetime import timedelta
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
-from crypto_lake.raw import journal
+from crypto_lake.raw import journal, journals
 from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
@@ -47,22 +47,19 @@ def ambiguous_trades(subject: Subject) -> Rows:
     with every run.
     """
     series, connection = subject.series, subject.connection
-    path = series.layout.journal(series.exchange, subject.day)
-    conflicts = [
-        one for one in journal.of_kind(journal.read(path), journal.Conflict) if one.symbol == series.symbol
-    ]
+    told = journals.of_symbol(series.layout, series.exchange, series.symbol, subject.day)
     rows: Rows = [
         {"id": one.id, "expected": one.expected, "before": iso(one.before_us)}
         for one in holes.jumps(connection, series, subject.day, subject.now_us)
     ]
     found = _contradictions(subject) if subject.now_us >= day_start_us(subject.day) + DAY_US else []
     known = {row["id"] for row in found}
-    told = [
+    conflicts: Rows = [
         {"id": one.id, "first": _spelt(one.first), "last": _spelt(one.second)}
-        for one in conflicts
+        for one in journal.of_kind(told, journal.Conflict)
         if one.id not in known
     ]
-    return rows + found + told
+    return rows + found + conflicts
 
 
 def _contradictions(subject: Subject) -> Rows:
@@ -127,8 +124,8 @@ def stale_quotes(subject: Subject) -> Rows:
 
 def clock_errors(subject: Subject) -> Rows:
     """Minutes in which the collector's clock was off, or away from where it was for most of the day."""
-    path = subject.series.layout.journal(subject.series.exchange, subject.day)
-    measured = journal.of_kind(journal.read(path), journal.ClockOffset)
+    told = journals.shared(subject.series.layout, subject.series.exchange, subject.day)
+    measured = journal.of_kind(told, journal.ClockOffset)
     return subject.query(
         "clock_offset",
         {},

@@ -34,6 +34,7 @@ from crypto_lake.errors import (
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import IdTrades, RestClient, TimedTrades
 from crypto_lake.layout import DAY_US, day_of, day_start_us
+from crypto_lake.raw import segments
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
@@ -127,7 +128,7 @@ def _locked(series: Series) -> Iterator[None]:
 
 def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> None:
     """The day's bars, and those of the recorded days before and after it, which its holes may reach to."""
-    days = series.layout.raw_days(series.exchange, series.symbol)
+    days = segments.days(series.layout, series.exchange, series.symbol)
     for near in [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]:
         # What a damaged file lost, which is logged, is there to be fetched.
         with contextlib.suppress(PartlyBuiltError):

@@ -17,7 +17,7 @@ from crypto_lake import sql
 from crypto_lake.disk import parquet
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.numbering import MOST_A_SECOND, MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
 from crypto_lake.raw.sources import lines_of
@@ -162,7 +162,7 @@ def known_days(series: Series, latest: int = 0) -> list[date]:
 
     With `latest`, so many of them, the last ones; older folders are then not looked at.
     """
-    received = series.layout.raw_days(series.exchange, series.symbol)[-latest:]
+    received = segments.days(series.layout, series.exchange, series.symbol, latest or None)
     days = {*received, *series.layout.bar_days(series.exchange, series.symbol)[-latest:]}
     days |= {day_of(known.us) for folder in received for known in _told(series, folder)}
     between = [
@@ -220,11 +220,11 @@ def _evidence(series: Series, day: date) -> list[_Known]:
 
 
 def _told(series: Series, received: date) -> Iterator[_Known]:
-    for record in journal.read(series.layout.journal(series.exchange, received)):
-        if isinstance(record, journal.Gap) and record.symbol == series.symbol:
+    for record in journals.of_symbol(series.layout, series.exchange, series.symbol, received):
+        if isinstance(record, journal.Gap):
             yield _Known(record.first_id, record.event_from)
             yield _Known(record.last_id, record.event_to)
-        if isinstance(record, journal.Sealed) and record.symbol == series.symbol:
+        if isinstance(record, journal.Sealed):
             if record.first_trade_id is not None and record.event_from is not None:
                 yield _Known(record.first_trade_id, record.event_from)
             if record.last_trade_id is not None and record.event_to is not None:

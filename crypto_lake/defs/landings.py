@@ -15,15 +15,15 @@ import duckdb
 
 from crypto_lake.ask import latency
 from crypto_lake.defs.metadata import Metadata
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import journal, journals, segments
 from crypto_lake.series import Series
 
 _RECENT_FOLDERS = 3
 
 
 def last_folders(series: Series, count: int) -> list[date]:
-    """The last days that a symbol has raw folders of."""
-    return series.layout.raw_days(series.exchange, series.symbol)[-count:]
+    """The last days whose folders hold segments of a symbol."""
+    return segments.days(series.layout, series.exchange, series.symbol, count)
 
 
 def recent_days(series: Iterable[Series]) -> set[date]:
@@ -35,13 +35,15 @@ def touched(series: Sequence[Series], since_ns: int) -> list[tuple[int, date]]:
     """Older folders in which files came or went after an instant, and when; the longest ago first."""
     changed: dict[date, int] = {}
     for one in series:
-        layout = one.layout
-        for day in layout.raw_days(one.exchange, one.symbol)[:-_RECENT_FOLDERS]:
+        for day in one.layout.raw_days(one.exchange, one.symbol)[:-_RECENT_FOLDERS]:
+            folder = one.layout.raw_day(one.exchange, one.symbol, day)
             with contextlib.suppress(OSError):
-                at = layout.raw_day(one.exchange, one.symbol, day).stat().st_mtime_ns
-                changed[day] = max(at, changed.get(day, 0))
+                at = folder.stat().st_mtime_ns
+                # One that holds its journal alone was pruned: what was made of it is left as it is.
+                if at > since_ns and segments.sealed(folder):
+                    changed[day] = max(at, changed.get(day, 0))
     recent = recent_days(series)
-    return sorted((at, day) for day, at in changed.items() if at > since_ns and day not in recent)
+    return sorted((at, day) for day, at in changed.items() if day not in recent)
 
 
 def fingerprint(series: Iterable[Series], day: date, of: Callable[[Path], bool] = lambda _: True) -> str:
@@ -69,16 +71,19 @@ def landing(
 ) -> dg.AssetMaterialization:
     """What has landed of a day so far: a materialization of `raw_segments`, reported by whoever saw it."""
     sealed = _sealed(series, day, is_received)
-    journals = {one.layout.journal(one.exchange, day) for one in series}
-    records = [record for path in sorted(journals) for record in journal.read(path)]
-    lost = list(journal.of_kind(records, journal.Gap))
+    told = [
+        one for each in series for one in journals.of_symbol(each.layout, each.exchange, each.symbol, day)
+    ]
+    lost = list(journal.of_kind(told, journal.Gap))
+    exchanges = {one.exchange: one.layout for one in series}
+    shared = [one for name, layout in exchanges.items() for one in journals.shared(layout, name, day)]
     metadata: Metadata = {
-        "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(records, journal.Sealed)),
+        "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(told, journal.Sealed)),
         "segments": len(sealed),
         "bytes": sum(size for _, size in sealed),
         "gaps": len(lost),
         "trades_missing_at_first": sum(gap.last_id - gap.first_id + 1 for gap in lost),
-        "disconnects": sum(1 for _ in journal.of_kind(records, journal.Disconnected)),
+        "disconnects": sum(1 for _ in journal.of_kind(shared, journal.Disconnected)),
         **_newest(connection, series, day),
     }
     return dg.AssetMaterialization("raw_segments", partition=day.isoformat(), metadata=metadata)

@@ -23,6 +23,7 @@ from crypto_lake.defs.launch import Verdict
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, Layout, day_start_us
+from crypto_lake.raw import segments
 from crypto_lake.series import Series
 from crypto_lake.showing import printable
 from crypto_lake.transform import plan
@@ -117,7 +118,7 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
     """Make the daily files of some days; None: of every finished day that lies in parts. Those worked on."""
     if days is None:
         without_ticks = _days_of(config, Layout.daily_days) - _days_of(config, Layout.ticks_days)
-        waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, Layout.raw_days))
+        waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, segments.days))
         days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
     if days:
         with _progress("daily files", len(days)):

@@ -111,7 +111,7 @@ def _holdings(config: Config, now: int) -> Table:
         symbols = {*exchange.symbols, *layout.raw_symbols(name), *layout.bars_symbols(name)}
         for symbol in sorted(symbols):
             counts = (
-                len(layout.raw_days(name, symbol)),
+                len(segments.days(layout, name, symbol)),
                 len(segments.sealed(layout.raw_day(name, symbol, today))),
                 len(layout.bar_days(name, symbol)),
                 len(layout.part_days(name, symbol)),

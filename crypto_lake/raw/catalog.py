@@ -8,7 +8,6 @@ for that stretch. Events whose times do not fit it are strays: they are found wh
 nothing of the time between. Everything here is in microseconds since the epoch.
 """
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -21,7 +20,7 @@ import msgspec
 
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, day_of, day_start_us
-from crypto_lake.raw import asked, journal, scan, segments
+from crypto_lake.raw import asked, journal, journals, scan, segments
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, are_few, believed, near
@@ -93,14 +92,7 @@ class Recording:
         away from it where history is replayed.
         """
         beside = {day - timedelta(days=1), day + timedelta(days=1)}
-        folders = {day, *beside}
-        for record in journal.of_kind(
-            journal.read(self._layout.journal(self._exchange, day)), journal.Displaced
-        ):
-            if record.symbol == self._symbol:
-                # A record that names no day is as good as none.
-                with contextlib.suppress(ValueError):
-                    folders.add(date.fromisoformat(record.landed))
+        folders = {day, *beside, *self._folder(day).displaced}
         found = _merge([self._folder(folder) for folder in sorted(folders)])
         kept = read_kept(self._layout, self._exchange, self._symbol, day)
         found = _with_ticks(found, kept, self._ticks(day)) if kept else found
@@ -128,8 +120,8 @@ class Recording:
         return self._folders[day]
 
     def _read(self, day: date) -> "_Folder":
-        written = list(journal.read(self._layout.journal(self._exchange, day)))
-        sealed = [r for r in journal.of_kind(written, journal.Sealed) if r.symbol == self._symbol]
+        told = journals.of_symbol(self._layout, self._exchange, self._symbol, day)
+        sealed = list(journal.of_kind(told, journal.Sealed))
         described = {(r.segment, r.size): r for r in sealed if r.segment}
         found = segments.sealed(self._layout.raw_day(self._exchange, self._symbol, day))
         keys = {path: (segments.name_of(path), _size_of(path)) for path in found}
@@ -151,19 +143,21 @@ class Recording:
             (r.recv_to, Measured(r.offset_us, 1)) for r in known if r.recv_to and r.offset_us is not None
         ]
         measured += [pair for one in scanned.values() for pair in one.offsets.items()]
+        shared = journals.shared(self._layout, self._exchange, day)
         journalled = {
             r.minute: Measured(r.offset_us, r.trades - r.set_aside)
-            for r in journal.of_kind(written, journal.ClockOffset)
+            for r in journal.of_kind(shared, journal.ClockOffset)
         }
-        odd: list[journal.Jumped | journal.Conflict] = [
-            *journal.of_kind(written, journal.Jumped),
-            *journal.of_kind(written, journal.Conflict),
-        ]
-        rising = not any(record.symbol == self._symbol for record in odd)
-        whole = tuple(asked.read(self._layout, self._exchange, self._symbol, day))
-        late = {r.at // HOUR_US for r in journal.of_kind(written, journal.Late) if r.symbol == self._symbol}
         return _Folder(
-            day, records, _by_minute(measured), journalled, refused, rising, whole, frozenset(late)
+            day=day,
+            records=records,
+            measured=_by_minute(measured),
+            journalled=journalled,
+            refused=refused,
+            rising=not any(isinstance(one, journal.Jumped | journal.Conflict) for one in told),
+            displaced=journals.displaced(told),
+            asked=tuple(asked.read(self._layout, self._exchange, self._symbol, day)),
+            late=frozenset(one.at // HOUR_US for one in journal.of_kind(told, journal.Late)),
         )
 
     def _without_strays(self, records: list["_Told"]) -> list["_Told"]:
@@ -228,8 +222,9 @@ def _size_of(path: Path) -> int:
 class _Folder:
     """One folder's records in order of time; the offsets of its symbol's own trades, and its journal's.
 
-    `rising`: the collector took each id once, as it does unless the exchange counts anew or contradicts itself. `late`
-    are the hours of receipt, counted since the epoch, in which quotes came late.
+    `rising`: the collector took each id once, as it does unless the exchange counts anew or contradicts itself.
+    `displaced` are the other days in whose folders its journal says that trades of its day lie; `late` the hours of
+    receipt, counted since the epoch, in which quotes came late.
     """
 
     day: date
@@ -238,6 +233,7 @@ class _Folder:
     journalled: dict[int, Measured]
     refused: list[scan.Refused]
     rising: bool
+    displaced: set[date]
     asked: tuple[Interval, ...]
     late: frozenset[int]
 

@@ -11,24 +11,24 @@ from pathlib import Path
 import pyarrow as pa
 
 from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import journal, journals, segments
 
 _CHUNK = 1 << 20
-# Of segments, by symbol and name.
-Noted = dict[tuple[str, str], str]
+# Of segments, by name.
+Noted = dict[str, str]
 
 
-def noted(layout: Layout, exchange: str, day: date) -> Noted:
-    """What the journal of a day says of the segments in that day's folders."""
-    records = journal.of_kind(journal.read(layout.journal(exchange, day)), journal.Sealed)
-    return {(one.symbol, one.segment): one.sha256 for one in records if one.segment and one.sha256}
+def noted(layout: Layout, exchange: str, symbol: str, day: date) -> Noted:
+    """What the journals say of the segments in a symbol's folder of a day."""
+    records = journal.of_kind(journals.of_symbol(layout, exchange, symbol, day), journal.Sealed)
+    return {one.segment: one.sha256 for one in records if one.segment and one.sha256}
 
 
-def expected(layout: Layout, symbol: str, path: Path, known: Noted) -> str | None:
+def expected(layout: Layout, path: Path, known: Noted) -> str | None:
     """What a sealed segment's lines should have, compressed or not; None where nothing was noted."""
     name = segments.name_of(path)
     if not segments.is_healed(path):
-        return known.get((symbol, name))
+        return known.get(name)
     beside = layout.checksum(path.with_name(name))
     words = beside.read_bytes().decode(errors="replace").split() if beside.exists() else []
     return words[0] if words else None

@@ -1,9 +1,12 @@
-"""The collector's journal: what it lived through, a record a line, flushed one by one. `docs/FORMAT.md` lists all.
+"""The collector's journals: what it lived through, a record a line, flushed one by one. `docs/FORMAT.md` lists all.
 
-It answers what market data cannot: when was somebody listening, why not, how far off was the clock. All times
-are the collector's own clock, microseconds UTC, unless a field's name says `event`. Light, for the collector.
+They answer what market data cannot: when was somebody listening, why not, how far off was the clock. What concerns a
+symbol lies in the symbol's own folder of the day, so that nobody reads of a thousand symbols to learn of one; what
+concerns connections and the clock in one file for all (`journals` reads both). All times are the collector's own clock,
+microseconds UTC, unless a field's name says `event`. Light, for the collector.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -13,7 +16,7 @@ import msgspec
 from loguru import logger
 from msgspec import Meta, Struct
 
-from crypto_lake.disk import mending
+from crypto_lake.disk import mending, publish
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of, day_start_us
 from crypto_lake.raw.lines import EARLIEST_US
@@ -35,6 +38,12 @@ class Record(Struct, tag_field="kind", frozen=True, kw_only=True):
     """What every record has: `kind`, and `at`, when it was written."""
 
     at: Instant
+
+
+class OfSymbol(Record, frozen=True, kw_only=True):
+    """What a record that concerns one symbol has; it lies in that symbol's own journal."""
+
+    symbol: str
 
 
 class Started(Record, tag="started", frozen=True, kw_only=True):
@@ -90,24 +99,22 @@ class Silent(Record, tag="silent", frozen=True, kw_only=True):
     seconds: Count
 
 
-class Gap(Record, tag="gap", frozen=True, kw_only=True):
+class Gap(OfSymbol, tag="gap", frozen=True, kw_only=True):
     """Trade ids that did not come: `first_id` to `last_id`, both missing, between two events of the exchange."""
 
-    symbol: str
     first_id: Id
     last_id: Id
     event_from: Instant
     event_to: Instant
 
 
-class Jumped(Record, tag="jumped", frozen=True, kw_only=True):
+class Jumped(OfSymbol, tag="jumped", frozen=True, kw_only=True):
     """An id came that is not where the exchange was counting, and not so little ahead that something is missing.
 
     `expected` is the next id of a trade, or the least of a quote. Of many like it in an hour only the first are
     written; `unwritten` is how many were not since the one before.
     """
 
-    symbol: str
     stream: str
     id: Id
     expected: Id
@@ -123,23 +130,21 @@ class Contents(Struct, frozen=True):
     side: str | None
 
 
-class Conflict(Record, tag="conflict", frozen=True, kw_only=True):
+class Conflict(OfSymbol, tag="conflict", frozen=True, kw_only=True):
     """A trade id came again with other contents; both are raw lines. `unwritten` as in `Jumped`."""
 
-    symbol: str
     id: Id
     first: Contents
     second: Contents
     unwritten: Count = 0
 
 
-class Late(Record, tag="late", frozen=True, kw_only=True):
+class Late(OfSymbol, tag="late", frozen=True, kw_only=True):
     """A quote came after one with a higher id, `after`: over a connection that is behind another.
 
     `unwritten` as in `Jumped`.
     """
 
-    symbol: str
     id: Id
     after: Id
     unwritten: Count = 0
@@ -158,7 +163,7 @@ class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
     set_aside: Count = 0
 
 
-class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
+class Sealed(OfSymbol, tag="sealed", frozen=True, kw_only=True):
     """A stretch of one symbol's listening was closed, and with it its segment.
 
     `segment` is the file's name (`part_0001.jsonl`) in the folder of the journal's own day, or None where
@@ -170,7 +175,6 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
     the segment's bytes; None where there is no segment, and in journals written before it was noted.
     """
 
-    symbol: str
     segment: str | None
     lines: Count
     size: Count
@@ -185,23 +189,21 @@ class Sealed(Record, tag="sealed", frozen=True, kw_only=True):
     sha256: str | None = None
 
 
-class Displaced(Record, tag="displaced", frozen=True, kw_only=True):
+class Displaced(OfSymbol, tag="displaced", frozen=True, kw_only=True):
     """In the journal of a day: trades of that day were received on a quite different one, `landed`.
 
     So written when the local clock is off by days, or history is replayed.
     """
 
-    symbol: str
     landed: str
 
 
-class Recovered(Record, tag="recovered", frozen=True, kw_only=True):
+class Recovered(OfSymbol, tag="recovered", frozen=True, kw_only=True):
     """An open segment of a collector that had died was sealed; `torn_bytes` were cut from its end.
 
     `moved_bytes` in it were no raw lines, as a power loss leaves them, and lie in `_rejected` now.
     """
 
-    symbol: str
     segment: str | None
     torn_bytes: Count
     moved_bytes: Count = 0
@@ -232,48 +234,67 @@ AnyRecord = (
     | Mended
 )
 KINDS: tuple[type[Record], ...] = AnyRecord.__args__
+SymbolRecord = Gap | Jumped | Conflict | Late | Sealed | Displaced | Recovered
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(AnyRecord)
 _R = TypeVar("_R", bound=Record)
 
 
+# The days that a journal remembers to have been mended. A collector writes to two at a time, and a year of a thousand
+# symbols must not stay in memory.
+_REMEMBERED_DAYS = 4
+
+
 class Journal:
-    """Appends records to the files of their days."""
+    """Appends records to the files of their days and symbols."""
 
     def __init__(self, layout: Layout, exchange: str) -> None:
         self._layout = layout
         self._exchange = exchange
-        self._mended: set[Path] = set()
+        self._mended: dict[date, set[Path]] = {}
 
-    def write(self, record: AnyRecord, day: date | None = None) -> None:
+    def write(self, record: AnyRecord, day: date | None = None, symbol: str | None = None) -> None:
         """Append one record, and hand it to the system before returning.
 
-        It goes to the journal of `day`, or of the day of its `at`.
+        It goes to the journal of `day`, or of the day of its `at`: its symbol's own, if it has a symbol. `symbol` is
+        for a `Mended`, which tells of the file that it lies in.
 
         Raises:
             OSError: the disk refused.
         """
-        path = self.path(day or day_of(record.at))
-        if path not in self._mended:
+        day = day or day_of(record.at)
+        path = self.path(day, record.symbol if isinstance(record, OfSymbol) else symbol)
+        mended = self._mended_of(day)
+        if path not in mended:
             self._mend(path)
+            mended.add(path)
         try:
             with path.open("ab", buffering=0) as file:
                 write_whole(file, _encode(record) + b"\n")
         except OSError:
-            self._mended.discard(path)
+            mended.discard(path)
             raise
 
-    def path(self, day: date) -> Path:
-        """The file of a day."""
-        return self._layout.journal(self._exchange, day)
+    def path(self, day: date, symbol: str | None = None) -> Path:
+        """The file of a day: a symbol's own, or that which all share."""
+        if symbol is None:
+            return self._layout.journal(self._exchange, day)
+        return self._layout.symbol_journal(self._exchange, symbol, day)
+
+    def _mended_of(self, day: date) -> set[Path]:
+        # The day used last stands last, so the one to forget is the first.
+        found = self._mended[day] = self._mended.pop(day, set())
+        if len(self._mended) > _REMEMBERED_DAYS:
+            del self._mended[next(iter(self._mended))]
+        return found
 
     def _mend(self, path: Path) -> None:
         """Before the first append, and after a failed one: a death or a full disk may have torn the last record."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # As lasting as a segment's: the folder may be made here, and a segment then be sealed in it.
+        publish.make_folder(path.parent)
         if path.exists() and path.stat().st_size:
             truncate_torn_tail(path)
-        self._mended.add(path)
 
 
 class _AnyKind(Struct):
@@ -314,10 +335,11 @@ def _agrees(record: Sealed, day: date | None) -> bool:
 
 
 def _day_of(path: Path) -> date | None:
-    try:
-        return date.fromisoformat(path.stem)
-    except ValueError:
-        return None
+    """The day of a journal: a shared one has its name, a symbol's own that of its folder."""
+    for name in (path.stem, path.parent.name):
+        with contextlib.suppress(ValueError):
+            return date.fromisoformat(name)
+    return None
 
 
 def is_record(line: bytes) -> bool:
@@ -352,14 +374,24 @@ def read(path: Path) -> Iterator[AnyRecord]:
     that only a later version knows: how many there are is logged, once for each file. The collector's next start takes
     the first ones out.
     """
-    if not path.is_file():
-        # A folder, which somebody has made; the recording is then taken as one without a journal of that day.
-        if path.exists() and path not in _told:
-            _told[path] = 0, 0
-            logger.error("{}: is a folder; expected a journal, or nothing there yet", path)
-        return
-    content = path.read_bytes()
+    yield from records(path, content(path))
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a journal; none where there is no file."""
+    if path.is_file():
+        return path.read_bytes()
+    # A folder, which somebody has made; the recording is then taken as one without a journal of that day.
+    if path.exists() and path not in _told:
+        _told[path] = 0, 0
+        logger.error("{}: is a folder; expected a journal, or nothing there yet", path)
+    return b""
+
+
+def records(path: Path, content: bytes) -> list[AnyRecord]:
+    """The records in the bytes of a journal, as `read` has them; its path says of which day it is."""
     whole = content[: content.rfind(b"\n") + 1]
+    known: list[AnyRecord] = []
     bad = later = 0
     day = _day_of(path)
     for line in whole.splitlines():
@@ -374,12 +406,13 @@ def read(path: Path) -> Iterator[AnyRecord]:
             found = [_decoder.decode(one) for one in mending.good(line, _is_known)]
         plausible = [record for record in found if _is_plausible(record, day)]
         bad += len(found) - len(plausible)
-        yield from plausible
+        known += plausible
     if (bad or later) and _told.get(path) != (bad, later):
         if len(_told) >= _MOST_TOLD:
             _told.clear()
         _told[path] = bad, later
         _tell(path, bad, later)
+    return known
 
 
 def _tell(path: Path, bad: int, later: int) -> None:

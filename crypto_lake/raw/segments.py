@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -48,6 +49,21 @@ def is_healed(path: Path) -> bool:
     """Whether a segment was fetched rather than received."""
     match = _NAME.fullmatch(path.name)
     return match is not None and match[1] == HEALED
+
+
+def days(layout: Layout, exchange: str, symbol: str, latest: int | None = None) -> list[date]:
+    """The days whose folders hold a segment, oldest first; with `latest`, so many of them, the last ones.
+
+    A folder may hold a journal alone: nothing came that day, its segments were removed, or it points to another day.
+    """
+    folders = reversed(layout.raw_days(exchange, symbol))
+    found = (day for day in folders if _holds_any(layout.raw_day(exchange, symbol, day)))
+    return sorted(islice(found, latest))
+
+
+def _holds_any(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(_NAME.fullmatch(entry.name) for entry in entries)
 
 
 def name_of(path: Path) -> str:

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct, convert, json, to_builtins
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
+from crypto_lake.raw import segments
 from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.offsets import Interval
 from crypto_lake.raw.sources import Source, paths_of
@@ -76,7 +77,7 @@ def stale_days(
     """The days, oldest first, whose bars are not in line with what was received on the days given (None: on any)."""
     recording = Recording(connection, series)
     if received is None:
-        received = series.layout.raw_days(series.exchange, series.symbol)
+        received = segments.days(series.layout, series.exchange, series.symbol)
     candidates = {day for folder in received for day in recording.event_days(folder)}
     return [day for day in sorted(candidates) if _is_stale(connection, series, recording, day, now_us)]
 

@@ -2,7 +2,8 @@
 
 A folder of raw segments is safe elsewhere when each day that its lines happened on has a daily file and ticks, both
 with the checksums that they were verified with, and the ticks name the segments. One that is not what was received, by
-its own checksum, stays with its whole folder: what was made of it is as wrong as it is. The journal always stays.
+its own checksum, stays with its whole folder: what was made of it is as wrong as it is. Journals always stay, the
+symbol's own alone in its folder: they say what was listened to, and where trades lie that came on another day.
 """
 
 import hashlib
@@ -81,10 +82,10 @@ def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) 
     found = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
     plain = [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
     if plain and _is_safe(connection, series, day):
-        known = checksums.noted(series.layout, series.exchange, day)
+        known = checksums.noted(series.layout, series.exchange, series.symbol, day)
         with locked(series):
             for path in plain:
-                compress(path, checksums.expected(series.layout, series.symbol, path, known))
+                compress(path, checksums.expected(series.layout, path, known))
         logger.info("{} {}: {} raw segments compressed", series.symbol, day, len(plain))
 
 
@@ -112,9 +113,9 @@ def _be_sure(series: Series, day: date, found: list[Path]) -> None:
     Raises:
         RawDataError: a segment is not what was received.
     """
-    known = checksums.noted(series.layout, series.exchange, day)
+    known = checksums.noted(series.layout, series.exchange, series.symbol, day)
     for path in found:
-        wanted = checksums.expected(series.layout, series.symbol, path, known)
+        wanted = checksums.expected(series.layout, path, known)
         if wanted and (wrong := checksums.difference(path, wanted)):
             raise RawDataError(f"{path}: {wrong}; nothing of its folder is removed")
 

@@ -6,7 +6,6 @@ Raw segments as well: against the checksum that was noted when they were sealed,
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +63,7 @@ class RawLook:
 
 
 def raw_folders(series: Iterable[Series]) -> list[RawFolder]:
-    """All there are of some series, in an order in which each day's journal has to be read once."""
+    """All there are of some series, those of a day together: they share a journal."""
     return sorted(
         RawFolder(one.exchange, day, one.symbol)
         for one in series
@@ -73,16 +72,15 @@ def raw_folders(series: Iterable[Series]) -> list[RawFolder]:
 
 
 def raw_looks(config: Config, folders: list[RawFolder]) -> Iterator[RawLook]:
-    """For each folder in turn, as `raw_folders` lists them, what was found."""
+    """For each folder in turn what was found."""
     layout = config.layout
-    for (exchange, day), some in groupby(folders, key=lambda one: (one.exchange, one.day)):
-        known = checksums.noted(layout, exchange, day)
-        for folder in some:
-            look = RawLook()
-            for path in segments.sealed(layout.raw_day(exchange, folder.symbol, day)):
-                wanted = checksums.expected(layout, folder.symbol, path, known)
-                look.read += wanted is not None
-                look.without += wanted is None
-                if wanted and (what := checksums.difference(path, wanted)):
-                    look.damages.append(Damage(path, what))
-            yield look
+    for exchange, day, symbol in folders:
+        known = checksums.noted(layout, exchange, symbol, day)
+        look = RawLook()
+        for path in segments.sealed(layout.raw_day(exchange, symbol, day)):
+            wanted = checksums.expected(layout, path, known)
+            look.read += wanted is not None
+            look.without += wanted is None
+            if wanted and (what := checksums.difference(path, wanted)):
+                look.damages.append(Damage(path, what))
+        yield look

@@ -269,7 +269,9 @@ def open_files(layout: Layout) -> list[Path]:
 
 
 def records(layout: Layout, day: date, kind: type[journal.Record] | None = None) -> list[journal.AnyRecord]:
-    found = list(journal.read(layout.journal("binance", day)))
+    """What all journals of a day say: what symbols share, then each symbol's own."""
+    own = [layout.symbol_journal("binance", symbol, day) for symbol in layout.raw_symbols("binance")]
+    found = [record for path in [layout.journal("binance", day), *own] for record in journal.read(path)]
     return [record for record in found if kind is None or isinstance(record, kind)]
 
 

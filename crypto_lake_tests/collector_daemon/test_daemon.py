@@ -92,7 +92,7 @@ def until_landed(lines: int, symbol: str = "SOLUSDT") -> Then:
 
     async def wait(config: Config, _stop: asyncio.Event) -> None:
         def count() -> int:
-            files = config.layout.raw_symbol("binance", symbol).rglob("*.jsonl*")
+            files = config.layout.raw_symbol("binance", symbol).rglob("part_*.jsonl*")
             try:
                 return sum(path.read_bytes().count(b"\n") for path in files)
             except (FileNotFoundError, PermissionError):

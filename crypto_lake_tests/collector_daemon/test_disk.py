@@ -54,7 +54,7 @@ def test_a_journal_that_refuses_once_gets_one_record_and_the_segment_is_sealed_o
     disk = Disk(layout, "binance")
     disk.do(Append("SOLUSDT", DAY, b"line\n"))
     job = seal()
-    in_the_way = layout.journal("binance", DAY)
+    in_the_way = layout.symbol_journal("binance", "SOLUSDT", DAY)
     in_the_way.mkdir(parents=True)
     with pytest.raises(OSError, match=r"journal|directory|denied"):
         disk.do(job)
@@ -68,7 +68,7 @@ def test_a_journal_record_that_a_full_disk_tore_is_mended_before_the_next(tmp_pa
     layout = Layout(tmp_path)
     disk = Disk(layout, "binance")
     disk.do(seal())
-    path = layout.journal("binance", DAY)
+    path = layout.symbol_journal("binance", "SOLUSDT", DAY)
     torn = path.read_bytes() + b'{"kind":"sea'
     path.unlink()
     path.mkdir()

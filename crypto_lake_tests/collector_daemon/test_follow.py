@@ -64,7 +64,7 @@ def edit(path: Path, before: str, after: str) -> None:
 
 
 def has_come(config: Config, symbol: str) -> Callable[[], bool]:
-    return lambda: any(config.layout.raw_symbol("binance", symbol).rglob("*.jsonl*"))
+    return lambda: any(config.layout.raw_symbol("binance", symbol).rglob("part_*.jsonl*"))
 
 
 def numbers(layout: Layout, symbol: str) -> list[int]:
@@ -153,7 +153,7 @@ def test_a_hangup_asks_for_the_file_to_be_read_again(tmp_path: Path) -> None:
         edit(path, "ADAUSDT]", "ADAUSDT, SUIUSDT]")
         process.send_signal(signal.SIGHUP)
         await until(
-            lambda: any(layout.raw_symbol("binance", "SUIUSDT").rglob("*.jsonl*")), "the added symbol"
+            lambda: any(layout.raw_symbol("binance", "SUIUSDT").rglob("part_*.jsonl*")), "the added symbol"
         )
         process.terminate()
         assert (await ended(process))[0] == 0

@@ -89,7 +89,7 @@ def one_line(stderr: str) -> str:
 
 def landed(layout: Layout) -> int:
     """How many lines are on disk, sealed or not."""
-    files = layout.raw_symbol("binance", "SOLUSDT").rglob("*.jsonl*")
+    files = layout.raw_symbol("binance", "SOLUSDT").rglob("part_*.jsonl*")
     try:
         return sum(path.read_bytes().count(b"\n") for path in files)
     except (FileNotFoundError, PermissionError):

@@ -255,12 +255,19 @@ def test_trades_that_were_lost_in_a_block_of_nuls_are_a_gap(tmp_path: Path) -> N
     assert gaps(layout) == [(3, 5)]
 
 
-def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(tmp_path: Path) -> None:
+def _gap(at: int) -> journal.Gap:
+    return journal.Gap(at=at, symbol="SOLUSDT", first_id=1, last_id=2, event_from=T0, event_to=T0)
+
+
+@pytest.mark.parametrize("symbol", [None, "SOLUSDT"])
+def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(
+    tmp_path: Path, symbol: str | None
+) -> None:
     layout = Layout(tmp_path)
     diary = journal.Journal(layout, "binance")
-    story = [journal.Stopped(at=T0 + n, reason="") for n in range(2)]
+    story = [_gap(T0 + n) if symbol else journal.Stopped(at=T0 + n, reason="") for n in range(2)]
     diary.write(story[0])
-    path = layout.journal("binance", DAY)
+    path = diary.path(DAY, symbol)
     with path.open("ab") as file:
         file.write(b"\0" * 4096 + b'{"kind":"sto\n{"kind":"unheard of","at":1760918400000000}\n')
     diary.write(story[1])
@@ -274,17 +281,52 @@ def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(tmp_path: P
     ]
 
 
+@pytest.mark.parametrize("symbol", [None, "SOLUSDT"])
 def test_after_a_journal_lost_records_nobody_is_said_to_have_listened_before_the_first_line(
-    tmp_path: Path,
+    tmp_path: Path, symbol: str | None
 ) -> None:
     layout = Layout(tmp_path)
     left_open(layout, LINES)
     heard_until(layout, T0 - 500, None)
-    with layout.journal("binance", DAY).open("ab") as file:
+    path = journal.Journal(layout, "binance").path(DAY, symbol)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
         file.write(b"\0" * 100 + b"\n")
     recover(layout, "binance", T0 + 99)
     *_, sealed = journal.of_kind(records(layout, DAY), journal.Sealed)
     assert sealed.listened == [(T0, T0 + 2)]
+
+
+def test_a_pointer_to_trades_of_a_day_to_come_does_not_hide_the_folder_that_was_worked_in(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, LINES)
+    (path,) = open_files(layout)
+    path.rename(path.with_suffix(""))
+    to_come = journal.Displaced(at=T0, symbol="SOLUSDT", landed=DAY.isoformat())
+    journal.Journal(layout, "binance").write(to_come, DAY + timedelta(days=300))
+    recover(layout, "binance", T0 + 9)
+    (sealed,) = journal.of_kind(records(layout, DAY), journal.Sealed)
+    assert (sealed.segment, sealed.lines) == ("part_0001.jsonl", 3)
+
+
+def test_a_symbol_whose_own_journal_lost_records_is_searched_for_gaps_after_an_end_in_order(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, trades(1, 2) + trades(6))
+    recover(layout, "binance", T0)
+    diary = journal.Journal(layout, "binance")
+    own = diary.path(DAY, "SOLUSDT")
+    own.write_bytes(b"".join(line for line in own.read_bytes().splitlines(True) if b'"gap"' not in line))
+    diary.write(journal.Stopped(at=T0, reason=""), DAY)
+    recover(layout, "binance", T0)
+    assert gaps(layout) == []
+    with own.open("ab") as file:
+        file.write(b"\0" * 100)
+    recover(layout, "binance", T0)
+    assert gaps(layout) == [(3, 5)]
 
 
 def test_a_recovered_segment_with_one_id_twice_is_told_so_before_it_is_described(tmp_path: Path) -> None:

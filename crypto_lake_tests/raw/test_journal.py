@@ -15,7 +15,17 @@ from loguru import logger
 
 from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of
 from crypto_lake.raw import journal
-from crypto_lake.raw.journal import AnyRecord, Contents, Gap, Journal, Record, Sealed, Started, Stopped
+from crypto_lake.raw.journal import (
+    AnyRecord,
+    Contents,
+    Gap,
+    Journal,
+    OfSymbol,
+    Record,
+    Sealed,
+    Started,
+    Stopped,
+)
 
 DAY = date(2025, 10, 20)
 NOON_US = 1_760_961_600_000_000
@@ -49,6 +59,8 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
 def records_of(kind: type[Record]) -> st.SearchStrategy[Any]:
     """Records of one kind, with whatever its fields' types allow; those that contradict themselves are put right."""
     fields = {field.name: VALUES[field.type] for field in msgspec.structs.fields(kind)}
+    if issubclass(kind, OfSymbol):
+        fields["symbol"] = st.sampled_from(["SOLUSDT", "ADAUSDT"])
     return st.builds(kind, **fields).map(_put_right)
 
 
@@ -68,7 +80,13 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def read(layout: Layout, day: date = DAY) -> list[AnyRecord]:
+    """What the journal that all symbols share says of a day."""
     return list(journal.read(layout.journal("binance", day)))
+
+
+def read_of(layout: Layout, symbol: str, day: date = DAY) -> list[AnyRecord]:
+    """What a symbol's own journal says of a day."""
+    return list(journal.read(layout.symbol_journal("binance", symbol, day)))
 
 
 def stopped(reason: str, at: int = NOON_US) -> Stopped:
@@ -83,8 +101,13 @@ def write(layout: Layout, content: bytes) -> Path:
     return path
 
 
+def _leaves(kind: type[Record]) -> set[type[Record]]:
+    below = kind.__subclasses__()
+    return {leaf for one in below for leaf in _leaves(one)} if below else {kind}
+
+
 def test_the_kinds_are_all_records_that_there_are() -> None:
-    assert set(journal.KINDS) == set(get_args(AnyRecord)) == set(Record.__subclasses__())
+    assert set(journal.KINDS) == set(get_args(AnyRecord)) == _leaves(Record)
     tags = [kind.__struct_config__.tag for kind in journal.KINDS]
     assert len(set(tags)) == len(tags)
 
@@ -99,7 +122,13 @@ def test_a_record_of_any_kind_reads_as_it_was_written(
     diary = Journal(layout, "binance")
     for record in written:
         diary.write(record, DAY)
-    assert read(layout) == written
+    if issubclass(kind, OfSymbol):
+        assert read(layout) == []
+        for symbol in {record.symbol for record in written if isinstance(record, OfSymbol)}:
+            of_symbol = [one for one in written if isinstance(one, OfSymbol) and one.symbol == symbol]
+            assert read_of(layout, symbol) == of_symbol
+    else:
+        assert read(layout) == written
 
 
 @given(records_of(Stopped))
@@ -250,6 +279,27 @@ def test_a_record_whose_numbers_cannot_be_meant_is_left_out_and_told_once(
     for _ in range(2):
         assert len(read(layout)) == 1
     assert logged == [f"{path}: 1 lines are no journal records, and are left out\n"]
+
+
+@pytest.mark.parametrize("changed", NOT_MEANT.values(), ids=NOT_MEANT.keys())
+def test_a_record_in_a_symbols_own_journal_is_judged_by_the_day_of_its_folder(
+    layout: Layout, logged: list[str], changed: dict[str, object]
+) -> None:
+    path = layout.symbol_journal("binance", "SOLUSDT", DAY)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(_sealed() + b"\n" + _sealed(**changed) + b"\n" + b"\0" * 99 + _sealed() + b"\n{tor")
+    assert len(read_of(layout, "SOLUSDT")) == 2
+    assert logged == [f"{path}: 2 lines are no journal records, and are left out\n"]
+
+
+def test_a_torn_end_of_a_symbols_own_journal_is_cut_by_the_next_writer(layout: Layout) -> None:
+    gap = Gap(at=NOON_US, symbol="SOLUSDT", first_id=1, last_id=2, event_from=1, event_to=2)
+    Journal(layout, "binance").write(gap)
+    path = layout.symbol_journal("binance", "SOLUSDT", DAY)
+    path.write_bytes(path.read_bytes() + b'{"kind":"gap"')
+    Journal(layout, "binance").write(gap)
+    assert read_of(layout, "SOLUSDT") == [gap, gap]
+    assert path.read_bytes().count(b"\n") == 2
 
 
 @pytest.mark.parametrize("kind", ["clock_offset", "gap", "sealed", "stopped"])

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pytest
 
 from crypto_lake import config
+from crypto_lake.defs import landings
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, retention, ticks
+from crypto_lake.transform import bars, daily, plan, retention, ticks
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -209,6 +210,28 @@ def test_healed_trades_go_with_their_checksums(duck: Duck, made: Made) -> None:
     finish(duck, series)
     apply(duck, series)
     assert names(series) == []
+
+
+def test_of_a_pruned_day_the_symbols_own_journal_stays_and_nobody_looks_at_the_day_again(
+    duck: Duck, made: Made
+) -> None:
+    series = made(prune_raw_after_days=1)
+    path = land(series.config, LINES)
+    diary = journal.Journal(series.layout, "binance")
+    diary.write(sealed(path, LINES, [(START, START + 4 * HOUR)]), DAY)
+    nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
+    quiet = [(START + 4 * HOUR, START + 5 * HOUR)]
+    diary.write(journal.Sealed(at=LATER, symbol=SYMBOL, lines=0, size=0, listened=quiet, **nothing), DAY)
+    finish(duck, series)
+    assert plan.stale_days(duck, series, None, LATER) == []
+    apply(duck, series)
+    assert names(series) == ["_segments.jsonl"]
+    assert segments.days(series.layout, "binance", SYMBOL) == []
+    assert plan.stale_days(duck, series, None, LATER) == []
+    assert landings.recent_days([series]) == set()
+    assert landings.touched([series], 0) == []
+    apply(duck, series)
+    assert names(series) == ["_segments.jsonl"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no Zstandard frame", b"\x28\xb5\x2f\xfd\x00\x00\x00\x00\x00\x00"])

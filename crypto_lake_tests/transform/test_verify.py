@@ -134,5 +134,5 @@ def test_segments_without_a_checksum_are_told_and_not_failed(series: Series) -> 
 
 def test_a_segment_whose_record_cannot_be_understood_has_no_checksum(series: Series) -> None:
     recorded(series)
-    series.layout.journal("binance", DAY).write_bytes(b"what?\n")
+    series.layout.symbol_journal("binance", SYMBOL, DAY).write_bytes(b"what?\n")
     assert raw(series) == verify.RawLook(read=0, without=1)

@@ -17,7 +17,7 @@ from crypto_lake.completeness import holes
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
-from crypto_lake.raw import journal
+from crypto_lake.raw import journal, journals
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.transform.plan import clipped
@@ -112,10 +112,10 @@ def _add_latency(
     """Ticks know each trade's; of a day that has none yet, the journal knows the smallest of each minute."""
     length = _length(series)
     measured = latency.by_interval(connection, series, day, length)
-    path = series.layout.journal(series.exchange, day)
+    shared = journals.shared(series.layout, series.exchange, day)
     told = {
         one.minute // MINUTE_US * 60: one.offset_us / 1000
-        for one in journal.of_kind(journal.read(path), journal.ClockOffset)
+        for one in journal.of_kind(shared, journal.ClockOffset)
     }
     for row in minutes:
         found = measured.get(row["time"] * SECOND_US)

@@ -1,0 +1,49 @@
+"""What the journals tell of a day: to all symbols, and of one. Lakes written before have all of it in one file."""
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+from crypto_lake.layout import Layout
+from crypto_lake.raw import journal
+from crypto_lake.raw.journal import AnyRecord, OfSymbol, SymbolRecord
+
+# Three days are read for each symbol of a run. A day's connections and offsets take a few hundred KB; lakes written
+# before have journals of any size, of which those of some twenty symbols are kept.
+_KEPT_DAYS = 4
+_LARGEST_KEPT = 16 << 20
+
+
+def shared(layout: Layout, exchange: str, day: date) -> Sequence[AnyRecord]:
+    """The records of a day that concern all symbols, and in lakes written before those of each, in order.
+
+    Each symbol of a run asks for them, so the last days' are kept, and parsed again only if the file has other bytes.
+    """
+    path = layout.journal(exchange, day)
+    content = journal.content(path)
+    return _kept(path, content) if len(content) <= _LARGEST_KEPT else journal.records(path, content)
+
+
+def of_symbol(layout: Layout, exchange: str, symbol: str, day: date) -> list[SymbolRecord]:
+    """The records of a day that concern a symbol, in order: of lakes written before, then of its own journal."""
+    before = shared(layout, exchange, day)
+    own = journal.read(layout.symbol_journal(exchange, symbol, day))
+    return [one for one in chain(before, own) if isinstance(one, OfSymbol) and one.symbol == symbol]
+
+
+def displaced(records: Iterable[AnyRecord]) -> set[date]:
+    """The days in whose folders trades lie that happened on the day of these records, and were received on another."""
+    found = set()
+    for record in journal.of_kind(records, journal.Displaced):
+        # A record that names no day is as good as none.
+        with contextlib.suppress(ValueError):
+            found.add(date.fromisoformat(record.landed))
+    return found
+
+
+@lru_cache(maxsize=_KEPT_DAYS)
+def _kept(path: Path, content: bytes) -> Sequence[AnyRecord]:
+    return tuple(journal.records(path, content))
