@@ -210,20 +210,20 @@ def audit(layout: Layout, market: Tape | None = None) -> Accounts:
     accounts.invalid += [f"{path}: still open" for path in layout.base.rglob("*.open")]
     for symbol in layout.raw_symbols("binance"):
         days = layout.raw_days("binance", symbol)
-        written = [one for day in days for one in journals.shared(layout, "binance", day)]
+        own = [one for day in days for one in journals.of_symbol(layout, "binance", symbol, day)]
         received = _received(layout, symbol, accounts)
-        gaps = union(
-            [(g.first_id, g.last_id + 1) for g in journal.of_kind(written, journal.Gap) if g.symbol == symbol]
+        gaps = union([(gap.first_id, gap.last_id + 1) for gap in journal.of_kind(own, journal.Gap)])
+        listened = union(
+            [stretch for one in journal.of_kind(own, journal.Sealed) for stretch in one.listened]
         )
-        sealed = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
-        listened = union([stretch for one in sealed for stretch in one.listened])
         for missing in _missing(symbol, received[TRADE]):
             _explain(missing, gaps, listened, accounts)
         if market is not None:
             _count_quotes(market, symbol, received[QUOTE], accounts)
         pauses = sum(after[0] - before[1] for before, after in pairwise(listened)) / SECOND_US
         accounts.seconds_lost = max(accounts.seconds_lost, pauses)
-        accounts.ends = len(list(journal.of_kind(written, journal.Disconnected)))
+        shared = [one for day in days for one in journals.shared(layout, "binance", day)]
+        accounts.ends = len(list(journal.of_kind(shared, journal.Disconnected)))
     return accounts
 
 

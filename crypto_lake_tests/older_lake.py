@@ -2,7 +2,7 @@
 
 The commit before that change recorded it from the bundled exchange's market, so nothing in it is foreign: BTCUSDT and
 SOLUSDT, minutes of three days, bars of a minute. 2025-10-19 is pruned to ticks; on the 20th SOLUSDT has a gap that was
-healed and one that was not, and BTCUSDT minutes in which nothing came; trades of the 20th were replayed on the 21st,
+healed and one that was not, and BTCUSDT minutes in which nothing came; trades of the 19th were replayed on the 21st,
 which is in progress and lies in parts. Beside the lake lie `expected.json`, what the code of that commit answered, and
 `extended/`, the daily files that it made after `extend`.
 """
@@ -45,7 +45,7 @@ def unpack(folder: Path) -> Path:
 def extend(lake: Config) -> None:
     """Record three minutes more of the last day, as a collector does that was stopped and upgraded at noon.
 
-    Trades of the day before are replayed, and one of its gaps is healed.
+    More trades of the first day are replayed, and the gap of the second one is healed.
     """
     disk = Disk(lake.layout, "binance")
     noon = _STARTS[2] + 12 * HOUR_US
@@ -56,7 +56,7 @@ def extend(lake: Config) -> None:
         at = begin + MINUTE_US
         disk.do(Note(journal.ClockOffset(at=at, minute=begin, offset_us=_DELAY_US, trades=9), DAYS[2]))
     _land(disk, "BTCUSDT", [], [(noon + 4 * MINUTE_US, noon + 6 * MINUTE_US)], noon + 6 * MINUTE_US)
-    replayed = trades("BTCUSDT", _STARTS[1] + 6 * HOUR_US, _STARTS[1] + 6 * HOUR_US + 2 * MINUTE_US)
+    replayed = trades("BTCUSDT", _STARTS[0] + 6 * HOUR_US, _STARTS[0] + 6 * HOUR_US + 2 * MINUTE_US)
     received = noon + 30 * MINUTE_US
     some = [msgspec.structs.replace(line, ts_recv=received + n) for n, line in enumerate(replayed)]
     _land(disk, "BTCUSDT", some, [], received + MINUTE_US)

@@ -227,7 +227,7 @@ def test_a_folder_in_the_place_of_a_finished_file_is_named_and_keeps_no_other_sy
     ):
         path.mkdir(parents=True)
     with pytest.raises(LakeError, match="is a folder; expected a file"):
-        make(duck, lake, DAY, LATER)
+        make(duck, Series.recorded(lake), DAY, LATER)
     layout = lake.layout
     assert (
         layout.daily("binance", other.symbol, DAY).is_file()

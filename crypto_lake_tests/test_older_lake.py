@@ -140,7 +140,7 @@ def test_new_records_of_a_symbol_lie_in_its_own_journal_and_the_old_ones_where_t
         for symbol in SYMBOLS
         for day in DAYS
     }
-    assert {type(one) for one in own["BTCUSDT", DAYS[1]]} == {journal.Displaced}
+    assert {type(one) for one in own["BTCUSDT", DAYS[0]]} == {journal.Displaced}
     assert {type(one) for one in own["SOLUSDT", DAYS[2]]} == {journal.Sealed}
 
 

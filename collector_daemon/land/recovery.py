@@ -49,7 +49,7 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
     for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
         lacking = _not_entered(layout, exchange, symbol, day)
         for path in lacking:
-            _enter(diary, exchange, symbol, path, now)
+            _enter(diary, symbol, path, now)
         if lacking or (symbol, day) in touched or not _ended_in_order(diary, symbol, day):
             for hole in _untold_holes(layout, exchange, symbol, day):
                 diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
@@ -94,7 +94,7 @@ def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[
     return [path for path in found if path.name not in described]
 
 
-def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: int) -> None:
+def _enter(diary: journal.Journal, symbol: str, path: Path, now: int) -> None:
     """Describe a segment from its lines: somebody was listening from the end of the one before to the last line.
 
     But not while the journal knows of no connection that carried the symbol's streams.
@@ -105,14 +105,14 @@ def _enter(diary: journal.Journal, exchange: str, symbol: str, path: Path, now: 
         return
     for event_day in sorted(tally.displaced):
         diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
-    for record in _odd(exchange, path, symbol, now):
+    for record in _odd(diary.exchange, path, symbol, now):
         diary.write(record, day)
-    shared = list(journal.read(diary.path(day)))
+    shared = journals.shared(diary.layout, diary.exchange, day)
     written = [*shared, *journal.read(diary.path(day, symbol))]
     began = _began(written, symbol, tally.recv_from)
     # A connection may have been subscribed on the day before; none lives for longer than a day.
-    lately = [*journal.read(diary.path(day - timedelta(days=1))), *shared]
-    carried = connected(lately, frozenset(registry.exchange(exchange).wire.streams(symbol)))
+    lately = [*journals.shared(diary.layout, diary.exchange, day - timedelta(days=1)), *shared]
+    carried = connected(lately, frozenset(registry.exchange(diary.exchange).wire.streams(symbol)))
     listened = within(carried or [(began, math.inf)], began, tally.recv_to)
     size, checksum = path.stat().st_size, segments.checksum(path)
     diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
@@ -152,7 +152,7 @@ def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
 
 def _ended_in_order(diary: journal.Journal, symbol: str, day: date) -> bool:
     """Whether the last collector of a day told everything; so did whoever landed files without a journal."""
-    shared = list(journal.read(diary.path(day)))
+    shared = journals.shared(diary.layout, diary.exchange, day)
     if not shared:
         return not diary.path(day, symbol).exists()
     return isinstance(shared[-1], journal.Stopped)

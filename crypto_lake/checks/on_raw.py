@@ -10,7 +10,7 @@ from datetime import timedelta
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
-from crypto_lake.raw import journal, journals
+from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
@@ -112,7 +112,7 @@ def _recorded(catalog: Catalog, start: int, until: int) -> bool:
 
 def _recorded_before(subject: Subject) -> bool:
     series = subject.series
-    days = [*subject.bar_days(), *series.layout.raw_days(series.exchange, series.symbol)]
+    days = [*subject.bar_days(), *segments.days(series.layout, series.exchange, series.symbol)]
     return any(day < subject.day for day in days)
 
 

@@ -250,8 +250,8 @@ class Journal:
     """Appends records to the files of their days and symbols."""
 
     def __init__(self, layout: Layout, exchange: str) -> None:
-        self._layout = layout
-        self._exchange = exchange
+        self.layout = layout
+        self.exchange = exchange
         self._mended: dict[date, set[Path]] = {}
 
     def write(self, record: AnyRecord, day: date | None = None, symbol: str | None = None) -> None:
@@ -279,8 +279,8 @@ class Journal:
     def path(self, day: date, symbol: str | None = None) -> Path:
         """The file of a day: a symbol's own, or that which all share."""
         if symbol is None:
-            return self._layout.journal(self._exchange, day)
-        return self._layout.symbol_journal(self._exchange, symbol, day)
+            return self.layout.journal(self.exchange, day)
+        return self.layout.symbol_journal(self.exchange, symbol, day)
 
     def _mended_of(self, day: date) -> set[Path]:
         # The day used last stands last, so the one to forget is the first.

@@ -62,8 +62,11 @@ def days(layout: Layout, exchange: str, symbol: str, latest: int | None = None) 
 
 
 def _holds_any(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(_NAME.fullmatch(entry.name) for entry in entries)
+    try:
+        with os.scandir(folder) as entries:
+            return any(_NAME.fullmatch(entry.name) for entry in entries)
+    except FileNotFoundError:
+        return False  # Pruned since the folders were listed.
 
 
 def name_of(path: Path) -> str:

@@ -18,7 +18,7 @@ from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, sealed, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
 LINES: list[RawLine] = [
@@ -218,7 +218,7 @@ def test_of_a_pruned_day_the_symbols_own_journal_stays_and_nobody_looks_at_the_d
     series = made(prune_raw_after_days=1)
     path = land(series.config, LINES)
     diary = journal.Journal(series.layout, "binance")
-    diary.write(sealed(path, LINES, [(START, START + 4 * HOUR)]), DAY)
+    diary.write(sealed(path, LINES, [(START + SECOND, START + 4 * HOUR)]), DAY)
     nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
     quiet = [(START + 4 * HOUR, START + 5 * HOUR)]
     diary.write(journal.Sealed(at=LATER, symbol=SYMBOL, lines=0, size=0, listened=quiet, **nothing), DAY)
