@@ -19,7 +19,7 @@ from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import preview
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, quote_fit, retention, ticks
+from crypto_lake.transform import bars, daily, retention, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
@@ -183,5 +183,5 @@ def _seen(
     return (
         metadata.of_previews(preview.of_day(connection, series, day))
         | _state(connection, series, day)
-        | metadata.of_hits(quote_fit.newest_hits(connection, series, built))
+        | metadata.of_hits({one.symbol: one.fit for one in built if one.fit})
     )

@@ -18,22 +18,29 @@ from crypto_lake.layout import HOURS_OF_A_DAY
 from crypto_lake.raw import salvage
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
-from crypto_lake.transform import hours
+from crypto_lake.transform import hours, quote_fit
 from crypto_lake.transform.plan import PartRecord, Plan, carry_before, remembered
+from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.workspace import Workspace, locked
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a run did to one symbol's day: the hours rebuilt, and those that were right already."""
+    """What a run did to one symbol's day: the hours rebuilt, and those that were right already.
+
+    `fit` is how well the quotes of the newest one rebuilt fit its trades, if that was asked.
+    """
 
     symbol: str
     day: date
     rebuilt: list[int]
     unchanged: int
+    fit: Hits | None = None
 
 
-def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Built:
+def build_day(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int, *, with_fit: bool = False
+) -> Built:
     """Bring the parts of a symbol's day in line with its raw segments.
 
     A day that is over (by `now_us`) has all its intervals; one in progress those up to the last sealed instant. A day
@@ -46,10 +53,12 @@ def build_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date, 
         LakeBusyError: another run has been at this symbol for minutes.
     """
     with locked(series), Workspace(connection, series) as workspace:
-        built, failed = _build(connection, workspace, series, day, now_us)
+        plan = Plan(Recording(connection, series).around(day), series, day, now_us)
+        built, failed = _build(connection, workspace, plan, with_fit=with_fit)
         if said := _salvaged(series, failed):
             said = [one.reason for one in failed] + said
-            built, failed = _build(connection, workspace, series, day, now_us, built)
+            plan = Plan(Recording(connection, series).around(day), series, day, now_us)
+            built, failed = _build(connection, workspace, plan, built, with_fit=with_fit)
     logger.info(
         "{} {}: {} hours made anew, {} as they were", series.symbol, day, len(built.rebuilt), built.unchanged
     )
@@ -85,25 +94,28 @@ def _salvaged(series: Series, failed: list[_Failed]) -> list[str]:
 def _build(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
-    series: Series,
-    day: date,
-    now_us: int,
+    plan: Plan,
     before: Built | None = None,
+    *,
+    with_fit: bool,
 ) -> tuple[Built, list[_Failed]]:
     """Walk the hours of a day; what a walk `before` this one has rebuilt counts as rebuilt."""
+    series, day = plan.series, plan.day
     is_whole = _daily_is_whole(series, day)
     known = _without_damaged(series, day, remembered(series, day, daily_counts=is_whole))
     rebuilt = set(before.rebuilt) if before else set()
     unchanged = 0
     carry = carry_before(connection, series, day)
-    plan = Plan(Recording(connection, series).around(day), series, day, now_us)
     failed = [_Failed(one.reason, [one.path], refused=True) for one in plan.catalog.refused]
-    for hour in plan.hours():
+    planned = list(plan.hours())
+    for hour in planned:
         wanted = plan.fingerprint(hour, carry)
         record = known.get(hour)
         if record is None or record.fingerprint != wanted:
+            # The day's newest hour is the one that the fit will be asked of.
+            keep_lines = with_fit and hour == planned[-1]
             try:
-                record = hours.make(connection, workspace, plan, hour, wanted)
+                record = hours.make(connection, workspace, plan, hour, wanted, keep_lines=keep_lines)
             except RawDataError as error:
                 logger.error("{}", error)
                 failed.append(_Failed(str(error), plan.files(wanted), refused=False))
@@ -114,11 +126,17 @@ def _build(
         carry = record.carry
     if not is_whole and not failed:
         _replace_daily(series, day)
-    return Built(series.symbol, day, sorted(rebuilt), unchanged), failed
+    fit = quote_fit.hits(connection, workspace, plan, max(rebuilt)) if with_fit and rebuilt else None
+    return Built(series.symbol, day, sorted(rebuilt), unchanged, fit), failed
 
 
 def build_all(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    now_us: int,
+    *,
+    with_fit: bool = False,
 ) -> list[Built]:
     """`build_day` of each series; one whose raw files cannot be read does not keep the others from it.
 
@@ -130,7 +148,7 @@ def build_all(
     for one in series:
         try:
             with publish.told_of_folders():
-                done.append(build_day(connection, one, day, now_us))
+                done.append(build_day(connection, one, day, now_us, with_fit=with_fit))
         except PartlyBuiltError as error:
             done += error.built
             errors.append(str(error))
@@ -147,7 +165,7 @@ def build_days(
     days: Iterable[date],
     now_us: Callable[[], int],
 ) -> Iterator[tuple[date, list[Built]]]:
-    """`build_all` day by day, each yielded when it is done; a day of which nothing could be made is left out.
+    """`build_all`, with the fit, day by day, each yielded when it is done; one of which nothing was made is left out.
 
     Raises:
         RawDataError: what was wrong with raw files, when all days were tried.
@@ -155,7 +173,7 @@ def build_days(
     errors: list[str] = []
     for day in days:
         try:
-            built = build_all(connection, series, day, now_us())
+            built = build_all(connection, series, day, now_us(), with_fit=True)
         except PartlyBuiltError as error:
             errors.append(str(error))
             built = error.built

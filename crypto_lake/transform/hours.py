@@ -28,8 +28,12 @@ def make(
     plan: Plan,
     hour: int,
     fingerprint: dict[str, Any],
+    *,
+    keep_lines: bool = False,
 ) -> PartRecord:
     """Make the part of an hour from what its fingerprint names; return what is remembered of it.
+
+    `keep_lines`: they are parsed into a table, so that what the workspace is asked of them next costs no parsing.
 
     Raises:
         RawDataError: a segment holds something other than raw lines.
@@ -40,6 +44,8 @@ def make(
     wanted = window(fingerprint["hour_start"], (minute for minute, _ in fingerprint["offsets"]))
     try:
         listened = _listened(connection, workspace, series, fingerprint, [*sources, *beside])
+        if keep_lines:
+            workspace.keep(sources)
         query = sql.statement("transform/bars", {"raw": once(workspace.lines(sources, wanted), sources)})
         values = _variables(series, fingerprint | {"listened": listened})
         with sql.kept(connection, "part", query, **values):

@@ -18,7 +18,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeBusyError
 from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import scan
-from crypto_lake.raw.sources import Source, paths_of, selects
+from crypto_lake.raw.sources import Source, lines_of, paths_of, selects
 from crypto_lake.series import Series
 
 # What DuckDB may take before it spills; with Python and its libraries a run stays below 400 MB.
@@ -27,6 +27,7 @@ _LOCK_TIMEOUT_SEC = 300
 _UNSET = ".tmp"
 _LONG_US = 2 * HOUR_US
 _LARGE_BYTES = 32_000_000
+_KEPT = "kept_lines"
 
 
 class Workspace(AbstractContextManager["Workspace"]):
@@ -37,6 +38,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._spill = series.layout.spill
         self._folder = series.layout.workspace(series.exchange, series.symbol)
         self._copies: dict[Path, Path] = {}
+        self._kept: list[tuple[str, int]] = []
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -49,7 +51,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.execute("RESET memory_limit")
+        self._connection.execute(f"DROP TABLE IF EXISTS {_KEPT}; RESET memory_limit")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def lines(self, sources: Sequence[Source], window: scan.Window | None = None) -> str:
@@ -58,12 +60,26 @@ class Workspace(AbstractContextManager["Workspace"]):
         Raises:
             duckdb.Error: a long file holds something other than raw lines, or the disk refused.
         """
+        if sources and _names(sources) == self._kept:
+            return _KEPT
         long = [source for source in sources if _is_long(source)]
         copies = [self._copy(path) for path in paths_of(long)]
         short = [source for source in sources if not _is_long(source)]
         return scan.table(
             [*selects(short, window), *(one for c in copies for one in scan.of_copy(c, window))]
         )
+
+    def keep(self, sources: Sequence[Source]) -> None:
+        """Parse the lines of sources once for all that asks for exactly these, in the place of those kept before.
+
+        Only segments that hold an hour or so are: copies and ticks are read by the stretch, and need no parsing.
+
+        Raises:
+            duckdb.Error: a segment holds something other than raw lines.
+        """
+        if not any(source.is_ticks or _is_long(source) for source in sources):
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_KEPT} AS FROM {lines_of(sources)}")
+            self._kept = _names(sources)
 
     def _copy(self, path: Path) -> Path:
         """A segment as Parquet, made at the first question."""
@@ -91,6 +107,11 @@ def locked(series: Series) -> Iterator[None]:
         raise LakeBusyError(
             f"{path}: held by another run for {_LOCK_TIMEOUT_SEC} s; expected it free"
         ) from None
+
+
+def _names(sources: Sequence[Source]) -> list[tuple[str, int]]:
+    """What tells lines from others: a segment that is mended meanwhile has another size."""
+    return [(source.name, source.size) for source in sources]
 
 
 def _is_long(source: Source) -> bool:

@@ -30,8 +30,9 @@ from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.replay import Replay
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
-from crypto_lake.transform import bars, daily, quote_fit
+from crypto_lake.transform import bars, daily
 from crypto_lake_tests.exchanges.test_binance import recorded
+from crypto_lake_tests.transform.test_one_id_twice import fit_of
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CAPTURES = [DATA / "capture" / f"btcusdt_{day}.gz" for day in ("20240808", "20240809")]
@@ -168,7 +169,7 @@ def test_the_share_of_trades_at_the_prevailing_quote_rises_from_a_tenth_to_a_hal
         path = series.layout.segment("binance", "BTCUSDT", received, 1)
         path.parent.mkdir(parents=True)
         path.write_bytes(msgspec.json.Encoder().encode_lines(some))
-    before, after = quote_fit.hits(duck, series, day, hour)
+    before, after = fit_of(duck, series, day, hour)
     assert before is not None
     assert after is not None
     assert before < 0.15

@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from datetime import date
 
 import duckdb
 import msgspec
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
+from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, quote_fit, ticks
+from crypto_lake.transform.plan import Plan
 from crypto_lake.transform.quote_fit import Hits
+from crypto_lake.transform.workspace import Workspace
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -90,13 +94,20 @@ def test_a_contradiction_that_comes_when_ticks_stand_for_the_first_changes_nothi
     assert whole_day(duck, series) == before
 
 
+def fit_of(duck: Duck, series: Series, day: date, hour: int) -> Hits:
+    """How well an hour's quotes fit its trades, as its raw lines are read for that alone."""
+    with Workspace(duck, series) as workspace:
+        plan = Plan(Recording(duck, series).around(day), series, day, LATER)
+        return quote_fit.hits(duck, workspace, plan, hour)
+
+
 def test_the_fit_of_quotes_counts_such_a_trade_once(duck: Duck, series: Series) -> None:
     before, at = AT + 10 * SECOND, AT + 20 * SECOND
     first = [quote(1, before, "99.00000000", "100.00000000"), trade(5, at, "100.00000000", recv=at + 80)]
     second = [quote(1, before, "99.00000000", "200.00000000"), trade(5, at, "90.00000000", recv=at + 90)]
     for lines in (second, first):
         land(series.config, lines)
-    assert quote_fit.hits(duck, series, DAY, 5) == Hits(as_received=1.0, corrected=1.0)
+    assert fit_of(duck, series, DAY, 5) == Hits(as_received=1.0, corrected=1.0)
 
 
 _contents = st.tuples(
