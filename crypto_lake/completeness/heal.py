@@ -12,13 +12,13 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import cast
+from typing import NamedTuple, Self, cast
 
 import duckdb
 from filelock import FileLock, Timeout
 from loguru import logger
 
-from crypto_lake.completeness import holes
+from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.backfill import interruptible
 from crypto_lake.completeness.heal_by_time import TimeHealer
 from crypto_lake.completeness.healed import Healed, land
@@ -36,8 +36,9 @@ from crypto_lake.exchanges.base import IdTrades, RestClient, TimedTrades
 from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw import segments
 from crypto_lake.raw.lines import TradeLine
+from crypto_lake.raw.offsets import Interval
 from crypto_lake.series import Series
-from crypto_lake.transform import bars
+from crypto_lake.transform import bars, plan
 from crypto_lake.transform.bars import PartlyBuiltError
 
 Clock = Callable[[], int]
@@ -47,13 +48,50 @@ _FETCHED_WHOLE = 10_000
 _LOCK_TIMEOUT_SEC = 300
 
 
+class Lack(NamedTuple):
+    """What is missing of a symbol's day: `holes` in its ids; where ids do not tell, `stretches` nobody listened to."""
+
+    holes: list[Hole]
+    stretches: list[Interval]
+
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Self:
+        """Find what is missing, by the bars as they are.
+
+        Raises:
+            RawDataError: a raw file or a journal holds something else.
+        """
+        found = holes.find(connection, series, day, now_us)
+        return cls(found, unheard.find(connection, series, day, now_us))
+
+
+# By exchange, symbol and day; days that lack nothing are not there.
+Found = dict[tuple[str, str, date], Lack]
+
+
+@dataclass
+class Round:
+    """A round of healing that somebody waits for: what he found missing, and what came of healing it.
+
+    Without `found` each day is looked at when its turn comes.
+    """
+
+    found: Found | None = None
+    healed: list[Healed] = field(default_factory=list)
+
+
 def heal_days(
-    connection: duckdb.DuckDBPyConnection, series: Sequence[Series], days: Iterable[date], now_us: Clock
+    connection: duckdb.DuckDBPyConnection,
+    series: Sequence[Series],
+    days: Iterable[date],
+    now_us: Clock,
+    found: Found | None = None,
 ) -> Iterator[tuple[date, list[Healed]]]:
     """Fetch what is missing of some series, day by day, over one set of connections.
 
-    Yields each day when it is done; what was yielded stays done whatever comes after. A symbol or a day that cannot be
-    healed does not keep the others from it, unless the exchange cannot be asked any more.
+    With `found` this alone, as bars that are in line show it. Yields each day when it is done; what was
+    yielded stays done whatever comes after. A symbol or a day that cannot be healed does not keep the others from it,
+    unless the exchange cannot be asked any more.
 
     Raises:
         ExchangeError, LakeError: as `heal_day`, the first, when all was tried.
@@ -67,9 +105,12 @@ def heal_days(
                 done: list[Healed] = []
                 before = len(errors)
                 for one in series:
+                    known = found.get((one.exchange, one.symbol, day)) if found is not None else None
+                    if found is not None and known is None:
+                        continue
                     try:
                         with interruptible():
-                            healing = heal_day(clients[one.exchange], connection, one, day, now_us)
+                            healing = heal_day(clients[one.exchange], connection, one, day, now_us, known)
                             done.append(runner.run(healing))
                     except (LeftAloneError, UnreachableError):
                         raise
@@ -86,9 +127,16 @@ def heal_days(
 
 
 async def heal_day(
-    client: RestClient, connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: Clock
+    client: RestClient,
+    connection: duckdb.DuckDBPyConnection,
+    series: Series,
+    day: date,
+    now_us: Clock,
+    found: Lack | None = None,
 ) -> Healed:
-    """Fetch and land what is missing of a symbol's day. Its bars are brought in line before, and not after.
+    """Fetch and land what is missing of a symbol's day: what was `found`, else what is found now.
+
+    Its bars are brought in line before, and not after.
 
     Raises:
         ExchangeError: no usable answer about a hole, or one that is not true; the others' trades have landed.
@@ -100,14 +148,19 @@ async def heal_day(
         done = Healed(series.symbol, day)
         if past is None:
             return done
-        _bring_in_line(connection, series, day, now_us())
+        # What was found is not there any more if another run has healed since; bars that are not in line tell it.
+        if found is None or any(plan.is_stale(connection, series, d, now_us()) for d in _near(series, day)):
+            _bring_in_line(connection, series, day, now_us())
+            found = Lack.of(connection, series, day, now_us())
         try:
             # Which of the two a client is, the exchange's capabilities say.
             if past.by == "time":
-                await TimeHealer(cast("TimedTrades", client), connection, series, now_us, done).heal()
+                await TimeHealer(cast("TimedTrades", client), connection, series, now_us, done).heal(
+                    found.stretches
+                )
             else:
-                found = holes.find(connection, series, day, now_us())
-                await _Healer(cast("IdTrades", client), past.at_once, series, now_us, done).heal(found)
+                healer = _Healer(cast("IdTrades", client), past.at_once, series, now_us, done)
+                await healer.heal(found.holes)
         except OSError as error:
             raise LakeError(f"{series.symbol} {day}: healed trades cannot be written: {error}") from None
         return done
@@ -126,10 +179,14 @@ def _locked(series: Series) -> Iterator[None]:
         ) from None
 
 
-def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> None:
-    """The day's bars, and those of the recorded days before and after it, which its holes may reach to."""
+def _near(series: Series, day: date) -> list[date]:
+    """A day, and the recorded days before and after it, which its holes may reach to."""
     days = segments.days(series.layout, series.exchange, series.symbol)
-    for near in [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]:
+    return [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]
+
+
+def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> None:
+    for near in _near(series, day):
         # What a damaged file lost, which is logged, is there to be fetched.
         with contextlib.suppress(PartlyBuiltError):
             bars.build_day(connection, series, near, now_us)

@@ -5,13 +5,13 @@ believed, and more than the stretch is asked for, so that there are such trades.
 its trades have landed (`raw/asked.py`), so a killed run goes on from there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import duckdb
 from loguru import logger
 
-from crypto_lake.completeness import holes, unheard
+from crypto_lake.completeness import holes
 from crypto_lake.completeness.healed import Healed, land
 from crypto_lake.errors import ExchangeError, RawDataError
 from crypto_lake.exchanges.base import Page, TimedTrades
@@ -39,14 +39,13 @@ class TimeHealer:
     now_us: Callable[[], int]
     done: Healed
 
-    async def heal(self) -> None:
-        """Fetch and land what the exchange has of each stretch that nobody listened to.
+    async def heal(self, stretches: Sequence[Interval]) -> None:
+        """Fetch and land what the exchange has of stretches that nobody listened to.
 
         Raises:
             ExchangeError: no usable answer, or one that is not true; what was checked before has landed.
             OSError: the disk refused.
         """
-        stretches = unheard.find(self.connection, self.series, self.done.day, self.now_us())
         for stretch in stretches:
             if not self.done.too_many:
                 await self._fetch(stretch)

@@ -1,6 +1,7 @@
 """The assets, in the order in which data flows: raw → bars → daily files; beside them the exchange's candles."""
 
 import time
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 import dagster as dg
@@ -9,6 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from crypto_lake.ask import latency, views
 from crypto_lake.completeness import backfill, heal
+from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
 from crypto_lake.defs import columns, metadata
 from crypto_lake.defs.launch import tried_again
@@ -54,12 +56,17 @@ raw_segments = dg.AssetSpec(
     pool="exchange",
     metadata=columns.RAW,
 )
-def healed_trades(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def healed_trades(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    duckdb: DuckDBResource,
+    heal_round: dg.ResourceParam[heal.Round],
+) -> Events:
     """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
+    series = Series.recorded(lake.config())
     with connected(duckdb) as db, tried_again(context):
-        series = Series.recorded(lake.config())
-        days = heal.heal_days(db, series, days_of(context), lake.now_us)
-        yield from metadata.reported(context, ((day, metadata.of_heal(done)) for day, done in days))
+        days = heal.heal_days(db, series, days_of(context), lake.now_us, heal_round.found)
+        yield from metadata.reported(context, _healed(days, heal_round))
 
 
 @dg.asset(
@@ -159,6 +166,14 @@ def lake_views(lake: Lake) -> dg.MaterializeResult[None]:
     config = lake.config()
     views.save(config)
     return dg.MaterializeResult(metadata=metadata.of_views(config))
+
+
+def _healed(
+    days: Iterable[tuple[date, list[Healed]]], heal_round: heal.Round
+) -> Iterator[tuple[date, Metadata]]:
+    for day, done in days:
+        heal_round.healed += done
+        yield day, metadata.of_heal(done)
 
 
 def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:

@@ -104,8 +104,12 @@ class Verdict:
     metadata: dict[str, Any]
 
 
-def execute(defs: dg.Definitions, job_name: str, days: list[date]) -> list[Verdict]:
+def execute(
+    defs: dg.Definitions, job_name: str, days: list[date], resources: dict[str, Any] | None = None
+) -> list[Verdict]:
     """Run a job over days, one run for each stretch of days that follow each other; its checks' verdicts, day by day.
+
+    `resources` stand in place of the job's own of the same names.
 
     Raises:
         LakeError: the first that a step raised, or that a blocking check failed. What was done before stays done.
@@ -118,7 +122,7 @@ def execute(defs: dg.Definitions, job_name: str, days: list[date]) -> list[Verdi
         commands.end_dead(where)
         for stretch in _stretches(days):
             try:
-                found += _run(job, where, stretch)
+                found += _run(job, where, stretch, resources)
             except RawDataError as error:
                 errors.append(str(error))
     if errors:
@@ -133,14 +137,18 @@ def forget_runs(days: int | None) -> None:
             history.forget(where, datetime.now(UTC) - timedelta(days=days))
 
 
-def _run(job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date]) -> list[Verdict]:
+def _run(
+    job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date], resources: dict[str, Any] | None
+) -> list[Verdict]:
     first, last = days[0].isoformat(), days[-1].isoformat()
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
     tags = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
     tags |= _WAITED_FOR
     try:
         with commands.living(where, run_id := str(uuid.uuid4())):
-            result = job.execute_in_process(instance=where, run_config=_QUIET, tags=tags, run_id=run_id)
+            result = job.execute_in_process(
+                instance=where, run_config=_QUIET, tags=tags, run_id=run_id, resources=resources
+            )
     except DagsterAssetCheckFailedError as error:
         raise LakeError(f"{first} to {last}: {str(error).splitlines()[0]}") from None
     except duckdb.Error as error:

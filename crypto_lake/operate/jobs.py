@@ -15,7 +15,8 @@ from rich.table import Table
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
 from crypto_lake.completeness import backfill as fetching
-from crypto_lake.completeness import candles, holes, unheard
+from crypto_lake.completeness import candles, holes
+from crypto_lake.completeness.heal import Found, Lack, Round
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
 from crypto_lake.defs import launch
@@ -199,39 +200,53 @@ def report_candles(config: Config, days: list[date], there: list[date]) -> None:
 def heal(config: Config, days: list[date] | None) -> list[Missing]:
     """Fetch what is missing of some days (None: of every day), and make bars and daily files of it.
 
-    What is still missing then is returned. A day that is healed may show a hole of the next one, hence the rounds.
+    What is still missing then is returned. A day that is healed may show a hole of the next one, hence the rounds: each
+    looks for holes once, asks for those that the one before has not asked for, and is the last if nothing landed.
     """
     transform(config, days)
-    tried: list[Missing] = []
+    asked: Found = {}
     for _ in range(_MOST_HEALS):
-        missing = missing_trades(config, days)
-        if missing == tried:
-            break
-        tried = missing
-        due = sorted({one.day for one in missing})
-        try:
-            with _progress("healing", len(due)):
-                launch.execute(defs, "heal", due)
-        finally:
-            # What was landed before an error is there for good.
+        found = find_holes(config, days)
+        new = {key: missing for key, missing in found.items() if asked.get(key) != missing}
+        asked = found
+        if not new or not _heal(config, new):
+            return _missing(found)
+    return _missing(find_holes(config, days))
+
+
+def _heal(config: Config, found: Found) -> bool:
+    """Fetch the trades of holes, and bring bars and daily files in line; whether any trade landed."""
+    heal_round = Round(found)
+    is_done = False
+    due = sorted({day for _, _, day in found})
+    try:
+        with _progress("healing", len(due)):
+            launch.execute(defs, "heal", due, {"heal_round": heal_round})
+        is_done = True
+    finally:
+        landed = any(one.files for one in heal_round.healed)
+        # What was landed before an error is there for good.
+        if landed or not is_done:
             transform(config, None)
-    return missing_trades(config, days)
+    return landed
 
 
-def missing_trades(config: Config, days: list[date] | None) -> list[Missing]:
-    """What is missing by the bars as they are, by day and symbol; days None: of every day."""
+def find_holes(config: Config, days: list[date] | None) -> Found:
+    """Find what is missing by the bars as they are, without days that lack nothing; days None: of every day."""
     with parquet.connect() as connection:
-        found = [
-            Missing(
-                day,
-                series.symbol,
-                sum(hole.size for hole in holes.find(connection, series, day, now_us(config))),
-                len(unheard.find(connection, series, day, now_us(config))),
-            )
+        return {
+            (series.exchange, series.symbol, day): lack
             for series in Series.recorded(config)
             for day in days or holes.known_days(series)
-        ]
-    return sorted(one for one in found if one.trades or one.stretches)
+            if any(lack := Lack.of(connection, series, day, now_us(config)))
+        }
+
+
+def _missing(found: Found) -> list[Missing]:
+    return sorted(
+        Missing(day, symbol, sum(hole.size for hole in lack.holes), len(lack.stretches))
+        for (_, symbol, day), lack in found.items()
+    )
 
 
 @contextmanager

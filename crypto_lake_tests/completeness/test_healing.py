@@ -10,10 +10,15 @@ import duckdb
 import pytest
 
 from crypto_lake import config, definitions
+from crypto_lake.completeness import heal, holes
+from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import healing, launch
 from crypto_lake.defs.resources import RESOURCES
+from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.operate import jobs
+from crypto_lake.raw.lines import TradeLine
 from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
@@ -203,6 +208,65 @@ def test_the_command_heals_every_day_and_brings_bars_and_daily_files_in_line(
     code, out, _ = command("heal")
     assert (code, "No trade is missing." in out, daily.read_bytes() == before) == (0, True, False)
     assert recorded.layout.part_days("binance", SYMBOL) == []
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    """The days of which holes were looked for, each time."""
+    found: list[date] = []
+    find = holes.find
+
+    def counted(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
+        found.append(day)
+        return find(connection, series, day, now_us)
+
+    monkeypatch.setattr(holes, "find", counted)
+    return found
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own for the Dagster instance of commands that run in this process."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_round_looks_for_holes_once_and_the_last_one_is_that_which_finds_none(
+    recorded: Config, looks: list[date]
+) -> None:
+    assert jobs.heal(recorded, [DAY, NEXT]) == []
+    assert looks == [DAY, NEXT] * 2
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_round_that_lands_nothing_is_the_last_and_the_exchange_is_asked_once(
+    recorded: Config, looks: list[date], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def nothing(_: object, __: str, first_id: int, ___: int, ____: int) -> list[TradeLine]:
+        asked.append(first_id)
+        return []
+
+    monkeypatch.setattr(BinanceRest, "trades_from", nothing)
+    missing = jobs.heal(recorded, [DAY, NEXT])
+    assert [(one.day, one.trades) for one in missing] == [(DAY, 40), (NEXT, 40)]
+    assert looks == [DAY, NEXT]
+    assert len(asked) == 2
+
+
+def test_holes_that_another_run_has_healed_meanwhile_are_not_fetched_again(
+    recorded: Config, duck: duckdb.DuckDBPyConnection
+) -> None:
+    series = Series.recorded(recorded)
+    bars.build_all(duck, series, DAY, OVER)
+    bars.build_all(duck, series, NEXT, OVER)
+    found = {("binance", SYMBOL, DAY): heal.Lack.of(duck, series[0], DAY, OVER)}
+    for asked in (1, 0):
+        ((_, (done,)),) = heal.heal_days(duck, series, [DAY], lambda: OVER, found)
+        assert (done.fetched, done.requests) == (40 * asked, asked)
 
 
 def test_the_command_says_what_stays_missing_and_why(
