@@ -88,6 +88,7 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
     paths = [
         layout.segment("binance", "SOLUSDT", DAY, 1),
         layout.segment("binance", "SOLUSDT", DAY, 1, "heal"),
+        layout.asked("binance", "SOLUSDT", DAY),
         layout.journal("binance", DAY),
         layout.symbol_journal("binance", "SOLUSDT", DAY),
         layout.rejected("binance", DAY),
