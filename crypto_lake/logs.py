@@ -8,15 +8,17 @@ import logging
 import sys
 import traceback
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from loguru import logger
+from loguru._file_sink import FileSink  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from crypto_lake.showing import printable
 
 if TYPE_CHECKING:
-    from loguru import Record
+    from loguru import Message, Record
 
     from crypto_lake.config import Config
 
@@ -55,12 +57,39 @@ def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
     # `pythonw.exe` has none. It comes first, so that a file on a disk that does not answer keeps nothing from it.
     if console and sys.stderr is not None:
         logger.add(sys.stderr, level=level, format=line, filter=_is_untold)
-    # Opened with the first message: a second collector, refused by the lock, must not touch the first one's file.
-    # loguru takes what stands in braces for the time's place.
-    path = str(config.layout.logs / f"{purpose}.log").replace("{", "{{").replace("}", "}}")
-    logger.add(
-        path, level=level, format=line, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
-    )
+    logger.add(_File(config.layout.logs / f"{purpose}.log"), level=level, format=line)
+
+
+class _File:
+    """A log's file. Where it cannot be written, that is told once on standard error, until it can be again.
+
+    loguru would tell each time, with the message as it came: that may quote an address with its password.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fails = False
+        # Opened with the first message: a second collector, refused by the lock, must not touch the first one's file.
+        # loguru takes what stands in braces for the time's place.
+        place = str(path).replace("{", "{{").replace("}", "}}")
+        self._sink: Any = FileSink(  # type: ignore[no-untyped-call,unused-ignore]
+            place, rotation="00:00", retention=_KEPT, encoding="utf-8", delay=True
+        )
+
+    def write(self, message: "Message") -> None:
+        """Append a message, or say why not."""
+        try:
+            self._sink.write(message)
+        except OSError as error:
+            if not self._fails and sys.stderr is not None:
+                sys.stderr.write(f"{self._path}: cannot be written: {error.strerror}\n")
+            self._fails = True
+        else:
+            self._fails = False
+
+    def stop(self) -> None:
+        """Close it."""
+        self._sink.stop()
 
 
 def told(line: str) -> None:

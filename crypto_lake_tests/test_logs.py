@@ -205,3 +205,25 @@ def test_the_libraries_that_log_passwords_are_silenced(lake: Config) -> None:
     logs.start(lake, "transformer")
     for name in ("httpx", "httpcore", "httpcore.http11", "websockets", "websockets.client"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+
+
+def test_a_log_that_cannot_be_written_is_told_once_in_one_line_that_quotes_no_message(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.layout.logs.write_text("a file, where the folder belongs")
+    logs.start(lake, "transformer")
+    for _ in range(3):
+        lake_says("http://user:canary@127.0.0.1/")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{lake.layout.logs / 'transformer.log'}: cannot be written: ")
+    assert "canary" not in said
+
+
+def test_a_log_is_written_again_once_it_can_be(lake: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.layout.logs.write_text("a file, where the folder belongs")
+    logs.start(lake, "transformer")
+    lake_says("lost")
+    lake.layout.logs.unlink()
+    lake_says("kept")
+    assert written(lake).endswith(" INFO    kept\n")
+    assert len(capsys.readouterr().err.splitlines()) == 1
