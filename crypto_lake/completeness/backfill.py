@@ -19,8 +19,9 @@ from typing import NamedTuple
 from loguru import logger
 
 from crypto_lake.completeness import candles, halts
+from crypto_lake.completeness.silence import Silence
 from crypto_lake.config import Config, Exchange
-from crypto_lake.errors import ExchangeError, LeftAloneError, UnansweredError, UnreachableError
+from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, UnansweredError, UnreachableError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
@@ -58,13 +59,13 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
     """Make sure of the candles of all configured symbols, over one set of connections, many requests at once.
 
     Yields each day, oldest first, when all its symbols are done; what was yielded stays done whatever comes after. A
-    symbol's day that cannot be had does not keep the others from it, unless the exchange cannot be asked any more.
+    symbol's day that cannot be had, or written, does not keep the others from it, unless the exchange cannot be asked
+    any more. A symbol that it answers nothing about is not asked about again.
 
     Raises:
         UnknownSymbolError: the exchange does not list a symbol that lacks days.
         LeftAloneError, UnreachableError: the exchange cannot be asked any more.
-        ExchangeError: as `backfill_day`, the first, when all was tried.
-        LakeError: the disk refused.
+        ExchangeError, LakeError: as `backfill_day`, the first, when all was tried.
     """
     with asyncio.Runner() as runner:
         work = _Backfill(config, sorted(set(days)), now_us())
@@ -182,7 +183,7 @@ class _Chunk:
     """A stretch of one symbol's time that one question asks for, and the answer when it is there."""
 
     client: BulkClient
-    symbol: str
+    place: _Place
     start_us: int
     end_us: int
     answer: "asyncio.Future[list[Candle]]" = field(default_factory=asyncio.Future)
@@ -199,7 +200,8 @@ class _Backfill:
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self.used = Usage(0, 0)
-        self.errors: list[ExchangeError] = []
+        self.errors: list[LakeError] = []
+        self._silence = Silence(len(self._places))
 
     async def start(self) -> None:
         """Find out what is lacking, whether the exchange knows the symbols, and begin to ask."""
@@ -208,21 +210,22 @@ class _Backfill:
             if any(days for place, days in lacking.items() if place.exchange == exchange.name):
                 await registry.check_listed(self._clients[exchange.name], exchange.name, exchange.symbols)
         self._chunks = {place: self._cut(place, days) for place, days in lacking.items()}
+        self._silence = Silence(sum(bool(chunks) for chunks in self._chunks.values()))
         waiting = iter(sorted(itertools.chain(*self._chunks.values()), key=lambda chunk: chunk.start_us))
-        self._workers = [asyncio.create_task(_fetch(waiting)) for _ in range(_WORKERS)]
+        self._workers = [asyncio.create_task(self._fetch(waiting)) for _ in range(_WORKERS)]
 
     def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
         """Days that follow each other, cut into what one request brings, whatever the days' borders."""
         client = self._clients[place.exchange]
         length = client.candles_at_once * MINUTE_US
         return [
-            _Chunk(client, place.symbol, at, min(at + length, end))
+            _Chunk(client, place, at, min(at + length, end))
             for start, end in _stretches([(day_start_us(day), place.end_us(day)) for day in days])
             for at in range(start, end, length)
         ]
 
     async def finish(self, day: date) -> Day:
-        """Wait for a day's candles of each symbol, and write them; what the exchange has not got is in `errors`.
+        """Wait for a day's candles of each symbol, and write them; what could not be had, or written, is in `errors`.
 
         Raises:
             LeftAloneError, UnreachableError: the exchange cannot be asked any more.
@@ -240,7 +243,7 @@ class _Backfill:
             return await self._finish(place, day)
         except (LeftAloneError, UnreachableError):
             raise
-        except ExchangeError as error:
+        except LakeError as error:
             logger.error("{} {}: no candles: {}", place.symbol, day, error)
             self.errors.append(error)
         return None
@@ -251,10 +254,45 @@ class _Backfill:
         start, end = day_start_us(day), place.end_us(day)
         of_day = [chunk for chunk in self._chunks[place] if chunk.start_us < end and start < chunk.end_us]
         self._chunks[place] = [chunk for chunk in self._chunks[place] if chunk.end_us > end]
-        answers = [await _of_day(chunk, start, end) for chunk in of_day]
+        answers = [await self._of_day(chunk, start, end) for chunk in of_day]
         found = [candle for answer in answers for candle in answer if start <= candle.open_time < end]
         # In a thread, since the disk takes its time to say that a file is safe, and requests need not wait for it.
         return await asyncio.to_thread(place.land, day, found)
+
+    async def _fetch(self, waiting: Iterator[_Chunk]) -> None:
+        """Ask for one chunk after the other; what fails is told to whoever waits for it."""
+        for chunk in waiting:
+            try:
+                found = await self._ask(chunk)
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
+                chunk.answer.set_exception(error)
+                # Said to be seen: if nobody comes to wait for this one, asyncio is not to complain.
+                chunk.answer.exception()
+            else:
+                chunk.answer.set_result(found)
+
+    async def _ask(self, chunk: _Chunk) -> list[Candle]:
+        if silent := self._silence.of(chunk.place):
+            raise UnansweredError(str(silent))
+        try:
+            found = await chunk.client.candles_1m(chunk.place.symbol, chunk.start_us, chunk.end_us)
+        except UnansweredError as error:
+            self._silence.note(chunk.place, error)
+            raise UnansweredError(str(error)) from None
+        self._silence.answered()
+        return found
+
+    async def _of_day(self, chunk: _Chunk, start_us: int, end_us: int) -> list[Candle]:
+        """What a chunk has of a day. One refused may be so for the day beside it: then its own part is asked."""
+        first, last = max(chunk.start_us, start_us), min(chunk.end_us, end_us)
+        try:
+            return await chunk.answer
+        except (LeftAloneError, UnansweredError):
+            raise
+        except ExchangeError:
+            if (first, last) == (chunk.start_us, chunk.end_us):
+                raise
+        return await self._ask(_Chunk(chunk.client, chunk.place, first, last))
 
     async def aclose(self) -> None:
         """Stop asking, and let go of the connections."""
@@ -267,32 +305,6 @@ class _Backfill:
 
 def _client(config: Config, exchange: Exchange) -> BulkClient:
     return registry.candles_client(config, exchange.name, exchange.rest_url)
-
-
-async def _fetch(waiting: Iterator[_Chunk]) -> None:
-    """Ask for one chunk after the other; what fails is told to whoever waits for it."""
-    for chunk in waiting:
-        try:
-            found = await chunk.client.candles_1m(chunk.symbol, chunk.start_us, chunk.end_us)
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
-            chunk.answer.set_exception(error)
-            # Said to be seen: if nobody comes to wait for this one, asyncio is not to complain.
-            chunk.answer.exception()
-        else:
-            chunk.answer.set_result(found)
-
-
-async def _of_day(chunk: _Chunk, start_us: int, end_us: int) -> list[Candle]:
-    """What a chunk has of a day. One that is refused may be so for the day beside it: then the day's own part is."""
-    first, last = max(chunk.start_us, start_us), min(chunk.end_us, end_us)
-    try:
-        return await chunk.answer
-    except (LeftAloneError, UnansweredError):
-        raise
-    except ExchangeError:
-        if (first, last) == (chunk.start_us, chunk.end_us):
-            raise
-    return await chunk.client.candles_1m(chunk.symbol, first, last)
 
 
 def _stretches(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -3,16 +3,17 @@
 A trade lands in the folder of the day it happened on. Every batch is checked before it lands and is a file of its own,
 so what a killed run has landed stays, and the next one goes on from there. What the exchange does not have, or what is
 more than `heal.max_trades`, is reported; a hole that it refuses, or answers with what cannot be true, waits for the
-next run and keeps no other from being healed. An exchange that leaves two holes in a row without any answer, or does
-not answer anything else either, ends the run. Bars and daily files follow by their fingerprints.
+next run and keeps no other from being healed. A symbol of which two holes in a row are left without any answer is not
+asked about again; two such symbols in a row are the exchange, and end the run. Bars and daily files follow by their
+fingerprints.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -23,6 +24,7 @@ from crypto_lake.completeness.backfill import interruptible
 from crypto_lake.completeness.heal_by_time import TimeHealer
 from crypto_lake.completeness.healed import Healed, land
 from crypto_lake.completeness.holes import Hole
+from crypto_lake.completeness.silence import Silence
 from crypto_lake.errors import (
     ExchangeError,
     LakeBusyError,
@@ -43,6 +45,9 @@ from crypto_lake.transform.bars import PartlyBuiltError
 
 Clock = Callable[[], int]
 _BATCH = 10_000
+# An answer brings a thousand trades. Fewer than this an answer, on average, is a trickle.
+_FEWEST_AN_ANSWER = 100
+_FREE_ANSWERS = 10
 # A hole of more trades than these that reaches into another day is cut at midnight, which costs some 50 requests.
 _FETCHED_WHOLE = 10_000
 _LOCK_TIMEOUT_SEC = 300
@@ -97,6 +102,7 @@ def heal_days(
         ExchangeError, LakeError: as `heal_day`, the first, when all was tried.
     """
     errors: list[LakeError] = []
+    silence = Silence(len(series))
     with asyncio.Runner() as runner:
         sources = {one.exchange: one.source for one in series}
         clients = {name: registry.rest_client(name, source.rest_url) for name, source in sources.items()}
@@ -109,9 +115,8 @@ def heal_days(
                     if found is not None and known is None:
                         continue
                     try:
-                        with interruptible():
-                            healing = heal_day(clients[one.exchange], connection, one, day, now_us, known)
-                            done.append(runner.run(healing))
+                        healing = heal_day(clients[one.exchange], connection, one, day, now_us, known)
+                        done.append(_answered(runner, healing, one, silence))
                     except (LeftAloneError, UnreachableError):
                         raise
                     except LakeError as error:
@@ -124,6 +129,29 @@ def heal_days(
         finally:
             for client in clients.values():
                 runner.run(client.aclose())
+
+
+def _answered(
+    runner: asyncio.Runner, healing: Coroutine[Any, Any, Healed], series: Series, silence: Silence
+) -> Healed:
+    """Heal one symbol's day, unless the exchange has left the symbol without answers before.
+
+    Raises:
+        UnansweredError: it does.
+        UnreachableError: it is the exchange that does not answer.
+    """
+    if silent := silence.of(series.symbol):
+        healing.close()
+        raise silent
+    try:
+        with interruptible():
+            healed = runner.run(healing)
+    except UnreachableError as error:
+        silence.note(series.symbol, error)
+        raise UnansweredError(str(error)) from None
+    if healed.requests:
+        silence.answered()
+    return healed
 
 
 async def heal_day(
@@ -302,7 +330,12 @@ class _Healer:
 
     async def _fetch(self, hole: Hole) -> None:
         wanted, page_count = hole.first_id, 0
+        before, most = self.done.requests, hole.size // _FEWEST_AN_ANSWER + _FREE_ANSWERS
         while wanted <= hole.last_id:
+            if self.done.requests - before == most:
+                raise ExchangeError(
+                    f"{self.done.symbol}: {most} answers brought {page_count} of {hole.size} missing trades"
+                )
             page = await self._page(wanted, min(self.at_once, hole.last_id + 1 - wanted), hole)
             if not page:
                 break

@@ -338,3 +338,13 @@ def test_a_stretch_without_a_healed_trade_is_not_proved(
     land(series.config, [trade(3, at_ten + 300 * SECOND)], kind="heal")
     assert observed(series, duck, at_ten, at_ten + 600 * SECOND) == (600, 0)
     assert observed(series, duck, at_ten + 602 * SECOND, at_ten + 1200 * SECOND)[0] == 0
+
+
+def test_an_exchange_that_brings_a_trade_an_answer_does_not_hold_a_heal_for_days(
+    series: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection
+) -> None:
+    land(series.config, [trade(n, at(n)) for n in (1, 2_000)])
+    exchange.answer = lambda first, _: httpx.Response(200, json=[row(first, at(first))])
+    with pytest.raises(ExchangeError, match="29 answers brought 29 of 1998 missing trades"):
+        exchange.heal(series, duck)
+    assert len(healed_lines(series)) == len(exchange.asked) == 29
