@@ -17,7 +17,7 @@ from pyarrow import parquet as pq
 
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import ExchangeError, LakeError
-from crypto_lake.exchanges.base import Candle, uncovered
+from crypto_lake.exchanges.base import Candle, contradiction, uncovered
 from crypto_lake.layout import DAY_US
 
 _NUMBERS = (
@@ -30,10 +30,6 @@ _NUMBERS = (
     "taker_buy_base",
     "taker_buy_quote",
 )
-_BOUGHT = {"taker_buy_base": "volume_base", "taker_buy_quote": "volume_quote"}
-# The exchange cuts the value of each trade after eight decimals; floats are summed here.
-_DUST, _ROUNDING = 3e-8, 1e-6
-_MOST_TRADES = np.iinfo(np.int32).max
 
 
 class Footer(Struct):
@@ -78,7 +74,9 @@ def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
     # Of an exchange that does not tell what takers bought.
     untold = {name for name, texts in told.items() if None in texts}
     numbers = {name: _doubles(texts, symbol) for name, texts in told.items() if name not in untold}
-    _trusted(symbol, candles, numbers)
+    for candle in candles:
+        if expected := contradiction(candle):
+            raise ExchangeError(f"candle of {symbol} at {candle.open_time}: expected {expected}")
     base = numbers["volume_base"]
     vwap = np.divide(numbers["volume_quote"], base, out=np.zeros(len(base)), where=base > 0)
     values: dict[str, Any] = numbers | {
@@ -123,32 +121,3 @@ def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.f
     except pa.ArrowInvalid as error:
         raise ExchangeError(f"candle of {symbol}: {error}") from None
     return found
-
-
-def _trusted(symbol: str, candles: Sequence[Candle], n: dict[str, Any]) -> None:
-    """Raise where a candle says what no trades can have made."""
-    finite = np.all([np.isfinite(numbers) for numbers in n.values()], axis=0)
-    with np.errstate(all="ignore"):  # of what is not finite
-        least, most = n["low"] * n["volume_base"], n["high"] * n["volume_base"]
-    # Not in numpy: of a count that no market has there may be no number.
-    dust = np.array([_DUST * (1 + candle.trade_count) for candle in candles], dtype=float)
-    rounding = dust + _ROUNDING * most
-    fair = np.ones(len(candles), dtype=bool)
-    for bought, traded in _BOUGHT.items():
-        if bought in n:
-            fair &= n[bought] <= n[traded]
-    rules = {
-        "finite numbers": finite,
-        f"at most {_MOST_TRADES} trades": np.array(
-            [0 <= candle.trade_count <= _MOST_TRADES for candle in candles], dtype=bool
-        ),
-        "low ≤ open, close ≤ high": (n["low"] <= np.minimum(n["open"], n["close"]))
-        & (np.maximum(n["open"], n["close"]) <= n["high"]),
-        "takers to have bought no more than was traded": fair,
-        "a value (quote volume) of low … high times the base volume": (least - rounding <= n["volume_quote"])
-        & (n["volume_quote"] <= most + rounding),
-    }
-    for expected, holds in rules.items():
-        if not holds.all():
-            wrong = candles[int(np.argmin(holds))]
-            raise ExchangeError(f"candle of {symbol} at {wrong.open_time}: expected {expected}")

@@ -4,6 +4,7 @@ Whatever cannot be said in these few terms belongs in the exchange's own package
 `docs/ADD_AN_EXCHANGE.md` is the list of what to do.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -83,6 +84,36 @@ class Candle(NamedTuple):
     trade_count: int
     taker_buy_base: str | None
     taker_buy_quote: str | None
+
+
+# An exchange may cut the value of each trade after eight decimals; floats are summed here.
+_DUST, _ROUNDING = 3e-8, 1e-6
+# What the column of a bar holds.
+MOST_TRADES = (1 << 31) - 1
+
+
+def contradiction(candle: Candle) -> str | None:
+    """What was to be expected of a candle, and is not so: no trades can have made it. None: nothing.
+
+    Raises:
+        ValueError: one of its texts is no number.
+    """
+    # An exchange that does not tell what takers bought contradicts nothing by that.
+    bought = (candle.taker_buy_base or "0", candle.taker_buy_quote or "0")
+    texts = (*candle[1:6], candle.volume_quote, *bought)
+    numbers = open_, high, low, close, base, quote, taker_base, taker_quote = [float(text) for text in texts]
+    rounding = _DUST * (1 + min(candle.trade_count, MOST_TRADES)) + _ROUNDING * high * base
+    rules = {
+        "finite numbers": all(map(math.isfinite, numbers)),
+        f"at most {MOST_TRADES} trades": 0 <= candle.trade_count <= MOST_TRADES,
+        "prices above 0": low > 0,
+        "low ≤ open, close ≤ high": low <= min(open_, close) <= max(open_, close) <= high,
+        "takers to have bought no more than was traded": taker_base <= base and taker_quote <= quote,
+        "a value (quote volume) of low … high times the base volume": low * base - rounding
+        <= quote
+        <= high * base + rounding,
+    }
+    return next((expected for expected, holds in rules.items() if not holds), None)
 
 
 class Usage(NamedTuple):

@@ -19,6 +19,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.binance.http import BinanceHttp
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US, day_start_us
+from crypto_lake.series import Series
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
 
 SYMBOLS = ["ADAUSDT", SYMBOL, "SUIUSDT"]

@@ -110,6 +110,8 @@ def test_units_may_change_within_a_file() -> None:
         flipped(zipped(lines(*range(1440)), method=zipfile.ZIP_DEFLATED)),
         zipped(lines(5, 4)),
         zipped(lines(-1, 0)),
+        zipped(lines(*range(1440)).replace("1.0,2.0,0.5", "1.0,0.5,2.0")),
+        zipped(lines(*range(1440)).replace("1.0,2.0,0.5,1.5,10.0", "0.0,0.0,0.0,0.0,0.0")),
         zipped(""),
     ],
 )
@@ -190,3 +192,53 @@ def test_a_zip_that_is_not_as_the_exchange_packs_it_is_replaced_by_rest(content:
     exchange = Archive(content)
     assert exchange.day() == WHOLE
     assert exchange.rest_asked == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        (httpx.Response(429, headers={"Retry-After": "999999"}), 1),
+        (httpx.Response(418), 1),
+        (httpx.Response(403, text="<Error>AccessDenied"), 4),
+        (httpx.Response(500), 10),
+    ],
+)
+def test_an_archive_that_does_not_answer_is_given_up_and_rest_asked_for_all_days(
+    answer: httpx.Response, asked: int
+) -> None:
+    exchange = Refusing(answer)
+    assert len(exchange.days(6)) == 6 * 1440
+    assert (exchange.rest_asked, exchange.archive_asked <= asked) == (6 * 2, True)
+
+
+class Refusing(Paged):
+    """Has REST's candles, and one answer for every file of the archive."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(range(6 * 1440))
+        self._answer = answer
+        self.rest_asked = self.archive_asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("klines"):
+            self.rest_asked += 1
+            return super().__call__(request)
+        self.archive_asked += 1
+        return httpx.Response(
+            self._answer.status_code, headers=self._answer.headers, content=self._answer.content
+        )
+
+    def days(self, count: int) -> list[Candle]:
+        async def question(rest: BinanceRest) -> list[Candle]:
+            transport = httpx.MockTransport(self)
+            files = BinanceHttp(
+                "http://archive.test", sleep=self.sleep, clock=lambda: self.now, transport=transport
+            )
+            client = BinanceArchive(files, rest)
+            starts = [START_US + n * DAY_US for n in range(count)]
+            try:
+                return [c for at in starts for c in await client.candles_1m("SOLUSDT", at, at + DAY_US)]
+            finally:
+                await files.aclose()
+
+        return self.ask(question, URL)

@@ -2,6 +2,7 @@
 
 Layout and fields are those of binance-public-data's README (2025-01-09). A file counts only if its checksum fits and
 its rows stand up to the same look as those of REST; what it lacks, REST is asked for: files were replaced after days.
+So is it for all the rest, once the archive wants to be left alone or has not answered twice in a row.
 """
 
 import csv
@@ -15,8 +16,8 @@ from typing import Any
 
 from loguru import logger
 
-from crypto_lake.errors import ExchangeError, LeftAloneError
-from crypto_lake.exchanges.base import Candle, Usage, holes
+from crypto_lake.errors import ExchangeError, LeftAloneError, UnansweredError, UnreachableError
+from crypto_lake.exchanges.base import Candle, Usage, contradiction, holes
 from crypto_lake.exchanges.binance import klines
 from crypto_lake.exchanges.binance.http import BinanceHttp, NotThereError
 from crypto_lake.exchanges.binance.rest import BinanceRest
@@ -28,6 +29,8 @@ _OPEN, _CLOSE, _COUNT = 0, 6, 8
 _MOST_HOLES = 50
 # A day of klines has 200 kB; a zip that promises as much may unpack to terabytes.
 _MOST_BYTES = 4 << 20
+# Files one after the other that did not come.
+_UNANSWERED = 2
 # So much of a field that is no number is told.
 _SHOWN = 40
 # What `zipfile` and `csv` raise for bytes that are not theirs. RuntimeError: encrypted, or made for a newer unzip.
@@ -51,6 +54,7 @@ class BinanceArchive:
 
     def __init__(self, http: BinanceHttp, rest: BinanceRest) -> None:
         self._http, self._rest = http, rest
+        self._unanswered, self._given_up = 0, False
 
     @property
     def usage(self) -> Usage:
@@ -69,7 +73,7 @@ class BinanceArchive:
 
     async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
         """The 1-minute candles of [start, end)."""
-        if start_us % DAY_US or end_us - start_us != DAY_US:
+        if self._given_up or start_us % DAY_US or end_us - start_us != DAY_US:
             return await self._rest.candles_1m(symbol, start_us, end_us)
         found = await self._file(symbol, start_us)
         lacking = holes(found, start_us, end_us)
@@ -85,11 +89,17 @@ class BinanceArchive:
         try:
             checksum = await self._http.get(f"{path}.CHECKSUM", {}, 0, lambda answer: answer.text)
             content = await self._http.get(path, {}, 0, lambda answer: answer.body)
+            self._unanswered = 0
             rows = _rows(_proved(content, checksum))
-            return klines.candles(rows, symbol, start_us, start_us + DAY_US, self._http.quoted)
-        except LeftAloneError:
-            raise
+            return _possible(klines.candles(rows, symbol, start_us, start_us + DAY_US, self._http.quoted))
+        except (LeftAloneError, UnansweredError) as error:
+            self._unanswered += 1
+            gone = isinstance(error, LeftAloneError | UnreachableError) or self._unanswered >= _UNANSWERED
+            self._given_up = self._given_up or gone
+            more = ", and for what is left" if gone else ""
+            logger.warning("{}; REST is asked instead{}", error, more)
         except NotThereError:
+            self._unanswered = 0
             logger.info("{}/{}: not in the archive; REST is asked instead", self._http.url, path)
         except ExchangeError as error:
             told = self._http.quoted(str(error))
@@ -101,6 +111,18 @@ def _proved(content: bytes, checksum: str) -> bytes:
     if checksum.split()[:1] != [hashlib.sha256(content).hexdigest()]:
         raise ExchangeError("its checksum does not fit")
     return content
+
+
+def _possible(candles: list[Candle]) -> list[Candle]:
+    """The same candles.
+
+    Raises:
+        ExchangeError: no trades can have made one of them.
+    """
+    for candle in candles:
+        if expected := contradiction(candle):
+            raise ExchangeError(f"its candle at {candle.open_time}: expected {expected}")
+    return candles
 
 
 def _rows(content: bytes) -> list[list[Any]]:

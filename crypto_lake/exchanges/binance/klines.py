@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Candle
+from crypto_lake.exchanges.base import MOST_TRADES, Candle
 from crypto_lake.layout import MINUTE_US
 
 _FIELDS = 11
@@ -18,8 +18,6 @@ _are_prices = re.compile(r"(?:[0-9]{1,10}(?:\.[0-9]{1,8})?\n)*").fullmatch
 _are_volumes = re.compile(r"(?:[0-9]{1,16}(?:\.[0-9]{1,8})?\n)*").fullmatch
 _are_values = re.compile(r"(?:[0-9]{1,22}(?:\.[0-9]{1,16})?\n)*").fullmatch
 _are_decimals = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\n)*").fullmatch
-# What the column of a bar holds.
-_MOST_TRADES = (1 << 31) - 1
 # So much of a value that is none is shown.
 _SHOWN = 40
 
@@ -81,7 +79,7 @@ def _are_sane(some: Sequence[Candle]) -> bool:
         _all_match(_are_prices, [text for candle in some for text in candle[1:5]])
         and _all_match(_are_volumes, [text for c in some for text in (c.volume_base, c.taker_buy_base)])
         and _all_match(_are_values, [text for c in some for text in (c.volume_quote, c.taker_buy_quote)])
-        and all(0 <= candle.trade_count <= _MOST_TRADES for candle in some)
+        and all(0 <= candle.trade_count <= MOST_TRADES for candle in some)
     )
 
 
