@@ -62,6 +62,11 @@ def _settings_of_a_home() -> str:
     return _HEADING + yaml.safe_dump({name: one for name, one in settings.items() if name not in _PLACES})
 
 
+def opening_lock(folder: Path) -> Path:
+    """Return what is held while the instance of a `furnished` folder is opened: its history may be made then."""
+    return (home() or folder / _HISTORY) / "opening.lock"
+
+
 def written_to(config_file: Path, *, whole: bool) -> Path:
     """Return the folder that the instance writes to; `whole`, with the sockets that `dagster dev` has beside it.
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ from subprocess import CompletedProcess
 import dagster as dg
 import pytest
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
+from dagster._core.instance import InstanceRef
+from filelock import FileLock, Timeout
 
 from crypto_lake import config, dagster_home, definitions, starter
-from crypto_lake.defs import launch
-from crypto_lake.errors import ConfigError
+from crypto_lake.defs import history, launch
+from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.operate.up import supervisor
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
@@ -269,3 +272,46 @@ def test_where_there_is_no_configuration_it_says_how_to_make_one(tmp_path: Path)
 def test_installed_as_a_tool_it_says_where_dagster_is(tmp_path: Path) -> None:
     done = crypto_lake("init", cwd=tmp_path, PATH=os.devnull)
     assert f"{sys.executable} -m dagster dev" in done.stdout
+
+
+def test_a_history_that_is_damaged_is_one_line_which_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "history").mkdir(parents=True)
+    (home / "history" / "runs.db").write_bytes(b"no database" * 100)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with pytest.raises(LakeError, match="move it away: it begins anew") as refused, launch.instance():
+        pass
+    assert str(refused.value).startswith(f"{home}: Dagster's history: file is not a database; ")
+
+
+def test_a_history_that_two_processes_made_at_once_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with launch.instance():
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "schedules" / "schedules.db")) as database:
+        before = database.execute("SELECT version_num FROM alembic_version").fetchall()
+        with database:
+            database.execute("INSERT INTO alembic_version VALUES (?)", [history.STAMPED_WITHOUT_LOOKING])
+        with launch.instance() as found:
+            assert found.get_runs() == []
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == before
+
+
+def test_a_history_is_made_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    opened, others = dg.DagsterInstance.from_ref, []
+
+    def watched(ref: InstanceRef) -> dg.DagsterInstance:
+        with pytest.raises(Timeout):
+            FileLock(dagster_home.opening_lock(tmp_path)).acquire(timeout=0)
+        others.append(ref)
+        return opened(ref)
+
+    monkeypatch.setattr(dg.DagsterInstance, "from_ref", watched)
+    with launch.instance():
+        assert len(others) == 1
+        FileLock(dagster_home.opening_lock(tmp_path)).acquire(timeout=0).lock.release()

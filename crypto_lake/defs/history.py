@@ -4,6 +4,7 @@ Dagster forgets ticks by a setting of its own (`retention` in `dagster.yaml`), b
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION
 
 from crypto_lake.defs.partitions import PARTITION
 
@@ -26,12 +28,29 @@ UNDER_WAY = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
+# The version that Dagster writes where it finds tables without any.
+STAMPED_WITHOUT_LOOKING = LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION
+# What Dagster keeps for all runs; each run has a file of its own besides.
+_DATABASES = ("runs.db", "schedules.db", "index.db")
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 # A tick of a sensor may take a minute; a run is forgotten in milliseconds.
 _MOST_AT_ONCE = 500
 _IDS_A_QUERY = 500
 # Assets that a person materializes by the UI's button run as this job.
 _BY_BUTTON = "__ASSET_JOB"
+
+
+def leave_one_version(folder: Path) -> None:
+    """Mend the databases in a folder to which two processes, that made them in the same second, gave a version each.
+
+    One of them saw tables without a version, took them for old ones and wrote a version that is not theirs.
+    """
+    for path in (path for name in _DATABASES for path in folder.rglob(name)):
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute(
+                "DELETE FROM alembic_version WHERE version_num = ? AND (SELECT count(*) FROM alembic_version) > 1",
+                [STAMPED_WITHOUT_LOOKING],
+            )
 
 
 def is_under_way(instance: dg.DagsterInstance, day: date, jobs: set[str]) -> bool:

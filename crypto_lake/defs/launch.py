@@ -11,12 +11,15 @@ from typing import Any
 import dagster as dg
 import duckdb
 import yaml
+from alembic.util import CommandError
 from dagster._core.errors import (
     DagsterAssetCheckFailedError,
     DagsterExecutionInterruptedError,
     DagsterInvalidConfigError,
 )
 from dagster._core.instance import InstanceRef
+from filelock import FileLock
+from sqlalchemy.exc import DBAPIError
 
 from crypto_lake import dagster_home, starter
 from crypto_lake.checks import Outcome
@@ -52,21 +55,32 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
     Raises:
         ConfigError: there is no such folder, or its `dagster.yaml` is none that Dagster takes.
-        LakeError: it lacks a `dagster.yaml`, and none can be written there.
+        LakeError: it lacks a `dagster.yaml`, and none can be written there; or the history there is damaged, or cannot
+            be written to.
     """
     folder = dagster_home.furnished()
-    with (
-        # A `dagster dev` started there takes the paths in its `dagster.yaml` as relative to it.
-        contextlib.chdir(folder),
-        _described_in(folder) as found,
-    ):
-        yield found
+    try:
+        with (
+            # A `dagster dev` started there takes the paths in its `dagster.yaml` as relative to it.
+            contextlib.chdir(folder),
+            _described_in(folder) as found,
+        ):
+            yield found
+    except (DBAPIError, CommandError) as error:
+        said = " ".join(str(getattr(error, "orig", error)).split())
+        raise LakeError(
+            f"{folder}: Dagster's history: {said}; if it is damaged, move it away: it begins anew, and the lake needs "
+            "nothing of it"
+        ) from None
 
 
 def _described_in(folder: Path) -> dg.DagsterInstance:
-    settings = folder / starter.DAGSTER
+    settings, lock = folder / starter.DAGSTER, dagster_home.opening_lock(folder)
     try:
-        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE))
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        # Two that make a new history at once leave it with two versions, and Dagster opens it no more.
+        with FileLock(lock, timeout=_PATIENCE_SEC):
+            return _opened(folder)
     except DagsterInvalidConfigError as error:
         # The sentence goes on with all keys that Dagster knows.
         mistake = str(error.error_messages[0]).partition(" Expected: ")[0]
@@ -75,6 +89,18 @@ def _described_in(folder: Path) -> dg.DagsterInstance:
         raise ConfigError(f"{settings}: not valid YAML: {' '.join(str(error).split())}") from None
     except OSError as error:
         raise ConfigError(f"{settings}: what it says cannot be used: {error}") from None
+
+
+def _opened(folder: Path) -> dg.DagsterInstance:
+    def opened() -> dg.DagsterInstance:
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE))
+
+    try:
+        return opened()
+    except CommandError:
+        # A `dagster dev` that began in the same second does not know the lock.
+        history.leave_one_version(dagster_home.opening_lock(folder).parent)
+        return opened()
 
 
 @contextlib.contextmanager
