@@ -38,16 +38,20 @@ def good(line: bytes, is_line: IsLine) -> Iterator[bytes]:
     return (piece for piece in _judged(0, line, is_line) if not isinstance(piece, Bad))
 
 
-def take_out(path: Path, is_line: IsLine, *, ended: bool = False) -> None:
-    """Replace a file, as a whole, by one without what is `bad` in it.
+def take_out(
+    path: Path, is_line: IsLine, *, ended: bool = False, note: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Replace a file, as a whole, by one without what is `bad` in it; `note` is given that one before it appears.
 
     Raises:
         OSError: the disk refused; the file is as it was.
     """
-    with publish.publishing(path) as temporary, path.open("rb") as file, temporary.open("wb") as left:
-        for piece in _read(file, is_line, ended=ended):
-            if not isinstance(piece, Bad):
-                left.write(piece)
+    with publish.publishing(path) as temporary:
+        with path.open("rb") as file, temporary.open("wb") as left:
+            for piece in _read(file, is_line, ended=ended):
+                if not isinstance(piece, Bad):
+                    left.write(piece)
+        note(temporary)
 
 
 def _read(file: BinaryIO, is_line: IsLine, *, ended: bool) -> "Iterator[bytes | Bad]":

@@ -194,10 +194,13 @@ def damage(path: Path, beside: Path) -> str | None:
         return "is missing; its checksum is there"
     if not beside.exists():
         return "has no checksum beside it"
-    words = publish.read(beside).decode("ascii", errors="replace").split()
+    try:
+        words = publish.read(beside).decode("ascii", errors="replace").split()
+        found = sha256(path)
+    except OSError as error:
+        return f"cannot be read, or its checksum cannot: {error.strerror or error}"
     if len(words) != 2 or words[1] != path.name:  # noqa: PLR2004 - a checksum and a name
         return "has a checksum file that cannot be understood"
-    found = sha256(path)
     return None if found == words[0] else f"has the checksum {found}; expected {words[0]}"
 
 

@@ -34,6 +34,12 @@ from crypto_lake.transform import verify as verification
 _MOST_ROUNDS = 400
 _MOST_HEALS = 5
 _WIDE = 140
+# What a person does about a damaged file, by whether it can be made anew.
+_ANEW = "Daily bars and ticks are made anew: crypto-lake compact --date, with the day in their name."
+_NOT_ANEW = (
+    "A raw segment cannot be made anew: take it from a copy. Without one it may be removed if the ticks of its day are "
+    "whole, since they hold its lines; else leave it: a run that reads it sets aside what is no line."
+)
 _MOST_PAGES = 5
 
 
@@ -148,6 +154,7 @@ def verify(config: Config) -> int:
         for damage in verification.damages(config, paths):
             logger.bind(day_done=True).debug("one more file read")
             found += [damage] if damage else []
+        finished = len(found)
         for look in verification.raw_looks(config, folders):
             logger.bind(day_done=True).debug("one more folder read")
             found += look.damages
@@ -155,6 +162,9 @@ def verify(config: Config) -> int:
     for path, what in found:
         page.print(printable(f"{path} {what}"), highlight=False, soft_wrap=True, markup=False)
     page.print(f"{read} files read, {len(found)} of them not as they were made.")
+    for advice, is_due in ((_ANEW, finished > 0), (_NOT_ANEW, len(found) > finished)):
+        if is_due:
+            page.print(advice, highlight=False, soft_wrap=True)
     if without:
         page.print(
             f"{without} raw segments have no checksum (landed by hand, or of an older lake): not looked at.",

@@ -1,7 +1,8 @@
 """Whether raw segments are, byte for byte, what was received or fetched: each against the SHA-256 noted of its lines.
 
-The collector notes it in the `sealed` record of the journal, healing in a file beside what it lands. Files that were
-landed by hand, and lakes written before it was noted, have none: of these nothing can be said.
+The collector notes it in the `sealed` record of the journal, healing in a file beside what it lands, and so does who
+takes out of a segment what is no line; what stands beside counts. Files that were landed by hand, and lakes written
+before it was noted, have none: of these nothing can be said.
 """
 
 import hashlib
@@ -27,11 +28,9 @@ def noted(layout: Layout, exchange: str, symbol: str, day: date) -> Noted:
 def expected(layout: Layout, path: Path, known: Noted) -> str | None:
     """What a sealed segment's lines should have, compressed or not; None where nothing was noted."""
     name = segments.name_of(path)
-    if not segments.is_healed(path):
-        return known.get(name)
     beside = layout.checksum(path.with_name(name))
-    words = beside.read_bytes().decode(errors="replace").split() if beside.exists() else []
-    return words[0] if words else None
+    words = beside.read_bytes().decode(errors="replace").split() if beside.is_file() else []
+    return words[0] if words else known.get(name)
 
 
 def difference(path: Path, wanted: str) -> str | None:

@@ -64,7 +64,13 @@ def _mend(layout: Layout, exchange: str, symbol: str, path: Path, settled_sec: f
     if bad == path.stat().st_size:
         path.unlink()
     else:
-        mending.take_out(path, is_line, ended=True)
+
+        def note(mended: Path) -> None:
+            noted = f"{segments.checksum(mended)}  {path.name}\n"
+            # Before it appears: else a crash between the two would have it called damaged for ever.
+            publish.write(layout.checksum(path), noted.encode())
+
+        mending.take_out(path, is_line, ended=True, note=note)
     said = f"{path}: {bad} bytes are no raw lines of {symbol}, and were left out; the file as it was: {aside}"
     logger.error("{}", said)
     return said

@@ -1,5 +1,6 @@
 """Every finished file is read against its checksum, and whatever is not as it was made is named."""
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from crypto_lake.raw import journal, segments
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, retention, ticks, verify
+from crypto_lake.transform.bars import PartlyBuiltError
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -136,3 +138,39 @@ def test_a_segment_whose_record_cannot_be_understood_has_no_checksum(series: Ser
     recorded(series)
     series.layout.symbol_journal("binance", SYMBOL, DAY).write_bytes(b"what?\n")
     assert raw(series) == verify.RawLook(read=0, without=1)
+
+
+def test_a_segment_whose_damage_was_taken_out_is_not_named_any_more(duck: Duck, series: Series) -> None:
+    path = recorded(series)
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + b"\0" * 50 + content[150:])
+    with pytest.raises(PartlyBuiltError):
+        bars.build_day(duck, series, DAY, LATER)
+    assert (raw(series).read, raw(series).damages) == (1, [])
+    flip_a_digit(path)
+    assert [one.path for one in raw(series).damages] == [path]
+
+
+def test_healed_trades_whose_damage_was_taken_out_are_not_named_any_more(duck: Duck, series: Series) -> None:
+    path = segments.land_healed(series.layout, "binance", SYMBOL, DAY, LINES)
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + b"\0" * 50 + content[150:])
+    os.utime(path, (0, 0))
+    with pytest.raises(PartlyBuiltError):
+        bars.build_day(duck, series, DAY, LATER)
+    assert (raw(series).read, raw(series).damages) == (1, [])
+
+
+@pytest.mark.parametrize("which", ["file", "checksum"])
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_looked_at(
+    finished: Series, which: str
+) -> None:
+    """A folder in its place stands for a disk that gives an error."""
+    bars_file, trades, _ = files(finished)
+    spoilt = bars_file if which == "file" else finished.layout.checksum(bars_file)
+    spoilt.unlink()
+    spoilt.mkdir()
+    trades.write_bytes(b"x")
+    found = damaged(finished)
+    assert sorted(found) == sorted([bars_file, trades])
+    assert found[bars_file].startswith("cannot be read, or its checksum cannot: ")
