@@ -379,7 +379,9 @@ def _expand(base_path: str, config_file: Path) -> Path:
     if not expanded.strip():
         raise ConfigError(f"{config_file}: general.base_path: empty; expected a folder")
     try:
-        folder = config_file.parent / Path(expanded).expanduser()
+        place = Path(expanded)
+        # To `Path` a folder of that name, `./~`, is the home as well.
+        folder = config_file.parent / (place.expanduser() if expanded.startswith("~") else place)
     except RuntimeError:
         raise ConfigError(
             f"{config_file}: general.base_path: {_cut(expanded)!r}: there is no such home"

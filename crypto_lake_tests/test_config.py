@@ -285,6 +285,11 @@ def test_a_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert load(tmp_path, EXCHANGES + "general: {base_path: ~/lake}").layout.base == home / "lake"
 
 
+def test_a_folder_that_is_called_tilde_is_no_home(tmp_path: Path) -> None:
+    base = load(tmp_path, EXCHANGES + "general: {base_path: ./~/lake}").layout.base
+    assert base == tmp_path / "~" / "lake"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows makes up a home for any name")
 def test_a_home_that_nobody_has_is_refused(tmp_path: Path) -> None:
     line = mistake(tmp_path, EXCHANGES + "general: {base_path: ~no-such-person/lake}")
