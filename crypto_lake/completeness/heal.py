@@ -40,7 +40,7 @@ from crypto_lake.raw import segments
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake.raw.offsets import Interval
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, plan
+from crypto_lake.transform import bars
 from crypto_lake.transform.bars import PartlyBuiltError
 
 Clock = Callable[[], int]
@@ -54,10 +54,14 @@ _LOCK_TIMEOUT_SEC = 300
 
 
 class Lack(NamedTuple):
-    """What is missing of a symbol's day: `holes` in its ids; where ids do not tell, `stretches` nobody listened to."""
+    """What is missing of a symbol's day: `holes` in its ids; where ids do not tell, `stretches` nobody listened to.
+
+    `next_file` is the number that the day's next healed file would have had when that was looked for.
+    """
 
     holes: list[Hole]
     stretches: list[Interval]
+    next_file: int
 
     @classmethod
     def of(cls, connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Self:
@@ -66,8 +70,19 @@ class Lack(NamedTuple):
         Raises:
             RawDataError: a raw file or a journal holds something else.
         """
+        # Before the holes: what lands meanwhile is then noticed.
+        next_file = _next_file(series, day)
         found = holes.find(connection, series, day, now_us)
-        return cls(found, unheard.find(connection, series, day, now_us))
+        return cls(found, unheard.find(connection, series, day, now_us), next_file)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.holes and not self.stretches
+
+
+def _next_file(series: Series, day: date) -> int:
+    return segments.next_number(series.layout.raw_day(series.exchange, series.symbol, day), "heal")
 
 
 # By exchange, symbol and day; days that lack nothing are not there.
@@ -164,7 +179,7 @@ async def heal_day(
 ) -> Healed:
     """Fetch and land what is missing of a symbol's day: what was `found`, else what is found now.
 
-    Its bars are brought in line before, and not after.
+    For the latter its bars are brought in line before, and not after.
 
     Raises:
         ExchangeError: no usable answer about a hole, or one that is not true; the others' trades have landed.
@@ -176,19 +191,18 @@ async def heal_day(
         done = Healed(series.symbol, day)
         if past is None:
             return done
-        # What was found is not there any more if another run has healed since; bars that are not in line tell it.
-        if found is None or any(plan.is_stale(connection, series, d, now_us()) for d in _near(series, day)):
+        # Healed since it was found missing, by another run or with a hole of the day before, it may be there.
+        if found is None or found.next_file != _next_file(series, day):
             _bring_in_line(connection, series, day, now_us())
             found = Lack.of(connection, series, day, now_us())
         try:
             # Which of the two a client is, the exchange's capabilities say.
             if past.by == "time":
-                await TimeHealer(cast("TimedTrades", client), connection, series, now_us, done).heal(
-                    found.stretches
-                )
+                healer = TimeHealer(cast("TimedTrades", client), connection, series, now_us, done)
+                await healer.heal(found.stretches)
             else:
-                healer = _Healer(cast("IdTrades", client), past.at_once, series, now_us, done)
-                await healer.heal(found.holes)
+                id_healer = _Healer(cast("IdTrades", client), past.at_once, series, now_us, done)
+                await id_healer.heal(found.holes)
         except OSError as error:
             raise LakeError(f"{series.symbol} {day}: healed trades cannot be written: {error}") from None
         return done
@@ -207,14 +221,10 @@ def _locked(series: Series) -> Iterator[None]:
         ) from None
 
 
-def _near(series: Series, day: date) -> list[date]:
-    """A day, and the recorded days before and after it, which its holes may reach to."""
-    days = segments.days(series.layout, series.exchange, series.symbol)
-    return [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]
-
-
 def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> None:
-    for near in _near(series, day):
+    """The day's bars, and those of the recorded days before and after it, which its holes may reach to."""
+    days = segments.days(series.layout, series.exchange, series.symbol)
+    for near in [*[d for d in days if d < day][-1:], day, *[d for d in days if d > day][:1]]:
         # What a damaged file lost, which is logged, is there to be fetched.
         with contextlib.suppress(PartlyBuiltError):
             bars.build_day(connection, series, near, now_us)

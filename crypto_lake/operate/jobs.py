@@ -217,7 +217,7 @@ def heal(config: Config, days: list[date] | None) -> list[Missing]:
     asked: Found = {}
     for _ in range(_MOST_HEALS):
         found = find_holes(config, days)
-        new = {key: missing for key, missing in found.items() if asked.get(key) != missing}
+        new = {key: one for key, one in found.items() if key not in asked or asked[key].holes != one.holes}
         asked = found
         if not new or not _heal(config, new):
             return _missing(found)
@@ -248,7 +248,7 @@ def find_holes(config: Config, days: list[date] | None) -> Found:
             (series.exchange, series.symbol, day): lack
             for series in Series.recorded(config)
             for day in days or holes.known_days(series)
-            if any(lack := Lack.of(connection, series, day, now_us(config)))
+            if not (lack := Lack.of(connection, series, day, now_us(config))).is_none
         }
 
 
