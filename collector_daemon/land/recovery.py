@@ -53,6 +53,8 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
         if lacking or (symbol, day) in touched or not _ended_in_order(diary, symbol, day):
             for hole in _untold_holes(layout, exchange, symbol, day):
                 diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
+    # A journal of a lake written before may be large, and the collector goes on for months.
+    journals.forget()
     return found
 
 

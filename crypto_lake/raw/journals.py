@@ -44,6 +44,11 @@ def displaced(records: Iterable[AnyRecord]) -> set[date]:
     return found
 
 
+def forget() -> None:
+    """Let go of what is kept: for a process that lives on and will not ask again."""
+    _kept.cache_clear()
+
+
 @lru_cache(maxsize=_KEPT_DAYS)
 def _kept(path: Path, content: bytes) -> Sequence[AnyRecord]:
     return tuple(journal.records(path, content))
