@@ -1,14 +1,13 @@
 """What has to be true before the first frame: the lake is ours, the disk has room, the symbols exist."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from crypto_lake.config import Config, Exchange
-from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError
+from crypto_lake.disk import locks
+from crypto_lake.errors import DiskFullError, ExchangeError
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import Layout
 from crypto_lake.showing import address
@@ -17,26 +16,15 @@ _REST_TIMEOUT_SEC = 20.0
 _GIGABYTE = 1_000_000_000
 
 
-@contextlib.contextmanager
-def holding(layout: Layout) -> Iterator[None]:
+def holding(layout: Layout) -> AbstractContextManager[None]:
     """Hold the lake for this collector.
 
     Raises:
         LakeBusyError: another collector holds it.
         LakeError: its folder cannot be written.
     """
-    lock = FileLock(layout.collector_lock)
-    try:
-        layout.base.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise LakeBusyError(f"{layout.base}: another collector is recording into this lake") from None
-    except (OSError, NotImplementedError) as error:
-        raise LakeError(f"{layout.base}: cannot be written: {error}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = f"{layout.base}: another collector is recording into this lake"
+    return locks.hold(layout.collector_lock, wait_sec=0, busy=busy)
 
 
 def check_disk(config: Config, free_bytes: Callable[[Path], int]) -> None:

@@ -10,12 +10,11 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
-from filelock import FileLock
 from loguru import logger
 from msgspec import Meta
 
 from crypto_lake.completeness import candles
-from crypto_lake.disk import publish
+from crypto_lake.disk import locks, publish
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import EPOCH, Layout, day_start_us, iso
 
@@ -38,13 +37,12 @@ def enter(layout: Layout, exchange: str, symbol: str, day: date, stretches: Stre
     """Let the register say exactly this of a day; `[from, to)` in µs UTC, in order.
 
     Raises:
-        LakeError: the register cannot be read or written.
+        LakeError: the register cannot be read or written, or another run has been at it for minutes.
     """
     if of_day(layout, exchange, symbol, day) == stretches:
         return
     try:
-        layout.halts_lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(layout.halts_lock):
+        with locks.hold(layout.halts_lock):
             register = _read(layout)
             days = register.setdefault(exchange, {}).setdefault(symbol, {})
             days.pop(day.isoformat(), None)

@@ -13,10 +13,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple, Self, cast
 
 import duckdb
-from filelock import FileLock, Timeout
 from loguru import logger
 
 from crypto_lake.completeness import holes, unheard
@@ -25,9 +25,9 @@ from crypto_lake.completeness.heal_by_time import TimeHealer
 from crypto_lake.completeness.healed import Healed, land
 from crypto_lake.completeness.holes import Hole
 from crypto_lake.completeness.silence import Silence
+from crypto_lake.disk import locks
 from crypto_lake.errors import (
     ExchangeError,
-    LakeBusyError,
     LakeError,
     LeftAloneError,
     UnansweredError,
@@ -42,6 +42,7 @@ from crypto_lake.raw.offsets import Interval
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake.transform.bars import PartlyBuiltError
+from crypto_lake.transform.every import of_every_symbol
 
 Clock = Callable[[], int]
 _BATCH = 10_000
@@ -50,7 +51,6 @@ _FEWEST_AN_ANSWER = 100
 _FREE_ANSWERS = 10
 # A hole of more trades than these that reaches into another day is cut at midnight, which costs some 50 requests.
 _FETCHED_WHOLE = 10_000
-_LOCK_TIMEOUT_SEC = 300
 
 
 class Lack(NamedTuple):
@@ -117,27 +117,28 @@ def heal_days(
         ExchangeError, LakeError: as `heal_day`, the first, when all was tried.
     """
     errors: list[LakeError] = []
+    endings = (LeftAloneError, UnreachableError)
     silence = Silence(len(series))
     with asyncio.Runner() as runner:
         sources = {one.exchange: one.source for one in series}
         clients = {name: registry.rest_client(name, source.rest_url) for name, source in sources.items()}
+
+        def healed(day: date, one: Series) -> Healed | None:
+            known = None if found is None else found.get((one.exchange, one.symbol, day))
+            if found is not None and known is None:
+                return None
+            healing = heal_day(clients[one.exchange], connection, one, day, now_us, known)
+            return _answered(runner, healing, one, silence)
+
         try:
             for day in days:
-                done: list[Healed] = []
-                before = len(errors)
-                for one in series:
-                    known = found.get((one.exchange, one.symbol, day)) if found is not None else None
-                    if found is not None and known is None:
-                        continue
-                    try:
-                        healing = heal_day(clients[one.exchange], connection, one, day, now_us, known)
-                        done.append(_answered(runner, healing, one, silence))
-                    except (LeftAloneError, UnreachableError):
-                        raise
-                    except LakeError as error:
-                        logger.error("{} {}: not healed: {}", one.symbol, day, error)
-                        errors.append(error)
-                if len(errors) == before:
+                try:
+                    done = of_every_symbol(series, day, partial(healed, day), "not healed: ", endings)
+                except endings:
+                    raise
+                except LakeError as error:
+                    errors.append(error)
+                else:
                     yield day, done
             if errors:
                 raise errors[0]
@@ -186,7 +187,7 @@ async def heal_day(
         LeftAloneError, UnreachableError: the exchange cannot be asked any more; what was checked before has landed.
         LakeError: the disk refused, a raw file cannot be read, or another run has been at it for minutes.
     """
-    with _locked(series):
+    with locks.hold(series.layout.heal_lock(series.exchange, series.symbol)):
         past = registry.exchange(series.exchange).capabilities.past_trades
         done = Healed(series.symbol, day)
         if past is None:
@@ -206,19 +207,6 @@ async def heal_day(
         except OSError as error:
             raise LakeError(f"{series.symbol} {day}: healed trades cannot be written: {error}") from None
         return done
-
-
-@contextlib.contextmanager
-def _locked(series: Series) -> Iterator[None]:
-    path = series.layout.heal_lock(series.exchange, series.symbol)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=_LOCK_TIMEOUT_SEC):
-            yield
-    except Timeout:
-        raise LakeBusyError(
-            f"{path}: held by another run for {_LOCK_TIMEOUT_SEC} s; expected it free"
-        ) from None
 
 
 def _bring_in_line(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> None:

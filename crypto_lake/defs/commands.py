@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from crypto_lake.defs.history import UNDER_WAY
+from crypto_lake.disk import locks
+from crypto_lake.errors import LakeBusyError
 
 # The tag of a run that a person waits for: it does not sit out the exchange's troubles.
 BY_COMMAND = "crypto_lake/by_command"
@@ -23,8 +24,7 @@ BY_COMMAND = "crypto_lake/by_command"
 def living(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """The run of that id is this process's, for as long as the block lasts."""
     path = _lock(instance, run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    with locks.hold(path):
         yield
     _remove(path)
 
@@ -37,16 +37,15 @@ def end_dead(instance: dg.DagsterInstance) -> list[str]:
 
 def _end_if_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     path = _lock(instance, run.run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(path, blocking=False):
+        with locks.hold(path, wait_sec=0):
             # It may have ended in good order since it was listed.
             now = instance.get_run_by_id(run.run_id)
             dead = now is not None and now.status in UNDER_WAY
             if dead:
                 instance.report_run_failed(run, "the command's process is gone")
                 instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-    except Timeout:
+    except LakeBusyError:
         return False
     _remove(path)
     return dead

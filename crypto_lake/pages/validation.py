@@ -12,20 +12,19 @@ from string import Template
 from typing import Any
 
 import duckdb
-from filelock import FileLock
 from msgspec import Struct, json, to_builtins
 
 from crypto_lake.ask import views
 from crypto_lake.checks import OUTCOMES, Outcome, Verdict
 from crypto_lake.config import Config
-from crypto_lake.disk import publish
+from crypto_lake.disk import locks, publish
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import iso
 from crypto_lake.series import Series
 
 Row = dict[str, Any]
 _ORDER = {name: place for place, name in enumerate(OUTCOMES)}
-_LOCK_TIMEOUT_SEC = 60
+_PATIENCE_SEC = 60
 
 
 def enter(
@@ -42,13 +41,12 @@ def enter(
     the earlier one away and adds none.
 
     Raises:
-        LakeError: the disk refused.
+        LakeError: the disk refused, or another run has been at the reports for a minute.
     """
     layout = config.layout
-    path, lock = layout.validation(verdict.day), layout.validation_lock
+    path = layout.validation(verdict.day)
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock, timeout=_LOCK_TIMEOUT_SEC):
+        with locks.hold(layout.validation_lock, _PATIENCE_SEC):
             others = [
                 c
                 for c in read(config, verdict.day)

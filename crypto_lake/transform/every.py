@@ -14,14 +14,18 @@ _Done = TypeVar("_Done")
 
 
 def of_every_symbol(
-    series: Iterable[Series], day: date, step: Callable[[Series], _Done | None], failed: str
+    series: Iterable[Series],
+    day: date,
+    step: Callable[[Series], _Done | None],
+    failed: str,
+    endings: tuple[type[LakeError], ...] = (),
 ) -> list[_Done]:
     """Return what `step` made of each symbol, without those of which it made nothing.
 
     `failed` is what the log says before an error.
 
     Raises:
-        LakeError: the first one of `step`, when all symbols were tried.
+        LakeError: the first one of `step`, when all symbols were tried; one of the `endings` at once.
     """
     done: list[_Done] = []
     errors: list[LakeError] = []
@@ -29,6 +33,8 @@ def of_every_symbol(
         try:
             with publish.told_of_folders():
                 made = step(one)
+        except endings:
+            raise
         except LakeError as error:
             logger.error("{} {}: {}{}", one.symbol, day, failed, error)
             errors.append(error)

@@ -4,18 +4,15 @@ A collector's segments hold a minute, so an hour reads its own. A file that was 
 copied to Parquet at the first question, and each hour then reads its stretch of the copy.
 """
 
-import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
 import duckdb
-from filelock import FileLock, Timeout
 
-from crypto_lake.disk import parquet
-from crypto_lake.errors import LakeBusyError
+from crypto_lake.disk import locks, parquet
 from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import scan
 from crypto_lake.raw.sources import Source, lines_of, paths_of, selects
@@ -23,7 +20,6 @@ from crypto_lake.series import Series
 
 # What DuckDB may take before it spills; with Python and its libraries a run stays below 400 MB.
 _MEMORY = "256MB"
-_LOCK_TIMEOUT_SEC = 300
 _UNSET = ".tmp"
 _LONG_US = 2 * HOUR_US
 _LARGE_BYTES = 32_000_000
@@ -91,22 +87,14 @@ class Workspace(AbstractContextManager["Workspace"]):
         return self._copies[path]
 
 
-@contextlib.contextmanager
-def locked(series: Series) -> Iterator[None]:
-    """Nobody else writes this symbol's bars meanwhile.
+def locked(series: Series) -> AbstractContextManager[None]:
+    """Let nobody else write this symbol's bars meanwhile.
 
     Raises:
         LakeBusyError: somebody else has been at it for minutes.
+        LakeError: the lake cannot be written.
     """
-    path = series.layout.bars_lock(series.exchange, series.symbol)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=_LOCK_TIMEOUT_SEC):
-            yield
-    except Timeout:
-        raise LakeBusyError(
-            f"{path}: held by another run for {_LOCK_TIMEOUT_SEC} s; expected it free"
-        ) from None
+    return locks.hold(series.layout.bars_lock(series.exchange, series.symbol))
 
 
 def _names(sources: Sequence[Source]) -> list[tuple[str, int]]:

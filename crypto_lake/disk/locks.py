@@ -1,0 +1,38 @@
+"""A lock: a file that one process at a time holds, and that the system lets go of with the process, however it ends.
+
+What a lock is for, its callers say; where it lies, the layout. Light: the collector uses it too.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crypto_lake.errors import LakeBusyError, LakeError
+
+_PATIENCE_SEC = 300
+
+
+@contextlib.contextmanager
+def hold(path: Path, wait_sec: int = _PATIENCE_SEC, busy: str | None = None) -> Iterator[None]:
+    """Hold a lock for as long as the block lasts, after at most `wait_sec` of waiting; 0: not any.
+
+    Raises:
+        LakeBusyError: somebody else held it all the while; `busy`, if given, is what is said then.
+        LakeError: its folder cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=wait_sec, blocking=wait_sec > 0)
+    except Timeout:
+        told = busy or f"{path}: held by another run for {wait_sec} s; expected it free"
+        raise LakeBusyError(told) from None
+    except (OSError, NotImplementedError) as error:
+        # The latter of a file system that has no locks.
+        raise LakeError(f"{path.parent}: cannot be written: {error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
