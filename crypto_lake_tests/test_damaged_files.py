@@ -14,7 +14,7 @@ from crypto_lake import checks, config
 from crypto_lake.checks import Verdict
 from crypto_lake.completeness import candles, halts, holes
 from crypto_lake.config import Config
-from crypto_lake.disk import parquet
+from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import ConfigError, LakeError, RawDataError
 from crypto_lake.pages import validation
 from crypto_lake.raw import journal
@@ -175,8 +175,8 @@ def test_a_checksum_counts_as_not_there(duck: Duck, finished: Series, content: b
     beside.write_bytes(content)
     done = daily.compact(duck, finished, DAY, LATER)
     assert done
-    assert done.sha256 == parquet.sha256(path)
-    assert beside.read_text() == f"{parquet.sha256(path)}  {path.name}\n"
+    assert done.sha256 == checksums.of(path)
+    assert beside.read_text() == f"{checksums.of(path)}  {path.name}\n"
 
 
 def test_one_symbol_that_cannot_be_compacted_does_not_keep_the_others_from_it(

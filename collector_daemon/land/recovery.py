@@ -19,6 +19,7 @@ from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.mending import Mending
+from crypto_lake.disk import checksums
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal, journals, segments
@@ -116,7 +117,7 @@ def _enter(diary: journal.Journal, symbol: str, path: Path, now: int) -> None:
     lately = [*journals.shared(diary.layout, diary.exchange, day - timedelta(days=1)), *shared]
     carried = connected(lately, frozenset(registry.exchange(diary.exchange).wire.streams(symbol)))
     listened = within(carried or [(began, math.inf)], began, tally.recv_to)
-    size, checksum = path.stat().st_size, segments.checksum(path)
+    size, checksum = path.stat().st_size, checksums.of(path)
     diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
 
 

@@ -1,7 +1,7 @@
 """What is asked of bars alone, in parts or in daily files: are they all there, once each, and do they add up."""
 
 from crypto_lake.checks.subject import Rows, Subject
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import checksums, parquet
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.transform import plan
 
@@ -44,9 +44,7 @@ def wrong_checksum(subject: Subject) -> Rows:
     """Finished files, daily bars or ticks, whose bytes are not those that were verified."""
     rows: Rows = []
     for path in subject.files:
-        beside = subject.series.layout.checksum(path)
-        words = publish.read(beside).decode("ascii", errors="replace").split() if beside.exists() else []
-        found, expected = parquet.sha256(path), words[0] if words else None
+        found, expected = checksums.of(path), checksums.noted(subject.series.layout.checksum(path))
         if found != expected:
             rows.append({"file": path.name, "sha256": found, "expected": expected})
     return rows

@@ -1,10 +1,9 @@
-"""Parquet files: the declared schema, writing with DuckDB, footers, checksums. Where tables meet the disk.
+"""Parquet files: the declared schema, writing with DuckDB, footers. Where tables meet the disk.
 
 What a file was made from is kept in its footer as JSON under the key `crypto_lake`.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -186,25 +185,3 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
         for name in wanted.names
         if found.field(name).type != wanted.field(name).type
     ]
-
-
-def damage(path: Path, beside: Path) -> str | None:
-    """Say how a finished file differs from the checksum `beside` it (a line for `sha256sum -c`); None: not at all."""
-    if not path.exists():
-        return "is missing; its checksum is there"
-    if not beside.exists():
-        return "has no checksum beside it"
-    try:
-        words = publish.read(beside).decode("ascii", errors="replace").split()
-        found = sha256(path)
-    except OSError as error:
-        return f"cannot be read, or its checksum cannot: {error.strerror or error}"
-    if len(words) != 2 or words[1] != path.name:  # noqa: PLR2004 - a checksum and a name
-        return "has a checksum file that cannot be understood"
-    return None if found == words[0] else f"has the checksum {found}; expected {words[0]}"
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file, in hex."""
-    with publish.patiently(lambda: path.open("rb")) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 from loguru import logger
 
-from crypto_lake.disk import mending, publish
+from crypto_lake.disk import checksums, mending, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
 from crypto_lake.raw import segments
@@ -66,9 +66,8 @@ def _mend(layout: Layout, exchange: str, symbol: str, path: Path, settled_sec: f
     else:
 
         def note(mended: Path) -> None:
-            noted = f"{segments.checksum(mended)}  {path.name}\n"
             # Before it appears: else a crash between the two would have it called damaged for ever.
-            publish.write(layout.checksum(path), noted.encode())
+            checksums.note(layout.checksum(path), path, checksums.of(mended))
 
         mending.take_out(path, is_line, ended=True, note=note)
     said = f"{path}: {bad} bytes are no raw lines of {symbol}, and were left out; the file as it was: {aside}"

@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from crypto_lake.disk import publish
+from crypto_lake.disk import checksums, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX, Layout
 from crypto_lake.raw.lines import FAMILIES, HEALED, RECEIVED, RawLine
@@ -84,12 +84,6 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     with path.open("rb") as file:
         return _content_size(path, file.read(18))
-
-
-def checksum(path: Path) -> str:
-    """The SHA-256 of a segment that is not compressed, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _content_size(path: Path, head: bytes) -> int:
@@ -227,8 +221,7 @@ def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: Se
     number = next_number(layout.raw_day(exchange, symbol, day), HEALED)
     path = layout.segment(exchange, symbol, day, number, HEALED)
     content = _encode_lines(lines)
-    noted = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
-    publish.write(layout.checksum(path), noted.encode())
+    checksums.note(layout.checksum(path), path, checksums.of_bytes(content))
     publish.write(path, content)
     return path
 

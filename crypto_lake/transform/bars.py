@@ -12,7 +12,7 @@ from typing import NamedTuple
 import duckdb
 from loguru import logger
 
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import NoFileError, RawDataError
 from crypto_lake.layout import HOURS_OF_A_DAY
 from crypto_lake.raw import salvage
@@ -187,7 +187,7 @@ def build_days(
 def _daily_is_whole(series: Series, day: date) -> bool:
     """Whether a day's daily file, if it has one, is what it was made as; it is read whole for that."""
     daily = series.layout.daily(series.exchange, series.symbol, day)
-    what = parquet.damage(daily, series.layout.checksum(daily)) if daily.exists() else None
+    what = checksums.damage(daily, series.layout.checksum(daily)) if daily.exists() else None
     if what:
         logger.error("{} {}; its hours are made anew where raw segments or ticks allow it", daily, what)
     return what is None

@@ -8,7 +8,6 @@ misled and the next run mends it):
 3. rename it into place    4. its checksum    5. its manifest    6. remove the parts
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +17,7 @@ import duckdb
 from loguru import logger
 from msgspec import to_builtins
 
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.schema import BAR
@@ -27,8 +26,6 @@ from crypto_lake.transform import plan
 from crypto_lake.transform.every import of_every_symbol
 from crypto_lake.transform.plan import PartRecord
 from crypto_lake.transform.workspace import locked
-
-_is_checksum = re.compile(r"[0-9a-f]{64}").fullmatch
 
 
 @dataclass(frozen=True)
@@ -110,8 +107,8 @@ def _write(
         footer={"version": plan.TRANSFORM_VERSION},
         verify=verify,
     )
-    checksum = parquet.sha256(path)
-    publish.write(layout.checksum(path), f"{checksum}  {path.name}\n".encode())
+    checksum = checksums.of(path)
+    checksums.note(layout.checksum(path), path, checksum)
     manifest = {
         "exchange": series.exchange,
         "symbol": series.symbol,
@@ -169,15 +166,15 @@ def _verify(
 def recorded_checksum(series: Series, day: date) -> str | None:
     """The checksum that stands beside a daily file; None where there is none that can be understood."""
     path = series.layout.checksum(series.layout.daily(series.exchange, series.symbol, day))
-    words = publish.read(path).decode("ascii", errors="replace").split() if path.exists() else []
-    return words[0] if words and _is_checksum(words[0]) else None
+    noted = checksums.noted(path)
+    return noted if checksums.is_one(noted) else None
 
 
 def _checksum(series: Series, day: date) -> str:
     """The recorded checksum of a daily file; computed and recorded where a crash came before that."""
     path = series.layout.daily(series.exchange, series.symbol, day)
     if recorded_checksum(series, day) is None:
-        publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
+        checksums.note(series.layout.checksum(path), path, checksums.of(path))
     return str(recorded_checksum(series, day))
 
 

@@ -6,7 +6,6 @@ its own checksum, stays with its whole folder: what was made of it is as wrong a
 symbol's own alone in its folder: they say what was listened to, and where trades lie that came on another day.
 """
 
-import hashlib
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -15,10 +14,10 @@ import duckdb
 import pyarrow as pa
 from loguru import logger
 
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import checksums, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
-from crypto_lake.raw import checksums, segments
+from crypto_lake.raw import originals, segments
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.kept import read_kept
 from crypto_lake.raw.lines import TICKS
@@ -62,7 +61,7 @@ def compress(path: Path, checksum: str | None = None) -> Path:
         RawDataError: it has not the checksum given, or what was read back differs; the segment is as it was.
     """
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
+    found = checksums.of_bytes(content)
     if checksum not in {None, found}:
         raise RawDataError(f"{path}: has the checksum {found}; expected {checksum}; not compressed")
     target = path.with_name(path.name + COMPRESSED_SUFFIX)
@@ -82,10 +81,10 @@ def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) 
     found = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
     plain = [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
     if plain and _is_safe(connection, series, day):
-        known = checksums.noted(series.layout, series.exchange, series.symbol, day)
+        known = originals.noted(series.layout, series.exchange, series.symbol, day)
         with locked(series):
             for path in plain:
-                compress(path, checksums.expected(series.layout, path, known))
+                compress(path, originals.expected(series.layout, path, known))
         logger.info("{} {}: {} raw segments compressed", series.symbol, day, len(plain))
 
 
@@ -113,10 +112,10 @@ def _be_sure(series: Series, day: date, found: list[Path]) -> None:
     Raises:
         RawDataError: a segment is not what was received.
     """
-    known = checksums.noted(series.layout, series.exchange, series.symbol, day)
+    known = originals.noted(series.layout, series.exchange, series.symbol, day)
     for path in found:
-        wanted = checksums.expected(series.layout, path, known)
-        if wanted and (wrong := checksums.difference(path, wanted)):
+        wanted = originals.expected(series.layout, path, known)
+        if wanted and (wrong := originals.difference(path, wanted)):
             raise RawDataError(f"{path}: {wrong}; nothing of its folder is removed")
 
 
@@ -140,10 +139,10 @@ def _holds(series: Series, day: date, wanted: set[tuple[str, int]]) -> bool:
         return False
     ticks = {one.table: series.layout.ticks(series.exchange, series.symbol, one.table, day) for one in TICKS}
     return _is_as_verified(series, day) and all(
-        parquet.sha256(path) == kept.sha256[table] for table, path in ticks.items()
+        checksums.of(path) == kept.sha256[table] for table, path in ticks.items()
     )
 
 
 def _is_as_verified(series: Series, day: date) -> bool:
     path = series.layout.daily(series.exchange, series.symbol, day)
-    return path.exists() and parquet.sha256(path) == daily.recorded_checksum(series, day)
+    return path.exists() and checksums.of(path) == daily.recorded_checksum(series, day)

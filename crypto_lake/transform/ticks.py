@@ -7,7 +7,6 @@ stand for them: the same bars come out of either. The steps, each of which a cra
 2. publish the trades, then the quotes, each with its checksum    3. the manifest, without which neither counts
 """
 
-import hashlib
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from loguru import logger
 from msgspec import to_builtins
 
 from crypto_lake import sql
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
 from crypto_lake.raw import scan
@@ -104,9 +103,7 @@ def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> li
     Raises:
         LakeError: there is one, and it stands for segments that are gone.
     """
-    found = [
-        path for table, path in _paths(series, day).items() if parquet.sha256(path) != kept.sha256[table]
-    ]
+    found = [path for table, path in _paths(series, day).items() if checksums.of(path) != kept.sha256[table]]
     for path in found:
         if any(source.is_ticks for source in sources):
             raise LakeError(f"{path}: damaged, and raw segments that it was made of are gone; {_ADVICE}")
@@ -117,7 +114,7 @@ def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> li
 def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str, Any]:
     start = day_start_us(day)
     offsets = catalog.offsets.by_minute(sources, start, start + DAY_US)
-    clock = hashlib.sha256(parquet.canonical(sorted(offsets.items())).encode()).hexdigest()
+    clock = checksums.of_bytes(parquet.canonical(sorted(offsets.items())).encode())
     return {
         "version": TICKS_VERSION,
         "segments": [[source.name, source.size] for source in sources],
@@ -162,7 +159,7 @@ def _write(
             columns = ", ".join(names(stream.columns))
             query = f"SELECT {columns} FROM {parquet.scan(_staged(staging, stream.table))}"
             parquet.write(connection, query, path, _COMPRESSION, footer={"version": TICKS_VERSION})
-            publish.write(series.layout.checksum(path), f"{parquet.sha256(path)}  {path.name}\n".encode())
+            checksums.note(series.layout.checksum(path), path, checksums.of(path))
             rows[stream.table] = parquet.row_count(path) or 0
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -215,7 +212,7 @@ def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: 
     start = day_start_us(day)
     kept = Kept(
         rows=made.rows,
-        sha256={table: parquet.sha256(path) for table, path in paths.items()},
+        sha256={table: checksums.of(path) for table, path in paths.items()},
         made_from=made.fingerprint,
         segments=made.segments,
         listened=made.heard,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crypto_lake.config import Config
-from crypto_lake.disk import parquet
-from crypto_lake.raw import checksums, segments
+from crypto_lake.disk import checksums
+from crypto_lake.raw import originals, segments
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.transform import ticks
@@ -41,7 +41,7 @@ def _of_series(series: Series) -> set[Path]:
 def damages(config: Config, paths: list[Path]) -> Iterator[Damage | None]:
     """For each file in turn what is wrong with it, or None."""
     for path in paths:
-        what = parquet.damage(path, config.layout.checksum(path))
+        what = checksums.damage(path, config.layout.checksum(path))
         yield Damage(path, what) if what else None
 
 
@@ -75,12 +75,12 @@ def raw_looks(config: Config, folders: list[RawFolder]) -> Iterator[RawLook]:
     """For each folder in turn what was found."""
     layout = config.layout
     for exchange, day, symbol in folders:
-        known = checksums.noted(layout, exchange, symbol, day)
+        known = originals.noted(layout, exchange, symbol, day)
         look = RawLook()
         for path in segments.sealed(layout.raw_day(exchange, symbol, day)):
-            wanted = checksums.expected(layout, path, known)
+            wanted = originals.expected(layout, path, known)
             look.read += wanted is not None
             look.without += wanted is None
-            if wanted and (what := checksums.difference(path, wanted)):
+            if wanted and (what := originals.difference(path, wanted)):
                 look.damages.append(Damage(path, what))
         yield look

@@ -11,7 +11,7 @@ import pytest
 
 from crypto_lake import config
 from crypto_lake.defs import landings
-from crypto_lake.disk import parquet
+from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US
 from crypto_lake.raw import journal, segments
@@ -174,7 +174,7 @@ def flipped(series: Series) -> Path:
     """A segment of which the journal notes the checksum, and in which a digit was flipped since."""
     path = land(series.config, LINES)
     record = sealed(path, LINES, [(START, START + 4 * HOUR)])
-    noted = msgspec.structs.replace(record, sha256=segments.checksum(path))
+    noted = msgspec.structs.replace(record, sha256=checksums.of(path))
     journal.Journal(series.layout, "binance").write(noted, DAY)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"190.12000000", b"190.13000000", 1))

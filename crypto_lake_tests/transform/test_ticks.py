@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crypto_lake import sql
-from crypto_lake.disk import parquet, publish
+from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import RawLine
@@ -68,7 +68,7 @@ def test_the_files_have_the_declared_columns_and_a_checksum_that_fits(duck: Duck
     for kind, path in make(duck, series).paths.items():
         assert parquet.schema_differences(path, {"trades": TRADE, "quotes": QUOTE}[kind]) == []
         text = series.layout.checksum(path).read_text(encoding="ascii")
-        assert text == f"{parquet.sha256(path)}  {path.name}\n"
+        assert text == f"{checksums.of(path)}  {path.name}\n"
 
 
 def test_a_trade_received_after_midnight_is_in_the_day_it_happened_on(duck: Duck, series: Series) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crypto_lake.disk import checksums
 from crypto_lake.raw import journal, segments
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, retention, ticks, verify
@@ -85,7 +86,7 @@ def recorded(series: Series, *, checksum: bool = True) -> Path:
     """A segment as the collector leaves it: sealed, and described in the journal."""
     path = land(series.config, LINES)
     record = sealed(path, LINES, [(START, START + 4 * HOUR)])
-    noted = segments.checksum(path) if checksum else None
+    noted = checksums.of(path) if checksum else None
     journal.Journal(series.layout, "binance").write(msgspec.structs.replace(record, sha256=noted), DAY)
     return path
 

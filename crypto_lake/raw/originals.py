@@ -5,16 +5,15 @@ takes out of a segment what is no line; what stands beside counts. Files that we
 before it was noted, have none: of these nothing can be said.
 """
 
-import hashlib
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
+from crypto_lake.disk import checksums
 from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
 from crypto_lake.raw import journal, journals, segments
 
-_CHUNK = 1 << 20
 # Of segments, by name.
 Noted = dict[str, str]
 
@@ -28,9 +27,7 @@ def noted(layout: Layout, exchange: str, symbol: str, day: date) -> Noted:
 def expected(layout: Layout, path: Path, known: Noted) -> str | None:
     """What a sealed segment's lines should have, compressed or not; None where nothing was noted."""
     name = segments.name_of(path)
-    beside = layout.checksum(path.with_name(name))
-    words = beside.read_bytes().decode(errors="replace").split() if beside.is_file() else []
-    return words[0] if words else known.get(name)
+    return checksums.noted(layout.checksum(path.with_name(name))) or known.get(name)
 
 
 def difference(path: Path, wanted: str) -> str | None:
@@ -44,9 +41,6 @@ def difference(path: Path, wanted: str) -> str | None:
 
 def _of_lines(path: Path) -> str:
     if path.suffix != COMPRESSED_SUFFIX:
-        return segments.checksum(path)
-    found = hashlib.sha256()
+        return checksums.of(path)
     with pa.input_stream(path, compression="zstd") as lines:
-        while chunk := lines.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+        return checksums.of_stream(lines)
