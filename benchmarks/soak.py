@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from collector_daemon.decide.listening import Stretch, union
 from crypto_lake.layout import MINUTE_US, SECOND_US, Layout
 from crypto_lake.raw import journal, journals, segments
+from crypto_lake.raw.intervals import Interval, union
 from crypto_lake.raw.lines import QUOTE, STREAMS, TRADE, Stream, decode, stream_of
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
@@ -262,7 +262,7 @@ def _missing(symbol: str, received: dict[int, int]) -> Iterator[Missing]:
             yield Missing(symbol, before + 1, after - 1, *times)
 
 
-def _explain(missing: Missing, gaps: list[Stretch], listened: list[Stretch], accounts: Accounts) -> None:
+def _explain(missing: Missing, gaps: list[Interval], listened: list[Interval], accounts: Accounts) -> None:
     """A gap names the ids; a downtime is a moment between the neighbours in which nobody listened."""
     count = missing.last_id - missing.first_id + 1
     if any(first <= missing.first_id and missing.last_id < end for first, end in gaps):

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from collector_daemon.decide.listening import Stretch, union
 from crypto_lake.raw import journal
+from crypto_lake.raw.intervals import Interval, clipped, union
 
 
 def connected(
@@ -36,7 +36,7 @@ def connected(
     return found or None
 
 
-def within(stretches: Iterable[tuple[int, float]], start: int, end: int) -> list[Stretch]:
+def within(stretches: Iterable[tuple[int, float]], start: int, end: int) -> list[Interval]:
     """Return what of stretches lies in [start, end), as few as possible, in order."""
-    clipped = [(max(start, since), int(min(end, until))) for since, until in stretches]
-    return union([(since, until) for since, until in clipped if since < until])
+    bounded = ((since, int(min(end, until))) for since, until in stretches)
+    return union((since, until) for since, until in clipped(bounded, start, end) if since < until)

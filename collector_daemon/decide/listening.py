@@ -7,8 +7,7 @@ the union of their stretches.
 """
 
 from collector_daemon.clock import SETTLE_SEC, Watch
-
-Stretch = tuple[int, int]
+from crypto_lake.raw.intervals import Interval, union
 
 
 class Hearing:
@@ -25,7 +24,7 @@ class Hearing:
     def __init__(self, silence_sec: float = 30.0) -> None:
         self.last = 0
         self.since: int | None = None
-        self.before: list[Stretch] = []
+        self.before: list[Interval] = []
         self._silence_sec = silence_sec
         self._proved = 0.0
         self._deaf_until = 0.0
@@ -66,7 +65,7 @@ class Listening:
 
     def __init__(self) -> None:
         self._running: list[Hearing] = []
-        self._closed: list[Stretch] = []
+        self._closed: list[Interval] = []
         self._last = 0
 
     @property
@@ -100,7 +99,7 @@ class Listening:
         for hearing in tuple(self._running):
             self.end(hearing)
 
-    def step(self, at: int) -> list[Stretch]:
+    def step(self, at: int) -> list[Interval]:
         """The local clock was set to `at`: return all that was heard before, and let everybody begin anew.
 
         What lies at the same local time before and after is not the same, so neither takes anything from the other.
@@ -110,7 +109,7 @@ class Listening:
             hearing.cut(at)
         return self._ended()
 
-    def take(self, border: int) -> list[Stretch]:
+    def take(self, border: int) -> list[Interval]:
         """Everything up to `border`, given once. A running stretch goes on exactly where what was given ends."""
         found = self._ended()
         for hearing in self._running:
@@ -123,7 +122,7 @@ class Listening:
             hearing.since = _beyond(hearing.since, given)
         return given
 
-    def _ended(self) -> list[Stretch]:
+    def _ended(self) -> list[Interval]:
         """The stretches that go on no more, given once."""
         found, self._closed = self._closed, []
         for hearing in self._running:
@@ -132,17 +131,6 @@ class Listening:
         return union(found)
 
 
-def _beyond(since: int | None, given: list[Stretch]) -> int | None:
+def _beyond(since: int | None, given: list[Interval]) -> int | None:
     """Where to go on: what one connection proved needs no second proof by another."""
     return next((end for start, end in given if since is not None and start <= since <= end), since)
-
-
-def union(stretches: list[Stretch]) -> list[Stretch]:
-    """As few stretches as possible that cover the same, in order."""
-    found: list[Stretch] = []
-    for start, end in sorted(stretches):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], end)
-        else:
-            found.append((start, end))
-    return found

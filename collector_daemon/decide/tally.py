@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
-from collector_daemon.decide.listening import Stretch
 from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw import journal
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.raw.offsets import KEPT, measure, smallest
 
@@ -88,7 +88,7 @@ class Tally:
         symbol: str,
         segment: str | None,
         size: int,
-        listened: list[Stretch],
+        listened: list[Interval],
         sha256: str | None = None,
     ) -> journal.Sealed:
         """The record of the segment that holds these lines, or of the silence."""

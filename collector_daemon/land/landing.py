@@ -16,11 +16,12 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.clock import Clock, Watch
-from collector_daemon.decide.listening import Listening, Stretch
+from collector_daemon.decide.listening import Listening
 from collector_daemon.decide.session import Refused
 from collector_daemon.decide.tally import Tally
 from crypto_lake.layout import DAY_US, SECOND_US, day_of
 from crypto_lake.raw import journal
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.raw.offsets import Follow, smallest
 
@@ -48,7 +49,7 @@ class Seal:
     symbol: str
     at: int
     tally: Tally
-    listened: list[Stretch]
+    listened: list[Interval]
     segment: str | None = None
     file_size: int = 0
     sha256: str | None = None
@@ -235,10 +236,10 @@ class Landing:
         self._offset.forget()
         self._clock_was_set()
 
-    def _heard(self, border: int) -> dict[Listening, list[Stretch]]:
+    def _heard(self, border: int) -> dict[Listening, list[Interval]]:
         return {listening: listening.take(border) for listening in self._listenings()}
 
-    def _cut(self, now: int, heard: dict[Listening, list[Stretch]]) -> None:
+    def _cut(self, now: int, heard: dict[Listening, list[Interval]]) -> None:
         self._hand_over_all()
         self._follow_offset()
         for symbol, pending in self._pending.items():

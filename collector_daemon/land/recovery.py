@@ -14,7 +14,6 @@ from loguru import logger
 
 from collector_daemon.decide.connected import connected, within
 from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
-from collector_daemon.decide.listening import union
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES
 from collector_daemon.decide.tally import Tally
@@ -23,6 +22,7 @@ from crypto_lake.disk import checksums
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal, journals, segments
+from crypto_lake.raw.intervals import union
 from crypto_lake.raw.lines import RECEIVED, TRADE, RawLine, TradeLine, decode
 
 # Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).

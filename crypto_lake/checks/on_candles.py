@@ -6,6 +6,7 @@ from dataclasses import replace
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from crypto_lake import sql
 from crypto_lake.ask import views
 from crypto_lake.checks.reference import NINE
 from crypto_lake.checks.subject import Rows, Subject
@@ -44,7 +45,7 @@ def _differences(subject: Subject, candles: pa.Table) -> Rows:
         "step": subject.step,
         "contiguous": subject.exchange.trade_ids == "contiguous",
         "taker_volumes": subject.exchange.candles == "with taker volumes",
-        "holes": [{"start": hole.after_us, "stop": hole.before_us} for hole in found],
+        "holes": sql.stretches((hole.after_us, hole.before_us) for hole in found),
         "id_before": subject.trade_id_before(),
         "id_after": subject.trade_id_after(),
     }

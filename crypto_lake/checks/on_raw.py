@@ -7,14 +7,15 @@ asked of the journal.
 
 from datetime import timedelta
 
+from crypto_lake import sql
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.catalog import Catalog, Recording
+from crypto_lake.raw.intervals import clipped
 from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
-from crypto_lake.transform.plan import clipped
 
 
 def missing_trades(subject: Subject) -> Rows:
@@ -96,7 +97,7 @@ def downtime(subject: Subject) -> Rows:
     rows = subject.query(
         "stream_downtime",
         {},
-        listened=[{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, until)],
+        listened=sql.stretches(clipped(catalog.listened, start, until)),
         start=start,
         until=until,
         step=subject.step,

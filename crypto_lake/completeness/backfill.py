@@ -25,6 +25,7 @@ from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, Unanswe
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
+from crypto_lake.raw.intervals import union
 
 # The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
 _SETTLED_US = 2 * MINUTE_US
@@ -220,7 +221,7 @@ class _Backfill:
         length = client.candles_at_once * MINUTE_US
         return [
             _Chunk(client, place, at, min(at + length, end))
-            for start, end in _stretches([(day_start_us(day), place.end_us(day)) for day in days])
+            for start, end in union((day_start_us(day), place.end_us(day)) for day in days)
             for at in range(start, end, length)
         ]
 
@@ -305,14 +306,3 @@ class _Backfill:
 
 def _client(config: Config, exchange: Exchange) -> BulkClient:
     return registry.candles_client(config, exchange.name, exchange.rest_url)
-
-
-def _stretches(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans in order, those that touch made one."""
-    joined: list[tuple[int, int]] = []
-    for start, end in spans:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined

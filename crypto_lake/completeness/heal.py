@@ -37,8 +37,8 @@ from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import IdTrades, RestClient, TimedTrades
 from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw import segments
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import TradeLine
-from crypto_lake.raw.offsets import Interval
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake.transform.bars import PartlyBuiltError

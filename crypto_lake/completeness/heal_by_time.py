@@ -18,8 +18,8 @@ from crypto_lake.exchanges.base import Page, TimedTrades
 from crypto_lake.layout import SECOND_US, day_of
 from crypto_lake.raw import asked
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import TRADE
-from crypto_lake.raw.offsets import Interval
 from crypto_lake.raw.sources import lines_of
 from crypto_lake.series import Series
 

@@ -11,8 +11,7 @@ import duckdb
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
 from crypto_lake.raw.catalog import Recording
-from crypto_lake.raw.offsets import Interval
-from crypto_lake.raw.stretches import without
+from crypto_lake.raw.intervals import Interval, without
 from crypto_lake.series import Series
 
 # What is younger an exchange may not have in its past trades yet.

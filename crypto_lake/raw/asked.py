@@ -12,8 +12,7 @@ from msgspec import Struct, json
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import DAY_US, Layout, day_start_us
-from crypto_lake.raw.offsets import Interval
-from crypto_lake.raw.stretches import merged
+from crypto_lake.raw.intervals import Interval, union
 
 
 class _Asked(Struct):
@@ -27,9 +26,7 @@ def read(layout: Layout, exchange: str, symbol: str, day: date) -> list[Interval
     except (OSError, *NOT_JSON):
         return []
     start, end = day_start_us(day), day_start_us(day) + DAY_US
-    return merged(
-        (max(first, start), min(last, end)) for first, last in found if first < end and last > start
-    )
+    return union((max(first, start), min(last, end)) for first, last in found if first < end and last > start)
 
 
 def enter(layout: Layout, exchange: str, symbol: str, day: date, stretch: Interval) -> None:
@@ -38,5 +35,5 @@ def enter(layout: Layout, exchange: str, symbol: str, day: date, stretch: Interv
     Raises:
         OSError: the disk refused.
     """
-    stretches = merged([*read(layout, exchange, symbol, day), stretch])
+    stretches = union([*read(layout, exchange, symbol, day), stretch])
     publish.write(layout.asked(exchange, symbol, day), json.encode(_Asked(stretches)) + b"\n")

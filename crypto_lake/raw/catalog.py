@@ -21,12 +21,13 @@ import msgspec
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import asked, journal, journals, scan, segments
+from crypto_lake.raw.intervals import Interval, union
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.raw.offsets import DRIFT_US, Interval, Measured, Offsets, are_few, believed, near
+from crypto_lake.raw.offsets import DRIFT_US, Measured, Offsets, are_few, believed, near
 from crypto_lake.raw.offsets import merged as merged_offset
 from crypto_lake.raw.sources import Source
-from crypto_lake.raw.stretches import Stretch, heard, joined, merged, without_a_hole
+from crypto_lake.raw.stretches import Stretch, heard, joined, without_a_hole
 from crypto_lake.series import Series
 
 
@@ -48,7 +49,7 @@ class Catalog:
     @property
     def covered(self) -> list[Interval]:
         """The merged stretches of which nothing is missing: somebody listened, or the exchange was asked for all."""
-        return merged([*self.listened, *self.asked]) if self.asked else self.listened
+        return union([*self.listened, *self.asked]) if self.asked else self.listened
 
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
@@ -326,8 +327,8 @@ def _merge(folders: Iterable[_Folder]) -> Catalog:
             if record.at or (record.last_trade_id is not None and not is_healed):
                 before = record
     sources.sort(key=lambda s: s.name)
-    stretches_asked = merged(stretch for folder in folders for stretch in folder.asked)
-    return Catalog(sources, merged(joined(stretches)), offsets, asked=tuple(stretches_asked))
+    stretches_asked = union(stretch for folder in folders for stretch in folder.asked)
+    return Catalog(sources, union(joined(stretches)), offsets, asked=tuple(stretches_asked))
 
 
 def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
@@ -347,7 +348,7 @@ def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
         is_ticks=True,
     )
     others = [source for source in found.sources if (source.name, source.size) not in kept.segments]
-    listened = merged([*found.listened, *kept.listened])
+    listened = union([*found.listened, *kept.listened])
     return Catalog([*others, ticks], listened, found.offsets, asked=found.asked)
 
 

@@ -11,8 +11,8 @@ from msgspec import Struct, json
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import Layout
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.raw.offsets import Interval
 
 
 class Kept(Struct, frozen=True):

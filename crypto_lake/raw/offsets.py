@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from crypto_lake.layout import MINUTE_US, SECOND_US
-
-Interval = tuple[int, int]
+from crypto_lake.raw.intervals import Interval
 
 # How much the offset may change from one minute to the next without the clock having been set.
 DRIFT_US = 5 * SECOND_US

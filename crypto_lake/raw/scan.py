@@ -12,8 +12,9 @@ from crypto_lake.disk.parquet import literal, path_list, scan
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw import journal, segments
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import EARLIEST_US, TICKS, Stream
-from crypto_lake.raw.offsets import KEPT, Interval, Measured, believed, measure
+from crypto_lake.raw.offsets import KEPT, Measured, believed, measure
 from crypto_lake.schema import RAW_LINE, Column, names, typed
 
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.

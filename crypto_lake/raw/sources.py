@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from crypto_lake.raw import scan, segments
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.raw.offsets import Interval
 from crypto_lake.raw.scan import Window
 
 

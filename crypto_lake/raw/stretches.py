@@ -1,13 +1,13 @@
-"""Stretches of time in which somebody listened: from a record of the journal, joined, and what they leave out.
+"""Stretches of time in which somebody listened: from a record of the journal, and joined.
 
-Here belongs intervals and what is done with them; which files there are is the catalog's. No I/O; all in microseconds.
+Which files there are is the catalog's. No I/O; all in microseconds.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from crypto_lake.raw import journal
-from crypto_lake.raw.offsets import DRIFT_US, Interval
+from crypto_lake.raw.intervals import Interval
+from crypto_lake.raw.offsets import DRIFT_US
 
 
 class Stretch(NamedTuple):
@@ -70,26 +70,3 @@ def _goes_on(one: Stretch, other: Stretch) -> bool:
 
 def _hull(one: Interval, other: Interval) -> Interval:
     return min(one[0], other[0]), max(one[1], other[1])
-
-
-def without(intervals: Iterable[Interval], start: int, end: int) -> list[Interval]:
-    """What of [start, end) merged intervals leave out."""
-    found: list[Interval] = []
-    for first, last in intervals:
-        if first >= end:
-            break
-        if first > start:
-            found.append((start, first))
-        start = max(start, last)
-    return [*found, (start, end)] if start < end else found
-
-
-def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """Intervals as the fewest that cover the same, in order."""
-    found: list[Interval] = []
-    for start, end in sorted(intervals):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found

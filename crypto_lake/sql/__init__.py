@@ -6,7 +6,7 @@ paths and columns alone (see `disk.parquet`) stays with its callers, as do quest
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -76,6 +76,11 @@ def statement(name: str, tables: Tables = _NONE) -> str:
 def table(name: str, tables: Tables = _NONE) -> str:
     """Return the rows of a statement as a table that another one may read, with the variables of both."""
     return f"({statement(name, tables)}\n)"
+
+
+def stretches(intervals: Iterable[Sequence[int]]) -> list[dict[str, int]]:
+    """Return intervals [start, stop) as statements take them."""
+    return [{"start": start, "stop": stop} for start, stop in intervals]
 
 
 @cache

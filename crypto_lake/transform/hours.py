@@ -14,9 +14,8 @@ from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_start_us
 from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Catalog
-from crypto_lake.raw.offsets import Interval
+from crypto_lake.raw.intervals import Interval, union, without
 from crypto_lake.raw.sources import Source, in_place, once_only
-from crypto_lake.raw.stretches import merged, without
 from crypto_lake.series import Series
 from crypto_lake.transform.plan import Carry, PartRecord, Plan, last_values
 from crypto_lake.transform.workspace import Workspace
@@ -78,7 +77,7 @@ def _variables(series: Series, fingerprint: dict[str, Any]) -> dict[str, Any]:
         "until": fingerprint["until"],
         "step": fingerprint["step"],
         "offsets": offsets(fingerprint["offsets"]),
-        "listened": [{"start": start, "stop": stop} for start, stop in fingerprint["listened"]],
+        "listened": sql.stretches(fingerprint["listened"]),
         "carry": fingerprint["carry"],
     }
 
@@ -105,10 +104,9 @@ def _listened(
     if not (missed and healed and proves):
         return listened
     received = [source for source in sources if not source.is_healed]
-    stretches = [{"start": first, "stop": last} for first, last in missed]
     tables = {"received": workspace.lines(received), "healed": workspace.lines(healed)}
-    proved = sql.ask(connection, "transform/proved", tables, missed=stretches).fetchall()
-    return merged([*listened, *proved])
+    proved = sql.ask(connection, "transform/proved", tables, missed=sql.stretches(missed)).fetchall()
+    return union([*listened, *proved])
 
 
 def heard(
@@ -121,7 +119,7 @@ def heard(
         fingerprint = plan.fingerprint(hour, Carry())
         beside = plan.sources(fingerprint, "beside")
         found += _listened(connection, workspace, series, fingerprint, [*plan.sources(fingerprint), *beside])
-    return merged(found)
+    return union(found)
 
 
 def once(lines: str, sources: list[Source]) -> str:

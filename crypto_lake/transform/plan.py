@@ -21,9 +21,8 @@ from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.raw import segments
 from crypto_lake.raw.catalog import Catalog, Recording
-from crypto_lake.raw.offsets import Interval
+from crypto_lake.raw.intervals import clipped, without
 from crypto_lake.raw.sources import Source, paths_of
-from crypto_lake.raw.stretches import without
 from crypto_lake.series import Series
 
 # Goes up when the same raw lines would give other bars: every part is then rebuilt.
@@ -199,7 +198,7 @@ class Plan:
             "until": self._until(hour),
             "segments": [[source.name, source.size] for source in sources],
             "offsets": [list(one) for one in offsets.items()],
-            "listened": clipped(self.catalog.covered, start, end),
+            "listened": [list(one) for one in clipped(self.catalog.covered, start, end)],
             "beside": self._beside(sources, start, end),
             "carry": to_builtins(carry),
         }
@@ -221,8 +220,3 @@ class Plan:
         """Those that a fingerprint names under a key."""
         wanted = {name for name, _ in fingerprint[key]}
         return [source for source in self.catalog.sources if source.name in wanted]
-
-
-def clipped(intervals: list[Interval], start: int, end: int) -> list[list[int]]:
-    """The parts of intervals that lie in [start, end)."""
-    return [[max(a, start), min(b, end)] for a, b in intervals if a < end and b > start]

@@ -24,13 +24,13 @@ from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
 from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Catalog, Recording
+from crypto_lake.raw.intervals import Interval, clipped
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS, TRADE
-from crypto_lake.raw.offsets import Interval
 from crypto_lake.raw.sources import Source, has_late, in_place
 from crypto_lake.schema import names
 from crypto_lake.series import Series
-from crypto_lake.transform import hours, plan
+from crypto_lake.transform import hours
 from crypto_lake.transform.every import of_every_symbol
 from crypto_lake.transform.workspace import Workspace, locked
 
@@ -119,7 +119,7 @@ def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str
         "version": TICKS_VERSION,
         "segments": [[source.name, source.size] for source in sources],
         "clock": clock,
-        "listened": plan.clipped(catalog.covered, start, start + DAY_US),
+        "listened": [list(one) for one in clipped(catalog.covered, start, start + DAY_US)],
     }
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector_daemon.decide.listening import Hearing, Listening, Stretch, union
+from collector_daemon.decide.listening import Hearing, Listening
 from collector_daemon.land.landing import Landing, Seal
 from crypto_lake.layout import SECOND_US
+from crypto_lake.raw.intervals import Interval, union
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
 
 TICK = 0.2
@@ -24,7 +25,7 @@ class Truth:
     Half a minute without any frame, pings included, is the silence of a dead socket.
     """
 
-    found: list[Stretch] = field(default_factory=list)
+    found: list[Interval] = field(default_factory=list)
     since: int | None = None
     last: int = 0
     real: float = 0.0
@@ -50,7 +51,7 @@ class Story:
         self.landing.expect(SYMBOLS, self.listening)
         self.ears = [Hearing() for _ in range(connections)]
         self.truth = [Truth() for _ in range(connections)]
-        self.sealed: list[Stretch] = []
+        self.sealed: list[Interval] = []
         self.live(1)
         for number in range(connections):
             self.subscribe(number)
@@ -106,7 +107,7 @@ class Story:
             if truth.since is not None:
                 truth.cut(self.clock.wall)
 
-    def stop(self) -> list[Stretch]:
+    def stop(self) -> list[Interval]:
         self.landing.close()
         self._take()
         for truth in self.truth:
@@ -117,11 +118,11 @@ class Story:
         seals = [job for job in self.landing.take() if isinstance(job, Seal) and job.symbol == SYMBOLS[0]]
         self.sealed += [stretch for seal in seals for stretch in seal.listened]
 
-    def expected(self) -> list[Stretch]:
+    def expected(self) -> list[Interval]:
         return union([stretch for truth in self.truth for stretch in truth.found])
 
 
-def seconds(stretches: list[Stretch]) -> float:
+def seconds(stretches: list[Interval]) -> float:
     return sum(end - start for start, end in union(stretches)) / SECOND_US
 
 

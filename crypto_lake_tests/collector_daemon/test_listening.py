@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_daemon.decide.listening import Hearing, Listening, union
+from collector_daemon.decide.listening import Hearing, Listening
+from crypto_lake.raw.intervals import union
 
 
 def listening(*since: int) -> tuple[Listening, list[Hearing]]:

@@ -19,8 +19,8 @@ from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.raw import journal, journals
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.intervals import clipped
 from crypto_lake.series import Series
-from crypto_lake.transform.plan import clipped
 
 Row = dict[str, Any]
 _CALENDAR = timedelta(days=370)
@@ -101,7 +101,7 @@ def _who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: da
     """An observed second in which nobody listened was healed, if anything of the day was."""
     catalog = Recording(connection, series).around(day)
     start = day_start_us(day)
-    listened = [{"start": a, "stop": b} for a, b in clipped(catalog.listened, start, start + DAY_US)]
+    listened = sql.stretches(clipped(catalog.listened, start, start + DAY_US))
     healed = bool(catalog.asked) or any(source.is_healed or source.is_ticks for source in catalog.sources)
     return {"listened": listened, "healed": healed}
 
