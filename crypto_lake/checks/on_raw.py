@@ -11,7 +11,7 @@ from crypto_lake import sql
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
-from crypto_lake.raw import journal, journals, segments
+from crypto_lake.raw import journal, journals, numbering, segments
 from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.intervals import clipped
 from crypto_lake.raw.sources import lines_of, once_only
@@ -27,7 +27,8 @@ def missing_trades(subject: Subject) -> Rows:
     if subject.exchange.trade_ids != "contiguous":
         return []
     if holes.is_pruned(subject.series, subject.day):
-        return subject.query("trade_ids_contiguous", subject.bars, last_id_before=subject.trade_id_before())
+        before = subject.trade_id_before()
+        return subject.query("trade_ids_contiguous", subject.bars, last_id_before=before, **numbering.MOST)
     return [
         {
             "first_id": hole.first_id,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.disk import parquet
+from crypto_lake.raw import numbering
 from crypto_lake.raw.lines import QUOTE, TICKS, TRADE, Stream
 
 
@@ -30,4 +31,5 @@ def missing_trades(subject: Subject) -> Rows:
     if trades not in subject.files:
         return [{"file": TRADE.table, "difference": f"is missing; the {QUOTE.table} are there"}]
     table = {"trades": parquet.scan([trades])}
-    return subject.query("ticks_contiguous", table, last_id_before=subject.trade_id_before())
+    before = subject.trade_id_before()
+    return subject.query("ticks_contiguous", table, last_id_before=before, **numbering.MOST)

@@ -17,6 +17,7 @@ from crypto_lake.completeness import holes
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US
+from crypto_lake.raw import numbering
 from crypto_lake.series import Series
 
 _COLUMNS = 96
@@ -87,7 +88,8 @@ def _preview(connection: duckdb.DuckDBPyConnection, series: Series, bars: sql.Ta
     picture = sql.ask(connection, "pages/preview", bars, columns=_COLUMNS, step=step).fetchall()
     columns = [Column(*row) for row in picture]
     minutes = sql.rows(sql.ask(connection, "pages/preview_minutes", bars, count=_MINUTES))
-    ((gaps, missing),) = sql.ask(connection, "pages/preview_gaps", bars).fetchall()
+    linked = {"linked": sql.table("pages/linked", bars)}
+    ((gaps, missing),) = sql.ask(connection, "pages/preview_gaps", linked, **numbering.MOST).fetchall()
     told = missing if holes.tells_holes(series) else None
     return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), minutes, gaps, told)
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 # hole costs a question.
 MOST_AT_ONCE = 100_000
 MOST_A_SECOND = 5_000
+# Both as the statements in `sql/` take them.
+MOST = {"most_at_once": MOST_AT_ONCE, "most_a_second": MOST_A_SECOND}
 _SECOND_US = 1_000_000
 
 

@@ -17,7 +17,7 @@ from crypto_lake.completeness import holes
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
-from crypto_lake.raw import journal, journals
+from crypto_lake.raw import journal, journals, numbering
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.intervals import clipped
 from crypto_lake.series import Series
@@ -72,7 +72,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, series: Series, day: date, bar
     heard = _who_listened(connection, series, day) | {"step": _step(series)}
     minutes = sql.rows(sql.ask(connection, "pages/minutes", length=_length(series), **heard))
     stretches = sql.rows(sql.ask(connection, "pages/stretches", {"bars_1s": bars}, **heard))
-    (numbers,) = _told(series, sql.rows(sql.ask(connection, "pages/day", {"bars_1s": bars})))
+    (numbers,) = _told(series, sql.rows(sql.ask(connection, "pages/day", _linked(bars), **numbering.MOST)))
     _add_latency(connection, series, day, minutes)
     days = _days(connection, series, day)
     return Facts(series, _length(series) // SECOND_US, minutes, numbers, stretches, days)
@@ -106,6 +106,10 @@ def _who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: da
     return {"listened": listened, "healed": healed}
 
 
+def _linked(bars: str) -> sql.Tables:
+    return {"linked": sql.table("pages/linked", {"bars": bars})}
+
+
 def _add_latency(
     connection: duckdb.DuckDBPyConnection, series: Series, day: date, minutes: list[Row]
 ) -> None:
@@ -129,7 +133,8 @@ def _days(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> l
     last = known[-1] if known[-1] - day <= _CALENDAR else day
     shown = [one for one in known if last - _CALENDAR <= one <= last]
     bars = parquet.scan([path for one in shown for path in _whole(series, one)])
-    return _told(series, sql.rows(sql.ask(connection, "pages/days", {"bars_1s": bars}, step=_step(series))))
+    days = sql.ask(connection, "pages/days", _linked(bars), step=_step(series), **numbering.MOST)
+    return _told(series, sql.rows(days))
 
 
 def _told(series: Series, rows: list[Row]) -> list[Row]:

@@ -1,6 +1,7 @@
 -- Holes in the trade ids of a day's ticks: one row a hole, with the times of the trades on both sides (`from` is null where
 -- the trade before it is of an earlier day).
--- reads `trades`; variable: last_id_before (the last trade id of an earlier day, or null)
+-- reads `trades`; variables: last_id_before (the last trade id of an earlier day, or null), most_at_once, most_a_second
+--                (how many trades an exchange makes at most)
 WITH followed AS (
     SELECT
         id::HUGEINT AS id,
@@ -17,6 +18,7 @@ SELECT
     ts_event AS "to"
 FROM followed
 WHERE id > id_before + 1
-  -- More than an exchange can have traded in the time is a jump of its ids, and not missing (see numbering.py).
-  AND id - id_before - 1 <= 100000 + 5000 * greatest(0, coalesce(date_diff('second', ts_before, ts_event), 86400))
+  -- More than an exchange can have traded in the time is a jump of its ids, and not missing.
+  AND id - id_before - 1 <= $most_at_once
+        + $most_a_second * greatest(0, coalesce(date_diff('second', ts_before, ts_event), 86400))
 ORDER BY first_id

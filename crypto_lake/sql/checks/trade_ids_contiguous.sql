@@ -1,7 +1,8 @@
 -- Holes in the trade ids, as far as bars alone know, of an exchange that numbers a symbol's trades without any: a number
 -- that is not there is a missed trade. One row a hole: between two bars, between the first bar and `last_id_before`, or
 -- inside of one, of which only both ends are known.
--- reads `bars`; variable: last_id_before (the last trade id of an earlier day, or null)
+-- reads `bars`; variables: last_id_before (the last trade id of an earlier day, or null), most_at_once, most_a_second
+--              (how many trades an exchange makes at most)
 WITH traded AS (
     SELECT
         window_start,
@@ -23,8 +24,9 @@ SELECT
     window_start AS "to"
 FROM traded
 WHERE first_trade_id > id_before + 1
-  -- More than an exchange can have traded in the time is a jump of its ids, and not missing (see numbering.py).
-  AND first_trade_id - id_before - 1 <= 100000 + 5000 * coalesce(date_diff('second', before, window_start) + 1, 86400)
+  -- More than an exchange can have traded in the time is a jump of its ids, and not missing.
+  AND first_trade_id - id_before - 1 <= $most_at_once
+        + $most_a_second * coalesce(date_diff('second', before, window_start) + 1, 86400)
 UNION ALL
 SELECT
     first_trade_id + 1,
@@ -33,5 +35,5 @@ SELECT
     window_start,
     window_start
 FROM traded
-WHERE last_trade_id - first_trade_id + 1 - trade_count BETWEEN 1 AND 100000
+WHERE last_trade_id - first_trade_id + 1 - trade_count BETWEEN 1 AND $most_at_once
 ORDER BY first_id

@@ -1,15 +1,5 @@
--- A symbol's day in one row of numbers. `bars_1s` is the symbol's day.
--- More than an exchange can have traded in the time is a jump of its ids, and not missing (numbering.py has the numbers).
-WITH linked AS (
-    SELECT
-        *,
-        last_trade_id::HUGEINT - coalesce(lag(last_trade_id IGNORE NULLS) OVER so_far, first_trade_id - 1) - trade_count
-            AS lacking,
-        epoch(window_start) - lag(CASE WHEN trade_count > 0 THEN epoch(window_start) END IGNORE NULLS) OVER so_far
-            AS seconds
-    FROM bars_1s
-    WINDOW so_far AS (ORDER BY window_start)
-)
+-- A symbol's day in one row of numbers.
+-- reads `linked` (linked.sql)
 SELECT
     arg_min(open, window_start) FILTER (trade_count > 0) AS open,
     max(high) FILTER (trade_count > 0) AS high,
@@ -21,5 +11,5 @@ SELECT
     avg(spread) FILTER (observed) AS spread,
     sum(trade_count)::BIGINT AS trades,
     sum(quote_count)::BIGINT AS quotes,
-    coalesce(sum(lacking) FILTER (lacking BETWEEN 0 AND 100000 + 5000 * coalesce(seconds, 0)), 0)::BIGINT AS trades_missing
+    sum(trades_missing)::BIGINT AS trades_missing
 FROM linked
