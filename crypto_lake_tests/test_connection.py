@@ -15,7 +15,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.pages import preview, validation
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, plan, quote_fit, retention, ticks
+from crypto_lake.transform import bars, daily, plan, retention, ticks
 from crypto_lake_tests.checks.test_checks import Told, backfilled
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
@@ -27,16 +27,18 @@ LINES = [
 ]
 LENT: dict[str, Callable[[Duck, Series], object]] = {
     "bars.build_day": lambda duck, series: bars.build_day(duck, series, DAY, LATER),
-    "daily.compact_all": lambda duck, series: daily.compact_all(duck, series.config, DAY, LATER),
+    "daily.compact_all": lambda duck, series: daily.compact_all(duck, [series], DAY, LATER),
     "ticks.make": lambda duck, series: ticks.make(duck, series, DAY, LATER),
-    "retention.apply": lambda duck, series: retention.apply(duck, series.config, LATER),
+    "retention.apply": lambda duck, series: retention.apply(duck, [series], LATER),
     "plan.is_stale": lambda duck, series: plan.is_stale(duck, series, DAY, LATER),
-    "quote_fit.hits": lambda duck, series: quote_fit.hits(duck, series, DAY, 1),
+    "bars.build_day with its fit": lambda duck, series: bars.build_day(
+        duck, series, DAY, LATER, with_fit=True
+    ),
     "catalog.Recording": lambda duck, series: Recording(duck, series).around(DAY),
     "holes.find": lambda duck, series: holes.find(duck, series, DAY, LATER),
-    "preview.of_day": lambda duck, series: preview.of_day(duck, series.config, DAY),
-    "views.day_in_numbers": lambda duck, series: views.day_in_numbers(duck, series.config, DAY),
-    "latency.of_day": lambda duck, series: latency.of_day(duck, series.config, DAY),
+    "preview.of_day": lambda duck, series: preview.of_day(duck, [series], DAY),
+    "views.day_in_numbers": lambda duck, series: views.day_in_numbers(duck, [series], DAY),
+    "latency.of_day": lambda duck, series: latency.of_day(duck, [series], DAY),
     "latency.by_interval": lambda duck, series: latency.by_interval(duck, series, DAY, HOUR),
 }
 
@@ -59,7 +61,7 @@ def recorded(duck: Duck, series: Series) -> Series:
     backfilled(series, Told(LINES))
     with parquet.connect() as other:
         bars.build_day(other, series, DAY, LATER)
-        daily.compact_all(other, series.config, DAY, LATER)
+        daily.compact_all(other, [series], DAY, LATER)
         ticks.make(other, series, DAY, LATER)
     return series
 
@@ -85,5 +87,5 @@ def test_checks_and_their_report_leave_nothing_behind(duck: Duck, recorded: Seri
         for check in checks.ON[asset]:
             verdict = checks.run(check, asset, [recorded], DAY, Means(duck, reference, LATER))
             assert verdict.counts
-            validation.enter(duck, recorded.config, asset, verdict, LATER)
+            validation.enter(duck, recorded.config, [recorded], asset, verdict, LATER)
     assert left(duck) == []

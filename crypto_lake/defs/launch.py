@@ -141,14 +141,38 @@ def execute(
         LakeError: the first that a step raised, or that a blocking check failed. What was done before stays done.
         RawDataError: what was wrong with raw files; all that could be done without them is.
     """
+    return [verdict for result in _runs(defs, job_name, days, resources) for verdict in _verdicts(result)]
+
+
+def made(defs: dg.Definitions, job_name: str, days: list[date]) -> dict[date, dict[str, Any]]:
+    """Run a job over days as `execute` does; what its asset told of each, by the names of its metadata.
+
+    Raises:
+        LakeError: as `execute`.
+    """
+    told = [
+        event.step_materialization_data.materialization
+        for result in _runs(defs, job_name, days)
+        for event in result.get_asset_materialization_events()
+    ]
+    return {
+        date.fromisoformat(one.partition): {name: value.value for name, value in one.metadata.items()}
+        for one in told
+        if one.partition
+    }
+
+
+def _runs(
+    defs: dg.Definitions, job_name: str, days: list[date], resources: dict[str, Any] | None = None
+) -> list[dg.ExecuteInProcessResult]:
     job = defs.resolve_job_def(job_name)
-    found: list[Verdict] = []
+    found: list[dg.ExecuteInProcessResult] = []
     errors: list[str] = []
     with instance() as where:
         commands.end_dead(where)
         for stretch in _stretches(days):
             try:
-                found += _run(job, where, stretch, resources)
+                found.append(_run(job, where, stretch, resources))
             except RawDataError as error:
                 errors.append(str(error))
     if errors:
@@ -165,14 +189,14 @@ def forget_runs(days: int | None) -> None:
 
 def _run(
     job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date], resources: dict[str, Any] | None
-) -> list[Verdict]:
+) -> dg.ExecuteInProcessResult:
     first, last = days[0].isoformat(), days[-1].isoformat()
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
     tags = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
     tags |= _WAITED_FOR
     try:
         with commands.living(where, run_id := str(uuid.uuid4())):
-            result = job.execute_in_process(
+            return job.execute_in_process(
                 instance=where, run_config=_QUIET, tags=tags, run_id=run_id, resources=resources
             )
     except DagsterAssetCheckFailedError as error:
@@ -186,6 +210,9 @@ def _run(
         if "interrupted" in str(error):
             raise KeyboardInterrupt from None
         raise
+
+
+def _verdicts(result: dg.ExecuteInProcessResult) -> list[Verdict]:
     return [
         _verdict(found, found.partition) for found in result.get_asset_check_evaluations() if found.partition
     ]

@@ -4,8 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loguru import logger
 from rich.console import Console
@@ -14,8 +13,7 @@ from rich.table import Table
 
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
-from crypto_lake.completeness import backfill as fetching
-from crypto_lake.completeness import candles, holes
+from crypto_lake.completeness import holes
 from crypto_lake.completeness.heal import Found, Lack, Round
 from crypto_lake.config import Config
 from crypto_lake.definitions import defs
@@ -174,25 +172,17 @@ def verify(config: Config) -> int:
     return len(found)
 
 
-def backfill(config: Config, days: list[date]) -> list[date]:
-    """Fetch the candles of some days. Those of them that were there already are returned."""
-    there = [day for day in days if all(candles.finished(path) for path in _candle_files(config, day))]
+def backfill(days: list[date]) -> dict[date, dict[str, Any]]:
+    """Fetch the candles of some days; what the asset `candles_1m` told of each."""
     with _progress("candles", len(days)):
-        launch.execute(defs, "backfill_candles", days)
-    return there
+        return launch.made(defs, "backfill_candles", days)
 
 
-def _candle_files(config: Config, day: date) -> list[Path]:
-    """Where the candles of each configured symbol lie, or would."""
-    return [
-        config.layout.candles(exchange, symbol, day) for exchange, symbol in fetching.with_candles(config)
-    ]
-
-
-def report_candles(config: Config, days: list[date], there: list[date]) -> None:
+def report_candles(config: Config, days: dict[date, dict[str, Any]]) -> None:
     """Print what a backfill of days came to, where some were there already."""
-    footers = [parquet.footer(path) or {} for day in days for path in _candle_files(config, day)]
-    rows, missing = (sum(footer.get(name, 0) for footer in footers) for name in ("rows", "missing"))
+    there = [day for day, told in days.items() if not told["fetched"]]
+    rows = sum(told["dagster/partition_row_count"] for told in days.values())
+    missing = sum(told["minutes_missing"] for told in days.values())
     page = console()
     if there:
         page.print(f"already there: {len(there)} days", highlight=False)

@@ -1,5 +1,5 @@
 -- Stretches of a symbol's day that nobody observed, or that healed trades prove, to the second; longest first.
--- `bars_1s` and variables as in minutes.sql.
+-- `bars_1s` and variables (listened, healed, step) as in minutes.sql.
 WITH listened AS (
     SELECT unnest($listened::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
 ),
