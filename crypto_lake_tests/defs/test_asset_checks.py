@@ -5,7 +5,7 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from crypto_lake import checks
+from crypto_lake import checks, definitions  # noqa: F401 - defining silences warnings about what is young in Dagster
 from crypto_lake.checks import Verdict
 from crypto_lake.config import Config
 from crypto_lake.defs import metadata
