@@ -8,7 +8,8 @@ misled and the next run mends it):
 3. rename it into place    4. its checksum    5. its manifest    6. remove the parts
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -99,14 +100,15 @@ def _write(
     def verify(written: Path) -> None:
         _verify(connection, series, day, rows, written)
 
-    parquet.write(
-        connection,
-        f"{rows} ORDER BY window_start",
-        path,
-        series.config.transformer.parquet_compression,
-        footer={"version": plan.TRANSFORM_VERSION},
-        verify=verify,
-    )
+    with _whatever_the_files_say(connection):
+        parquet.write(
+            connection,
+            f"{rows} ORDER BY window_start",
+            path,
+            series.config.transformer.parquet_compression,
+            footer={"version": plan.TRANSFORM_VERSION},
+            verify=verify,
+        )
     checksum = checksums.of(path)
     checksums.note(layout.checksum(path), path, checksum)
     manifest = {
@@ -120,6 +122,20 @@ def _write(
         "made_from": {f"{hour:02d}": to_builtins(record) for hour, record in sorted(records.items())},
     }
     publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")
+
+
+@contextlib.contextmanager
+def _whatever_the_files_say(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Write the same bytes of the same rows, whichever files they come from.
+
+    Of one file DuckDB knows from its footer which columns have no nulls, of several it does not, and encodes them
+    otherwise: a daily file in which one hour was replaced would differ from one that was made at once.
+    """
+    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    try:
+        yield
+    finally:
+        connection.execute("RESET disabled_optimizers")
 
 
 def current_rows(series: Series, day: date) -> str:

@@ -105,6 +105,21 @@ def test_removing_and_landing_again_in_another_order_gives_the_same_bytes(
     assert len(changed) == 4
 
 
+@pytest.mark.parametrize("hours", [[23], [22, 23]])
+def test_a_daily_file_of_which_few_hours_were_replaced_has_the_bytes_of_one_that_was_made_at_once(
+    duck: Duck, recorded: Series, hours: list[int]
+) -> None:
+    """Of one file DuckDB knows more than of several, and would write the same rows otherwise."""
+    compact(duck, recorded)
+    land(recorded.config, [trade(1000 + hour, START + hour * HOUR) for hour in hours])
+    assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == hours
+    late = compact(duck, recorded).path.read_bytes()
+    for path in recorded.layout.daily("binance", SYMBOL, DAY).parent.glob(f"{DAY}*"):
+        path.unlink()
+    bars.build_day(duck, recorded, DAY, LATER)
+    assert compact(duck, recorded).path.read_bytes() == late
+
+
 def test_the_bytes_depend_on_the_market_alone_not_on_segments_or_time(
     duck: Duck, recorded: Series, tmp_path: Path
 ) -> None:
