@@ -18,7 +18,7 @@ from crypto_lake import schema
 
 # 2017-01-01, before which Binance has no data: a time below is in other units, or none. And 2100-01-01. In µs.
 EARLIEST_US = 1_483_228_800_000_000
-_LATEST_US = 4_102_444_800_000_000
+LATEST_US = 4_102_444_800_000_000
 _ID_LIMIT = 1 << 63
 # What `schema.PRICE` and `schema.QUANTITY` hold.
 _is_price = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
@@ -178,4 +178,4 @@ def is_raw_line(line: bytes, symbol: str) -> bool:
 
 
 def _is_time(us: int) -> bool:
-    return EARLIEST_US <= us < _LATEST_US
+    return EARLIEST_US <= us < LATEST_US

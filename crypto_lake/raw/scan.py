@@ -13,7 +13,7 @@ from crypto_lake.errors import RawDataError
 from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.intervals import Interval
-from crypto_lake.raw.lines import EARLIEST_US, TICKS, Stream
+from crypto_lake.raw.lines import EARLIEST_US, LATEST_US, TICKS, Stream
 from crypto_lake.raw.offsets import KEPT, Measured, believed, measure
 from crypto_lake.schema import RAW_LINE, Column, names, typed
 
@@ -209,14 +209,15 @@ _NUMBERED = _is(stream for stream in TICKS if stream.ids == "contiguous")
 def _lacks(stream: Stream) -> str:
     """Whether a line of a stream lacks what such a line has, or has a time where it has none, in SQL."""
     own = [name for name in names(stream.columns) if name not in _OF_ALL]
-    time = f"coalesce(ts_event, 0) < {EARLIEST_US}" if stream.has_event_time else "ts_event IS NOT NULL"
+    untimely = f"coalesce(ts_event, 0) NOT BETWEEN {EARLIEST_US} AND {LATEST_US - 1}"
+    time = untimely if stream.has_event_time else "ts_event IS NOT NULL"
     return " OR ".join([time, *(f"{name} IS NULL" for name in own)])
 
 
 _OF_ALL = ("symbol", "id", "ts_event", "ts_recv")
 _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
-    OR id IS NULL
-    OR coalesce(ts_recv, 0) < {EARLIEST_US}
+    OR coalesce(id, -1) < 0
+    OR coalesce(ts_recv, 0) NOT BETWEEN {EARLIEST_US} AND {LATEST_US - 1}
     OR CASE stream
         {" ".join(f"WHEN {literal(stream.name)} THEN {_lacks(stream)}" for stream in TICKS)}
         ELSE true

@@ -271,3 +271,17 @@ def test_a_folder_with_a_refused_file_is_never_pruned(duck: Duck, lake: Config, 
     wrong = land(lake, [msgspec.structs.replace(trade(5, START + 2 * HOUR), symbol="ADAUSDT")])
     retention.apply(duck, Series.recorded(lake), LATER)
     assert wrong.exists()
+
+
+@pytest.mark.parametrize("changes", [{"ts_recv": (1 << 63) - 1}, {"ts_event": (1 << 63) - 1}, {"id": -1}])
+def test_a_line_with_a_number_that_cannot_be_is_no_raw_line(
+    duck: Duck, series: Series, changes: dict[str, int]
+) -> None:
+    """A time of receipt at the end of time was taken for billions of minutes of listening."""
+    hours(series.config, 1, 3)
+    lines = [trade(5, START + 2 * HOUR), msgspec.structs.replace(trade(6, START + 2 * HOUR + 1), **changes)]
+    path = settled(land(series.config, lines))
+    with pytest.raises(RawDataError, match=r"part_0003\.jsonl: 1 of 2 lines are not raw lines of SOLUSDT"):
+        bars.build_day(duck, series, DAY, LATER)
+    assert [count_at(duck, series, hour) for hour in (1, 2, 3)] == [10, 1, 10]
+    assert path.exists()
