@@ -11,6 +11,7 @@ from crypto_lake import config
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.series import Series
+from crypto_lake_tests.made import Made
 
 _CONFIG = {
     "general": {"base_path": "./lake"},
@@ -51,3 +52,9 @@ def series(lake: Config) -> Series:
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     with parquet.connect() as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Make a lake once, for all tests of this process that want it."""
+    return Made(tmp_path_factory)

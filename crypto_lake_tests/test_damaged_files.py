@@ -23,6 +23,7 @@ from crypto_lake.raw.journal import Journal
 from crypto_lake.raw.kept import read_kept
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, ticks
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -54,14 +55,24 @@ GARBAGE = {
 damaged = pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE.keys())
 
 
-@pytest.fixture
-def finished(duck: Duck, series: Series) -> Series:
+def a_day(duck: Duck, series: Series) -> None:
+    """Bars of a day with a trade."""
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
+
+
+def a_finished_day(duck: Duck, series: Series) -> None:
     """A day in its daily file and in ticks."""
     land(series.config, [trade(1, START + HOUR), quote(1, START + HOUR), trade(3, START + 2 * HOUR)])
     bars.build_day(duck, series, DAY, LATER)
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
-    return series
+
+
+@pytest.fixture
+def finished(made: Made, series: Series) -> Series:
+    """The finished day, to damage."""
+    return made(series, a_finished_day)
 
 
 @damaged
@@ -88,9 +99,8 @@ def test_a_manifest_of_ticks_counts_as_not_there(duck: Duck, finished: Series, c
 
 
 @damaged
-def test_a_footer_counts_as_not_there(duck: Duck, series: Series, content: bytes) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bars.build_day(duck, series, DAY, LATER)
+def test_a_footer_counts_as_not_there(duck: Duck, made: Made, series: Series, content: bytes) -> None:
+    made(series, a_day)
     part = series.layout.part("binance", SYMBOL, DAY, 1)
     table = pq.read_table(part)
     pq.write_table(table.replace_schema_metadata({parquet.FOOTER_KEY: content}), part)

@@ -19,21 +19,27 @@ from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
 
 Duck = duckdb.DuckDBPyConnection
 NEXT = DAY + timedelta(days=1)
 
 
-@pytest.fixture
-def path(series: Series, duck: Duck, tmp_path: Path) -> Path:
-    """The configuration of a lake with a trade in each of 48 hours; the first of two days is compacted."""
+def two_days(duck: Duck, series: Series) -> None:
+    """A trade in each of 48 hours; the first of two days is compacted."""
     for n, day in enumerate((DAY, NEXT)):
         hours = range(24 * n, 24 * n + 24)
         land(series.config, [trade(hour + 1, START + hour * HOUR, f"{hour + 1}.5") for hour in hours], day)
         bars.build_day(duck, series, day, LATER)
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
+
+
+@pytest.fixture
+def path(made: Made, series: Series, tmp_path: Path) -> Path:
+    """The configuration of the lake of two days."""
+    made(series, two_days)
     return tmp_path / "config.yml"
 
 

@@ -1,6 +1,6 @@
 """Healing against the bundled exchange: what was lost comes back, and daily files are as if nothing had been."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from crypto_lake.layout import MINUTE_US
 from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, SYMBOL, land, trade
 from crypto_lake_tests.recorded_market import (
     MARKET,
@@ -41,11 +42,27 @@ def address() -> Iterator[Address]:
         yield found
 
 
+def whole(duck: duckdb.DuckDBPyConnection, series: Series, *, quotes: bool, journaled: bool) -> None:
+    """A recording that lost nothing, and what was made of it."""
+    record(series.config, FROM, TO, quotes=quotes, journaled=journaled)
+    daily_bytes(duck, series.config)
+
+
 @pytest.fixture
-def broken(lake: Config, tmp_path: Path, address: Address) -> Config:
+def recorded(made: Made, series: Series, tmp_path: Path, address: Address) -> Callable[..., Config]:
+    """Fill the lake with a recording; the copy of its raw files is to be broken."""
+
+    def of(*, quotes: bool = True, journaled: bool = True) -> Config:
+        made(series, whole, quotes=quotes, journaled=journaled)
+        return copied(series.config, tmp_path / "copy", address.rest_url)
+
+    return of
+
+
+@pytest.fixture
+def broken(recorded: Callable[..., Config]) -> Config:
     """The copy of a recorded lake, to be broken."""
-    record(lake, FROM, TO)
-    return copied(lake, tmp_path / "copy", address.rest_url)
+    return recorded()
 
 
 def healed(
@@ -115,10 +132,9 @@ def test_a_lake_that_was_compacted_before_is_healed_as_well(
 
 @pytest.mark.parametrize("journaled", [True, False])
 def test_whole_segments_that_are_gone_are_healed(
-    lake: Config, tmp_path: Path, address: Address, duck: duckdb.DuckDBPyConnection, *, journaled: bool
+    lake: Config, recorded: Callable[..., Config], duck: duckdb.DuckDBPyConnection, *, journaled: bool
 ) -> None:
-    record(lake, FROM, TO, quotes=False, journaled=journaled)
-    broken = copied(lake, tmp_path / "copy", address.rest_url)
+    broken = recorded(quotes=False, journaled=journaled)
     gone = segments_of(broken)
     for path in [*gone[5:8], *gone[68:73], gone[-9]]:
         path.unlink()

@@ -20,6 +20,7 @@ from crypto_lake.raw.lines import RawLine, decode
 from crypto_lake.raw.segments import sealed
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
 
 Answer = Callable[[int, int], httpx.Response]
@@ -88,11 +89,15 @@ def exchange() -> Exchange:
     return Exchange(at)
 
 
-@pytest.fixture
-def holed(series: Series) -> Series:
-    """Of the trades 1 to 20, 5 to 9 are missing."""
+def lacking(duck: duckdb.DuckDBPyConnection, series: Series) -> None:
     land(series.config, [trade(n, at(n)) for n in (*range(1, 5), *range(10, 21))])
-    return series
+    bars.build_day(duck, series, DAY, LATER)
+
+
+@pytest.fixture
+def holed(made: Made, series: Series) -> Series:
+    """Of the trades 1 to 20, 5 to 9 are missing; bars are made."""
+    return made(series, lacking)
 
 
 def healed_lines(series: Series, day: Any = DAY) -> list[RawLine]:  # noqa: ANN401 - a date
@@ -161,11 +166,16 @@ LIES: dict[str, Answer] = {
 }
 
 
+def lacking_twice(duck: duckdb.DuckDBPyConnection, series: Series) -> None:
+    land(series.config, [trade(n, at(n)) for n in (*range(1, 5), *range(10, 21), *range(30, 40))])
+    bars.build_day(duck, series, DAY, LATER)
+
+
 @pytest.mark.parametrize("lie", [lie for lie in LIES if lie not in {"HTTP 403", "a ban for a day"}])
 def test_a_hole_that_is_refused_does_not_keep_the_others_from_being_healed(
-    series: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection, lie: str
+    made: Made, series: Series, exchange: Exchange, duck: duckdb.DuckDBPyConnection, lie: str
 ) -> None:
-    land(series.config, [trade(n, at(n)) for n in (*range(1, 5), *range(10, 21), *range(30, 40))])
+    made(series, lacking_twice)
     whole = exchange.answer
     exchange.answer = lambda first, limit: LIES[lie](first, limit) if first < 20 else whole(first, limit)
     with pytest.raises(ExchangeError):

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_lake.layout import HOUR_US, MINUTE_US
-from crypto_lake.raw.offsets import Interval, Offsets
+from crypto_lake.raw.intervals import Interval
+from crypto_lake.raw.offsets import Offsets
 from crypto_lake_tests.raw_lines import START
 
 MINUTES = st.integers(-20, 40).map(lambda n: START + n * MINUTE_US)

@@ -210,10 +210,10 @@ def test_an_hour_that_cannot_be_made_keeps_no_later_one_from_it(
     hours(series.config, 1, 2, 3)
     make = of_an_hour.make
 
-    def fails_once(*args: object) -> plan.PartRecord:
+    def fails_once(*args: object, keep_lines: bool) -> plan.PartRecord:
         if args[3] == 2:
             raise RawDataError("SOLUSDT hour 02: something is wrong")
-        return make(*args)  # type: ignore[arg-type]
+        return make(*args, keep_lines=keep_lines)  # type: ignore[arg-type]
 
     monkeypatch.setattr(of_an_hour, "make", fails_once)
     with pytest.raises(PartlyBuiltError, match="something is wrong") as said:
