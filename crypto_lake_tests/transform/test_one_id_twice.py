@@ -22,14 +22,14 @@ from crypto_lake.transform.workspace import Workspace
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
-AT = START + 5 * HOUR
+AT = START + HOUR
 FIRST = trade(5, AT + 1, "100.00000000", "1.00000000", "buy", recv=AT + 80)
 SECOND_ONE = trade(5, AT + 400_000, "90.00000000", "3.00000000", "sell", recv=AT + 400_080)
 AROUND = [trade(4, AT - SECOND, "95.00000000"), trade(6, AT + SECOND, "95.00000000")]
 
 
-def bar_at(duck: Duck, series: Series, second: int) -> tuple[object, ...]:
-    bars.build_day(duck, series, DAY, LATER)
+def bar_at(duck: Duck, series: Series, second: int, now_us: int = AT + 3 * HOUR) -> tuple[object, ...]:
+    bars.build_day(duck, series, DAY, now_us)
     scan = parquet.scan(series.layout.bar_files("binance", SYMBOL, DAY))
     columns = "trade_count, open, high, low, close, volume_base, volume_quote, taker_buy_base"
     query = f"SELECT {columns} FROM {scan} WHERE epoch_us(window_start) = {second}"
@@ -48,7 +48,7 @@ def test_a_bar_has_the_trade_that_was_received_first_and_no_mixture(
 def test_of_lines_received_together_the_least_is_taken(duck: Duck, series: Series) -> None:
     for price in ("9.50000000", "101.00000000", "100.00000000"):
         land(series.config, [trade(5, AT, price, recv=AT + 80)])
-    assert bar_at(duck, series, AT)[:2] == (1, 9.5)
+    assert bar_at(duck, series, AT, LATER)[:2] == (1, 9.5)
 
 
 def test_a_line_of_another_hour_takes_nothing_away_however_files_are_cut(duck: Duck, series: Series) -> None:
@@ -58,7 +58,7 @@ def test_a_line_of_another_hour_takes_nothing_away_however_files_are_cut(duck: D
         shutil.rmtree(series.layout.base, ignore_errors=True)
         for lines in files:
             land(series.config, lines)
-        found.append((bar_at(duck, series, AT)[:2], bar_at(duck, series, AT + HOUR)[:2]))
+        found.append((bar_at(duck, series, AT, LATER)[:2], bar_at(duck, series, AT + HOUR, LATER)[:2]))
     assert found == [((1, 100.0), (1, 80.0))] * 2
 
 
@@ -107,7 +107,7 @@ def test_the_fit_of_quotes_counts_such_a_trade_once(duck: Duck, series: Series) 
     second = [quote(1, before, "99.00000000", "200.00000000"), trade(5, at, "90.00000000", recv=at + 90)]
     for lines in (second, first):
         land(series.config, lines)
-    assert fit_of(duck, series, DAY, 5) == Hits(as_received=1.0, corrected=1.0)
+    assert fit_of(duck, series, DAY, 1) == Hits(as_received=1.0, corrected=1.0)
 
 
 _contents = st.tuples(
@@ -131,8 +131,8 @@ def test_whatever_the_files_and_their_order_bars_and_ticks_are_the_same(
         for part in (some[:cut], some[cut:]):
             if part:
                 land(series.config, part)
-        # Between files, as between two recordings, nobody was listening.
-        bars.build_day(duck, series, DAY, LATER)
+        # Between files, as between two recordings, nobody was listening. The day still runs: its other hours are empty.
+        bars.build_day(duck, series, DAY, AT + HOUR)
         scan = parquet.scan(series.layout.bar_files("binance", SYMBOL, DAY))
         rows = duck.execute(f"SELECT * EXCLUDE (observed) FROM {scan} ORDER BY window_start").fetchall()
         done = ticks.make(duck, series, DAY, LATER)
