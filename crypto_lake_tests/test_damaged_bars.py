@@ -16,6 +16,7 @@ from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -41,14 +42,18 @@ def _random(path: Path) -> None:
 damages = pytest.mark.parametrize("damage", [_empty, _random, spoil_pages], ids=["empty", "random", "pages"])
 
 
-@pytest.fixture
-def finished(duck: Duck, series: Series) -> Series:
+def two_days(duck: Duck, series: Series) -> None:
     """Two days, of which the first is compacted."""
     land(series.config, [trade(1, START + HOUR), quote(1, START + HOUR), trade(2, START + 2 * HOUR)])
     land(series.config, [trade(3, START + DAY_US + HOUR)], NEXT)
     bars.build_day(duck, series, DAY, LATER)
     daily.compact(duck, series, DAY, LATER)
-    return series
+
+
+@pytest.fixture
+def finished(made: Made, series: Series) -> Series:
+    """The two days, to damage."""
+    return made(series, two_days)
 
 
 @damages

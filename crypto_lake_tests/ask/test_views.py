@@ -22,9 +22,16 @@ from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
+
+
+def one_trade(duck: Duck, series: Series) -> None:
+    """A finished day with one trade."""
+    land(series.config, [trade(1, START + HOUR)])
+    bars.build_day(duck, series, DAY, LATER)
 
 
 def test_ticks_of_finished_days_are_views_of_their_own(
@@ -133,9 +140,8 @@ def test_a_minute_that_is_not_made_of_whole_bars_is_not_observed_whole(
     assert duck.execute("FROM history_1m").fetchall() == []
 
 
-def test_the_database_file_opens_in_any_client(duck: Duck, series: Series) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bars.build_day(duck, series, DAY, LATER)
+def test_the_database_file_opens_in_any_client(made: Made, series: Series) -> None:
+    made(series, one_trade)
     assert answer(views.save(series.config), "SELECT sum(trade_count) FROM bars_5m") == [(1,)]
 
 
@@ -147,20 +153,18 @@ def answer(database: Path, question: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("name", ["elsewhere", "a folder [of] é*"])
 def test_the_database_file_stays_right_when_the_lake_is_moved(
-    duck: Duck, series: Series, tmp_path: Path, name: str
+    made: Made, series: Series, tmp_path: Path, name: str
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bars.build_day(duck, series, DAY, LATER)
+    made(series, one_trade)
     views.save(series.config)
     moved = series.layout.base.rename(tmp_path / name.replace("*", "" if sys.platform == "win32" else "*"))
     assert answer(moved / "lake.duckdb", "SELECT sum(trade_count) FROM bars_5m") == [(1,)]
 
 
 def test_the_database_file_answers_from_another_folder_and_where_it_is_attached(
-    duck: Duck, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Made, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bars.build_day(duck, series, DAY, LATER)
+    made(series, one_trade)
     path = views.save(series.config)
     with duckdb.connect() as client:
         client.execute(f"ATTACH '{path}' AS the_lake (READ_ONLY)")
@@ -219,10 +223,9 @@ def test_history_is_live_where_a_minute_was_observed_whole_and_else_the_candle(
 
 
 def test_a_file_that_goes_while_the_views_are_made_is_not_missed(
-    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bars.build_day(duck, series, DAY, LATER)
+    made(series, one_trade)
     looked = parquet.is_whole
 
     def compacted_meanwhile(path: Path) -> bool:
@@ -235,9 +238,10 @@ def test_a_file_that_goes_while_the_views_are_made_is_not_missed(
         assert other.execute("SELECT count(*) FROM bars_1s").fetchall() == [(86_400,)]
 
 
-def test_a_file_that_is_no_parquet_does_not_silence_the_others(duck: Duck, series: Series) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bars.build_day(duck, series, DAY, LATER)
+def test_a_file_that_is_no_parquet_does_not_silence_the_others(
+    duck: Duck, made: Made, series: Series
+) -> None:
+    made(series, one_trade)
     series.layout.part("binance", SYMBOL, DAY, 5).write_bytes(b"")
     views.create(duck, series.config)
     assert duck.execute("SELECT count(*), sum(trade_count) FROM bars_1s").fetchall() == [(23 * 3600, 1)]

@@ -28,6 +28,7 @@ from crypto_lake.raw import journal
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -119,33 +120,33 @@ GOOD = [
 QUOTES = [quote(n, START + n * 10 * MINUTE) for n in range(1, 144)]
 
 
-def landed(duck: Duck, series: Series, lines: list[RawLine], day: date = DAY) -> None:
+def landed(duck: Duck, series: Series, lines: list[RawLine], day: date = DAY, now_us: int = LATER) -> None:
     """A day that was listened to as a whole, and its bars."""
     start = day_start_us(day)
     mine = [line for line in lines if start <= (line.ts_event or line.ts_recv) < start + DAY_US]
     path = land(series.config, mine, day)
     record = sealed(path, mine, [(start, start + DAY_US)])
     journal.Journal(series.layout, "binance").write(record, day)
-    bars.build_day(duck, series, day, LATER)
+    bars.build_day(duck, series, day, now_us)
 
 
-@pytest.fixture(scope="module")
-def good_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def three_days(duck: Duck, series: Series) -> None:
     """Three days without fault, of which the middle one is looked at."""
-    base = tmp_path_factory.mktemp("good")
-    exchange = Exchange("binance", [SYMBOL], "http://127.0.0.1:1", "ws://127.0.0.1:1")
-    config = Config(exchanges=[exchange], general=General(base_path=str(base)))
-    with parquet.connect() as duck:
-        for day in (DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)):
-            landed(duck, Series(config, "binance", SYMBOL), [*GOOD, *QUOTES], day)
-    return base
+    for day in (DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)):
+        landed(duck, series, [*GOOD, *QUOTES], day)
+
+
+def compacted(duck: Duck, series: Series) -> None:
+    """The three days, the middle one in a daily file and ticks."""
+    three_days(duck, series)
+    daily.compact(duck, series, DAY, LATER)
+    ticks.make(duck, series, DAY, LATER)
 
 
 @pytest.fixture
-def good(series: Series, good_lake: Path) -> Series:
-    """A copy of these, to spoil."""
-    shutil.copytree(good_lake, series.layout.base)
-    return series
+def good(made: Made, series: Series) -> Series:
+    """The three days, to spoil."""
+    return made(series, three_days)
 
 
 def backfilled(series: Series, exchange: Told) -> None:
@@ -162,10 +163,10 @@ def test_a_good_day_passes(duck: Duck, good: Series, asset: str, check: Check) -
 
 
 @ONCE
-def test_a_good_day_passes_when_compacted(duck: Duck, good: Series, asset: str, check: Check) -> None:
-    daily.compact(duck, good, DAY, LATER)
-    ticks.make(duck, good, DAY, LATER)
-    verdict = run(check, duck, good, asset=asset)
+def test_a_good_day_passes_when_compacted(
+    duck: Duck, made: Made, series: Series, asset: str, check: Check
+) -> None:
+    verdict = run(check, duck, made(series, compacted), asset=asset)
     assert (verdict.rows, verdict.outcome) == ({}, "passed")
     assert verdict.counts == ({} if asset == "candles_1m" else {SYMBOL: 0})
 
@@ -418,30 +419,44 @@ def without(*ids: int) -> list[RawLine]:
     return [line for line in GOOD if line.id not in ids]
 
 
-def incomplete(duck: Duck, series: Series, *ids: int) -> Series:
-    """The three days without some trades."""
-    for day in (DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)):
-        landed(duck, series, [*without(*ids), *QUOTES], day)
-    return series
+def day_before(duck: Duck, series: Series) -> None:
+    landed(duck, series, [*GOOD, *QUOTES], DAY - timedelta(days=1))
 
 
-def test_minutes_touched_by_a_hole_in_the_ids_warn_with_the_reason(duck: Duck, series: Series) -> None:
-    verdict = compared(duck, incomplete(duck, series, 9), Told(GOOD))
+@pytest.fixture
+def incomplete(made: Made, duck: Duck, series: Series) -> Callable[..., Series]:
+    """Three days, of which the middle one lacks some trades and the last has just begun."""
+
+    def lacking(*ids: int) -> Series:
+        made(series, day_before)
+        landed(duck, series, [*without(*ids), *QUOTES])
+        landed(duck, series, [*GOOD, *QUOTES], DAY + timedelta(days=1), START + 25 * HOUR)
+        return series
+
+    return lacking
+
+
+def test_minutes_touched_by_a_hole_in_the_ids_warn_with_the_reason(
+    duck: Duck, incomplete: Callable[..., Series]
+) -> None:
+    verdict = compared(duck, incomplete(9), Told(GOOD))
     (row,) = verdict.rows[SYMBOL]
     assert (verdict.outcome, row["reason"], row["minutes"]) == ("warning", "trade ids are missing", 60)
 
 
-def test_a_difference_outside_the_hole_fails_all_the_same(duck: Duck, series: Series) -> None:
+def test_a_difference_outside_the_hole_fails_all_the_same(
+    duck: Duck, incomplete: Callable[..., Series]
+) -> None:
     def lie(candles: list[Candle]) -> list[Candle]:
         return [*candles[:-5], candles[-5]._replace(high="999"), *candles[-4:]]
 
-    verdict = compared(duck, incomplete(duck, series, 9), Told(GOOD, lie))
+    verdict = compared(duck, incomplete(9), Told(GOOD, lie))
     assert (verdict.outcome, verdict.counts) == ("failed", {SYMBOL: 2})
 
 
 @pytest.mark.parametrize("lost", [3, 26], ids=["first", "last"])
-def test_a_hole_at_an_end_of_the_day_warns(duck: Duck, series: Series, lost: int) -> None:
-    assert compared(duck, incomplete(duck, series, lost), Told(GOOD)).outcome == "warning"
+def test_a_hole_at_an_end_of_the_day_warns(duck: Duck, incomplete: Callable[..., Series], lost: int) -> None:
+    assert compared(duck, incomplete(lost), Told(GOOD)).outcome == "warning"
 
 
 def test_a_hole_at_the_end_of_the_recording_that_only_the_journal_knows_of_warns(
@@ -567,8 +582,9 @@ def on_ticks(duck: Duck, series: Series, name: str) -> Verdict:
     return run(check, duck, series, asset="ticks")
 
 
-def test_ticks_that_lack_trades_are_told_by_the_ids(duck: Duck, series: Series) -> None:
-    ticks.make(duck, incomplete(duck, series, 3, 9, 10), DAY, LATER)
+def test_ticks_that_lack_trades_are_told_by_the_ids(duck: Duck, incomplete: Callable[..., Series]) -> None:
+    series = incomplete(3, 9, 10)
+    ticks.make(duck, series, DAY, LATER)
     verdict = on_ticks(duck, series, "trade_ids_contiguous")
     assert verdict.outcome == "warning"
     assert [(row["first_id"], row["last_id"]) for row in verdict.rows[SYMBOL]] == [(3, 3), (9, 10)]
@@ -641,10 +657,16 @@ def test_in_ticks_a_jump_of_the_ids_is_no_missing_trade(duck: Duck, series: Seri
     assert [(row["first_id"], row["last_id"]) for row in verdict.rows[SYMBOL]] == [(3, 4)]
 
 
-@pytest.mark.parametrize("asset", ["raw_segments", "bars_1s", "daily_bars", "ticks"])
-def test_ids_at_both_ends_of_what_there_is_stop_no_check(duck: Duck, series: Series, asset: str) -> None:
+def ids_at_both_ends(duck: Duck, series: Series) -> None:
     landed(duck, series, [trade(0, START + SECOND), trade((1 << 63) - 1, START + 2 * SECOND)])
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
+
+
+@pytest.mark.parametrize("asset", ["raw_segments", "bars_1s", "daily_bars", "ticks"])
+def test_ids_at_both_ends_of_what_there_is_stop_no_check(
+    duck: Duck, made: Made, series: Series, asset: str
+) -> None:
+    made(series, ids_at_both_ends)
     for check in checks.ON[asset]:
         run(check, duck, series, asset=asset)
