@@ -20,7 +20,7 @@ from crypto_lake import config, dagster_home, definitions, starter
 from crypto_lake.defs import history, launch
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.operate.up import supervisor
-from crypto_lake_tests import processes
+from crypto_lake_tests import commands, processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,15 +144,15 @@ def test_the_commands_work_from_such_a_folder_and_from_anywhere_on_one_history(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     words = ("compact", "--date", "2025-10-20", "--config", "../Mein Läke/config.yml")
-    done = crypto_lake(*words, cwd=elsewhere)
-    assert done.returncode == 0, done.stderr
+    code, _, err = commands.run(*words, cwd=elsewhere)
+    assert code == 0, err
     assert (names(elsewhere), names(folder)) == (
         [],
         [".dagster", *FILES[:2], "dagster.yaml", "data", FILES[3]],
     )
     assert jobs_that_dagster_dev_shows(folder, monkeypatch) == ["make_bars", "compact"]
     asked = ("query", "--format", "csv", "SELECT sum(trade_count) AS trades FROM bars_1d")
-    assert crypto_lake(*asked, cwd=folder).stdout == "trades\n1\n"
+    assert commands.run(*asked, cwd=folder)[1] == "trades\n1\n"
 
 
 def test_a_configuration_alone_gets_dagsters_settings_beside_it(

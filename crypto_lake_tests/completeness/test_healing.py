@@ -25,7 +25,8 @@ from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake.transform import bars
-from crypto_lake_tests import processes
+from crypto_lake_tests import commands, processes
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
 from crypto_lake_tests.recorded_market import MARKET, MIDNIGHT, NEXT, OVER, cut, record, trade_ids
 
@@ -43,12 +44,16 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-@pytest.fixture
-def holed(series: Series, duck: duckdb.DuckDBPyConnection) -> Series:
+def lacking(duck: duckdb.DuckDBPyConnection, series: Series) -> None:
     """A day whose bars show that trades are missing."""
     land(series.config, [trade(1, START + HOUR), trade(5, START + 2 * HOUR)])
     bars.build_day(duck, series, DAY, LATER)
-    return series
+
+
+@pytest.fixture
+def holed(made: Made, series: Series) -> Series:
+    """The day that lacks trades."""
+    return made(series, lacking)
 
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
@@ -189,25 +194,22 @@ def test_a_run_says_of_each_day_what_it_brought(instance: dg.DagsterInstance, re
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
-
-    def called(*words: str) -> tuple[int, str, str]:
-        done = processes.run("crypto_lake", *words, cwd=tmp_path, DAGSTER_HOME=str(home))
-        return done.returncode, done.stdout, done.stderr
-
-    return called
+def home(tmp_path: Path) -> str:
+    """The folder of a Dagster instance."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    return str(folder)
 
 
 def test_the_command_heals_every_day_and_brings_bars_and_daily_files_in_line(
-    recorded: Config, command: Callable[..., tuple[int, str, str]]
+    recorded: Config, tmp_path: Path, home: str
 ) -> None:
-    assert command("compact", "--from", str(DAY), "--to", str(NEXT))[0] == 0
+    words = ("compact", "--from", str(DAY), "--to", str(NEXT))
+    assert commands.run(*words, cwd=tmp_path, DAGSTER_HOME=home)[0] == 0
     daily = recorded.layout.daily("binance", SYMBOL, DAY)
     before = daily.read_bytes()
-    code, out, _ = command("heal")
+    code, out, _ = commands.run("heal", cwd=tmp_path, DAGSTER_HOME=home)
     assert (code, "No trade is missing." in out, daily.read_bytes() == before) == (0, True, False)
     assert recorded.layout.part_days("binance", SYMBOL) == []
 
@@ -276,14 +278,13 @@ def test_the_command_says_what_stays_missing_and_why(
     holed: Series,
     write_config: Callable[..., Path],
     exchange: Address,
-    command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    home: str,
 ) -> None:
     where = {"rest_url": exchange.rest_url, "wss_url": exchange.ws_url}
     symbols = [{"name": "binance", "symbols": [SYMBOL], **where}]
     write_config(exchanges=symbols, heal={"max_trades": 2})
-    code, out, error = command("heal", "--date", str(DAY))
-    assert (code, "more than heal.max_trades (2)" in out, "trades still missing: 3" in error) == (
-        1,
-        True,
-        True,
-    )
+    done = processes.run("crypto_lake", "heal", "--date", str(DAY), cwd=tmp_path, DAGSTER_HOME=home)
+    assert done.returncode == 1
+    assert "more than heal.max_trades (2)" in done.stdout
+    assert "trades still missing: 3" in done.stderr
