@@ -38,6 +38,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
+@pytest.fixture
+def two_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is three o'clock of the day, which has no more hours yet than its lines."""
+    monkeypatch.setattr(Lake, "now_us", lambda _: START + 3 * HOUR)
+
+
 def run(
     instance: dg.DagsterInstance, job: str, first: date, last: date | None = None
 ) -> dg.ExecuteInProcessResult:
@@ -180,6 +186,7 @@ def test_a_severity_is_that_of_what_was_found(instance: dg.DagsterInstance, lake
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
 
 
+@pytest.mark.usefixtures("two_hours")
 def test_a_database_that_a_client_holds_open_is_no_failure_of_the_run(
     instance: dg.DagsterInstance, lake: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +207,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("two_hours")
 def test_a_run_of_a_command_is_in_the_instance_that_the_ui_shows(home: Path, lake: Config) -> None:
     land(lake, [trade(1, START + HOUR)])
     launch.execute(definitions.defs, "make_bars", [DAY])
@@ -258,6 +266,7 @@ def test_a_home_of_its_own_has_the_projects_settings_and_lies_in_itself(
         assert found.get_concurrency_config().pool_config.default_pool_limit == 1
 
 
+@pytest.mark.usefixtures("two_hours")
 def test_a_days_bars_are_described_by_pictures_numbers_files_and_columns(
     instance: dg.DagsterInstance, lake: Config
 ) -> None:
@@ -297,6 +306,7 @@ def test_a_compacted_day_names_its_files_and_how_long_its_trades_took(
     assert (ticks.metadata["latency_p99_ms"].value, ticks.metadata["trades"].value) == (80, 2)
 
 
+@pytest.mark.usefixtures("two_hours")
 def test_what_makes_files_says_that_the_views_are_new(instance: dg.DagsterInstance, lake: Config) -> None:
     land(lake, [trade(1, START + HOUR)])
     run(instance, "make_bars", DAY)
