@@ -1,9 +1,11 @@
 """Raw lines to bars: exact, in the right place, and made again only where something changed."""
 
 import tempfile
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, workspace
 from crypto_lake.transform.workspace import locked
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.plain_bars import plain_bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
@@ -30,11 +33,12 @@ Duck = duckdb.DuckDBPyConnection
 NOON_OF_DAY = START + 12 * HOUR
 
 
-def read(duck: Duck, series: Series, day: date = DAY) -> list[dict[str, Any]]:
+def read(duck: Duck, series: Series, day: date = DAY, where: str = "true") -> list[dict[str, Any]]:
+    """The bars of a day, or those of them that a condition holds for; a whole day's are 86,400 dictionaries."""
     paths = series.layout.bar_files(series.exchange, series.symbol, day)
     cursor = duck.execute(
         "SELECT * REPLACE (epoch_us(window_start) AS window_start) "
-        f"FROM {parquet.scan(paths)} ORDER BY window_start"
+        f"FROM {parquet.scan(paths)} WHERE {where} ORDER BY window_start"
     )
     columns = [column[0] for column in cursor.description or []]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -44,8 +48,24 @@ def build(duck: Duck, series: Series, now_us: int = LATER) -> bars.Built:
     return bars.build_day(duck, series, DAY, now_us)
 
 
+def one_trade(duck: Duck, series: Series) -> None:
+    """A finished day with one trade."""
+    land(series.config, [trade(1, START + HOUR)])
+    build(duck, series)
+
+
+def one_trade_compacted(duck: Duck, series: Series) -> None:
+    """The same in a daily file."""
+    one_trade(duck, series)
+    assert daily.compact(duck, series, DAY, LATER)
+
+
 def at(found: list[dict[str, Any]], second: int) -> dict[str, Any]:
-    return next(bar for bar in found if bar["window_start"] == START + second * SECOND)
+    """The bar of a second among bars in order."""
+    wanted = START + second * SECOND
+    bar = found[bisect_left(found, wanted, key=itemgetter("window_start"))]
+    assert bar["window_start"] == wanted
+    return bar
 
 
 @st.composite
@@ -146,9 +166,8 @@ def test_a_finished_day_has_a_bar_for_each_of_its_seconds(duck: Duck, series: Se
     )
 
 
-def test_parts_have_the_declared_columns_whatever_is_null_in_them(duck: Duck, series: Series) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
+def test_parts_have_the_declared_columns_whatever_is_null_in_them(made: Made, series: Series) -> None:
+    made(series, one_trade)
     for part in series.layout.parts("binance", SYMBOL, DAY):
         assert parquet.schema_differences(part) == []
 
@@ -228,7 +247,7 @@ def test_seconds_are_observed_where_the_journal_says_that_somebody_listened(
     listened = [(START + 9_500_000, START + 15 * SECOND), (START + 20 * SECOND, START + 30 * SECOND)]
     journal.Journal(series.layout, "binance").write(sealed(path, lines, listened))
     build(duck, series)
-    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series) if bar["observed"]]
+    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series, where="observed")]
     assert observed == [*range(10, 15), *range(20, 30)]
 
 
@@ -240,7 +259,7 @@ def test_files_without_a_hole_between_them_were_listened_to_without_a_break(
     land(series.config, [trade(3, second), trade(4, second + SECOND)])
     land(series.config, [trade(9, second + 5 * SECOND), trade(10, second + 6 * SECOND)])
     build(duck, series)
-    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series) if bar["observed"]]
+    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series, where="observed")]
     assert observed == [*range(10, 15), 19]
 
 
@@ -288,9 +307,8 @@ def contents(series: Series) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def test_a_second_run_writes_nothing(duck: Duck, series: Series) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
+def test_a_second_run_writes_nothing(duck: Duck, made: Made, series: Series) -> None:
+    made(series, one_trade)
     before = contents(series)
     again = build(duck, series)
     assert (again.rebuilt, again.unchanged, contents(series)) == ([], 24, before)
@@ -324,10 +342,9 @@ def test_a_day_is_stale_exactly_as_long_as_a_run_would_change_it(duck: Duck, ser
 
 
 def test_another_version_of_the_transform_rebuilds_everything(
-    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
+    made(series, one_trade)
     monkeypatch.setattr(plan, "TRANSFORM_VERSION", 999)
     assert build(duck, series).rebuilt == list(range(24))
 
@@ -342,10 +359,9 @@ def test_raw_files_that_were_removed_after_the_fact_leave_the_bars_alone(duck: D
 
 
 def test_a_disk_that_refuses_leaves_the_part_that_was_there(
-    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
+    made(series, one_trade)
     before = contents(series)
 
     def refuse(_: Path) -> None:
@@ -360,13 +376,11 @@ def test_a_disk_that_refuses_leaves_the_part_that_was_there(
 
 
 def test_a_daily_file_that_was_lost_is_made_anew_though_its_manifest_is_there(
-    duck: Duck, series: Series
+    duck: Duck, made: Made, series: Series
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
-    done = daily.compact(duck, series, DAY, LATER)
-    assert done
-    for damage in (lambda: done.path.write_bytes(b""), done.path.unlink):
+    made(series, one_trade_compacted)
+    path = series.layout.daily("binance", SYMBOL, DAY)
+    for damage in (lambda: path.write_bytes(b""), path.unlink):
         damage()
         assert plan.is_stale(duck, series, DAY, LATER)
     assert build(duck, series).rebuilt == list(range(24))
@@ -374,13 +388,10 @@ def test_a_daily_file_that_was_lost_is_made_anew_though_its_manifest_is_there(
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b'{"made_from": {"x": 1}}'])
 def test_a_manifest_that_cannot_be_understood_counts_as_none(
-    duck: Duck, series: Series, content: bytes
+    duck: Duck, made: Made, series: Series, content: bytes
 ) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
-    done = daily.compact(duck, series, DAY, LATER)
-    assert done
-    series.layout.manifest(done.path).write_bytes(content)
+    made(series, one_trade_compacted)
+    series.layout.manifest(series.layout.daily("binance", SYMBOL, DAY)).write_bytes(content)
     assert build(duck, series).rebuilt == list(range(24))
 
 
@@ -443,7 +454,7 @@ def test_a_file_of_quotes_between_two_of_trades_does_not_break_the_proof(duck: D
     land(series.config, [quote(2, START + 14 * SECOND), quote(3, START + 16 * SECOND)])
     land(series.config, [trade(2, START + 18 * SECOND), trade(3, START + 20 * SECOND)])
     build(duck, series)
-    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series) if bar["observed"]]
+    observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series, where="observed")]
     assert observed == list(range(10, 20))
 
 

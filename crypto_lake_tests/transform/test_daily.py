@@ -12,19 +12,24 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
 
 
-@pytest.fixture
-def recorded(duck: Duck, series: Series) -> Series:
+def three_trades(duck: Duck, series: Series) -> None:
     """A finished day in parts: a few trades in three of its hours."""
     land(
         series.config, [trade(n, START + n * 7 * HOUR + n) for n in (1, 2, 3)] + [quote(9, START + 8 * HOUR)]
     )
     bars.build_day(duck, series, DAY, LATER)
-    return series
+
+
+@pytest.fixture
+def recorded(made: Made, series: Series) -> Series:
+    """The day of three trades."""
+    return made(series, three_trades)
 
 
 def compact(duck: Duck, series: Series) -> daily.Compacted:
