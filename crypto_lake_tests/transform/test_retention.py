@@ -18,6 +18,7 @@ from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -25,11 +26,11 @@ LINES: list[RawLine] = [
     *(trade(n, START + n * HOUR) for n in range(1, 4)),
     *(quote(n, START + n * HOUR) for n in range(1, 4)),
 ]
-Made = Callable[..., Series]
+Having = Callable[..., Series]
 
 
 @pytest.fixture
-def made(write_config: Callable[..., Path]) -> Made:
+def having(write_config: Callable[..., Path]) -> Having:
     def make(**settings: int) -> Series:
         return Series(config.load(write_config(retention=settings)), "binance", SYMBOL)
 
@@ -44,6 +45,23 @@ def finish(duck: Duck, series: Series, *days_later: int) -> None:
         ticks.make(duck, series, day, LATER)
 
 
+def safe_day(duck: Duck, series: Series) -> None:
+    """The day of these lines, with all that makes its segments dispensable."""
+    land(series.config, LINES)
+    finish(duck, series)
+
+
+@pytest.fixture
+def safe(made: Made, series: Series, having: Having) -> Having:
+    """The safe day, under other settings than it was made with."""
+
+    def make(**settings: int) -> Series:
+        made(series, safe_day)
+        return having(**settings)
+
+    return make
+
+
 def names(series: Series) -> list[str]:
     folder = series.layout.raw_day("binance", SYMBOL, DAY)
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -53,15 +71,14 @@ def apply(duck: Duck, series: Series, now: int = LATER) -> None:
     retention.apply(duck, Series.recorded(series.config), now)
 
 
-def test_by_default_everything_is_kept(duck: Duck, series: Series) -> None:
-    land(series.config, LINES)
-    finish(duck, series)
+def test_by_default_everything_is_kept(duck: Duck, made: Made, series: Series) -> None:
+    made(series, safe_day)
     apply(duck, series)
     assert names(series) == ["part_0001.jsonl"]
 
 
-def test_segments_are_compressed_once_their_day_is_safe_and_old_enough(duck: Duck, made: Made) -> None:
-    series = made(compress_raw_after_days=3)
+def test_segments_are_compressed_once_their_day_is_safe_and_old_enough(duck: Duck, having: Having) -> None:
+    series = having(compress_raw_after_days=3)
     path = land(series.config, LINES)
     land(series.config, [trade(9, START + 9 * HOUR)], kind="heal")
     content = path.read_bytes()
@@ -76,10 +93,8 @@ def test_segments_are_compressed_once_their_day_is_safe_and_old_enough(duck: Duc
     assert pa.decompress(compressed.read_bytes(), len(content), codec="zstd", asbytes=True) == content
 
 
-def test_compression_makes_nothing_stale(duck: Duck, made: Made) -> None:
-    series = made(compress_raw_after_days=1)
-    land(series.config, LINES)
-    finish(duck, series)
+def test_compression_makes_nothing_stale(duck: Duck, safe: Having) -> None:
+    series = safe(compress_raw_after_days=1)
     apply(duck, series)
     assert bars.build_day(duck, series, DAY, LATER).rebuilt == []
     done = ticks.make(duck, series, DAY, LATER)
@@ -87,10 +102,8 @@ def test_compression_makes_nothing_stale(duck: Duck, made: Made) -> None:
     assert not done.rewritten
 
 
-def test_bars_made_from_compressed_segments_are_the_same(duck: Duck, made: Made) -> None:
-    series = made(compress_raw_after_days=1)
-    land(series.config, LINES)
-    finish(duck, series)
+def test_bars_made_from_compressed_segments_are_the_same(duck: Duck, safe: Having) -> None:
+    series = safe(compress_raw_after_days=1)
     before = series.layout.daily("binance", SYMBOL, DAY).read_bytes()
     apply(duck, series)
     series.layout.daily("binance", SYMBOL, DAY).unlink()
@@ -98,16 +111,14 @@ def test_bars_made_from_compressed_segments_are_the_same(duck: Duck, made: Made)
     assert series.layout.daily("binance", SYMBOL, DAY).read_bytes() == before
 
 
-def test_a_number_is_not_given_twice_because_its_segment_was_compressed(duck: Duck, made: Made) -> None:
-    series = made(compress_raw_after_days=1)
-    land(series.config, LINES)
-    finish(duck, series)
+def test_a_number_is_not_given_twice_because_its_segment_was_compressed(duck: Duck, safe: Having) -> None:
+    series = safe(compress_raw_after_days=1)
     apply(duck, series)
     assert segments.next_number(series.layout.raw_day("binance", SYMBOL, DAY)) == 2
 
 
-def test_a_segment_in_both_forms_counts_once(duck: Duck, made: Made) -> None:
-    series = made(compress_raw_after_days=1)
+def test_a_segment_in_both_forms_counts_once(duck: Duck, having: Having) -> None:
+    series = having(compress_raw_after_days=1)
     path = land(series.config, LINES)
     content = path.read_bytes()
     finish(duck, series)
@@ -118,10 +129,8 @@ def test_a_segment_in_both_forms_counts_once(duck: Duck, made: Made) -> None:
     assert names(series) == ["part_0001.jsonl.zst"]
 
 
-def test_pruned_segments_are_stood_for_by_their_ticks(duck: Duck, made: Made) -> None:
-    series = made(compress_raw_after_days=1, prune_raw_after_days=2)
-    land(series.config, LINES)
-    finish(duck, series)
+def test_pruned_segments_are_stood_for_by_their_ticks(duck: Duck, safe: Having) -> None:
+    series = safe(compress_raw_after_days=1, prune_raw_after_days=2)
     before = series.layout.daily("binance", SYMBOL, DAY).read_bytes()
     apply(duck, series, START + DAY_US)
     assert names(series) == ["part_0001.jsonl.zst"]
@@ -132,8 +141,8 @@ def test_pruned_segments_are_stood_for_by_their_ticks(duck: Duck, made: Made) ->
     assert series.layout.daily("binance", SYMBOL, DAY).read_bytes() == before
 
 
-def test_a_segment_that_reaches_into_a_day_without_ticks_stays(duck: Duck, made: Made) -> None:
-    series = made(prune_raw_after_days=1)
+def test_a_segment_that_reaches_into_a_day_without_ticks_stays(duck: Duck, having: Having) -> None:
+    series = having(prune_raw_after_days=1)
     land(series.config, [*LINES, trade(4, START + 24 * HOUR + 5)])
     finish(duck, series)
     apply(duck, series)
@@ -143,20 +152,16 @@ def test_a_segment_that_reaches_into_a_day_without_ticks_stays(duck: Duck, made:
     assert names(series) == []
 
 
-def test_a_segment_that_came_after_the_ticks_were_made_stays(duck: Duck, made: Made) -> None:
-    series = made(prune_raw_after_days=1)
-    land(series.config, LINES)
-    finish(duck, series)
+def test_a_segment_that_came_after_the_ticks_were_made_stays(duck: Duck, safe: Having) -> None:
+    series = safe(prune_raw_after_days=1)
     land(series.config, [trade(4, START + 5 * HOUR)])
     apply(duck, series)
     assert names(series) == ["part_0001.jsonl", "part_0002.jsonl"]
 
 
 @pytest.mark.parametrize("kind", ["trades", "quotes", "daily"])
-def test_nothing_is_removed_while_what_stands_for_it_is_damaged(duck: Duck, made: Made, kind: str) -> None:
-    series = made(prune_raw_after_days=1)
-    land(series.config, LINES)
-    finish(duck, series)
+def test_nothing_is_removed_while_what_stands_for_it_is_damaged(duck: Duck, safe: Having, kind: str) -> None:
+    series = safe(prune_raw_after_days=1)
     layout = series.layout
     path = (
         layout.daily("binance", SYMBOL, DAY)
@@ -183,9 +188,9 @@ def flipped(series: Series) -> Path:
 
 @pytest.mark.parametrize("setting", ["compress_raw_after_days", "prune_raw_after_days"])
 def test_a_folder_with_a_segment_that_is_not_what_was_received_stays(
-    duck: Duck, made: Made, setting: str
+    duck: Duck, having: Having, setting: str
 ) -> None:
-    series = made(**{setting: 1})
+    series = having(**{setting: 1})
     path = flipped(series)
     finish(duck, series)
     with pytest.raises(RawDataError, match=r"part_0001\.jsonl: has .*checksum"):
@@ -193,8 +198,8 @@ def test_a_folder_with_a_segment_that_is_not_what_was_received_stays(
     assert path.exists()
 
 
-def test_a_bad_folder_does_not_keep_the_others_from_being_pruned(duck: Duck, made: Made) -> None:
-    series = made(prune_raw_after_days=1)
+def test_a_bad_folder_does_not_keep_the_others_from_being_pruned(duck: Duck, having: Having) -> None:
+    series = having(prune_raw_after_days=1)
     path = flipped(series)
     other = land(series.config, [trade(9, START + 33 * HOUR)], DAY + timedelta(days=1))
     finish(duck, series, 0, 1)
@@ -203,8 +208,8 @@ def test_a_bad_folder_does_not_keep_the_others_from_being_pruned(duck: Duck, mad
     assert (path.exists(), other.exists()) == (True, False)
 
 
-def test_healed_trades_go_with_their_checksums(duck: Duck, made: Made) -> None:
-    series = made(prune_raw_after_days=1)
+def test_healed_trades_go_with_their_checksums(duck: Duck, having: Having) -> None:
+    series = having(prune_raw_after_days=1)
     land(series.config, LINES)
     segments.land_healed(series.layout, "binance", SYMBOL, DAY, [trade(4, START + 4 * HOUR)])
     finish(duck, series)

@@ -18,6 +18,7 @@ from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import QUOTE, TRADE
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -31,6 +32,12 @@ def make(duck: Duck, series: Series) -> ticks.Ticks:
     done = ticks.make(duck, series, DAY, LATER)
     assert done
     return done
+
+
+def with_ticks(duck: Duck, series: Series) -> None:
+    """The day of these lines, in ticks."""
+    land(series.config, LINES)
+    make(duck, series)
 
 
 def rows(duck: Duck, path: Path, columns: str) -> list[tuple[object, ...]]:
@@ -163,10 +170,9 @@ def test_without_their_segments_ticks_make_the_same_daily_file(duck: Duck, serie
 
 
 def test_a_segment_that_comes_after_the_others_are_gone_flows_into_bars_and_ticks(
-    duck: Duck, series: Series
+    duck: Duck, made: Made, series: Series
 ) -> None:
-    land(series.config, LINES)
-    make(duck, series)
+    made(series, with_ticks)
     shutil.rmtree(series.layout.raw_symbol("binance", SYMBOL))
     land(series.config, [trade(7, START + 20 * HOUR)], kind="heal")
     assert make(duck, series).rows == {"trades": 7, "quotes": 6}
@@ -194,9 +200,10 @@ def test_the_manifest_names_the_segments_and_the_listening(duck: Duck, series: S
 
 
 @pytest.mark.parametrize("kind", ["trades", "quotes"])
-def test_a_damaged_file_is_made_anew_from_the_raw_lines(duck: Duck, series: Series, kind: str) -> None:
-    land(series.config, LINES)
-    path = make(duck, series).paths[kind]
+def test_a_damaged_file_is_made_anew_from_the_raw_lines(
+    duck: Duck, made: Made, series: Series, kind: str
+) -> None:
+    path = made(series, with_ticks).layout.ticks("binance", SYMBOL, kind, DAY)
     before = path.read_bytes()
     for damage in (
         before[:-1] + b"x",
