@@ -15,17 +15,25 @@ from crypto_lake.config import Config
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
-from crypto_lake_tests import processes
+from crypto_lake_tests import commands, processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def lake_run(write_config: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
-    """Run `crypto-lake …` in a folder with a config.yml, on a Dagster instance of its own."""
+def home(write_config: Callable[..., Path], tmp_path: Path) -> Path:
+    """A Dagster instance's folder of its own, beside a config.yml."""
     write_config()
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def lake_run(home: Path, tmp_path: Path) -> Run:
+    """Run `crypto-lake …` as a process of its own, in a folder with a config.yml."""
 
     def run(*words: str) -> tuple[int, str, str]:
         done = processes.run("crypto_lake", *words, cwd=tmp_path, DAGSTER_HOME=str(home))
@@ -34,20 +42,27 @@ def lake_run(write_config: Callable[..., Path], tmp_path: Path) -> Callable[...,
     return run
 
 
-Run = Callable[..., tuple[int, str, str]]
+@pytest.fixture
+def run_here(home: Path, tmp_path: Path) -> Run:
+    """Run `crypto-lake …` within this process, in a folder with a config.yml."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        return commands.run(*words, cwd=tmp_path, DAGSTER_HOME=str(home))
+
+    return run
 
 
-def test_the_way_from_raw_lines_to_an_answer(lake_run: Run, lake: Config) -> None:
+def test_the_way_from_raw_lines_to_an_answer(lake_run: Run, run_here: Run, lake: Config) -> None:
     land(lake, [trade(n, START + n * HOUR) for n in range(1, 24)])
-    code, out, _ = lake_run("transformer")
+    code, out, _ = run_here("transformer")
     assert (code, "2025-10-20" in out, "86,400" in out) == (0, True, True)
     code, out, _ = lake_run("compact")
     assert (code, "86,400" in out) == (0, True)
     assert lake.layout.daily("binance", SYMBOL, DAY).exists()
-    assert lake_run("transformer")[1].startswith("Nothing to do")
-    code, out, _ = lake_run("query", "SELECT sum(trade_count) AS trades FROM bars_1h")
+    assert run_here("transformer")[1].startswith("Nothing to do")
+    code, out, _ = run_here("query", "SELECT sum(trade_count) AS trades FROM bars_1h")
     assert (code, "23" in out) == (0, True)
-    code, out, _ = lake_run("validate", "--date", "2025-10-20")
+    code, out, _ = run_here("validate", "--date", "2025-10-20")
     assert (code, "no_missing_seconds" in out, lake.layout.validation(DAY).exists()) == (0, True, True)
     assert "23" in (lake.layout.logs / "transformer.log").read_text(encoding="utf-8")
 
@@ -60,12 +75,12 @@ def test_an_answer_for_programs_is_written_to_a_file_or_the_standard_output(
     assert (tmp_path / "out.parquet").read_bytes().startswith(b"PAR1")
 
 
-def test_late_trades_of_a_compacted_day_are_in_the_next_answer(lake_run: Run, lake: Config) -> None:
+def test_late_trades_of_a_compacted_day_are_in_the_next_answer(run_here: Run, lake: Config) -> None:
     land(lake, [trade(n, START + n * HOUR) for n in range(1, 24)])
-    assert lake_run("compact", "--date", "2025-10-20")[0] == 0
+    assert run_here("compact", "--date", "2025-10-20")[0] == 0
     land(lake, [trade(24, START + 23 * HOUR + 5)])
-    assert lake_run("transformer")[0] == 0
-    assert "24" in lake_run("query", "SELECT sum(trade_count) AS trades FROM bars_1s")[1]
+    assert run_here("transformer")[0] == 0
+    assert "24" in run_here("query", "SELECT sum(trade_count) AS trades FROM bars_1s")[1]
 
 
 def interrupted(
@@ -133,21 +148,21 @@ def test_ctrl_c_ends_a_backfill_with_one_line(
 
 
 def test_an_exchange_that_nobody_knows_is_exit_code_2_in_every_command(
-    lake_run: Run, write_config: Callable[..., Path]
+    run_here: Run, write_config: Callable[..., Path]
 ) -> None:
     exchange = {"name": "kraken", "symbols": ["SOLUSDT"], "rest_url": "http://h/", "wss_url": "ws://h/"}
     write_config(exchanges=[exchange])
     for command in ("status", "query", "transformer", "collector"):
-        code, _, err = lake_run(command)
+        code, _, err = run_here(command)
         assert (code, "'kraken' is not known; expected one of binance" in err) == (2, True)
         assert "config.yml: exchanges: " in err
 
 
-def test_what_ends_a_command_is_in_its_log_too(lake_run: Run, lake: Config, tmp_path: Path) -> None:
+def test_what_ends_a_command_is_in_its_log_too(run_here: Run, lake: Config, tmp_path: Path) -> None:
     land(lake, [trade(1, START + HOUR)])
     (tmp_path / "home" / "dagster.yaml").unlink()
     (tmp_path / "home").rmdir()
-    assert lake_run("transformer")[0] == 2
+    assert run_here("transformer")[0] == 2
     assert "expected the absolute path of a folder" in (lake.layout.logs / "transformer.log").read_text(
         "utf-8"
     )
@@ -174,11 +189,11 @@ def test_a_dagster_home_that_is_not_there_is_exit_code_2(lake: Config, tmp_path:
     assert "Traceback" not in done.stderr
 
 
-def test_a_failed_check_is_exit_code_1(lake_run: Run, lake: Config) -> None:
+def test_a_failed_check_is_exit_code_1(run_here: Run, lake: Config) -> None:
     land(lake, [trade(1, START + HOUR)])
-    assert lake_run("transformer", "--date", "2025-10-20")[0] == 0
+    assert run_here("transformer", "--date", "2025-10-20")[0] == 0
     lake.layout.part("binance", SYMBOL, DAY, 5).unlink()
-    code, out, err = lake_run("validate", "--date", "2025-10-20")
+    code, out, err = run_here("validate", "--date", "2025-10-20")
     assert (code, "failed" in out) == (1, True)
     assert err.endswith("error: checks failed: 1\n")
 
@@ -205,9 +220,9 @@ def test_a_failed_check_is_exit_code_1(lake_run: Run, lake: Config) -> None:
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_says_what_was_expected(
-    lake_run: Run, words: list[str], said: str
+    run_here: Run, words: list[str], said: str
 ) -> None:
-    code, _, err = lake_run(*words)
+    code, _, err = run_here(*words)
     assert code == 2
     assert said in err
     assert "Traceback" not in err
@@ -228,14 +243,14 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2_in_every_command(
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "demo"])
-def test_every_command_explains_itself(lake_run: Run, command: str) -> None:
-    code, out, _ = lake_run(command, "--help")
+def test_every_command_explains_itself(run_here: Run, command: str) -> None:
+    code, out, _ = run_here(command, "--help")
     assert (code, out.startswith("Usage:")) == (0, True)
 
 
-def test_an_exchange_that_is_not_there_is_one_line_and_exit_code_1(lake_run: Run) -> None:
-    for command in ("collector", "backfill"):
-        code, _, err = lake_run(command)
+def test_an_exchange_that_is_not_there_is_one_line_and_exit_code_1(lake_run: Run, run_here: Run) -> None:
+    for command, run in (("collector", lake_run), ("backfill", run_here)):
+        code, _, err = run(command)
         assert code == 1
         errors = [line for line in err.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1
@@ -254,13 +269,13 @@ def test_what_a_dead_collector_left_open_is_sealed_though_the_exchange_is_not_th
 
 
 def test_a_symbol_that_the_exchange_does_not_list_is_one_line_and_exit_code_2(
-    lake_run: Run, write_config: Callable[..., Path], tmp_path: Path
+    lake_run: Run, run_here: Run, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
     with running(SimulatedExchange(SyntheticMarket(1, ["SOLUSDT"]), MarketClock())) as address:
         addresses = {"rest_url": address.rest_url, "wss_url": address.ws_url}
         write_config(exchanges=[{"name": "binance", "symbols": ["SOLUSDT", "NOPEUSDT"], **addresses}])
-        for command in ("collector", "backfill"):
-            code, _, err = lake_run(command)
+        for command, run in (("collector", lake_run), ("backfill", run_here)):
+            code, _, err = run(command)
             assert code == 2
             assert re.search(r"^error: .*NOPEUSDT", err, re.MULTILINE)
     assert not list(tmp_path.glob("lake/raw/**/*.jsonl*"))
@@ -275,32 +290,32 @@ def test_a_lake_that_has_a_collector_already_is_one_line_and_exit_code_1(lake_ru
     assert "Traceback" not in err
 
 
-def test_the_status_of_a_lake_where_nothing_ever_ran(lake_run: Run) -> None:
-    code, out, _ = lake_run("status")
+def test_the_status_of_a_lake_where_nothing_ever_ran(run_here: Run) -> None:
+    code, out, _ = run_here("status")
     assert (code, "has never run" in out) == (0, True)
 
 
 def test_a_damaged_status_file_does_not_keep_the_status_from_telling_the_rest(
-    lake_run: Run, lake: Config
+    run_here: Run, lake: Config
 ) -> None:
     land(lake, [trade(1, START)])
     lake.layout.collector_status.parent.mkdir(exist_ok=True)
     lake.layout.collector_status.write_bytes(b"\0" * 100)
-    code, out, _ = lake_run("status")
+    code, out, _ = run_here("status")
     assert (code, "its status file cannot be understood" in out, SYMBOL in out) == (0, True, True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
 def test_the_status_of_a_lake_whose_name_steers_a_terminal_is_visible(
-    lake_run: Run, write_config: Callable[..., Path]
+    run_here: Run, write_config: Callable[..., Path]
 ) -> None:
     write_config(general={"base_path": "lake\x1b[31m"})
-    code, out, err = lake_run("status")
+    code, out, err = run_here("status")
     assert (code, "\x1b" in out + err, "lake\\x1b[31m" in out) == (0, False, True)
 
 
-def test_a_mistake_in_sql_is_exit_code_1(lake_run: Run) -> None:
-    code, _, err = lake_run("query", "FROM bars_2s")
+def test_a_mistake_in_sql_is_exit_code_1(run_here: Run) -> None:
+    code, _, err = run_here("query", "FROM bars_2s")
     assert (code, err.startswith("error: ")) == (1, True)
 
 
@@ -316,13 +331,12 @@ def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(tmp_p
 
 @pytest.mark.parametrize("name", ["a?b", "%20", "a%3Fb"])
 def test_a_dagster_home_that_dagster_would_look_for_elsewhere_is_one_clear_line(
-    lake_run: Run, tmp_path: Path, name: str
+    lake: Config, tmp_path: Path, name: str
 ) -> None:
     home = tmp_path / name
     home.mkdir()
-    done = processes.run(
-        "crypto_lake", "transformer", "--date", "2025-10-20", cwd=tmp_path, DAGSTER_HOME=str(home)
-    )
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "$DAGSTER_HOME" in done.stderr
+    words = ("transformer", "--date", "2025-10-20")
+    code, _, err = commands.run(*words, cwd=tmp_path, DAGSTER_HOME=str(home))
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "$DAGSTER_HOME" in err
     assert list(home.iterdir()) == []
