@@ -65,9 +65,8 @@ def settled(path: Path) -> Path:
 def count_at(duck: Duck, series: Series, hour: int) -> int:
     """How many trades the bars of an hour hold."""
     start = START + hour * HOUR
-    return sum(
-        bar["trade_count"] for bar in read(duck, series) if start <= bar["window_start"] < start + HOUR
-    )
+    inside = f"epoch_us(window_start) >= {start} AND epoch_us(window_start) < {start + HOUR}"
+    return sum(bar["trade_count"] for bar in read(duck, series, where=inside))
 
 
 def test_a_block_of_nuls_in_a_sealed_segment_costs_its_lines_alone(duck: Duck, series: Series) -> None:

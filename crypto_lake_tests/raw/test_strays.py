@@ -59,7 +59,7 @@ def record(
 
 
 def observed(duck: Duck, series: Series, day: date = DAY) -> set[int]:
-    return {(bar["window_start"] - START) // SECOND for bar in read(duck, series, day) if bar["observed"]}
+    return {(bar["window_start"] - START) // SECOND for bar in read(duck, series, day, "observed")}
 
 
 @pytest.mark.parametrize("how", ["journalled", "as before", "without a journal"])
@@ -94,7 +94,7 @@ def test_a_stray_lands_in_the_bar_of_its_own_second(duck: Duck, series: Series) 
     record(series, minute(1000, NOON, stray=STRAYS["2018"]), [(NOON, NOON + MINUTE_US)], 80_000)
     day = day_of(STRAYS["2018"])
     bars.build_day(duck, series, day, LATER)
-    traded = [bar for bar in read(duck, series, day) if bar["trade_count"]]
+    traded = read(duck, series, day, "trade_count > 0")
     assert [(bar["window_start"], bar["first_trade_id"]) for bar in traded] == [(STRAYS["2018"], 1020)]
     assert not observed(duck, series, day)
 
@@ -169,7 +169,7 @@ def test_one_stray_alone_in_its_segment_is_outvoted_by_its_minute(duck: Duck, se
     noon = 12 * 3600
     assert {noon + n for n in range(9)} <= observed(duck, series) <= {noon + n for n in range(-1, 10)}
     bars.build_day(duck, series, DAY + timedelta(days=1), LATER)
-    assert not any(bar["observed"] for bar in read(duck, series, DAY + timedelta(days=1)))
+    assert read(duck, series, DAY + timedelta(days=1), "observed") == []
 
 
 def test_what_two_files_prove_by_their_ids_is_not_taken_away_by_healing(duck: Duck, series: Series) -> None:
