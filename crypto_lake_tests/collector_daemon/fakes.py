@@ -268,10 +268,21 @@ def open_files(layout: Layout) -> list[Path]:
     return sorted(layout.base.rglob("*.open"))
 
 
+def shared(layout: Layout, day: date) -> list[journal.AnyRecord]:
+    """What the journal says that all symbols share, in order."""
+    return list(journal.read(layout.journal("binance", day)))
+
+
+def own(layout: Layout, symbol: str, day: date) -> list[journal.AnyRecord]:
+    """What a symbol's own journal says, in order."""
+    return list(journal.read(layout.symbol_journal("binance", symbol, day)))
+
+
 def records(layout: Layout, day: date, kind: type[journal.Record] | None = None) -> list[journal.AnyRecord]:
     """What all journals of a day say: what symbols share, then each symbol's own."""
-    own = [layout.symbol_journal("binance", symbol, day) for symbol in layout.raw_symbols("binance")]
-    found = [record for path in [layout.journal("binance", day), *own] for record in journal.read(path)]
+    found = shared(layout, day)
+    for symbol in layout.raw_symbols("binance"):
+        found += own(layout, symbol, day)
     return [record for record in found if kind is None or isinstance(record, kind)]
 
 

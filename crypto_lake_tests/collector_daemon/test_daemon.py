@@ -35,9 +35,11 @@ from crypto_lake_tests.collector_daemon.fakes import (
     hang_up,
     lines_of,
     open_files,
+    own,
     quote,
     records,
     says,
+    shared,
     silence,
     trade,
     until,
@@ -128,18 +130,11 @@ def test_an_exchange_that_starts_its_ids_anew_loses_no_trade_over_two_connection
 
 def test_the_journal_tells_the_story_in_order(tmp_path: Path) -> None:
     config = record(tmp_path, Exchange(says(trade(1, T0 - 100))), until_landed(1))
-    kinds = [type(one).__name__ for one in records(config.layout, DAY)]
-    assert kinds == [
-        "Started",
-        "Connected",
-        "Subscribed",
-        "Disconnected",
-        "ClockOffset",
-        "Sealed",
-        "Sealed",
-        "Stopped",
-    ]
-    sealed = [one for one in records(config.layout, DAY) if isinstance(one, journal.Sealed)]
+    kinds = [type(one).__name__ for one in shared(config.layout, DAY)]
+    assert kinds == ["Started", "Connected", "Subscribed", "Disconnected", "ClockOffset", "Stopped"]
+    of_symbols = [own(config.layout, symbol, DAY) for symbol in ("SOLUSDT", "ADAUSDT")]
+    sealed = [one for some in of_symbols for one in some if isinstance(one, journal.Sealed)]
+    assert [len(some) for some in of_symbols] == [1, 1]
     assert [one.segment for one in sealed] == ["part_0001.jsonl", None]
     assert sealed[0].listened == sealed[1].listened != []
     assert sealed[0].listened[0][0] <= (sealed[0].recv_from or 0) <= sealed[0].listened[0][1]
@@ -406,7 +401,7 @@ def test_too_little_free_disk_stops_it_with_everything_sealed(tmp_path: Path) ->
     layout = Layout(tmp_path)
     assert [line.id for line in lines_of(layout, "SOLUSDT", DAY)] == [1]
     assert not open_files(layout)
-    assert isinstance(records(layout, DAY)[-1], journal.Stopped)
+    assert isinstance(shared(layout, DAY)[-1], journal.Stopped)
     status = read_status(layout.collector_status)
     assert status is not None
     assert (status.state, "min_free_disk_gb" in str(status.reason)) == ("stopped", True)
@@ -527,7 +522,7 @@ def test_it_ends_by_itself_after_its_duration(tmp_path: Path) -> None:
             await run(configured(tmp_path, exchange.port), clock=MarketClock(), duration=0.5)
 
     asyncio.run(story())
-    assert isinstance(records(Layout(tmp_path), DAY)[-1], journal.Stopped)
+    assert isinstance(shared(Layout(tmp_path), DAY)[-1], journal.Stopped)
 
 
 def test_what_a_dead_daemon_left_open_is_sealed_and_entered_at_the_next_start(tmp_path: Path) -> None:
@@ -537,7 +532,7 @@ def test_what_a_dead_daemon_left_open_is_sealed_and_entered_at_the_next_start(tm
     segment.abandon()
     config = record(tmp_path, Exchange(says(trade(3))), until_landed(3))
     assert [line.id for line in lines_of(layout, "SOLUSDT", DAY)] == [1, 2, 3]
-    entered = records(config.layout, DAY)
+    entered = own(config.layout, "SOLUSDT", DAY)
     assert isinstance(entered[0], journal.Recovered)
     assert entered[0].torn_bytes == 6
     assert isinstance(entered[1], journal.Sealed)
