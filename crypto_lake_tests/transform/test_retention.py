@@ -218,9 +218,9 @@ def test_healed_trades_go_with_their_checksums(duck: Duck, having: Having) -> No
 
 
 def test_of_a_pruned_day_the_symbols_own_journal_stays_and_nobody_looks_at_the_day_again(
-    duck: Duck, made: Made
+    duck: Duck, having: Having
 ) -> None:
-    series = made(prune_raw_after_days=1)
+    series = having(prune_raw_after_days=1)
     path = land(series.config, LINES)
     diary = journal.Journal(series.layout, "binance")
     diary.write(sealed(path, LINES, [(START + SECOND, START + 4 * HOUR)]), DAY)
