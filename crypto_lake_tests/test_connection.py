@@ -16,7 +16,7 @@ from crypto_lake.pages import preview, validation
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
-from crypto_lake_tests.checks.test_checks import Told, backfilled
+from crypto_lake_tests.checks.days import Told, backfilled
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection

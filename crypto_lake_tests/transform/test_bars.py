@@ -1,4 +1,4 @@
-"""Raw lines to bars: exact, in the right place, and made again only where something changed."""
+"""Raw lines to bars: exact, and in the right place."""
 
 import tempfile
 from bisect import bisect_left
@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 
 from crypto_lake import config
 from crypto_lake.config import Config
-from crypto_lake.disk import parquet, publish
-from crypto_lake.errors import LakeBusyError, LakeError, RawDataError
+from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, plan, workspace
-from crypto_lake.transform.workspace import locked
+from crypto_lake.transform import bars
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.plain_bars import plain_bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
+
+
 NOON_OF_DAY = START + 12 * HOUR
 
 
@@ -52,12 +52,6 @@ def one_trade(duck: Duck, series: Series) -> None:
     """A finished day with one trade."""
     land(series.config, [trade(1, START + HOUR)])
     build(duck, series)
-
-
-def one_trade_compacted(duck: Duck, series: Series) -> None:
-    """The same in a daily file."""
-    one_trade(duck, series)
-    assert daily.compact(duck, series, DAY, LATER)
 
 
 def at(found: list[dict[str, Any]], second: int) -> dict[str, Any]:
@@ -301,112 +295,6 @@ def test_the_interval_is_a_setting(duck: Duck, write_config: Callable[..., Path]
     assert (len(found), found[0]["open"], found[0]["close"], found[0]["trade_count"]) == (288, 5.0, 7.0, 2)
 
 
-def contents(series: Series) -> dict[str, tuple[int, bytes]]:
-    return {
-        p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in series.layout.parts("binance", SYMBOL, DAY)
-    }
-
-
-def test_a_second_run_writes_nothing(duck: Duck, made: Made, series: Series) -> None:
-    made(series, one_trade)
-    before = contents(series)
-    again = build(duck, series)
-    assert (again.rebuilt, again.unchanged, contents(series)) == ([], 24, before)
-
-
-def test_a_late_segment_rebuilds_its_hour_and_those_to_which_other_values_are_carried(
-    duck: Duck, series: Series
-) -> None:
-    land(series.config, [trade(1, START + HOUR), trade(5, START + 5 * HOUR)])
-    build(duck, series)
-    land(series.config, [trade(3, START + 3 * HOUR + 1800 * SECOND, "77")])
-    assert build(duck, series).rebuilt == [3, 4, 5]
-
-
-def test_a_late_segment_that_changes_no_carried_value_rebuilds_its_hour_alone(
-    duck: Duck, series: Series
-) -> None:
-    land(series.config, [trade(1, START + HOUR), trade(5, START + 3 * HOUR + 1900 * SECOND)])
-    build(duck, series)
-    land(series.config, [trade(3, START + 3 * HOUR + 1800 * SECOND, "77")])
-    assert build(duck, series).rebuilt == [3]
-
-
-def test_a_day_is_stale_exactly_as_long_as_a_run_would_change_it(duck: Duck, series: Series) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    assert plan.stale_days(duck, series, [DAY], LATER) == [DAY]
-    build(duck, series)
-    assert plan.stale_days(duck, series, [DAY], LATER) == []
-    land(series.config, [trade(2, START + 2 * HOUR)])
-    assert plan.is_stale(duck, series, DAY, LATER)
-
-
-def test_another_version_of_the_transform_rebuilds_everything(
-    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(series, one_trade)
-    monkeypatch.setattr(plan, "TRANSFORM_VERSION", 999)
-    assert build(duck, series).rebuilt == list(range(24))
-
-
-def test_raw_files_that_were_removed_after_the_fact_leave_the_bars_alone(duck: Duck, series: Series) -> None:
-    path = land(series.config, [trade(1, START + HOUR)])
-    build(duck, series)
-    before = contents(series)
-    path.unlink()
-    assert build(duck, series).rebuilt == []
-    assert contents(series) == before
-
-
-def test_a_disk_that_refuses_leaves_the_part_that_was_there(
-    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(series, one_trade)
-    before = contents(series)
-
-    def refuse(_: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(publish, "sync_file", refuse)
-    land(series.config, [trade(2, START + 2 * HOUR)])
-    with pytest.raises(LakeError, match="No space left"):
-        build(duck, series)
-    assert contents(series) == before
-    assert list(series.layout.parts_day("binance", SYMBOL, DAY).glob(".*")) == []
-
-
-def test_a_daily_file_that_was_lost_is_made_anew_though_its_manifest_is_there(
-    duck: Duck, made: Made, series: Series
-) -> None:
-    made(series, one_trade_compacted)
-    path = series.layout.daily("binance", SYMBOL, DAY)
-    for damage in (lambda: path.write_bytes(b""), path.unlink):
-        damage()
-        assert plan.is_stale(duck, series, DAY, LATER)
-    assert build(duck, series).rebuilt == list(range(24))
-
-
-@pytest.mark.parametrize("content", [b"{", b"{}", b'{"made_from": {"x": 1}}'])
-def test_a_manifest_that_cannot_be_understood_counts_as_none(
-    duck: Duck, made: Made, series: Series, content: bytes
-) -> None:
-    made(series, one_trade_compacted)
-    series.layout.manifest(series.layout.daily("binance", SYMBOL, DAY)).write_bytes(content)
-    assert build(duck, series).rebuilt == list(range(24))
-
-
-def test_values_are_carried_from_a_day_whose_manifest_was_lost(duck: Duck, series: Series) -> None:
-    tomorrow = DAY + timedelta(days=1)
-    land(series.config, [trade(1, START + HOUR, "5.5")])
-    land(series.config, [trade(2, START + 30 * HOUR)], tomorrow)
-    build(duck, series)
-    done = daily.compact(duck, series, DAY, LATER)
-    assert done
-    series.layout.manifest(done.path).unlink()
-    bars.build_day(duck, series, tomorrow, LATER)
-    assert read(duck, series, tomorrow)[0]["close"] == 5.5
-
-
 def test_a_clock_that_was_set_back_joins_no_stretches_that_lie_apart(duck: Duck, series: Series) -> None:
     fast = [trade(n, START + n * 60 * SECOND, recv=START + HOUR + n * 60 * SECOND) for n in range(1, 6)]
     right = [
@@ -456,54 +344,6 @@ def test_a_file_of_quotes_between_two_of_trades_does_not_break_the_proof(duck: D
     build(duck, series)
     observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series, where="observed")]
     assert observed == list(range(10, 20))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"symbol": "ADAUSDT"},
-        {"ts_event": START // 1000},
-        {"ts_event": None},
-        {"stream": "kline"},
-        {"price": None},
-        {"ts_recv": 5},
-    ],
-    ids=str,
-)
-def test_lines_that_do_not_belong_are_refused_with_the_files_name(
-    duck: Duck, series: Series, wrong: dict[str, Any]
-) -> None:
-    line = trade(1, START + HOUR)
-    path = land(series.config, [line])
-    path.write_bytes(msgspec.json.encode(msgspec.to_builtins(line) | wrong) + b"\n")
-    with pytest.raises(RawDataError, match=rf"{path.name}: 1 of 1 lines"):
-        build(duck, series)
-
-
-def test_a_symbol_whose_files_cannot_be_read_keeps_no_other_from_its_bars(duck: Duck, series: Series) -> None:
-    land(series.config, [trade(1, START + HOUR)])
-    bad = series.layout.segment("binance", "ADAUSDT", DAY, 1)
-    bad.parent.mkdir(parents=True)
-    bad.write_bytes(b"not json\n")
-    with pytest.raises(RawDataError, match="ADAUSDT"):
-        bars.build_all(duck, Series.recorded(series.config), DAY, LATER)
-    assert len(read(duck, series)) == 86400
-
-
-def test_a_line_that_is_no_raw_line_is_named_with_its_file(duck: Duck, series: Series) -> None:
-    path = land(series.config, [trade(1, START + HOUR)])
-    path.write_bytes(path.read_bytes() + b'{"stream":"tra\n')
-    with pytest.raises(RawDataError, match=path.name):
-        build(duck, series)
-
-
-def test_two_runs_do_not_work_on_one_symbol_at_once(
-    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workspace, "_LOCK_TIMEOUT_SEC", 0.01)
-    land(series.config, [trade(1, START + HOUR)])
-    with locked(series), pytest.raises(LakeBusyError, match=r"binance-SOLUSDT\.lock"):
-        build(duck, series)
 
 
 @pytest.mark.parametrize(
