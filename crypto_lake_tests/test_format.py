@@ -1,4 +1,4 @@
-"""`docs/FORMAT.md` is held to what the code says: the same names, types, meanings, kinds, keys and defaults."""
+"""`docs/FORMAT.md` and `docs/CONFIG.md` are held to the code: names, types, meanings, kinds, keys and defaults."""
 
 import re
 from pathlib import Path
@@ -12,15 +12,17 @@ from crypto_lake.raw import journal
 from crypto_lake.schema import Column
 from crypto_lake_tests.raw_lines import DAY
 
-TEXT = (Path(__file__).parents[1] / "docs" / "FORMAT.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+TEXT = (DOCS / "FORMAT.md").read_text(encoding="utf-8")
+CONFIGURATION = (DOCS / "CONFIG.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "general": config.General,
     "exchanges": config.Exchange,
     "collector": config.Collector,
     "transformer": config.Transformer,
+    "retention": config.Retention,
     "checks": config.Checks,
     "heal": config.Heal,
-    "retention": config.Retention,
     "backfill": config.Backfill,
     "alerts": config.Alerts,
     "dagster": config.Dagster,
@@ -28,9 +30,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 
 
-def table(heading: str) -> list[list[str]]:
-    """The rows of the first table under a heading."""
-    section = TEXT.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+def table(heading: str, text: str = TEXT) -> list[list[str]]:
+    """Return the rows of the table under a heading."""
+    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
@@ -68,12 +70,16 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
 
 
 def test_every_key_of_the_configuration_is_documented_with_its_default() -> None:
-    expected = {
-        f"{section}.{field.name}": default_of(field)
-        for section, struct in SECTIONS.items()
-        for field in msgspec.structs.fields(struct)
-    }
-    assert {key: default for key, default, _ in table("Configuration")} == expected
+    for section, struct in SECTIONS.items():
+        documented = {key: default for key, default, _ in table(section, CONFIGURATION)}
+        assert documented == {
+            f"{section}.{field.name}": default_of(field) for field in msgspec.structs.fields(struct)
+        }
+
+
+def test_every_section_of_the_configuration_is_documented_and_no_other() -> None:
+    assert re.findall(r"^## (.*)$", CONFIGURATION, re.MULTILINE) == list(SECTIONS)
+    assert {*SECTIONS} == {*config.Config.__struct_fields__}
 
 
 def test_the_shipped_configuration_is_valid_and_shows_the_defaults() -> None:

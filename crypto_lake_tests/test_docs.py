@@ -1,0 +1,83 @@
+"""The documents hold together: links lead somewhere, lines are short, and the page on Python names what there is."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from crypto_lake.ask.lake import Lake
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+LONGEST = 120
+# Whose lines are too long yet.
+_WIDE = {"CHANGELOG.md", "ARCHITECTURE.md", "FORMAT.md"}
+
+
+def without_code(text: str) -> str:
+    """Return a document's text without its blocks of code and its `code`, which may look like anything."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def links(document: Path) -> list[str]:
+    """Return the addresses that a document links to, pictures included."""
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text(encoding="utf-8")))
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the names by which a document's headings are reached, as the pages that show Markdown make them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", heading)).lower() for heading in headings]
+    return {words.strip().replace(" ", "-") for words in plain}
+
+
+def is_broken(document: Path, link: str) -> bool:
+    if re.match(r"[a-z]+:", link):
+        return False
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path).resolve() if path else document
+    if not target.exists():
+        return True
+    return bool(anchor) and anchor not in anchors(target)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: one.relative_to(ROOT).as_posix())
+def test_every_link_of_a_document_leads_to_a_file_and_a_heading_that_are_there(document: Path) -> None:
+    assert [link for link in links(document) if is_broken(document, link)] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [one for one in DOCUMENTS if one.name not in _WIDE],
+    ids=lambda one: one.relative_to(ROOT).as_posix(),
+)
+def test_no_line_of_a_document_is_too_long_but_rows_of_tables(document: Path) -> None:
+    lines = document.read_text(encoding="utf-8").splitlines()
+    assert [n for n, line in enumerate(lines, 1) if len(line) > LONGEST and not line.startswith("|")] == []
+
+
+def test_every_document_is_reached_from_the_readme_within_two_clicks() -> None:
+    reached = {ROOT / "README.md"}
+    for _ in range(2):
+        reached |= {
+            (document.parent / link.partition("#")[0]).resolve()
+            for document in reached & {*DOCUMENTS}
+            for link in links(document)
+            if not re.match(r"[a-z]+:", link) and link.partition("#")[0]
+        }
+    assert {*DOCUMENTS} <= reached
+
+
+def test_every_method_of_a_lake_is_documented_with_its_parameters() -> None:
+    page = (ROOT / "docs" / "PYTHON.md").read_text(encoding="utf-8")
+    methods = {name: one for name, one in inspect.getmembers(Lake, inspect.isfunction) if name[0] != "_"}
+    assert set(re.findall(r"^\| `(.*?)`", page, re.MULTILINE)) == {
+        name + spelled(inspect.signature(method)) for name, method in methods.items()
+    }
+
+
+def spelled(signature: inspect.Signature) -> str:
+    """Return a method's parameters as its caller sees them: `(symbol, start=None)`."""
+    some = [one.replace(annotation=one.empty) for one in signature.parameters.values() if one.name != "self"]
+    return str(signature.replace(parameters=some, return_annotation=signature.empty)).replace("'", '"')
