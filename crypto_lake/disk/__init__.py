@@ -1,1 +1,5 @@
-"""How a finished file appears, is read, mended and verified. What is in the files is not known here."""
+"""Let a finished file appear whole, read it, mend it, verify it.
+
+Here belongs what is true of any file: names, fsync, renames, checksums, Parquet's schema and footers. What a file
+means, and where it lies, is not known here (`raw`, `transform`, `layout`).
+"""

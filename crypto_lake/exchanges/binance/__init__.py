@@ -1,6 +1,9 @@
 """Binance spot. Where a number or a promise comes from is said beside it, or in the module that uses it.
 
 Documents are binance-spot-api-docs (2026-07-17), unless said otherwise; "measured" is on captures of 2023 to 2025.
+
+Answers leave this package as raw lines and candles, checked; what becomes of them is decided elsewhere. The bundled
+exchange's side of the same protocols is in `simulator/binance`.
 """
 
 from datetime import date

@@ -1,1 +1,4 @@
-"""The sockets that say it, and what goes wrong with them on request."""
+"""The sockets of the bundled exchange, and what goes wrong with them on request.
+
+Here belongs what a connection does; what is said over it comes from `simulator/binance`.
+"""
