@@ -61,7 +61,10 @@ async def _until_asked(path: Path, config: Config, duration: float | None) -> No
     help="The configuration file; else $CRYPTO_LAKE_CONFIG, else ./config.yml.",
 )
 @click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after so long."
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after so many seconds.",
 )
 def main(config_path: Path | None, duration: float | None) -> None:
     """Record every trade and best bid/ask of the configured symbols, until Ctrl-C; a second one ends it at once."""

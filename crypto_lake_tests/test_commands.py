@@ -67,6 +67,11 @@ def shared(name: str) -> set[str]:
     return set(re.findall(r"`(--.*?)`", line))
 
 
+def test_the_list_of_commands_shows_each_in_a_whole_sentence() -> None:
+    for group in (cli, cli.commands["service"]):
+        assert "..." not in group.get_help(click.Context(group, terminal_width=80)).split("Commands:")[1]
+
+
 def test_every_command_is_documented_and_no_other() -> None:
     assert {*COMMANDS} == {*SECTIONS} - {"Beside `crypto-lake`"}
 

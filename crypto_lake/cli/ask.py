@@ -18,7 +18,7 @@ from crypto_lake.errors import LakeError
     "--format",
     "kind",
     type=click.Choice(["table", "csv", "json", "parquet"]),
-    help="How it is answered.  [default: as --output's name says, else a table]",
+    help="The form of the answer.  [default: as --output's name says, else a table]",
 )
 @click.option(
     "-o",
@@ -27,7 +27,10 @@ from crypto_lake.errors import LakeError
     help="Write the answer to this file (.csv, .json, .parquet) instead.",
 )
 def query(config_file: str | None, sql: str | None, kind: str | None, output: Path | None) -> None:
-    """Answer one SQL question over the views, or, without one, open a shell."""
+    """Answer a SQL question; without one, open a shell.
+
+    The question is asked over the views, such as bars_1m and trades.
+    """
     from crypto_lake.ask import query as questions
 
     if sql is None and (kind or output):
@@ -47,7 +50,10 @@ def query(config_file: str | None, sql: str | None, kind: str | None, output: Pa
 @click.option("--date", "day", type=options.Day(), help="The day, UTC.  [default: the newest with bars]")
 @click.option("--open", "opened", is_flag=True, help="Show it in the browser.")
 def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
-    """Make a day's page: charts, coverage and verdicts in one HTML file that works offline."""
+    """Make a day's page of charts, coverage and verdicts.
+
+    It is one HTML file that works offline.
+    """
     import webbrowser
 
     from crypto_lake.pages import day as page

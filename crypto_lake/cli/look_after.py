@@ -16,7 +16,10 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 @click.command()
 @options.config_option
 def status(config_file: str | None) -> None:
-    """Show how the collector is, what there is of each symbol, and how much disk is left."""
+    """Show the collector, the holdings and the disk.
+
+    How the collector is, what there is of each symbol, and how much disk is left.
+    """
     from crypto_lake.operate import status as page
 
     page.show(options.configured(config_file))
@@ -26,7 +29,10 @@ def status(config_file: str | None) -> None:
 @options.config_option
 @options.days_options
 def validate(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
-    """Check the bars of a day or a range; of yesterday and today, if none is given."""
+    """Run the checks.
+
+    On the days given; without one, on yesterday and today.
+    """
     loaded = options.loaded(config_file, "validation")
     from crypto_lake.operate import jobs
 
@@ -39,7 +45,10 @@ def validate(config_file: str | None, day: date | None, first: date | None, last
 @click.command()
 @options.config_option
 def verify(config_file: str | None) -> None:
-    """Read every file (daily bars, ticks, raw segments) against its checksum, and name each that is damaged."""
+    """Read every file against its checksum.
+
+    Daily bars, ticks and raw segments; each that is damaged is named.
+    """
     loaded = options.loaded(config_file, "validation")
     from crypto_lake.operate import jobs
 
@@ -57,7 +66,10 @@ def verify(config_file: str | None) -> None:
     help="How long to record; from 90 on, a whole minute is always among it.",
 )
 def doctor(config_file: str | None, seconds: float) -> None:
-    """Look at this machine and this exchange, and hold a short recording against the exchange's own candles."""
+    """Say whether this machine and the exchange are fit for it.
+
+    A short recording is held against the exchange's own trades and candles, and thrown away.
+    """
     from crypto_lake.operate import doctor as examination
 
     path, loaded = configuration.find(config_file), options.configured(config_file)

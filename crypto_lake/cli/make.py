@@ -14,7 +14,10 @@ from crypto_lake.errors import LakeError
 @options.config_option
 @options.days_options
 def transformer(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
-    """Make the bars of a day or a range; of today and of every day that changed, if none is given."""
+    """Make bars of raw segments.
+
+    Of the days given; without one, of today and of every day that changed.
+    """
     loaded = options.loaded(config_file, "transformer")
     from crypto_lake.operate import jobs
 
@@ -25,7 +28,10 @@ def transformer(config_file: str | None, day: date | None, first: date | None, l
 @options.config_option
 @options.days_options
 def compact(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
-    """Make daily files and ticks of finished days; of all that lack one of them, if none is given."""
+    """Make daily files and ticks of finished days.
+
+    Of the days given; without one, of all that lack one of them.
+    """
     loaded = options.loaded(config_file, "transformer")
     from crypto_lake.operate import jobs
 
@@ -36,7 +42,10 @@ def compact(config_file: str | None, day: date | None, first: date | None, last:
 @options.config_option
 @options.days_options
 def heal(config_file: str | None, day: date | None, first: date | None, last: date | None) -> None:
-    """Fetch the trades that are missing, by their ids; of every recorded day, if none is given."""
+    """Fetch missing trades by their ids.
+
+    Of the days given; without one, of every recorded day. Bars and daily files follow.
+    """
     loaded = options.loaded(config_file, "transformer")
     from crypto_lake.operate import jobs
 
@@ -47,11 +56,16 @@ def heal(config_file: str | None, day: date | None, first: date | None, last: da
 @click.command()
 @options.config_option
 @options.days_options
-@click.option("--days", "count", type=click.IntRange(1, 3650), help="So many, to yesterday.  [default: 90]")
+@click.option(
+    "--days", "count", type=click.IntRange(1, 3650), help="How many days, up to yesterday.  [default: 90]"
+)
 def backfill(
     config_file: str | None, day: date | None, first: date | None, last: date | None, count: int | None
 ) -> None:
-    """Fetch the exchange's own 1-minute candles; finished days that are there already are not fetched again."""
+    """Fetch the exchange's own 1-minute candles.
+
+    Finished days that are there already are not fetched again.
+    """
     if count and (day or first or last):
         raise click.UsageError(
             "--days counts back from yesterday; expected it without --date, --from and --to"

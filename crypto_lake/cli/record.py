@@ -16,11 +16,14 @@ from crypto_lake.cli import options
 @click.command()
 @options.config_option
 @click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after so long."
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after so many seconds.",
 )
 @click.pass_context
 def collector(context: click.Context, config_file: str | None, duration: float | None) -> None:
-    """Listen to the exchange and land what it says, until Ctrl-C."""
+    """Record the exchange into raw segments, until Ctrl-C."""
     from collector_daemon.__main__ import collect
 
     context.exit(collect(Path(config_file) if config_file else None, duration))
@@ -34,13 +37,20 @@ def collector(context: click.Context, config_file: str | None, duration: float |
     show_default=True,
     help="Where the web UI listens. It has no authentication: keep it on this machine, or guard it.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Its port.")
-@click.option("--simulate", is_flag=True, help="A lake in ./simulated-lake, fed by the bundled exchange.")
 @click.option(
-    "--speed", type=options.Amount(1, 100), help="With --simulate: so many times as fast.  [default: 1]"
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="The web UI's port."
+)
+@click.option("--simulate", is_flag=True, help="Record the bundled exchange into a lake in ./simulated-lake.")
+@click.option(
+    "--speed",
+    type=options.Amount(1, 100),
+    help="With --simulate: how many times as fast the market runs.  [default: 1]",
 )
 def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: float | None) -> None:
-    """Run the collector and Dagster (its daemon and web UI) together, until Ctrl-C."""
+    """Run the collector and Dagster together, until Ctrl-C.
+
+    Of Dagster the daemon and the web UI. What dies is started again.
+    """
     if speed and not simulate:
         raise click.UsageError("--speed is the bundled exchange's; expected it with --simulate")
     if simulate and config_file:
@@ -77,7 +87,10 @@ def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: 
 )
 @click.option("--serve", is_flag=True, help="Leave Dagster's UI open on what was made, until Ctrl-C.")
 def demo(minutes: int, *, serve: bool) -> None:
-    """Show the whole pipeline on this machine, without the internet, in a folder of its own."""
+    """Show the whole pipeline on this machine, offline.
+
+    All that is made lies in one new folder.
+    """
     from crypto_lake.operate import demo as story
 
     story.tell(minutes, serve=serve)

@@ -23,7 +23,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 def init(folder: Path) -> None:
-    """Make FOLDER (default: this one) one from which everything works; nothing in it is overwritten."""
+    """Make a folder in which every command works.
+
+    FOLDER (default: this one) gets a configuration and a page about it. Nothing is overwritten.
+    """
     from crypto_lake import starter
 
     home = dagster_home.home()
@@ -50,7 +53,10 @@ def _quoted(path: Path | str) -> str:
 
 @click.group()
 def service() -> None:
-    """Start at boot: by Windows Task Scheduler, systemd or launchd."""
+    """Have the system start the lake at boot.
+
+    By Windows Task Scheduler, systemd or launchd.
+    """
 
 
 def _scope_option(command: _F) -> _F:
@@ -81,13 +87,19 @@ def _machine(config_file: str | None, *, user: bool, up: bool) -> "Machine":
 @_scope_option
 @_up_option
 @click.option(
-    "--for", "system", type=click.Choice(["windows", "systemd", "launchd"]), help="Else this machine's."
+    "--for",
+    "system",
+    type=click.Choice(["windows", "systemd", "launchd"]),
+    help="For which system.  [default: this machine's]",
 )
-@click.option("--file", "name", metavar="NAME", help="This file alone, byte for byte.")
+@click.option("--file", "name", metavar="NAME", help="Print this file alone, byte for byte.")
 def print_units(
     config_file: str | None, system: str | None, name: str | None, *, user: bool, up: bool
 ) -> None:
-    """Print what `install` would write, each file below its path; nothing is touched."""
+    """Print what `install` would write, and touch nothing.
+
+    Each file stands below its path.
+    """
     from crypto_lake.operate.service import here, plan, printing
 
     recipe = here.SYSTEMS[system or here.name()](
@@ -101,7 +113,10 @@ def print_units(
 @_scope_option
 @_up_option
 def install(config_file: str | None, *, user: bool, up: bool) -> None:
-    """Start it now and at each boot; what an earlier install left is replaced."""
+    """Start the lake now and at each boot.
+
+    What an earlier install left is replaced.
+    """
     from crypto_lake.operate.service import here, plan, setup
 
     machine, recipe = _machine(config_file, user=user, up=up), here.SYSTEMS[here.name()]
@@ -120,7 +135,10 @@ def install(config_file: str | None, *, user: bool, up: bool) -> None:
 @service.command()
 @_scope_option
 def remove(*, user: bool) -> None:
-    """Stop it and start it no more; the lake stays as it is."""
+    """Stop what `install` started, and start it no more.
+
+    The lake stays as it is.
+    """
     from crypto_lake.operate.service import here, plan, setup
 
     gone = setup.remove(here.SYSTEMS[here.name()](here.bare(system=not user), plan.EVERY))
