@@ -90,7 +90,7 @@ class Heal(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Checks(Struct, forbid_unknown_fields=True, frozen=True):
-    """From where on a day is worth a warning.
+    """Thresholds above which a check warns.
 
     `max_unobserved_share` of its seconds, `max_jump` of a price as a share of itself, `max_quote_silence_sec` of
     listening without a quote, `max_clock_offset_sec` of the collector's clock against the exchange's, and

@@ -251,7 +251,7 @@ class Layout:
 
     @property
     def validation_lock(self) -> Path:
-        """Keeps two runs off the reports."""
+        """Keeps two runs off the validations."""
         return self.base / "state" / "locks" / "validation.lock"
 
     @property

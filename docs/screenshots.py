@@ -146,7 +146,7 @@ def dagster(page: Page, url: str, day: str) -> None:
     page.get_by_text("[Show Markdown]").first.click()
     page.wait_for_timeout(1500)
     shoot("preview.png")
-    visit("/assets/bars_1s", "parts_rebuilt")
+    visit("/assets/bars_1s", "parts_made")
     page.get_by_text("Plots", exact=True).click()
     page.wait_for_timeout(1500)
     page.get_by_text("Plots", exact=True).scroll_into_view_if_needed()

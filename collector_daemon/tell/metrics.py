@@ -21,7 +21,7 @@ _HOST = "127.0.0.1"
 SYMBOL_COUNTERS = {
     "trades": "Trades kept",
     "quotes": "Quotes kept",
-    "gaps": "Stretches of trade ids that did not come",
+    "gaps": "Holes: stretches of trade ids that did not come",
     "missing": "Trades that did not come",
     "duplicates": "Trades and quotes that had come before",
     "segments_sealed": "Segments finished",
@@ -33,7 +33,10 @@ SYMBOL_GAUGES = {
     "offset_us": "The shortest of the minute: clock offset and fastest way together",
     "last_frame": "When anything came last, microseconds since the epoch",
 }
-EXCHANGE_COUNTERS = {"connection": "Connection attempts", "rejected": "Frames that made no sense"}
+EXCHANGE_COUNTERS = {
+    "connection": "Connection attempts",
+    "rejected": "Refused frames, no market data and no answer",
+}
 EXCHANGE_GAUGES = {
     "live": "Connections that are subscribed",
     "held_bytes": "Bytes in memory, not yet on disk",

@@ -58,7 +58,7 @@ class Reporter:
         new_trades, new_quotes, new_gaps = now[0] - trades, now[1] - quotes, now[2] - gaps
         logger.log(
             "WARNING" if new_gaps else "INFO",
-            "{} {}: {} messages, {} trades, {} quotes, {} gaps, latency ms p50 {} p99 {} max {}, "
+            "{} {}: {} messages, {} trades, {} quotes, {} holes, latency ms p50 {} p99 {} max {}, "
             "{} kB waiting, clock offset ms {}",
             *key,
             new_trades + new_quotes,

@@ -2,7 +2,7 @@
 
 But where an exchange's data cannot prove what a check says, none means that it is unverifiable, with the reason.
 
-`ON` is the table of what is checked where; the Dagster checks, the `validate` command, the report and the
+`ON` is the table of what is checked where; the Dagster checks, the `validate` command, the validation of a day and the
 demo's verdicts are all made from it. Nothing is mended here, and nothing is fetched but the candles to compare with.
 """
 

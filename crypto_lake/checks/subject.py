@@ -35,7 +35,7 @@ class Subject:
 
     @property
     def bounds(self) -> Checks:
-        """From where on something is worth a warning."""
+        """Return the thresholds above which a check warns."""
         return self.series.config.checks
 
     @property

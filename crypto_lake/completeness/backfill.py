@@ -267,7 +267,7 @@ class _Backfill:
                 found = await self._ask(chunk)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
                 chunk.answer.set_exception(error)
-                # Said to be seen: if nobody comes to wait for this one, asyncio is not to complain.
+                # Mark the exception as retrieved, or asyncio warns when nobody awaits it.
                 chunk.answer.exception()
             else:
                 chunk.answer.set_result(found)

@@ -63,7 +63,7 @@ def told(verdict: Verdict) -> dict[str, Any]:
 def _verdicts(
     context: dg.AssetCheckExecutionContext, lake: Lake, duckdb: DuckDBResource, check: Check, asset: str
 ) -> Iterator[Verdict]:
-    """The verdicts on the days of a run, each entered into its day's report."""
+    """The verdicts on the days of a run, each entered into its day's validation."""
     config = lake.config()
     with connected(duckdb) as db, ExchangeCandles() as reference:
         means = checks.Means(db, reference, lake.now_us())

@@ -81,7 +81,7 @@ def landing(
         "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(told, journal.Sealed)),
         "segments": len(sealed),
         "bytes": sum(size for _, size in sealed),
-        "gaps": len(lost),
+        "holes_at_first": len(lost),
         "trades_missing_at_first": sum(gap.last_id - gap.first_id + 1 for gap in lost),
         "disconnects": sum(1 for _ in journal.of_kind(shared, journal.Disconnected)),
         **_newest(connection, series, day),

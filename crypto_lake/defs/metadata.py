@@ -67,7 +67,7 @@ def _timed(done: Iterable[tuple[date, Metadata]]) -> Iterator[tuple[date, Metada
 def of_bars(built: list[Built], seen: Metadata) -> Metadata:
     """What a run of the transform did, and what is `seen` of the day now."""
     return {
-        "parts_rebuilt": sum(len(one.rebuilt) for one in built),
+        "parts_made": sum(len(one.rebuilt) for one in built),
         "parts_unchanged": sum(one.unchanged for one in built),
         **seen,
     }
@@ -194,9 +194,9 @@ def of_candles(done: backfill.Day) -> Metadata:
 def of_heal(healed: list[Healed]) -> Metadata:
     """What a heal brought, and what stays missing."""
     return {
-        "missing": sum(one.missing for one in healed),
-        "fetched": sum(one.fetched for one in healed),
-        "withheld_by_the_exchange": sum(one.withheld for one in healed),
+        "trades_missing": sum(one.missing for one in healed),
+        "trades_fetched": sum(one.fetched for one in healed),
+        "trades_withheld": sum(one.withheld for one in healed),
         "requests": sum(one.requests for one in healed),
         "more_than_max_trades": _names(one.symbol for one in healed if one.too_many),
         "symbols": _table([asdict(one) for one in healed]),

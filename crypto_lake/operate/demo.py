@@ -197,7 +197,7 @@ def _made(config: Config, folder: Path) -> Table:
         ("bars of the day in progress", "parquet/binance/*/year=*/month=*/day=*/part-*.parquet"),
         ("daily files", "parquet/binance/*/*.parquet"),
         ("backfilled candles", "backfill/binance/*/*.parquet"),
-        ("validation reports", "logs/validation/*.json"),
+        ("validations", "logs/validation/*.json"),
         ("views for any DuckDB client", "lake.duckdb"),
     ):
         sizes = [path.stat().st_size for path in base.glob(pattern)]

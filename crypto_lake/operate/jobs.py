@@ -328,5 +328,5 @@ def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
             f"{day}, with the first offending rows: {where}", highlight=False, soft_wrap=True, markup=False
         )
     where = config.layout.validation_page(verdicts[0].day).parent
-    page.print(f"The reports: {where}", highlight=False, soft_wrap=True, markup=False)
+    page.print(f"All verdicts: {where}", highlight=False, soft_wrap=True, markup=False)
     return sum(one.outcome == "failed" for one in verdicts)

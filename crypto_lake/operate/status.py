@@ -75,7 +75,7 @@ def _symbols(found: Status, now: int) -> Table:
         "p99",
         "max",
         "offset",
-        "gaps",
+        "holes",
         title="Live; latencies in ms",
     )
     table.columns[0].no_wrap = True
@@ -89,8 +89,8 @@ def _symbol(one: SymbolStatus, now: int) -> list[str]:
     heard = "never" if one.last_frame is None else _ago(max(0, now - one.last_frame) // SECOND_US, "")
     latencies = (one.latency_p50_us, one.latency_p99_us, one.latency_max_us, one.offset_us)
     milliseconds = ["–" if us is None else f"{us / 1000:.1f}" for us in latencies]
-    gaps = f"{one.gaps} ({one.missing} trades)" if one.gaps else "0"
-    return [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", heard, *milliseconds, gaps]
+    holes = f"{one.gaps} ({one.missing} trades)" if one.gaps else "0"
+    return [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", heard, *milliseconds, holes]
 
 
 def _holdings(config: Config, now: int) -> Table:

@@ -1,7 +1,7 @@
-"""The validation report of a day: `logs/validation/D.json` for programs, and `D.html` for people.
+"""The validation of a day: `logs/validation/D.json` for programs, and `D.html` for people.
 
-Whoever evaluates a check enters its verdict here; the report holds the latest of each. The page is made from the
-JSON file alone, and needs nothing beside itself: no network, no script.
+Every check run, however it was started, writes its verdict into that day's validation file, which holds the latest of
+each check. The page is made from the JSON file alone, and needs nothing beside itself: no network, no script.
 """
 
 import html
@@ -35,7 +35,7 @@ def enter(
     verdict: Verdict,
     now_us: int,
 ) -> None:
-    """Put a verdict into the report of its day, in place of an earlier one of the same check on the same asset.
+    """Put a verdict into the validation of its day, in place of an earlier one of the same check on the same asset.
 
     The report says what bars there are of the `series`. A verdict on nothing (no symbol had a file to look at) takes
     the earlier one away and adds none.
@@ -55,20 +55,20 @@ def enter(
             if not verdict.counts and not path.exists():
                 return
             entered = [*others, _entry(asset, verdict, now_us)] if verdict.counts else others
-            report = {
+            validation = {
                 "day": str(verdict.day),
                 "outcome": min((c["outcome"] for c in entered), key=_ORDER.__getitem__, default="passed"),
                 "coverage": _coverage(connection, series, verdict.day),
                 "checks": sorted(entered, key=lambda c: (_ORDER[c["outcome"]], c["asset"], c["check"])),
             }
-            publish.write(path, json.format(json.encode(report)) + b"\n")
-            publish.write(layout.validation_page(verdict.day), page(report).encode())
+            publish.write(path, json.format(json.encode(validation)) + b"\n")
+            publish.write(layout.validation_page(verdict.day), page(validation).encode())
     except OSError as error:
         raise LakeError(f"{path}: cannot be written: {error}") from None
 
 
 def read(config: Config, day: date) -> list[Row]:
-    """The checks in the report of a day; none where there is no report that can be understood."""
+    """Return the checks in the validation of a day; none where there is no file that can be understood."""
     try:
         found = json.decode(publish.read(config.layout.validation(day)), type=_Report)
     except (OSError, *NOT_JSON):
@@ -77,7 +77,7 @@ def read(config: Config, day: date) -> list[Row]:
 
 
 class _Check(Struct):
-    """A check in a report, as `_entry` makes it."""
+    """A check in a validation, as `_entry` makes it."""
 
     asset: str
     check: str
@@ -93,7 +93,7 @@ class _Check(Struct):
 
 
 class _Report(Struct):
-    """What is read of a report again."""
+    """What is read of a validation again."""
 
     checks: list[_Check]
 
@@ -124,18 +124,18 @@ def _coverage(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], d
         return []  # A file whose columns are others: schema_matches says it, with the file's name.
 
 
-def page(report: Row) -> str:
-    """The page of a report, as `enter` makes it."""
-    checks = report["checks"]
+def page(validation: Row) -> str:
+    """Return the page of a validation, as `enter` makes it."""
+    checks = validation["checks"]
     told, details = tables(checks)
     counted = {name: sum(c["outcome"] == name for c in checks) for name in _ORDER}
     template = (files("crypto_lake.pages") / "validation.html").read_text(encoding="utf-8")
     return Template(template).substitute(
-        day=report["day"],
-        outcome=report["outcome"],
+        day=validation["day"],
+        outcome=validation["outcome"],
         summary=", ".join(f"{count} {name}" for name, count in counted.items() if count),
         symbols=html.escape(", ".join(sorted({symbol for c in checks for symbol in c["counts"]}))),
-        coverage=_table(report["coverage"]) if report["coverage"] else "<p>No bars of this day.</p>",
+        coverage=_table(validation["coverage"]) if validation["coverage"] else "<p>No bars of this day.</p>",
         checks=told,
         details=details,
     )

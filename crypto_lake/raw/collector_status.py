@@ -22,9 +22,9 @@ class SymbolStatus(Struct, frozen=True, kw_only=True):
     `trades`, `quotes`: lines kept. `last_trade_event`: the exchange's time of the newest trade. `last_frame`: when
     anything of this symbol came last. `latency_*_us`: from the exchange's stamp to receipt, over the newest trades of
     the last whole minute (of the first, while it runs), and `offset_us` the smallest of them; they include how far
-    the local clock is off. `gaps`: how often trade ids were skipped, and `missing` how many. `duplicates`: trades and
-    quotes that had come before. `pending_bytes`: in memory, not yet handed to the disk. `segments_sealed`: files
-    finished. `current_segment`: the name of the open one.
+    the local clock is off. `gaps`: how many holes there were in the trade ids, and `missing` how many trades.
+    `duplicates`: trades and quotes that had come before. `pending_bytes`: in memory, not yet handed to the disk.
+    `segments_sealed`: files finished. `current_segment`: the name of the open one.
     """
 
     symbol: str
@@ -50,8 +50,8 @@ class ExchangeStatus(Struct, frozen=True, kw_only=True):
     `connection`: how many attempts there were. `connected_since`: since when somebody has listened to every symbol,
     None while nobody does. `live`: how many connections are subscribed. `last_frame`: the newest frame, pings included.
     `last_end`: why a connection ended last.
-    `rejected`: frames that were no market data and no answer. `held_bytes`: in memory, not yet on disk. `trouble`:
-    what the disk last refused with, None while it obeys.
+    `rejected`: refused frames, which were no market data and no answer. `held_bytes`: in memory, not yet on disk.
+    `trouble`: what the disk last refused with, None while it obeys.
     """
 
     name: str

@@ -189,8 +189,11 @@ def test_a_run_says_of_each_day_what_it_brought(instance: dg.DagsterInstance, re
         ).records
         event = records[0].asset_materialization
         assert event
-        found = {name: event.metadata[name].value for name in ("missing", "fetched", "more_than_max_trades")}
-        assert found == {"missing": 40, "fetched": 40, "more_than_max_trades": "none"}
+        found = {
+            name: event.metadata[name].value
+            for name in ("trades_missing", "trades_fetched", "more_than_max_trades")
+        }
+        assert found == {"trades_missing": 40, "trades_fetched": 40, "more_than_max_trades": "none"}
 
 
 @pytest.fixture

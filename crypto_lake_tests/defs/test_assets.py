@@ -83,7 +83,7 @@ def test_a_partition_is_materialized_and_its_checks_are_stored_for_it(
     assert verdicts(result)["no_missing_seconds", str(DAY)]
     event, _ = result.get_asset_materialization_events()
     metadata = event.materialization.metadata
-    assert (metadata["trades"].value, metadata["parts_rebuilt"].value, event.partition) == (1, 24, str(DAY))
+    assert (metadata["trades"].value, metadata["parts_made"].value, event.partition) == (1, 24, str(DAY))
 
 
 def test_a_range_is_one_run_that_records_each_day_and_its_checks(

@@ -151,7 +151,11 @@ def test_what_the_journal_says_of_a_landing_is_reported(instance: dg.DagsterInst
     written.write(gap, day_of(now))
     (event,) = tick(instance).asset_events
     said = {name: value.value for name, value in event.metadata.items()}
-    assert (said["dagster/partition_row_count"], said["gaps"], said["trades_missing_at_first"]) == (2, 1, 3)
+    assert (said["dagster/partition_row_count"], said["holes_at_first"], said["trades_missing_at_first"]) == (
+        2,
+        1,
+        3,
+    )
 
 
 def test_a_landing_is_reported_once(instance: dg.DagsterInstance, lake: Config) -> None:
