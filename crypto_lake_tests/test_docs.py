@@ -10,6 +10,13 @@ from crypto_lake.ask.lake import Lake
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+_FOLDERS = ("crypto_lake", "collector_daemon", "crypto_lake_tests", "benchmarks", "docs", "examples")
+SOURCES = [
+    path.relative_to(ROOT).as_posix()
+    for folder in _FOLDERS
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".py", ".sql"}
+]
 LONGEST = 120
 # Whose lines are too long yet.
 _WIDE = {"CHANGELOG.md", "ARCHITECTURE.md", "FORMAT.md"}
@@ -55,6 +62,12 @@ def test_every_link_of_a_document_leads_to_a_file_and_a_heading_that_are_there(d
 def test_no_line_of_a_document_is_too_long_but_rows_of_tables(document: Path) -> None:
     lines = document.read_text(encoding="utf-8").splitlines()
     assert [n for n, line in enumerate(lines, 1) if len(line) > LONGEST and not line.startswith("|")] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: one.relative_to(ROOT).as_posix())
+def test_every_source_file_that_a_document_names_is_there(document: Path) -> None:
+    named = set(re.findall(r"`([\w/]+\.(?:py|sql))\b", document.read_text(encoding="utf-8")))
+    assert {name for name in named if not any(f"/{one}".endswith(f"/{name}") for one in SOURCES)} == set()
 
 
 def test_every_document_is_reached_from_the_readme_within_two_clicks() -> None:
