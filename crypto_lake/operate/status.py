@@ -70,7 +70,7 @@ def _symbols(found: Status, now: int) -> Table:
         "symbol",
         "trades",
         "quotes",
-        "heard",
+        "last frame",
         "p50",
         "p99",
         "max",
@@ -86,11 +86,11 @@ def _symbols(found: Status, now: int) -> Table:
 
 
 def _symbol(one: SymbolStatus, now: int) -> list[str]:
-    heard = "never" if one.last_frame is None else _ago(max(0, now - one.last_frame) // SECOND_US, "")
+    last = "never" if one.last_frame is None else _ago(max(0, now - one.last_frame) // SECOND_US, "")
     latencies = (one.latency_p50_us, one.latency_p99_us, one.latency_max_us, one.offset_us)
     milliseconds = ["–" if us is None else f"{us / 1000:.1f}" for us in latencies]
     holes = f"{one.gaps} ({one.missing} trades)" if one.gaps else "0"
-    return [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", heard, *milliseconds, holes]
+    return [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", last, *milliseconds, holes]
 
 
 def _holdings(config: Config, now: int) -> Table:
