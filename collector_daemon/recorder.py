@@ -13,7 +13,7 @@ from collector_daemon.clock import Clock
 from collector_daemon.connect.endpoints import Endpoints
 from collector_daemon.connect.feed import Feed
 from collector_daemon.connect.intake import Intake
-from collector_daemon.connect.shard import Shard, sharded
+from collector_daemon.connect.stream_group import StreamGroup, grouped
 from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.decide.listening import Listening
 from collector_daemon.decide.session import Session
@@ -76,33 +76,33 @@ class Recorder:
         )
         self._group: asyncio.TaskGroup | None = None
         self._stop = asyncio.Event()
-        self._feeds: dict[Shard, list[asyncio.Task[None]]] = {}
-        for some in sharded(exchange.symbols, known):
-            shard = Shard(some, known, self.session, clock)
-            self._feeds[shard] = []
-            self.landing.expect(shard.symbols, shard.listening)
+        self._feeds: dict[StreamGroup, list[asyncio.Task[None]]] = {}
+        for some in grouped(exchange.symbols, known):
+            stream_group = StreamGroup(some, known, self.session, clock)
+            self._feeds[stream_group] = []
+            self.landing.expect(stream_group.symbols, stream_group.listening)
 
     @property
-    def shards(self) -> list[Shard]:
+    def stream_groups(self) -> list[StreamGroup]:
         """The groups of symbols that travel over the same connections."""
         return list(self._feeds)
 
     @property
     def connected_since(self) -> int | None:
         """Since when somebody has listened to every symbol, µs UTC; None while nobody does."""
-        since = [shard.connected_since for shard in self.shards]
+        since = [stream_group.connected_since for stream_group in self.stream_groups]
         known_since = [at for at in since if at is not None]
         return max(known_since) if len(known_since) == len(since) else None
 
     @property
     def live(self) -> int:
         """How many connections are subscribed."""
-        return sum(shard.live for shard in self.shards)
+        return sum(stream_group.live for stream_group in self.stream_groups)
 
     @property
     def last_frame(self) -> int | None:
         """When the newest frame came, µs UTC; None before the first."""
-        return max(shard.listening.last for shard in self.shards) or None
+        return max(stream_group.listening.last for stream_group in self.stream_groups) or None
 
     async def listen(self, stop: asyncio.Event) -> None:
         """Keep all connections until `stop` is set.
@@ -112,8 +112,8 @@ class Recorder:
         """
         async with asyncio.TaskGroup() as group:
             self._group, self._stop = group, stop
-            for shard in self.shards:
-                self._start_feeds(shard)
+            for stream_group in self.stream_groups:
+                self._start_feeds(stream_group)
 
     async def change(self, symbols: Sequence[str]) -> None:
         """Record these symbols from now on, without a break for those that stay."""
@@ -125,27 +125,27 @@ class Recorder:
     async def _add(self, symbols: list[str]) -> None:
         self.landing.expect(symbols, Listening())
         self.session.expect(symbols)
-        for shard in self.shards:
-            some, symbols = symbols[: shard.room()], symbols[shard.room() :]
-            await shard.change(some, [])
-            self.landing.expect_with(some, shard.listening)
-        for some in sharded(symbols, self.intake.exchange) if symbols else []:
-            shard = Shard(some, self.intake.exchange, self.session, self._clock)
-            self._feeds[shard] = []
-            self.landing.expect_with(some, shard.listening)
-            self._start_feeds(shard)
+        for stream_group in self.stream_groups:
+            some, symbols = symbols[: stream_group.room()], symbols[stream_group.room() :]
+            await stream_group.change(some, [])
+            self.landing.expect_with(some, stream_group.listening)
+        for some in grouped(symbols, self.intake.exchange) if symbols else []:
+            stream_group = StreamGroup(some, self.intake.exchange, self.session, self._clock)
+            self._feeds[stream_group] = []
+            self.landing.expect_with(some, stream_group.listening)
+            self._start_feeds(stream_group)
 
     async def _remove(self, symbols: list[str]) -> None:
-        for shard in self.shards:
-            await shard.change([], [symbol for symbol in symbols if symbol in shard.symbols])
-            if not shard.symbols:
-                for task in self._feeds.pop(shard):
+        for stream_group in self.stream_groups:
+            await stream_group.change([], [symbol for symbol in symbols if symbol in stream_group.symbols])
+            if not stream_group.symbols:
+                for task in self._feeds.pop(stream_group):
                     task.cancel()
         self.session.forget(symbols, self._clock.now_us())
         self.intake.pass_on()
         self.landing.forget(symbols)
 
-    def _start_feeds(self, shard: Shard) -> None:
+    def _start_feeds(self, stream_group: StreamGroup) -> None:
         if self._group is None or self._stop.is_set():
             return
         urls = [
@@ -153,8 +153,8 @@ class Recorder:
             for url in (self.exchange.wss_url, *self.exchange.fallback_wss_urls)
         ]
         for place in range(self.intake.settings.connections):
-            feed = Feed(self.intake, shard, Endpoints(urls), place)
-            self._feeds[shard].append(self._group.create_task(feed.run(self._stop)))
+            feed = Feed(self.intake, stream_group, Endpoints(urls), place)
+            self._feeds[stream_group].append(self._group.create_task(feed.run(self._stop)))
 
     async def tick(self) -> None:
         """Let time pass, until cancelled: windows end and silence is noticed although no frame comes."""

@@ -15,7 +15,7 @@ from collector_daemon.connect.endpoints import Endpoints
 from collector_daemon.connect.faults import described, is_hopeless
 from collector_daemon.connect.intake import Intake
 from collector_daemon.connect.link import Link
-from collector_daemon.connect.shard import Shard
+from collector_daemon.connect.stream_group import StreamGroup
 from collector_daemon.connect.turns import Turn
 from collector_daemon.waiting import done_or, unless
 from crypto_lake.errors import ExchangeError
@@ -36,9 +36,11 @@ _WORTH_TELLING_SEC = 0.5
 class Feed:
     """See the module. `place` counts from 0 among those that carry the same streams."""
 
-    def __init__(self, intake: Intake, shard: Shard, endpoints: Endpoints, place: int = 0) -> None:
+    def __init__(
+        self, intake: Intake, stream_group: StreamGroup, endpoints: Endpoints, place: int = 0
+    ) -> None:
         self._intake = intake
-        self._shard = shard
+        self._stream_group = stream_group
         self._endpoints = endpoints
         self._place = place
         self._clock = intake.clock
@@ -52,7 +54,7 @@ class Feed:
             ExchangeError: it could not be reached at all, or refuses what is asked.
         """
         if self._place:
-            await unless(stop, self._shard.succeeded.wait())
+            await unless(stop, self._stream_group.succeeded.wait())
         pause = 0.0
         while not stop.is_set():
             last = await self._live(stop, pause)
@@ -91,8 +93,8 @@ class Feed:
             await asyncio.gather(task, its_task, return_exceptions=True)
 
     def _begin(self, stop: asyncio.Event, pause: float) -> "tuple[Link, asyncio.Task[None]]":
-        link = Link(self._intake, self._shard, self._endpoints.url)
-        turn = Turn(self._intake.limit, self._shard, link, self._clock.monotonic() + pause)
+        link = Link(self._intake, self._stream_group, self._endpoints.url)
+        turn = Turn(self._intake.limit, self._stream_group, link, self._clock.monotonic() + pause)
         return link, asyncio.ensure_future(self._attempt(link, turn, stop))
 
     async def _wait_for(self, turn: Turn) -> None:
@@ -121,10 +123,10 @@ class Feed:
             if not stop.is_set():
                 await self._connect(link, stop)
         finally:
-            self._shard.ended(link)
+            self._stream_group.ended(link)
 
     async def _connect(self, link: Link, stop: asyncio.Event) -> None:
-        succeeded = self._shard.succeeded.is_set()
+        succeeded = self._stream_group.succeeded.is_set()
         try:
             reason = await link.run(stop, _TIMEOUT_SEC if succeeded else _FIRST_TIMEOUT_SEC)
         except (OSError, WebSocketException, ExchangeError) as error:
@@ -158,7 +160,7 @@ class Feed:
                 address(url),
                 address(self._endpoints.url),
             )
-        if self._shard.succeeded.is_set():
+        if self._stream_group.succeeded.is_set():
             return
         if isinstance(error, ExchangeError):
             raise error

@@ -11,7 +11,7 @@ from loguru import logger
 from collector_daemon.clock import Clock
 from collector_daemon.connect.refusals import NoticeLog, RefusalLog
 from collector_daemon.connect.turns import AttemptLimit
-from collector_daemon.decide.session import Event, Farewell, Refused, Session
+from collector_daemon.decide.session import Event, Farewell, RefusedFrame, Session
 from collector_daemon.land.landing import Landing
 from collector_daemon.land.writer import Writer
 from crypto_lake.config import Collector
@@ -51,7 +51,7 @@ class Intake:
         for event in self.session.take_events():
             if isinstance(event, Reply | Farewell):
                 concerns.append(event)
-            elif isinstance(event, Refused):
+            elif isinstance(event, RefusedFrame):
                 self._refusals.saw(event)
                 self.landing.refuse(event)
             else:

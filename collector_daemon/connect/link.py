@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from collector_daemon.connect.connection import NoticedConnection, abort, open_connection
 from collector_daemon.connect.faults import described
 from collector_daemon.connect.intake import Intake
-from collector_daemon.connect.shard import APART_SEC, Shard
+from collector_daemon.connect.stream_group import APART_SEC, StreamGroup
 from collector_daemon.decide.connection_state import CONFIRM_SEC, Change, ConnectionState, Dead, Denied
 from collector_daemon.decide.listening import Hearing
 from collector_daemon.decide.session import Farewell
@@ -38,13 +38,13 @@ class Link:
     too old, or the exchange said so, which `farewell` tells.
     """
 
-    def __init__(self, intake: Intake, shard: Shard, url: str) -> None:
+    def __init__(self, intake: Intake, stream_group: StreamGroup, url: str) -> None:
         self.number = intake.next_number()
         self.delivers = asyncio.Event()
         self.wants_successor = asyncio.Event()
         self.lived = 0.0
         self._intake = intake
-        self._shard = shard
+        self._stream_group = stream_group
         self._url = url
         self._clock = intake.clock
         self._idle_sec = intake.settings.idle_timeout_sec
@@ -115,7 +115,7 @@ class Link:
 
     async def _listen(self, connection: NoticedConnection, stop: asyncio.Event) -> str:
         """Take frames until the end, with guards beside it that ask, notice death and age, and close."""
-        self._put(self._shard.opened(self), self._intake.exchange.wire.subscribe)
+        self._put(self._stream_group.opened(self), self._intake.exchange.wire.subscribe)
         self._state.opened(self._clock.monotonic(), connection.reads)
         guards = [asyncio.ensure_future(self._watch(connection))]
         guards.append(asyncio.ensure_future(self._close_when(connection, stop)))
@@ -225,17 +225,17 @@ class Link:
                 self.wants_successor.set()
 
     def _subscribed(self, now: int) -> None:
-        self._shard.subscribed(self, now)
-        if self._shard.in_step(self):
+        self._stream_group.subscribed(self, now)
+        if self._stream_group.in_step(self):
             self._state.renew_after(APART_SEC)
         self._tell_subscribed(now)
         logger.info(
             "{}: connection {} listens to {} streams",
             self._intake.name,
             self.number,
-            len(self._shard.streams),
+            len(self._stream_group.streams),
         )
 
     def _tell_subscribed(self, now: int) -> None:
-        streams = list(self._shard.streams)
+        streams = list(self._stream_group.streams)
         self._intake.note(journal.Subscribed(at=now, connection=self.number, streams=streams))

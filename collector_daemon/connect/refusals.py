@@ -6,7 +6,7 @@ from loguru import logger
 
 if TYPE_CHECKING:
     from collector_daemon.clock import Clock
-    from collector_daemon.decide.session import Refused
+    from collector_daemon.decide.session import RefusedFrame
 
 _EVERY_SEC = 10.0
 _SHOWN_BYTES = 200
@@ -37,7 +37,7 @@ class RefusalLog:
         self._exchange = exchange
         self._seldom = Seldom(clock)
 
-    def saw(self, refused: "Refused") -> None:
+    def saw(self, refused: "RefusedFrame") -> None:
         """Count one, and say so if it is time."""
         if count := self._seldom.saw():
             logger.warning("{}: {} frames refused; the last: {}", self._exchange, count, refused.reason)

@@ -5,7 +5,7 @@ All times are monotonic seconds. Everybody who wants to connect holds a `Turn` a
 
 import math
 
-from collector_daemon.connect.shard import Shard, Subscriber
+from collector_daemon.connect.stream_group import StreamGroup, Subscriber
 from crypto_lake.exchanges.base import Limits
 
 # One in so many attempts may follow another at once. The rest of the budget comes evenly, so that nobody waits long: of
@@ -50,11 +50,13 @@ class AttemptLimit:
 
 
 class Turn:
-    """One attempt's right to begin, not before `earliest`, apart from others of its shard, and within the limit."""
+    """One attempt's right to begin, not before `earliest`, apart from others of its stream group, within the limit."""
 
-    def __init__(self, limit: AttemptLimit, shard: Shard, link: Subscriber, earliest: float) -> None:
+    def __init__(
+        self, limit: AttemptLimit, stream_group: StreamGroup, link: Subscriber, earliest: float
+    ) -> None:
         self._limit = limit
-        self._shard = shard
+        self._stream_group = stream_group
         self._link = link
         self._earliest = earliest
 
@@ -63,15 +65,15 @@ class Turn:
 
         While nobody listens and nobody is about to, the attempt is urgent: it may take what is left of the limit.
         """
-        own = max(0.0, self._earliest - now, self._shard.apart_sec(now))
-        urgent = self._shard.is_deserted
+        own = max(0.0, self._earliest - now, self._stream_group.apart_sec(now))
+        urgent = self._stream_group.is_deserted
         if own == 0.0:
             self._limit.queue(self, urgent=urgent)
         wait = max(own, self._limit.wait_sec(self, now, urgent=urgent))
         if wait == 0.0:
             self.give_up()
             self._limit.enter(now)
-            self._shard.opening(self._link, now)
+            self._stream_group.opening(self._link, now)
         return wait
 
     def give_up(self) -> None:

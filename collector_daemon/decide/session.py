@@ -16,7 +16,7 @@ from msgspec import Struct
 from collector_daemon.decide.latency import Latency
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES, Ids
-from crypto_lake.exchanges.base import Heartbeat, Notice, Rejected, Reply, WireFormat
+from crypto_lake.exchanges.base import Heartbeat, Notice, Refused, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import STREAMS, RawLine, Stream
@@ -40,7 +40,7 @@ def shortened(text: str) -> str:
     return told if len(text) <= _LONGEST_TEXT else f"{told} (cut: {len(text)} characters)"
 
 
-class Refused(Struct, frozen=True):
+class RefusedFrame(Struct, frozen=True):
     """A frame that cannot become a line, verbatim, and why."""
 
     ts_recv: int
@@ -52,7 +52,7 @@ class Farewell(Struct, frozen=True):
     """The exchange is about to end the connection that this came over."""
 
 
-Event = journal.AnyRecord | Reply | Refused | Farewell | Heartbeat
+Event = journal.AnyRecord | Reply | RefusedFrame | Farewell | Heartbeat
 
 
 @dataclass(slots=True)
@@ -228,7 +228,7 @@ class Session:
         self._odd_untimed.clear()
 
     def _not_a_line(
-        self, said: Reply | Notice | Rejected | Heartbeat, frame: bytes, now: int, connection: int
+        self, said: Reply | Notice | Refused | Heartbeat, frame: bytes, now: int, connection: int
     ) -> None:
         if isinstance(said, Heartbeat):
             # An event, so that the frame is not taken for the copy of a trade, which proves that streams were granted.
@@ -247,7 +247,7 @@ class Session:
 
     def _refuse(self, reason: str, frame: bytes, now: int) -> None:
         self.rejected += 1
-        self.events.append(Refused(now, reason, frame))
+        self.events.append(RefusedFrame(now, reason, frame))
 
     def tick(self, now: int, monotonic: float) -> None:
         """Time passes without a frame: minutes end, silence grows long, holes stay open."""

@@ -17,7 +17,7 @@ from loguru import logger
 
 from collector_daemon.clock import Clock, Watch
 from collector_daemon.decide.listening import Listening
-from collector_daemon.decide.session import Refused
+from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
 from crypto_lake.layout import DAY_US, SECOND_US, day_of
 from crypto_lake.raw import journal
@@ -69,7 +69,7 @@ class Note:
 class Refusal:
     """A frame for the file of refused ones."""
 
-    refused: Refused
+    refused: RefusedFrame
 
     @property
     def size(self) -> int:
@@ -166,7 +166,7 @@ class Landing:
         """Keep a record for a journal of `day`, or of the day of its `at`."""
         self._queue(Note(record, day or day_of(record.at), _size_of(record)))
 
-    def refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: RefusedFrame) -> None:
         """Keep a refused frame."""
         self._queue(Refusal(refused))
 

@@ -31,7 +31,7 @@ class Notice(Struct, frozen=True):
     closing: bool
 
 
-class Rejected(Struct, frozen=True):
+class Refused(Struct, frozen=True):
     """A frame that cannot be a raw line, and why. `reason` is short and the same for the same kind of fault."""
 
     reason: str
@@ -41,7 +41,7 @@ class Heartbeat(Struct, frozen=True):
     """A frame that says that the connection is alive, and nothing of the market."""
 
 
-Said = RawLine | Reply | Notice | Rejected | Heartbeat
+Said = RawLine | Reply | Notice | Refused | Heartbeat
 
 
 class WireFormat(Protocol):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from collector_daemon.decide.session import Refused
+from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk, TornError
 from collector_daemon.land.landing import Append, Note, Refusal, Seal
@@ -98,7 +98,7 @@ def test_refused_frames_are_kept_up_to_a_size_a_day(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     disk = Disk(layout, "binance", refused_bytes_a_day=300)
     for _ in range(100):
-        disk.do(Refusal(Refused(T0, "not JSON", b"\xff{")))
+        disk.do(Refusal(RefusedFrame(T0, "not JSON", b"\xff{")))
     assert 300 < layout.rejected("binance", DAY).stat().st_size < 500
 
 

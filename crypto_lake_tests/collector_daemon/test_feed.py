@@ -40,7 +40,7 @@ def attempts(base: Path, most: int, random: float) -> tuple[list[float], list[fl
         config = configured(base, CLOSED_PORT, reconnect_backoff=10)
         edges = Edges(random=lambda: random)
         recorder = Recorder(config, config.exchanges[0], FakeClock(), edges, limit)
-        recorder.shards[0].succeeded.set()
+        recorder.stream_groups[0].succeeded.set()
         await recorder.listen(stop)
         await recorder.writer.close()
         return limit.begun

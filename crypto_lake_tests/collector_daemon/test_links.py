@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from collector_daemon.connect.shard import sharded
+from collector_daemon.connect.stream_group import grouped
 from collector_daemon.daemon import run
 from collector_daemon.land.landing import Landing
 from collector_daemon.recorder import Edges
@@ -198,9 +198,9 @@ async def after_a_while(connection: ServerConnection) -> None:
 
 
 def test_many_symbols_are_spread_over_connections_below_the_exchanges_limit() -> None:
-    groups = sharded([f"S{number}" for number in range(1200)], EXCHANGE)
+    groups = grouped([f"S{number}" for number in range(1200)], EXCHANGE)
     assert [len(group) for group in groups] == [512, 512, 176]
-    assert sharded(SYMBOLS, EXCHANGE) == [SYMBOLS]
+    assert grouped(SYMBOLS, EXCHANGE) == [SYMBOLS]
 
 
 def test_many_streams_are_asked_for_in_several_frames_and_confirmed_when_all_are(tmp_path: Path) -> None:

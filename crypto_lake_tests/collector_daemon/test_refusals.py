@@ -6,7 +6,7 @@ import pytest
 from loguru import logger
 
 from collector_daemon.connect.refusals import NoticeLog, RefusalLog
-from collector_daemon.decide.session import Refused
+from collector_daemon.decide.session import RefusedFrame
 from crypto_lake_tests.collector_daemon.fakes import T0, FakeClock
 
 
@@ -33,9 +33,9 @@ def test_a_thousand_refused_frames_are_as_well(logged: list[str]) -> None:
     clock = FakeClock()
     log = RefusalLog("binance", clock)
     for number in range(1000):
-        log.saw(Refused(T0, f"reason {number}", b"{"))
+        log.saw(RefusedFrame(T0, f"reason {number}", b"{"))
     clock.pass_by(10)
-    log.saw(Refused(T0, "the last", b"{"))
+    log.saw(RefusedFrame(T0, "the last", b"{"))
     assert logged == [
         "binance: 1 frames refused; the last: reason 0\n",
         "binance: 1000 frames refused; the last: the last\n",

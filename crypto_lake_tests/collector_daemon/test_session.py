@@ -7,7 +7,14 @@ import msgspec
 import pytest
 
 from collector_daemon.decide.oddities import WRITTEN_AN_HOUR
-from collector_daemon.decide.session import GRACE_SEC, SILENT_AFTER_SEC, Event, Farewell, Refused, Session
+from collector_daemon.decide.session import (
+    GRACE_SEC,
+    SILENT_AFTER_SEC,
+    Event,
+    Farewell,
+    RefusedFrame,
+    Session,
+)
 from crypto_lake.exchanges.base import Reply
 from crypto_lake.exchanges.binance.wire import WIRE, BinanceWire
 from crypto_lake.layout import HOUR_US, MINUTE_US
@@ -248,7 +255,7 @@ def test_a_symbol_that_was_not_asked_for_is_refused() -> None:
     made = session()
     frame = trade(1, symbol="XRPUSDT")
     assert kept(made, frame) == []
-    assert made.take_events() == [Refused(T0, "a symbol that was not asked for", frame)]
+    assert made.take_events() == [RefusedFrame(T0, "a symbol that was not asked for", frame)]
 
 
 def test_answers_come_out_and_errors_are_noted_verbatim() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_daemon.connect.backoff import Backoff
-from collector_daemon.connect.shard import APART_SEC, Shard
+from collector_daemon.connect.stream_group import APART_SEC, StreamGroup
 from collector_daemon.connect.turns import AttemptLimit, Turn
 from collector_daemon.decide.listening import Hearing
 from collector_daemon.decide.session import Session
@@ -47,36 +47,36 @@ class Play:
         self._clock = FakeClock()
         self._limit = AttemptLimit(EXCHANGE.limits)
         session = Session(EXCHANGE.wire, ["SOLUSDT"])
-        self.shards = [Shard(["SOLUSDT"], EXCHANGE, session, self._clock) for _ in range(groups)]
-        self.deserted: dict[Shard, float] = dict.fromkeys(self.shards, 0.0)
-        steps = [self._place(shard) for shard in self.shards for _ in range(places)]
+        self.stream_groups = [StreamGroup(["SOLUSDT"], EXCHANGE, session, self._clock) for _ in range(groups)]
+        self.deserted: dict[StreamGroup, float] = dict.fromkeys(self.stream_groups, 0.0)
+        steps = [self._place(stream_group) for stream_group in self.stream_groups for _ in range(places)]
         self._soon = [(0.0, number, step) for number, step in enumerate(steps)]
 
     def until(self, end: float) -> "Play":
-        """Let time pass; `deserted` then tells for how long nobody was connected, of each shard."""
+        """Let time pass; `deserted` then tells for how long nobody was connected, of each stream_group."""
         while self._soon[0][0] < end:
             now, number, step = heapq.heappop(self._soon)
-            for shard in self.shards:
-                self.deserted[shard] += 0.0 if shard.live else now - self._clock.mono
+            for stream_group in self.stream_groups:
+                self.deserted[stream_group] += 0.0 if stream_group.live else now - self._clock.mono
             self._clock.mono = now
             heapq.heappush(self._soon, (next(step), number, step))
         return self
 
-    def _place(self, shard: Shard) -> Iterator[float]:
+    def _place(self, stream_group: StreamGroup) -> Iterator[float]:
         backoff, pause, clock = Backoff(10, lambda: 1.0), 0.0, self._clock
         for link in self._links:
             earliest = clock.mono + pause
-            turn = Turn(self._limit, shard, link, earliest)
+            turn = Turn(self._limit, stream_group, link, earliest)
             while wait := turn.wait_sec(clock.mono):
                 yield clock.mono + max(0.001, min(wait, 0.2))
             self.begun.append(clock.mono)
             self.waited.append(clock.mono - earliest)
             if link.lives:
                 yield clock.mono + link.takes
-                shard.opened(link)
-                shard.subscribed(link, clock.now_us())
+                stream_group.opened(link)
+                stream_group.subscribed(link, clock.now_us())
                 yield clock.mono + link.lives
-            shard.ended(link)
+            stream_group.ended(link)
             pause = backoff.wait_sec(link.lives, delivered=link.lives > 0)
 
 
@@ -90,7 +90,7 @@ def most_in_five_minutes(begun: list[float]) -> int:
 
 def test_of_two_connections_that_die_every_two_and_a_half_seconds_one_is_always_there() -> None:
     play = Play(living(2.5, takes=0.4)).until(2 * FIVE_MINUTES)
-    assert play.deserted[play.shards[0]] <= 0.4
+    assert play.deserted[play.stream_groups[0]] <= 0.4
     assert most_in_five_minutes(play.begun) <= ATTEMPTS
 
 
@@ -198,20 +198,20 @@ def test_a_limit_that_was_left_alone_allows_a_burst_again() -> None:
 
 def test_of_two_that_the_exchange_accepted_together_the_later_is_to_be_renewed() -> None:
     clock = FakeClock()
-    shard = Shard(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), clock)
+    stream_group = StreamGroup(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), clock)
     slow, quick = Connection(), Connection()
-    shard.opening(slow, 0.0)
-    shard.opening(quick, 3.0)
+    stream_group.opening(slow, 0.0)
+    stream_group.opening(quick, 3.0)
     clock.mono = 5.0
     for link in (slow, quick):
-        shard.opened(link)
-        shard.subscribed(link, 0)
-    assert shard.in_step(quick)
-    assert not Shard.in_step(_alone(clock, quick), quick)
+        stream_group.opened(link)
+        stream_group.subscribed(link, 0)
+    assert stream_group.in_step(quick)
+    assert not StreamGroup.in_step(_alone(clock, quick), quick)
 
 
-def _alone(clock: FakeClock, link: Connection) -> Shard:
-    shard = Shard(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), clock)
-    shard.opening(link, 3.0)
-    shard.subscribed(link, 0)
-    return shard
+def _alone(clock: FakeClock, link: Connection) -> StreamGroup:
+    stream_group = StreamGroup(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), clock)
+    stream_group.opening(link, 3.0)
+    stream_group.subscribed(link, 0)
+    return stream_group

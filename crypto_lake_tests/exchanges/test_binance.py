@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_lake import schema
-from crypto_lake.exchanges.base import Notice, Rejected, Reply
+from crypto_lake.exchanges.base import Notice, Refused, Reply
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.raw import lines as raw_lines
 from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
@@ -58,7 +58,7 @@ ABSURD_NUMBERS = [
 ]
 
 
-def decode(message: object) -> RawLine | Reply | Notice | Rejected:
+def decode(message: object) -> RawLine | Reply | Notice | Refused:
     return WIRE.decode(msgspec.json.encode(message), RECV_US)
 
 
@@ -134,29 +134,29 @@ def test_a_combined_frame_says_the_same_as_a_raw_one(message: Json) -> None:
 
 @pytest.mark.parametrize("key", ["s", "t", "p", "q", "T", "m"])
 def test_a_trade_without_one_of_its_fields_is_rejected(key: str) -> None:
-    assert decode(without(TRADE, key)) == Rejected("a trade with a field missing")
+    assert decode(without(TRADE, key)) == Refused("a trade with a field missing")
 
 
 @pytest.mark.parametrize("key", ["s", "b", "B", "a", "A"])
 def test_a_quote_without_one_of_its_fields_is_rejected(key: str) -> None:
-    assert decode(without(QUOTE, key)) == Rejected("a quote with a field missing")
+    assert decode(without(QUOTE, key)) == Refused("a quote with a field missing")
 
 
 @pytest.mark.parametrize("key", ["b", "a"])
 def test_a_quote_whose_price_is_a_number_is_rejected(key: str) -> None:
-    assert decode(QUOTE | {key: 190}) == Rejected("a quote with a field missing")
+    assert decode(QUOTE | {key: 190}) == Refused("a quote with a field missing")
 
 
 @pytest.mark.parametrize("key", ["p", "q"])
 @pytest.mark.parametrize("text", [*ABSURD_NUMBERS, "0", "0.00000000", "10000000000000"])
 def test_a_trade_with_an_absurd_number_is_rejected(key: str, text: str) -> None:
-    assert decode(TRADE | {key: text}) == Rejected("a trade with an absurd value")
+    assert decode(TRADE | {key: text}) == Refused("a trade with an absurd value")
 
 
 @pytest.mark.parametrize("key", ["b", "B", "a", "A"])
 @pytest.mark.parametrize("text", [*ABSURD_NUMBERS, "10000000000000"])
 def test_a_quote_with_an_absurd_number_is_rejected(key: str, text: str) -> None:
-    assert decode(QUOTE | {key: text}) == Rejected("a quote with an absurd value")
+    assert decode(QUOTE | {key: text}) == Refused("a quote with an absurd value")
 
 
 def test_an_empty_side_of_the_book_is_a_quote() -> None:
@@ -166,7 +166,7 @@ def test_an_empty_side_of_the_book_is_a_quote() -> None:
 def test_the_largest_numbers_that_the_columns_hold_are_taken() -> None:
     largest = {"p": "9999999999.99999999", "q": "999999999999.99999999", "t": 2**63 - 1}
     assert line(TRADE | largest).id == 2**63 - 1
-    assert decode(TRADE | {"p": "10000000000"}) == Rejected("a trade with an absurd value")
+    assert decode(TRADE | {"p": "10000000000"}) == Refused("a trade with an absurd value")
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, 10**30])
@@ -175,15 +175,15 @@ def test_an_id_that_no_column_holds_is_rejected(number: int) -> None:
         msgspec.json.encode(message).replace(b"7777", str(number).encode())
         for message in (TRADE | {"t": 7777}, QUOTE | {"u": 7777})
     )
-    assert isinstance(WIRE.decode(trade, RECV_US), Rejected)
-    assert isinstance(WIRE.decode(quote, RECV_US), Rejected)
+    assert isinstance(WIRE.decode(trade, RECV_US), Refused)
+    assert isinstance(WIRE.decode(quote, RECV_US), Refused)
 
 
 @pytest.mark.parametrize(
     "time", [-1, 0, 1_483_228_799_999, 1_483_228_799_999_999, 4_102_444_800_000, 4_102_444_800_000_000, 2**63]
 )
 def test_a_trade_before_the_exchange_or_after_the_century_is_rejected(time: int) -> None:
-    assert decode(TRADE | {"T": time}) == Rejected("a trade with an absurd value")
+    assert decode(TRADE | {"T": time}) == Refused("a trade with an absurd value")
 
 
 @pytest.mark.parametrize(
@@ -191,22 +191,22 @@ def test_a_trade_before_the_exchange_or_after_the_century_is_rejected(time: int)
     [{"t": "1"}, {"t": 1.5}, {"t": True}, {"p": 190.12}, {"q": None, "m": 1}, {"T": "now"}, {"s": 3}],
 )
 def test_a_field_of_the_wrong_type_is_rejected(change: Json) -> None:
-    assert decode(TRADE | change) == Rejected("a field of the wrong type")
+    assert decode(TRADE | change) == Refused("a field of the wrong type")
 
 
 @pytest.mark.parametrize("frame", [b"", b"{", b"not json", b'{"e":"trade"', b"\xff\xfe", b'{"s":"\xff"}'])
 def test_what_is_not_json_is_rejected(frame: bytes) -> None:
-    assert WIRE.decode(frame, RECV_US) == Rejected("not JSON")
+    assert WIRE.decode(frame, RECV_US) == Refused("not JSON")
 
 
 @pytest.mark.parametrize("frame", [b'{"data":' * 5000, b'{"x":' * 5000])
 def test_a_frame_nested_without_end_is_rejected(frame: bytes) -> None:
-    assert WIRE.decode(frame, RECV_US) == Rejected("not JSON")
+    assert WIRE.decode(frame, RECV_US) == Refused("not JSON")
 
 
 @pytest.mark.parametrize("message", [[], 3, None, "text", [TRADE]])
 def test_json_that_is_no_object_is_rejected(message: object) -> None:
-    assert decode(message) == Rejected("a field of the wrong type")
+    assert decode(message) == Refused("a field of the wrong type")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_json_that_is_no_object_is_rejected(message: object) -> None:
     ],
 )
 def test_an_event_that_was_not_asked_for_is_rejected(message: Json) -> None:
-    assert decode(message) == Rejected("an unknown event")
+    assert decode(message) == Refused("an unknown event")
 
 
 @pytest.mark.parametrize(
@@ -329,19 +329,19 @@ def check_acceptable(decoded: RawLine) -> None:
 
 @given(st.binary())
 def test_no_bytes_make_it_raise(frame: bytes) -> None:
-    assert isinstance(WIRE.decode(frame, RECV_US), RawLine | Reply | Notice | Rejected)
+    assert isinstance(WIRE.decode(frame, RECV_US), RawLine | Reply | Notice | Refused)
 
 
 @given(json_values.map(lambda value: msgspec.json.encode(value, order="deterministic")))
 def test_no_json_makes_it_raise(frame: bytes) -> None:
-    assert isinstance(WIRE.decode(frame, RECV_US), RawLine | Reply | Notice | Rejected)
+    assert isinstance(WIRE.decode(frame, RECV_US), RawLine | Reply | Notice | Refused)
 
 
 @given(messages(), st.binary(max_size=2), st.integers(min_value=0, max_value=200))
 def test_no_damage_to_a_real_frame_makes_it_raise(message: Json, junk: bytes, position: int) -> None:
     frame = msgspec.json.encode(message)
     damaged = frame[:position] + junk + frame[position + 1 :]
-    assert isinstance(WIRE.decode(damaged, RECV_US), RawLine | Reply | Notice | Rejected)
+    assert isinstance(WIRE.decode(damaged, RECV_US), RawLine | Reply | Notice | Refused)
 
 
 @given(messages())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_lake.exchanges.base import Rejected
+from crypto_lake.exchanges.base import Refused
 from crypto_lake.exchanges.binance import batch
 from crypto_lake.exchanges.binance.wire import WIRE
 
@@ -80,7 +80,7 @@ def test_two_frames_that_make_up_for_each_other_do_not_hide_what_is_wrong_with_t
     bare = QUOTE.replace(b"190.11000000", b"abcdefghij").replace(b"8.58900000", b"abcdefghij")
     bare = bare.replace(b"190.12000000", b"abcdefghij").replace(b"239.90500000", b"abcdefghij")
     double = QUOTE[:-1] + b"," + QUOTE[QUOTE.index(b'"b"') :]
-    assert WIRE.decode_all([bare, double], RECV_US)[0] == Rejected("a quote with an absurd value")
+    assert WIRE.decode_all([bare, double], RECV_US)[0] == Refused("a quote with an absurd value")
 
 
 numbers = st.one_of(

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Rejected
+from crypto_lake.exchanges.base import Refused
 from crypto_lake.exchanges.binance.wire import Trade, trade_line
 from crypto_lake.raw.lines import TradeLine
 
@@ -42,7 +42,7 @@ def historical_trades(answer: Any, symbol: str, from_id: int, ts_recv: int) -> l
     lines: list[TradeLine] = []
     for row in rows:
         line = trade_line(Trade(symbol, row.id, row.time, row.price, row.qty, row.is_buyer_maker), ts_recv)
-        if isinstance(line, Rejected):
+        if isinstance(line, Refused):
             raise ExchangeError(f"{where}: {line.reason}: id {str(row.id)[:_SHOWN]}")
         if row.id < (lines[-1].id + 1 if lines else from_id):
             raise ExchangeError(f"{where}: expected ids from there on, rising, got {row.id}")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
-from crypto_lake.exchanges.base import Notice, Rejected, Reply
+from crypto_lake.exchanges.base import Notice, Refused, Reply
 from crypto_lake.exchanges.binance import batch
 from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
 
@@ -80,7 +80,7 @@ class BinanceWire:
         """The counterpart of `subscribe`."""
         return _request("UNSUBSCRIBE", streams, request_id)
 
-    def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Rejected:
+    def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Refused:
         """Raw and combined (`{"stream": …, "data": …}`) frames alike.
 
         A spot book ticker has no event type and no time; it is known by its update id.
@@ -88,9 +88,9 @@ class BinanceWire:
         try:
             message = _decode(frame)
         except msgspec.ValidationError:
-            return Rejected("a field of the wrong type")
+            return Refused("a field of the wrong type")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return Rejected("not JSON")
+            return Refused("not JSON")
         if message.data is not None:
             message = message.data
         if message.e == "trade":
@@ -101,7 +101,7 @@ class BinanceWire:
 
     def decode_all(
         self, frames: Sequence[bytes], ts_recv: int
-    ) -> Sequence[RawLine | Reply | Notice | Rejected]:
+    ) -> Sequence[RawLine | Reply | Notice | Refused]:
         """Frames that look as they always do are decoded together; if one does not, each by itself."""
         return batch.decoded(frames, ts_recv) or [self.decode(frame, ts_recv) for frame in frames]
 
@@ -110,10 +110,10 @@ def _request(method: str, streams: Sequence[str], request_id: int) -> str:
     return msgspec.json.encode({"method": method, "params": list(streams), "id": request_id}).decode()
 
 
-def _trade(frame: _Frame, ts_recv: int) -> TradeLine | Rejected:
+def _trade(frame: _Frame, ts_recv: int) -> TradeLine | Refused:
     symbol, number, time, price, qty, maker = frame.s, frame.t, frame.T, frame.p, frame.q, frame.m
     if symbol is None or number is None or time is None or price is None or qty is None or maker is None:
-        return Rejected("a trade with a field missing")
+        return Refused("a trade with a field missing")
     return trade_line(Trade(symbol, number, time, price, qty, maker), ts_recv)
 
 
@@ -128,30 +128,30 @@ class Trade(NamedTuple):
     buyer_is_maker: bool
 
 
-def trade_line(trade: Trade, ts_recv: int) -> TradeLine | Rejected:
+def trade_line(trade: Trade, ts_recv: int) -> TradeLine | Refused:
     """A trade received at `ts_recv` (µs, local clock) as a raw line, or why it cannot be one."""
     symbol, number, time, price, qty, maker = trade
     if time < _MILLISECONDS_BELOW:
         time *= 1000
     if not (_is_trade(f"{price} {qty}") and 0 <= number < _ID_LIMIT and _EARLIEST_US <= time < _LATEST_US):
-        return Rejected("a trade with an absurd value")
+        return Refused("a trade with an absurd value")
     # m: the buyer was the maker, so the taker sold.
     side = "sell" if maker else "buy"
     return TradeLine(symbol, time, ts_recv, number, price, qty, side, None, None, None, None)
 
 
-def _quote(frame: _Frame, ts_recv: int) -> QuoteLine | Rejected:
+def _quote(frame: _Frame, ts_recv: int) -> QuoteLine | Refused:
     symbol, number, bid, bid_qty, ask, ask_qty = frame.s, frame.u, frame.b, frame.B, frame.a, frame.A
     if symbol is None or number is None or bid_qty is None or ask_qty is None:
-        return Rejected("a quote with a field missing")
+        return Refused("a quote with a field missing")
     if not (isinstance(bid, str) and isinstance(ask, str)):
-        return Rejected("a quote with a field missing")
+        return Refused("a quote with a field missing")
     if not (_is_quote(f"{bid} {bid_qty} {ask} {ask_qty}") and 0 <= number < _ID_LIMIT):
-        return Rejected("a quote with an absurd value")
+        return Refused("a quote with an absurd value")
     return QuoteLine(symbol, None, ts_recv, number, None, None, None, bid, bid_qty, ask, ask_qty)
 
 
-def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Rejected:
+def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Refused:
     # What the decoder skips it does not check: some bytes may be no text.
     text = raw.decode(errors="backslashreplace")
     request_id = frame.id if isinstance(frame.id, int) else None
@@ -161,7 +161,7 @@ def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Rejected:
         return Reply(request_id, text)
     if frame.result is not msgspec.UNSET:
         return Reply(request_id, None)
-    return Rejected("an unknown event")
+    return Refused("an unknown event")
 
 
 WIRE = BinanceWire()

@@ -14,7 +14,7 @@ from crypto_lake import showing
 from crypto_lake.config import Exchange
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Exchange as Known
-from crypto_lake.exchanges.base import Rejected, Reply, Said, WireFormat
+from crypto_lake.exchanges.base import Refused, Reply, Said, WireFormat
 from crypto_lake.operate.doctor.finding import Finding
 from crypto_lake.raw.lines import QUOTE, TRADE, RawLine, stream_of
 
@@ -140,7 +140,7 @@ async def _take(connection: ClientConnection, known: Known, heard: Heard) -> Non
                 # An id that the wire makes may be of the time of receipt, which differs between connections.
                 if has_id[stream := stream_of(said)]:
                     heard.ids.setdefault((said.symbol, stream.name), set()).add(said.id)
-            elif isinstance(said, Rejected):
+            elif isinstance(said, Refused):
                 heard.refused, heard.refusal = heard.refused + 1, said.reason
 
 

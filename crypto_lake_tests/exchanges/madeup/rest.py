@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from crypto_lake import web
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import Candle, Page, Rejected, ServerTime, State, Usage
+from crypto_lake.exchanges.base import Candle, Page, Refused, ServerTime, State, Usage
 from crypto_lake.layout import MINUTE_US
 
 from .wire import Trade, trade_line
@@ -72,7 +72,7 @@ class MadeUpRest:
         """Deals since a time, ten an answer."""
         found = await self._get("deals", _Deals, pair=symbol, start=start_us, end=end_us)
         said = [trade_line(deal, symbol, ts_recv) for deal in found.deals]
-        lines = [line for line in said if not isinstance(line, Rejected)]
+        lines = [line for line in said if not isinstance(line, Refused)]
         if len(lines) < len(said):
             raise ExchangeError(f"deals of {symbol}: one is no trade")
         return Page(lines, found.until)

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from collector_daemon.daemon import run
-from collector_daemon.decide.session import Refused, Session
+from collector_daemon.decide.session import RefusedFrame, Session
 from crypto_lake import checks
 from crypto_lake.checks import Means, Verdict
 from crypto_lake.checks.reference import ExchangeCandles
@@ -374,7 +374,7 @@ def test_one_bad_trade_of_a_message_keeps_no_other_from_being_a_line() -> None:
     )
     kept = session.receive([f'{{"ch":"deals","pair":"{PAIR}","trades":[{deals}]}}'.encode()], START, 1)
     assert [line.id for line in kept] == [0, 2]
-    assert [type(event) for event in session.take_events()] == [Refused]
+    assert [type(event) for event in session.take_events()] == [RefusedFrame]
 
 
 def test_a_sign_of_life_is_no_line_no_refusal_and_proves_no_subscription() -> None:

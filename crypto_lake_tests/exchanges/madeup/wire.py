@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 from msgspec import Raw, Struct
 
-from crypto_lake.exchanges.base import Heartbeat, Notice, Rejected, Reply, Said
+from crypto_lake.exchanges.base import Heartbeat, Notice, Refused, Reply, Said
 from crypto_lake.raw.lines import QuoteLine, TradeLine
 
 _is_plain = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
@@ -52,13 +52,13 @@ def plain(number: Raw) -> str:
     return text
 
 
-def trade_line(trade: Trade, pair: str, ts_recv: int) -> TradeLine | Rejected:
+def trade_line(trade: Trade, pair: str, ts_recv: int) -> TradeLine | Refused:
     """A trade as a raw line, or why it cannot be one."""
     try:
         price, qty = plain(trade.px), plain(trade.sz)
         side = {"b": "buy", "s": "sell"}[trade.taker]
     except (ArithmeticError, KeyError, ValueError):
-        return Rejected("a trade with an absurd value")
+        return Refused("a trade with an absurd value")
     return TradeLine(pair, trade.ns // 1000, ts_recv, trade.id, price, qty, side, None, None, None, None)
 
 
@@ -89,7 +89,7 @@ class MadeUpWire:
                 return [trade_line(trade, said.pair, ts_recv) for trade in said.trades]
             return _quote(said, ts_recv) or _other(said)
         except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, ValueError):
-            return Rejected("not as agreed")
+            return Refused("not as agreed")
 
     def decode_all(self, frames: Sequence[bytes], ts_recv: int) -> list[Said | list[Said]]:
         """One after the other."""
@@ -109,7 +109,7 @@ def _other(said: _Frame) -> Said:
     if said.ack is not None or said.nack is not None:
         return Reply(said.ack or said.nack, said.why)
     others: dict[str | None, Said] = {"alive": Heartbeat(), "bye": Notice("bye", closing=True)}
-    return others.get(said.ch, Rejected("an unknown frame"))
+    return others.get(said.ch, Refused("an unknown frame"))
 
 
 WIRE = MadeUpWire()

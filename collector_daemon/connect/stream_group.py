@@ -20,7 +20,7 @@ APART_SEC = 1.0
 
 
 class Subscriber(Protocol):
-    """What a shard wants to know of a connection."""
+    """What a stream group wants to know of a connection."""
 
     hearing: Hearing
 
@@ -28,7 +28,7 @@ class Subscriber(Protocol):
         """Ask for other streams as well, and for some no more; return once the exchange agreed, or the link ended."""
 
 
-class Shard:
+class StreamGroup:
     """See the module. `connected_since` is µs UTC, None while nothing is subscribed; `succeeded` stays set.
 
     `live` is how many connections are subscribed.
@@ -125,7 +125,7 @@ class Shard:
                 self._session.disconnected(self.symbols)
 
 
-def sharded(symbols: "Sequence[str]", exchange: "Exchange") -> "list[list[str]]":
+def grouped(symbols: "Sequence[str]", exchange: "Exchange") -> "list[list[str]]":
     """The symbols in as few groups as the exchange's limit of streams a connection allows."""
     a_symbol = max(1, len(exchange.wire.streams(symbols[0])))
     size = max(1, exchange.limits.streams_a_connection // a_symbol)
