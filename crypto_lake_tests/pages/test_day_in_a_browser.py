@@ -57,7 +57,7 @@ def test_it_draws_charts_without_a_complaint_and_with_the_numbers_of_the_bars(
         "SELECT first(open ORDER BY window_start) FILTER (open IS NOT NULL), last(close ORDER BY window_start),"
         " sum(trade_count), count(*) FILTER (observed) FROM bars_1s"
     ).fetchall()[0]
-    assert (said["open"], said["close"], said["trades"], said["seconds observed"]) == (
+    assert (said["open"], said["close"], said["trades"], said["seconds listened to"]) == (
         f"{opened:.1f}",
         f"{closed:.1f}",
         f"{trades}",

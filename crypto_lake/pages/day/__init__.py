@@ -127,9 +127,9 @@ def _numbers(one: Facts) -> list[tuple[str, str]]:
         ("trades", f"{told['trades']:,}"),
         ("trades missing", draw.missing(told)),
         ("quotes", f"{told['quotes']:,}"),
-        ("seconds observed", f"{seconds['live']:,}"),
+        ("seconds listened to", f"{seconds['live']:,}"),
         ("seconds healed", f"{seconds['healed']:,}"),
-        ("seconds missing", f"{seconds['missed']:,}"),
+        ("seconds unobserved", f"{seconds['missed']:,}"),
     ]
 
 
@@ -139,7 +139,7 @@ def _number(value: float | None, decimals: int) -> str:
 
 def _stretches(found: list[Row], zone: ZoneInfo) -> str:
     if not found:
-        return "<p>Every second that has a bar was observed live.</p>"
+        return "<p>Every second that has a bar was listened to.</p>"
     rows = "".join(
         f'<tr><td class="{each["state"]}">{each["state"]}</td><td>{draw.clock(each["begin"], zone)}</td>'
         f'<td>{draw.clock(each["until"], zone)}</td><td class="number">{each["until"] - each["begin"]:,}</td></tr>'

@@ -34,7 +34,7 @@ def _state(row: Row) -> tuple[str, str]:
     return ("healed" if kind == "live" and row["healed"] else kind), ", ".join(parts)
 
 
-_NAMES = {"live": "observed", "healed": "healed", "missed": "missing"}
+_NAMES = {"live": "listened to", "healed": "healed", "missed": "unobserved"}
 
 
 def _run(times: list[int], begin: int, length: int, hour: int, said: tuple[str, str, tzinfo]) -> str:

@@ -32,7 +32,7 @@ class Facts:
 
     `minutes` hold a row for each minute that has bars (see `sql/pages/minutes.sql`), with `p50`, `p99` (milliseconds,
     None without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the
-    whole day; `stretches` what was healed or is missing, longest first; `days` a row for each day with bars. The trades
+    whole day; `stretches` what is healed or unobserved, longest first; `days` a row for each day with bars. The trades
     that are missing are None where the exchange's ids cannot tell them.
     """
 

@@ -7,7 +7,7 @@ seconds AS (
     SELECT
         epoch_us(b.window_start) AS us,
         CASE
-            WHEN NOT b.observed THEN 'missing'
+            WHEN NOT b.observed THEN 'unobserved'
             WHEN $healed AND NOT coalesce(l.stop >= us + $step, false) THEN 'healed'
         END AS state
     FROM bars_1s AS b
