@@ -18,8 +18,6 @@ SOURCES = [
     if path.suffix in {".py", ".sql"}
 ]
 LONGEST = 120
-# Whose lines are too long yet.
-_WIDE = {"CHANGELOG.md", "ARCHITECTURE.md", "FORMAT.md"}
 
 
 def without_code(text: str) -> str:
@@ -54,11 +52,7 @@ def test_every_link_of_a_document_leads_to_a_file_and_a_heading_that_are_there(d
     assert [link for link in links(document) if is_broken(document, link)] == []
 
 
-@pytest.mark.parametrize(
-    "document",
-    [one for one in DOCUMENTS if one.name not in _WIDE],
-    ids=lambda one: one.relative_to(ROOT).as_posix(),
-)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: one.relative_to(ROOT).as_posix())
 def test_no_line_of_a_document_is_too_long_but_rows_of_tables(document: Path) -> None:
     lines = document.read_text(encoding="utf-8").splitlines()
     assert [n for n, line in enumerate(lines, 1) if len(line) > LONGEST and not line.startswith("|")] == []
@@ -68,6 +62,13 @@ def test_no_line_of_a_document_is_too_long_but_rows_of_tables(document: Path) ->
 def test_every_source_file_that_a_document_names_is_there(document: Path) -> None:
     named = set(re.findall(r"`([\w/]+\.(?:py|sql))\b", document.read_text(encoding="utf-8")))
     assert {name for name in named if not any(f"/{one}".endswith(f"/{name}") for one in SOURCES)} == set()
+
+
+def test_every_decision_has_its_context_and_its_consequence() -> None:
+    for page in (ROOT / "docs" / "decisions").glob("*.md"):
+        for decision in page.read_text(encoding="utf-8").split("\n### ")[1:]:
+            words = re.findall(r"^\*\*(\w+)\.\*\*", decision, re.MULTILINE)
+            assert words == ["Context", "Decision", "Consequence"], decision.splitlines()[0]
 
 
 def test_every_document_is_reached_from_the_readme_within_two_clicks() -> None:
