@@ -29,7 +29,7 @@ _SECOND_US = 1_000_000
 
 
 class Clock(Protocol):
-    """What the daemon wants from a clock."""
+    """A clock, as the daemon wants it."""
 
     def now_us(self) -> int:
         """The wall clock, in microseconds since the epoch, UTC."""
@@ -84,7 +84,7 @@ class StepDetector:
         self.trusted = True
 
     def is_off(self, now_us: int, monotonic: float) -> bool:
-        """Whether the wall clock moved unlike the monotonic one since the last look; this is none."""
+        """Return whether the wall clock moved unlike the monotonic one since the last look; this is none."""
         return self._last is not None and self._beyond_pace(now_us, monotonic, self._last) != 0.0
 
     def step_us(self, now_us: int, monotonic: float) -> int:
@@ -107,7 +107,7 @@ class StepDetector:
         return step
 
     def _beyond_pace(self, now_us: int, monotonic: float, last: tuple[int, float]) -> float:
-        """How many wall seconds passed too much; 0 for as many as one expects."""
+        """Return how many wall seconds passed too much; 0 for as many as one expects."""
         pace = 1.0 if self._pace is None else self._pace
         off = (now_us - last[0]) / _SECOND_US - (monotonic - last[1]) * pace
         return off if abs(off) > _TOLERANCE_SEC * max(1.0, pace) else 0.0
@@ -125,7 +125,7 @@ class StepDetector:
 
 
 def _is_like(rate: float, other: float) -> bool:
-    """Whether two looks have the same pace, though the first of them may have begun before that did."""
+    """Return whether two looks have the same pace, though the first of them may have begun before that did."""
     return other / _ALIKE <= rate <= other * _ALIKE
 
 
@@ -147,14 +147,14 @@ class Watch:
 
     @property
     def settled(self) -> bool:
-        """Whether what is read now came just now; False shortly after an absence, when it may have come by `left`.
+        """Return whether what is read now came just now; False soon after an absence, when it may have come by `left`.
 
         Absent is who was stopped, suspended or busy elsewhere; `left` is the last look before it, µs UTC.
         """
         return self.monotonic - self._back >= SETTLE_SEC
 
     def look(self) -> int:
-        """What time it is, µs UTC."""
+        """Return what time it is, µs UTC."""
         now, monotonic = self._clock.now_us(), self._clock.monotonic()
         if self._steps.is_off(now, monotonic):
             # Whoever is held up between the two calls sees a step that a second look does not confirm.

@@ -94,7 +94,7 @@ class _Daemon:
             raise self._failure
 
     def unwritten(self) -> Counter[str]:
-        """How many lines of each symbol were received and are not on disk yet."""
+        """Return how many lines of each symbol were received and are not on disk yet."""
         return sum((recorder.writer.unwritten() for recorder in self._recorders), Counter())
 
     async def _start(self) -> None:

@@ -30,13 +30,13 @@ _TICK_SEC = 0.2
 
 
 def free_bytes(folder: Path) -> int:
-    """How much free disk there is for a folder."""
+    """Return how much free disk there is for a folder."""
     return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Where the daemon touches the world, besides clock and network: what a test may replace.
+    """The edges at which the daemon touches the world, besides clock and network: what a test may replace.
 
     `create_segment` opens a segment; `free_bytes` measures a disk; `random` gives numbers in [0, 1); `budget` is how
     many bytes may wait for the disk; `ending` ends the process for who does not wait for the disk.
@@ -96,12 +96,12 @@ class Recorder:
 
     @property
     def live(self) -> int:
-        """How many connections are subscribed."""
+        """Return how many connections are subscribed."""
         return sum(stream_group.live for stream_group in self.stream_groups)
 
     @property
     def last_frame(self) -> int | None:
-        """When the newest frame came, µs UTC; None before the first."""
+        """Return when the newest frame came, µs UTC; None before the first."""
         return max(stream_group.listening.last for stream_group in self.stream_groups) or None
 
     async def listen(self, stop: asyncio.Event) -> None:

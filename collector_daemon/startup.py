@@ -1,4 +1,4 @@
-"""What has to be true before the first frame: the lake is ours, the disk has room, the symbols exist."""
+"""The conditions before the first frame: the lake is ours, the disk has room, the symbols exist."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which version of the lake this is, as the journal and the status name it."""
+"""The version of the lake, as the journal and the status name it."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -69,7 +69,7 @@ def _speak_to_nobody_if_alone() -> None:
 
 
 def _has_a_size(stream: TextIO) -> bool:
-    """Whether a stream is a terminal's, which has columns and lines; the null device has none."""
+    """Return whether a stream is a terminal's, which has columns and lines; the null device has none."""
     try:
         os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What time it is for a lake: this machine's, or that of a bundled exchange whose market runs fast and in the past.
+"""A lake's time: this machine's, or that of a bundled exchange whose market runs fast and in the past.
 
 Days, today among them, are the lake's. What happens on this machine (runs, retries, delays) goes by its own clock.
 """

@@ -77,7 +77,7 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Transformer(Struct, forbid_unknown_fields=True, frozen=True):
-    """How bars are made. `resample_interval_sec` divides an hour."""
+    """Settings of making bars. `resample_interval_sec` divides an hour."""
 
     resample_interval_sec: Seconds = 1
     parquet_compression: Literal["snappy", "zstd", "gzip", "lz4", "uncompressed"] = "snappy"
@@ -105,7 +105,7 @@ class Checks(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Retention(Struct, forbid_unknown_fields=True, frozen=True):
-    """What becomes of raw segments once their days are compacted, in ticks, and verified. None: they stay as they are.
+    """The fate of raw segments once their days are compacted, in ticks, and verified. None: they stay as they are.
 
     So many days after the day of receipt they are compressed (`.jsonl.zst`), and removed.
     """
@@ -115,7 +115,7 @@ class Retention(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
-    """Where candles of past days come from: the exchange's REST interface, or its public archive of daily files.
+    """The source of candles of past days: the exchange's REST interface, or its public archive of daily files.
 
     `archive_url` is where that is; None: where the exchange has it.
     """
@@ -125,7 +125,7 @@ class Backfill(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Alerts(Struct, forbid_unknown_fields=True, frozen=True):
-    """Who is told of a run that failed: a command, with JSON on its standard input, a webhook, which gets the same.
+    """The ways to tell of a failed run: a command, with JSON on its standard input, a webhook, which gets the same.
 
     Either that takes longer than `timeout_sec` in all is given up, the command with its process group.
     """

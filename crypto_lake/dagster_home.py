@@ -1,4 +1,4 @@
-"""Where Dagster's instance lies and how it is set, for those who start Dagster and do not want to import it.
+"""The place and settings of Dagster's instance, for those who start Dagster and do not want to import it.
 
 `$DAGSTER_HOME` if that is set, else the folder of `config.yml`, wherever a command is typed: the instance that a
 `dagster dev` started in that folder uses.

@@ -1,4 +1,4 @@
-"""What can go wrong, as one clear line each.
+"""Errors, each of which is one clear line.
 
 Every error that a person may meet derives from `LakeError`; its text is that line. The commands print it without
 a traceback and leave with its `exit_code`: 1 for work that failed, 2 for wrong usage or configuration.

@@ -1,4 +1,4 @@
-"""Where everything lies under `base_path`. Only this module builds a path of the lake; it opens none.
+"""The place of everything under `base_path`. Only this module builds a path of the lake; it opens none.
 
 A day is a UTC day. Symbols and exchanges are used as folder names as they are spelled in `config.yml`.
 """
@@ -87,11 +87,11 @@ class Layout:
         return self.raw_day(exchange, symbol, day) / f"{family}_{number:04d}.jsonl"
 
     def journal(self, exchange: str, day: date) -> Path:
-        """What the collector lived through on a day: its connections, and how far off its clock was."""
+        """Return what the collector lived through on a day: its connections, and how far off its clock was."""
         return self.base / "raw" / exchange / "_journal" / f"{day.isoformat()}.jsonl"
 
     def symbol_journal(self, exchange: str, symbol: str, day: date) -> Path:
-        """What the collector says of a symbol's day; no segment has a name like it."""
+        """Return what the collector says of a symbol's day; no segment has a name like it."""
         return self.raw_day(exchange, symbol, day) / "_segments.jsonl"
 
     def journal_days(self, exchange: str) -> list[date]:
@@ -148,7 +148,7 @@ class Layout:
         return self.bars_symbol(exchange, symbol) / f"{day.isoformat()}.parquet"
 
     def asked(self, exchange: str, symbol: str, day: date) -> Path:
-        """Which stretches of a day an exchange was asked for all trades of."""
+        """The register of the stretches of a day for which an exchange was asked for all trades."""
         return self.raw_day(exchange, symbol, day) / "asked.json"
 
     def checksum(self, daily: Path) -> Path:
@@ -174,7 +174,7 @@ class Layout:
         return sorted({*self.daily_days(exchange, symbol), *self.part_days(exchange, symbol)})
 
     def bar_files(self, exchange: str, symbol: str, day: date) -> list[Path]:
-        """What a day's bars are read from: the daily file where there is one, else the parts. Never both."""
+        """The files that a day's bars are read from: the daily file where there is one, else the parts. Never both."""
         daily = self.daily(exchange, symbol, day)
         return [daily] if daily.is_file() else self.parts(exchange, symbol, day)
 
@@ -215,11 +215,11 @@ class Layout:
         return self.ticks_symbol(exchange, symbol) / table / f"{day.isoformat()}.parquet"
 
     def ticks_manifest(self, exchange: str, symbol: str, day: date) -> Path:
-        """What a day's ticks were made from."""
+        """The manifest of a day's ticks: what they were made from."""
         return self.ticks_symbol(exchange, symbol) / f"{day.isoformat()}.json"
 
     def ticks_staging(self, exchange: str, symbol: str) -> Path:
-        """Where a day's ticks are gathered hour by hour; what a crash leaves there is removed by the next run."""
+        """The folder in which a day's ticks are gathered by hour; the next run removes what a crash leaves there."""
         return self.ticks_symbol(exchange, symbol) / ".staging"
 
     def ticks_days(self, exchange: str, symbol: str, table: str = "trades") -> list[date]:
@@ -256,7 +256,7 @@ class Layout:
 
     @property
     def collector_status(self) -> Path:
-        """How the collector is, replaced each second or so."""
+        """The collector's status file: how it is, replaced each second or so."""
         return self.base / "state" / "collector.json"
 
     @property
@@ -269,12 +269,12 @@ class Layout:
         return self.base / "state" / "locks" / f"{exchange}-{symbol}.lock"
 
     def workspace(self, exchange: str, symbol: str) -> Path:
-        """What one symbol's run needs on disk while it runs, under the lock of its bars."""
+        """The folder of what one symbol's run needs on disk while it runs, under the lock of its bars."""
         return self.base / "state" / "work" / f"{exchange}-{symbol}"
 
     @property
     def spill(self) -> Path:
-        """Where DuckDB puts what exceeds its memory, under names of its own; gone when it is done."""
+        """The folder in which DuckDB puts what exceeds its memory, under names of its own; gone when it is done."""
         return self.base / "state" / "spill"
 
     def heal_lock(self, exchange: str, symbol: str) -> Path:

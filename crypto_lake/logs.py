@@ -117,5 +117,5 @@ def _shown(record: "Record") -> str:
 
 
 def _is_untold(record: "Record") -> bool:
-    """What is logged with `told` is on its way to the terminal already, as a command's one line of error."""
+    """Return whether a record is not on its way to the terminal already, as a command's one line of error."""
     return "told" not in record["extra"]

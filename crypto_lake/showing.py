@@ -112,7 +112,7 @@ def visible(line: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: bytes of a pipe, an argument or a file's name that are none cannot."""
+    """Return whether a text can be written as UTF-8: bytes of a pipe, an argument or a file name may be none."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -1,4 +1,4 @@
-"""How long to wait before the next connection attempt. No I/O; randomness is an argument.
+"""The wait before the next connection attempt. No I/O; randomness is an argument.
 
 A connection that delivered is replaced at once. Waiting is for attempts that failed or brought nothing: the wait then
 doubles up to the configured largest one, with full jitter, so that an exchange that accepts, or even confirms, and then

@@ -1,4 +1,4 @@
-"""Which of an exchange's addresses to connect to: the first, until it keeps failing. No I/O."""
+"""The choice among an exchange's addresses: the first, until it keeps failing. No I/O."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ class Endpoints:
 
     @property
     def url(self) -> str:
-        """Where the next connection goes."""
+        """Return where the next connection goes."""
         return self._urls[self._moves % len(self._urls)]
 
     @property
     def all_failed(self) -> bool:
-        """Whether each address was given up at least once."""
+        """Return whether each address was given up at least once."""
         return self._moves >= len(self._urls)
 
     def failed(self, lived_sec: float, *, hopeless: bool = False) -> None:

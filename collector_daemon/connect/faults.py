@@ -1,4 +1,4 @@
-"""What is worth a second attempt, and how a failed one is told in a line. No I/O."""
+"""Errors of attempts: which are worth a second one, and how a failed one is told in a line. No I/O."""
 
 import socket
 import ssl
@@ -14,7 +14,7 @@ _RETRIED_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 def is_hopeless(error: BaseException) -> bool:
-    """Whether the same attempt is bound to fail again: a wrong address, a refusal, a certificate not trusted.
+    """Return whether the same attempt is bound to fail again: a wrong address, a refusal, a certificate not trusted.
 
     This counts before the first success only. What has worked once is tried again for ever, since a 403 of a
     firewall or a certificate of a middlebox passes, and a recorder that has given up records nothing.

@@ -1,4 +1,4 @@
-"""What all connections of one exchange share: where their frames go, and what is told of them.
+"""The intake that all connections of one exchange share: where their frames go, and what is told of them.
 
 One thread, and nothing here waits: events that are there after a frame are that frame's.
 """

@@ -64,12 +64,12 @@ class Link:
 
     @property
     def left(self) -> bool:
-        """Whether it was asked to leave by `leave`."""
+        """Return whether it was asked to leave by `leave`."""
         return self._state.left
 
     @property
     def farewell(self) -> bool:
-        """Whether the exchange said that it is about to end."""
+        """Return whether the exchange said that it is about to end."""
         return self._state.farewell
 
     def leave(self, reason: str) -> None:

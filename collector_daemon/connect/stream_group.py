@@ -20,7 +20,7 @@ APART_SEC = 1.0
 
 
 class Subscriber(Protocol):
-    """What a stream group wants to know of a connection."""
+    """A connection, as its stream group wants to know it."""
 
     hearing: Hearing
 
@@ -52,12 +52,12 @@ class StreamGroup:
 
     @property
     def live(self) -> int:
-        """How many connections are subscribed."""
+        """Return how many connections are subscribed."""
         return len(self._live)
 
     @property
     def is_deserted(self) -> bool:
-        """Whether no connection is there or about to be opened."""
+        """Return whether no connection is there or about to be opened."""
         return not self._begun
 
     def apart_sec(self, now: float) -> float:
@@ -65,7 +65,7 @@ class StreamGroup:
         return max(0.0, max(self._begun.values(), default=-math.inf) + APART_SEC - now)
 
     def in_step(self, link: Subscriber) -> bool:
-        """Whether the exchange accepted a connection together with another, although they were begun apart."""
+        """Return whether the exchange accepted a connection together with another, although they were begun apart."""
         at = self._begun[link]
         others = [self._begun[other] for other in self._live if other is not link]
         return any(abs(at - other) < APART_SEC / 2 for other in others)
@@ -84,7 +84,7 @@ class StreamGroup:
         return list(self.streams)
 
     def room(self) -> int:
-        """How many symbols more its connections may carry."""
+        """Return how many symbols more its connections may carry."""
         a_symbol = max(1, len(self.streams) // max(1, len(self.symbols)))
         return self._exchange.limits.streams_a_connection // a_symbol - len(self.symbols)
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to connect: the budget of attempts, spread over time, and connections kept apart. No I/O.
+"""Turns to connect: the budget of attempts, spread over time, and connections kept apart. No I/O.
 
 All times are monotonic seconds. Everybody who wants to connect holds a `Turn` and asks it until it says 0.
 """

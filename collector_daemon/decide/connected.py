@@ -1,4 +1,4 @@
-"""What a journal says of connections: when one that carried certain streams was subscribed. No I/O.
+"""Connections by a journal: when one that carried certain streams was subscribed. No I/O.
 
 It is asked about the minute in which a collector died, which has no `sealed` record that would say it.
 """

@@ -13,7 +13,7 @@ QUIET_SEC = 10.0
 
 
 class Change(Enum):
-    """What has become true of a connection."""
+    """An event of a connection: what has become true of it."""
 
     # The exchange has answered all that was asked of it.
     SETTLED = auto()
@@ -64,7 +64,7 @@ class ConnectionState:
 
     @property
     def is_subscribed(self) -> bool:
-        """Whether the exchange confirmed the streams."""
+        """Return whether the exchange confirmed the streams."""
         return self._confirmed is not None
 
     def opened(self, now: float, reads: int) -> None:

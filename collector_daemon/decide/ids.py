@@ -1,4 +1,4 @@
-"""Which trades were seen before, by contiguous id, and what may be odd about ids. No I/O, bounded memory.
+"""The trades that were seen before, by contiguous id, and what may be odd about ids. No I/O, bounded memory.
 
 Ids are those of one symbol over all connections: whichever delivers first wins, the others' copies are duplicates.
 An id that is where nobody expects it, or that comes again with other contents, is kept and told. `monotonic` is in
@@ -69,7 +69,7 @@ class _Open:
         self.since = since
 
     def around(self, number: int, ts_event: int) -> "list[_Open]":
-        """What is left of it once this trade has come."""
+        """Return what is left of it once this trade has come."""
         first, last, event_from, event_to = self.hole
         parts = Hole(first, number - 1, event_from, ts_event), Hole(number + 1, last, ts_event, event_to)
         return [
@@ -78,7 +78,7 @@ class _Open:
 
 
 class _Count(NamedTuple):
-    """Where the exchange may go on counting: the next id, the time of the last trade, the holes below."""
+    """A count of the exchange's that may go on: the next id, the time of the last trade, the holes below."""
 
     next: int
     last_event: int
@@ -126,7 +126,7 @@ class ContiguousIds:
         self._forget_at: float | None = None
 
     def accept(self, line: TradeLine) -> bool:
-        """Whether to keep a trade: anything but the copy of one that came before."""
+        """Return whether to keep a trade: anything but the copy of one that came before."""
         number = line.id
         if number == self._next:
             self._next = number + 1
@@ -266,7 +266,7 @@ def _first_id(one: _Open) -> int:
 
 
 def says_the_same(one: TradeLine, other: TradeLine) -> bool:
-    """Whether two lines with one id are one trade, however it is spelt."""
+    """Return whether two lines with one id are one trade, however it is spelt."""
     return (
         one.side == other.side
         and _same_time(one.ts_event, other.ts_event)
@@ -276,6 +276,6 @@ def says_the_same(one: TradeLine, other: TradeLine) -> bool:
 
 
 def _same_time(one: int, other: int) -> bool:
-    """Whether two times are the same; an address that does not know of microseconds sends milliseconds."""
+    """Return whether two times are the same; an address that does not know of microseconds sends milliseconds."""
     whole = one % 1000 == 0 or other % 1000 == 0
     return one == other or (whole and one // 1000 == other // 1000)

@@ -1,4 +1,4 @@
-"""How long trades take from the exchange to us, over a minute, in bounded memory. No I/O."""
+"""The latency of trades from the exchange to us, over a minute, in bounded memory. No I/O."""
 
 from collections import deque
 from typing import NamedTuple

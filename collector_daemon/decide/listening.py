@@ -1,4 +1,4 @@
-"""When somebody was listening: stretches of local time in which a connection was subscribed and alive. No I/O.
+"""Listening: stretches of local time in which a connection was subscribed and alive. No I/O.
 
 A connection's stretch begins when the subscription is confirmed. It is only as long as frames prove it: pings count,
 and so does the exchange's answer to our closing the connection; on a half-open socket nothing comes, and nothing is
@@ -70,7 +70,7 @@ class Listening:
 
     @property
     def active(self) -> bool:
-        """Whether a stretch is running."""
+        """Return whether a stretch is running."""
         return bool(self._running)
 
     @property
@@ -132,5 +132,5 @@ class Listening:
 
 
 def _beyond(since: int | None, given: list[Interval]) -> int | None:
-    """Where to go on: what one connection proved needs no second proof by another."""
+    """Return where to go on: what one connection proved needs no second proof by another."""
     return next((end for start, end in given if since is not None and start <= since <= end), since)

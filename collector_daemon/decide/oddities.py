@@ -28,7 +28,7 @@ class Oddities:
         self._unwritten: dict[_Key, tuple[_Record, int]] = {}
 
     def records(self, told: Iterable[Odd], now: int) -> Iterator[_Record]:
-        """What to write of what was told at `now` (µs UTC), and of what was not written in the hour before."""
+        """Yield what to write of what was told at `now` (µs UTC), and of what was not written in the hour before."""
         if now // HOUR_US != self._hour:
             yield from self.rest()
             self._hour = now // HOUR_US

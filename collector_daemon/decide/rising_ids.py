@@ -1,4 +1,4 @@
-"""Which quotes were seen before, by rising id. No I/O, bounded memory. `ids` has those that are contiguous.
+"""The quotes that were seen before, by rising id. No I/O, bounded memory. `ids` has those that are contiguous.
 
 Ids are those of one symbol over all connections. `monotonic` is in seconds.
 """
@@ -65,7 +65,7 @@ class RisingIds:
         self.reset()
 
     def accept(self, line: RawLine) -> bool:
-        """Whether to keep a quote: one newer than all before it, or missing below."""
+        """Return whether to keep a quote: one newer than all before it, or missing below."""
         number = line.id
         if number > self._floor:
             if number > self._near:
@@ -142,7 +142,7 @@ class RisingIds:
         return True
 
     def _is_missing(self, number: int) -> bool:
-        """Whether a quote that is not above the floor is kept all the same."""
+        """Return whether a quote that is not above the floor is kept all the same."""
         if self._unsettled:
             if number in self._recent or number in self._before:
                 return False

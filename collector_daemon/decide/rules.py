@@ -1,4 +1,4 @@
-"""Which ids were seen before, by the rule that the ids of a stream follow. No I/O.
+"""The ids that were seen before, by the rule that the ids of a stream follow. No I/O.
 
 Ids are those of one symbol over all connections: whichever delivers first wins, the others' copies are duplicates.
 """
@@ -13,10 +13,10 @@ from crypto_lake.raw.lines import IdRule
 
 
 class Ids(Protocol):
-    """What a session asks of the ids of one stream of one symbol, whatever their rule."""
+    """The questions of a session to the ids of one stream of one symbol, whatever their rule."""
 
     def accept(self, line: Any) -> bool:  # noqa: ANN401 - a line of the stream
-        """Whether to keep a line."""
+        """Return whether to keep a line."""
 
     def tick(self, monotonic: float) -> None:
         """Time passes."""

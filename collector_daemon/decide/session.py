@@ -1,4 +1,4 @@
-"""What frames mean: `(frames, now) -> lines and events`. Duplicates dropped, gaps seen, silence noticed. No I/O.
+"""The meaning of frames: `(frames, now) -> lines and events`. Copies dropped, holes seen, silence noticed. No I/O.
 
 A session lasts as long as the daemon and is shared by all connections of an exchange: whichever delivers first wins.
 A hole in the trade ids becomes a gap only when no connection has filled it within a short grace.
@@ -57,7 +57,7 @@ Event = journal.AnyRecord | Reply | RefusedFrame | Farewell | Heartbeat
 
 @dataclass(slots=True)
 class StreamState:
-    """What is known of one stream of one symbol. `kept` counts its lines since the start, `last_event` is µs UTC.
+    """The state of one stream of one symbol. `kept` counts its lines since the start, `last_event` is µs UTC.
 
     `name` is the exchange's word for it. The rest is for the sake of its silence: `since` when it was subscribed or
     last spoke, in monotonic seconds, None where nobody is subscribed; `spoken` is what `kept` was then.
@@ -75,7 +75,7 @@ class StreamState:
 
 @dataclass(slots=True)
 class SymbolState:
-    """What is known of one symbol; counters count since the start, times are µs UTC.
+    """The state of one symbol; counters count since the start, times are µs UTC.
 
     `streams` is by the struct of their lines.
     """
@@ -88,7 +88,7 @@ class SymbolState:
     last_frame: int | None = None
 
     def of(self, stream: Stream) -> StreamState:
-        """What is known of one of its streams."""
+        """Return what is known of one of its streams."""
         return self.streams[stream.line]
 
 
@@ -116,7 +116,7 @@ class Session:
         self.expect(symbols)
 
     def take_events(self) -> list[Event]:
-        """What happened since the last call."""
+        """Return what happened since the last call."""
         events, self.events = self.events, []
         return events
 
@@ -204,7 +204,7 @@ class Session:
         return lines
 
     def _measure(self, late: int, state: SymbolState, now: int) -> None:
-        """What a line says that came so many µs after its event, by two clocks."""
+        """Take note of a line that came so many µs after its event, by two clocks."""
         state.latency.add(late)
         minute = self._minute
         if not minute.start <= now < minute.end:

@@ -1,4 +1,4 @@
-"""Which trades were seen before where ids rise and skip. No I/O, bounded memory. `ids` has those that are contiguous.
+"""The trades that were seen before where ids rise and skip. No I/O, bounded memory; `ids` has the contiguous ones.
 
 Ids are those of one symbol over all connections. `monotonic` is in seconds.
 """
@@ -39,7 +39,7 @@ class SkippingIds:
         self._forget_at: float | None = None
 
     def accept(self, line: TradeLine) -> bool:
-        """Whether to keep a trade: anything but the copy of one that came before."""
+        """Return whether to keep a trade: anything but the copy of one that came before."""
         number, ts_event = line.id, line.ts_event
         known = [*self._recent.get(number, ()), *self._before.get(number, ())]
         if any(says_the_same(one, line) for one in known):

@@ -1,4 +1,4 @@
-"""What a segment holds, added up batch by batch, so that its `Sealed` record needs no second look. No I/O."""
+"""The contents of a segment, added up batch by batch, so that its `Sealed` record needs no second look. No I/O."""
 
 from collections.abc import Sequence
 from datetime import date

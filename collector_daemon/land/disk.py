@@ -28,7 +28,7 @@ _FULL = "(so many that the rest of this day's notices and confirmations are left
 
 
 class Segment(Protocol):
-    """What the disk wants from an open segment; see `segments.OpenSegment`."""
+    """An open segment, as the disk wants it; see `segments.OpenSegment`."""
 
     path: Path
     day: date
@@ -154,7 +154,7 @@ class Disk:
         self._talk[day] = said + _length(record)
 
     def _said_on(self, day: date) -> int:
-        """How many bytes of a day's journal are the exchange's talk, that before this start included."""
+        """Return how many bytes of a day's journal are the exchange's talk, that before this start included."""
         if day not in self._talk:
             written = journal.read(self._journal.path(day))
             self._talk = {day: sum(_length(one) for one in written if isinstance(one, _TALK))}

@@ -88,7 +88,7 @@ def _size_of(record: journal.AnyRecord) -> int:
 
 
 def lines_of(jobs: Iterable[Job]) -> Counter[str]:
-    """How many lines of each symbol jobs hold."""
+    """Return how many lines of each symbol jobs hold."""
     found = Counter[str]()
     for job in jobs:
         if isinstance(job, Append):
@@ -187,11 +187,11 @@ class Landing:
         self.held -= size
 
     def pending(self, symbol: str) -> int:
-        """How many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
+        """Return how many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
         return _LINE_SIZE * len(self._pending[symbol].lines)
 
     def unwritten(self) -> Counter[str]:
-        """How many lines of each symbol wait here."""
+        """Return how many lines of each symbol wait here."""
         found = Counter({symbol: len(pending.lines) for symbol, pending in self._pending.items()})
         return found + lines_of(self._jobs)
 

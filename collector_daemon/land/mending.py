@@ -1,4 +1,4 @@
-"""What a power loss left in files that were being written is moved to the refused frames of their day.
+"""Move what a power loss left in files that were being written to the refused frames of their day.
 
 It is kept there as far as a person may want to look at it; blocks of NULs are told by their length alone.
 """

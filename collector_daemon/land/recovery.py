@@ -1,4 +1,4 @@
-"""What a collector that died left behind: its open segments are sealed, and entered in the journal of their folder.
+"""Recover what a collector that died left behind: seal its open segments, and enter them in their folder's journal.
 
 So are the gaps in them that it had no time to tell, since a hole becomes a gap only after a grace. What a power loss
 left in open segments and in the last journals that is no line is moved to the refused frames of that day first.
@@ -122,7 +122,7 @@ def _enter(diary: journal.Journal, symbol: str, path: Path, now: int) -> None:
 
 
 def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRecord]:
-    """What is odd about the ids of a segment: the death may have come between a line and its record."""
+    """Return what is odd about the ids of a segment: the death may have come between a line and its record."""
     told: list[Odd] = []
     trades = registry.exchange(exchange).stream(TRADE)
     ids = RULES[trades.ids](symbol, trades.word, told)
@@ -141,7 +141,7 @@ def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRe
 
 
 def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
-    """Where a stretch with its first line at `first` began: at the end of the one before, if nothing broke it since."""
+    """Return where a stretch with its first line at `first` began: at the end of the one before, unless it broke."""
     before = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
     ends = [end for one in before for _, end in one.listened if end <= first]
     if not ends:
@@ -154,7 +154,7 @@ def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
 
 
 def _ended_in_order(diary: journal.Journal, symbol: str, day: date) -> bool:
-    """Whether the last collector of a day told everything; so did whoever landed files without a journal."""
+    """Return whether the last collector of a day told everything; so did whoever landed files without a journal."""
     shared = journals.shared(diary.layout, diary.exchange, day)
     if not shared:
         return not diary.path(day, symbol).exists()
@@ -162,7 +162,7 @@ def _ended_in_order(diary: journal.Journal, symbol: str, day: date) -> bool:
 
 
 def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:
-    """What is missing in the last two segments of a day, and not a gap in its journals."""
+    """Yield what is missing in the last two segments of a day, and not a gap in its journals."""
     if registry.exchange(exchange).capabilities.trade_ids != "contiguous":
         return
     gaps = journal.of_kind(journals.of_symbol(layout, exchange, symbol, day), journal.Gap)

@@ -51,7 +51,7 @@ class Writer:
 
     @property
     def full(self) -> bool:
-        """Whether more waits in memory than may."""
+        """Return whether more waits in memory than may."""
         return self._landing.held > self.budget
 
     async def room(self) -> None:
@@ -99,7 +99,7 @@ class Writer:
         self.trouble = None
 
     def unwritten(self) -> Counter[str]:
-        """How many lines of each symbol were received and are not on disk yet."""
+        """Return how many lines of each symbol were received and are not on disk yet."""
         # A copy, since the thread takes away what is done.
         return lines_of(list(self._jobs)) + self._landing.unwritten()
 

@@ -47,7 +47,7 @@ GetStatus = Callable[[], Status | None]
 
 
 class Collected:
-    """What `prometheus_client` calls a collector: it turns the newest status into metrics."""
+    """A collector in the words of `prometheus_client`: it turns the newest status into metrics."""
 
     def __init__(self, status: GetStatus) -> None:
         self._status = status

@@ -1,4 +1,4 @@
-"""What the recorders know, as people want it: the status of this second, a line for each symbol each minute."""
+"""The recorders' knowledge as people want it: the status of this second, a line for each symbol each minute."""
 
 import os
 from typing import TYPE_CHECKING

@@ -64,7 +64,7 @@ class Lake(Generic[Frame]):
     _method: str
 
     def symbols(self) -> list[str]:
-        """What is recorded, backfilled or configured, sorted."""
+        """Return what is recorded, backfilled or configured, sorted."""
         layout = self.config.layout
         found = set[str]()
         for one in self.config.exchanges:
@@ -103,7 +103,7 @@ class Lake(Generic[Frame]):
         return self._rows(QUOTE.table, "ts_event, id", symbol, start, end)
 
     def sql(self, question: str) -> Frame:
-        """What a statement over all views answers.
+        """Return what a statement over all views answers.
 
         Raises:
             LakeError: DuckDB's complaint about it.
@@ -130,7 +130,7 @@ class Lake(Generic[Frame]):
         return self._ask(f"FROM {table} WHERE {' AND '.join(limits) or 'true'} ORDER BY {order}", chosen)
 
     def _table(self, interval: str) -> str:
-        """Where bars of an interval are read from."""
+        """Return where bars of an interval are read from."""
         found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", str(interval))
         length = int(found[1]) * _UNITS[found[2]] if found else 0
         step = self.config.transformer.resample_interval_sec * SECOND_US

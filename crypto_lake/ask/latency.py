@@ -1,4 +1,4 @@
-"""How long trades took from the exchange to us: `ts_recv − ts_event`, in which the local clock's error is included."""
+"""The latency of trades, from the exchange to us: `ts_recv − ts_event`, with the local clock's error in it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date

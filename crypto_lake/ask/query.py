@@ -33,7 +33,7 @@ _HELP = "SQL ends with a semicolon. .views lists the views, .quit (or Ctrl-D) le
 
 
 def format_of(asked: str | None, output: Path | None) -> Format | None:
-    """How an answer is written: as asked, else as the name of the file says; None: printed as a table.
+    """Return how an answer is written: as asked, else as the name of the file says; None: printed as a table.
 
     Raises:
         ConfigError: neither says it.
@@ -131,7 +131,7 @@ def asked(question: Callable[[], _Answer], views_anew: Callable[[], None]) -> _A
 
 
 def _is_of_a_file(error: duckdb.Error) -> bool:
-    """Whether a file may be to blame: one that is not there, or whose footer is wrong in one way or another."""
+    """Return whether a file may be to blame: one that is not there, or whose footer is wrong in one way or another."""
     return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) or type(error) is duckdb.Error
 
 
@@ -170,7 +170,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, sql: str, how: str, path: Path)
 
 
 def _stream(write_to: Callable[[Path], None]) -> None:
-    """What is written to a file, on standard output; nothing of it where it fails half-way."""
+    """Print what is written to a file; print nothing where that fails half-way."""
     with tempfile.TemporaryDirectory(prefix="crypto-lake-") as folder:
         path = Path(folder) / "answer"
         write_to(path)

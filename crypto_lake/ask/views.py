@@ -39,7 +39,7 @@ _STORAGE_VERSION = "v1.0.0"
 
 
 class Chosen(NamedTuple):
-    """Which files views are made of: those of one symbol (None: of all), and of the days from `first` to `last`."""
+    """The files that views are made of: those of one symbol (None: of all), and of the days from `first` to `last`."""
 
     symbol: str | None = None
     first: date = date.min

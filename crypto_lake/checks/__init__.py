@@ -67,7 +67,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the rule is proved to be kept."""
+        """Return whether the rule is proved to be kept."""
         return self.outcome == "passed"
 
     @property
@@ -120,7 +120,7 @@ def run(check: Check, asset: str, all_series: list[Series], day: date, means: Me
 
 
 def files_of(asset: str, series: Series, day: date) -> list[Path]:
-    """What an asset's checks look at of a symbol's day; for raw the bars, which tell of it. May be none."""
+    """Return what an asset's checks look at of a symbol's day; for raw the bars, which tell of it. May be none."""
     layout, exchange, symbol = series.layout, series.exchange, series.symbol
     daily, candles = layout.daily(exchange, symbol, day), layout.candles(exchange, symbol, day)
     if asset == "daily_bars":

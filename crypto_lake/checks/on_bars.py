@@ -1,4 +1,4 @@
-"""What is asked of bars alone, in parts or in daily files: are they all there, once each, and do they add up."""
+"""Checks of bars alone, in parts or in daily files: are they all there, once each, and do they add up."""
 
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.disk import checksums, parquet

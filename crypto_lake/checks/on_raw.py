@@ -1,4 +1,4 @@
-"""What is asked of the recording: is a trade missing, was somebody listening, did quotes come, was the clock right.
+"""Checks of the recording: is a trade missing, was somebody listening, did quotes come, was the clock right.
 
 Trade ids and quotes are asked of the bars, which say in a second what a day of raw lines says in minutes; raw lines are
 read only for the seconds in which the bars show a hole, by `holes`, which the healer asks too. Listening and clock are
@@ -80,7 +80,7 @@ def _spelt(said: journal.Contents) -> str:
 
 
 def _is_made(subject: Subject, instant: int) -> bool:
-    """Whether the bars from an instant to the end of the day before are in line with the raw files."""
+    """Return whether the bars from an instant to the end of the day before are in line with the raw files."""
     days = {day_of(instant), subject.day - timedelta(days=1)}
     return not any(
         plan.is_stale(subject.connection, subject.series, day, subject.now_us) for day in sorted(days)
@@ -108,7 +108,7 @@ def downtime(subject: Subject) -> Rows:
 
 
 def _recorded(catalog: Catalog, start: int, until: int) -> bool:
-    """Whether the day's segments are still there: a day whose raw files were removed says nothing about listening."""
+    """Return whether the day's segments are still there: without raw files a day says nothing about listening."""
     return any(start <= (source.start + source.end) // 2 < until for source in catalog.sources)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a finished day's ticks: are the columns right, is a trade missing, are the bytes those verified."""
+"""Checks of a finished day's ticks: are the columns right, is a trade missing, are the bytes those verified."""
 
 from pathlib import Path
 

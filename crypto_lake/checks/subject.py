@@ -1,4 +1,4 @@
-"""What a check looks at, one symbol's day, and how a query of `sql/checks/` is asked about it."""
+"""The subject of a check, one symbol's day, and how a query of `sql/checks/` is asked about it."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def exchange(self) -> Capabilities:
-        """What the exchange's data can prove."""
+        """Return what the exchange's data can prove."""
         return registry.exchange(self.series.exchange).capabilities
 
     @property

@@ -1,4 +1,4 @@
-"""What the commands share: the options that name a configuration and days, and what they come to."""
+"""Options that the commands share: those that name a configuration and days, and what they come to."""
 
 # ruff: noqa: PLC0415 - see the package
 

@@ -35,7 +35,7 @@ _WORKERS = 8
 
 @dataclass(frozen=True)
 class Backfilled:
-    """What a run did to one symbol's day. `fetched` is False where the file was there and complete already.
+    """The result of a run for one symbol's day. `fetched` is False where the file was there and complete already.
 
     `missing` counts the minutes that the exchange itself has no candle for.
     """
@@ -129,7 +129,7 @@ async def backfill_day(
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where one symbol's days lie, as things stand at `now_us`."""
+    """The files of one symbol's days, as things stand at `now_us`."""
 
     config: Config
     exchange: str
@@ -137,7 +137,7 @@ class _Place:
     now_us: int
 
     def end_us(self, day: date) -> int:
-        """How far a day has come."""
+        """Return how far a day has come."""
         start = day_start_us(day)
         return max(start, min(start + DAY_US, self.now_us))
 
@@ -284,7 +284,7 @@ class _Backfill:
         return found
 
     async def _of_day(self, chunk: _Chunk, start_us: int, end_us: int) -> list[Candle]:
-        """What a chunk has of a day. One refused may be so for the day beside it: then its own part is asked."""
+        """Return what a chunk has of a day. One refused may be so for the day beside it: then its own part is asked."""
         first, last = max(chunk.start_us, start_us), min(chunk.end_us, end_us)
         try:
             return await chunk.answer

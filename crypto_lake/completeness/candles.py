@@ -33,7 +33,7 @@ _NUMBERS = (
 
 
 class Footer(Struct):
-    """What a file says of its day."""
+    """A candle file's footer: what it says of its day."""
 
     complete: bool
     rows: int
@@ -51,7 +51,7 @@ def finished(path: Path) -> Footer | None:
 
 @lru_cache(maxsize=100_000)
 def _is_readable(path: Path, _changed: int) -> bool:
-    """Whether the pages can be read as well as the footer; a run asks for each file more than once."""
+    """Return whether the pages can be read as well as the footer; a run asks for each file more than once."""
     return parquet.is_readable(path)
 
 

@@ -75,7 +75,7 @@ def _read(layout: Layout) -> _Register:
 
 
 def _of_candles(layout: Layout) -> _Register:
-    """What the candle files of finished days lack."""
+    """Return what the candle files of finished days lack."""
     register: _Register = {}
     for exchange in layout.candle_exchanges():
         for symbol in layout.candle_symbols(exchange):

@@ -54,7 +54,7 @@ _FETCHED_WHOLE = 10_000
 
 
 class Lack(NamedTuple):
-    """What is missing of a symbol's day: `holes` in its ids; where ids do not tell, `stretches` nobody listened to.
+    """The missing parts of a symbol's day: `holes` in its ids; where ids do not tell, `stretches` nobody listened to.
 
     `next_file` is the number that the day's next healed file would have had when that was looked for.
     """
@@ -77,7 +77,7 @@ class Lack(NamedTuple):
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing is missing."""
+        """Return whether nothing is missing."""
         return not self.holes and not self.stretches
 
 
@@ -255,7 +255,7 @@ class _Healer:
                 await self._list()
 
     async def _list(self) -> bool:
-        """Whether the exchange lists the symbol.
+        """Return whether the exchange lists the symbol.
 
         Raises:
             UnreachableError: it does not even answer this.

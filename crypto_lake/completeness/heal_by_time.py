@@ -85,7 +85,7 @@ class TimeHealer:
                 asked.enter(series.layout, series.exchange, series.symbol, day, healed)
 
     def _is_wanted(self, us: int) -> bool:
-        """Whether a trade is of this day, or of another whose raw files are there: alone they would spoil its bars."""
+        """Return whether a trade is of this day, or of one whose raw files are there: alone it would spoil its bars."""
         day = day_of(us)
         return day == self.done.day or not holes.is_pruned(self.series, day)
 

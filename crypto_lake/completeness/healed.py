@@ -1,4 +1,4 @@
-"""What a heal came to, and how what it fetched lands: beside what was received, a file for each hour."""
+"""The result of a heal, and how what it fetched lands: beside what was received, a file for each hour."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from crypto_lake.series import Series
 
 @dataclass
 class Healed:
-    """What a run did to one symbol's day; in trades, but for `requests` and `files`.
+    """The result of a run for one symbol's day; in trades, but for `requests` and `files`.
 
     `missing` when it began, the parts of other days that its holes reach into included; `fetched` and landed;
     `withheld` the exchange did not return. `too_many`: more are missing than `heal.max_trades`, and none was fetched

@@ -1,4 +1,4 @@
-"""Which trades of a day are missing, of exchanges that number them without holes: a number that is not there is one.
+"""The missing trades of a day, of exchanges that number them without holes: a number that is not there is one.
 
 The bars say between which trades and in which seconds any are missing, and the raw lines of those seconds which. Where
 a recording has no trade before, or after, the journal still knows the first and the last id that was ever received.
@@ -40,7 +40,7 @@ class Hole:
 
     @property
     def size(self) -> int:
-        """How many trades are missing."""
+        """Return how many trades are missing."""
         return self.last_id - self.first_id + 1
 
 
@@ -66,7 +66,7 @@ def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
 
 
 def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Jump]:
-    """Where a symbol's ids went on elsewhere in a day: the exchange counted anew, or once named an absurd id.
+    """Return where a symbol's ids went on elsewhere in a day: the exchange counted anew, or once named an absurd id.
 
     Raises:
         RawDataError: a raw file or a journal holds something else.
@@ -77,7 +77,7 @@ def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_
 
 
 def tells_holes(series: Series) -> bool:
-    """Whether an id that is not there is a trade that is missing, by what is known of the exchange."""
+    """Return whether an id that is not there is a trade that is missing, by what is known of the exchange."""
     return registry.exchange(series.exchange).capabilities.trade_ids == "contiguous"
 
 
@@ -147,7 +147,7 @@ def _highest(
 
 
 def is_pruned(series: Series, day: date) -> bool:
-    """Whether a day's bars were made of files in its folder that are all gone: healed lines alone would spoil them."""
+    """Return whether a day's bars were made of files that are all gone: healed lines alone would spoil them."""
     made_of = {
         name
         for record in plan.remembered(series, day).values()
@@ -214,7 +214,7 @@ def _neighbour(
 
 
 def _evidence(series: Series, day: date) -> list[_Known]:
-    """What the journal knows of trades of a day: first and last ids of segments when sealed, and of gaps."""
+    """Return what the journal knows of trades of a day: first and last ids of segments when sealed, and of gaps."""
     near = (day + timedelta(days=n) for n in (-1, 0, 1))
     return [known for received in near for known in _told(series, received) if day_of(known.us) == day]
 

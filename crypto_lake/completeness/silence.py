@@ -1,4 +1,4 @@
-"""Which symbols an exchange leaves without any answer in one run, and when that means the exchange itself. No I/O."""
+"""The symbols that an exchange leaves without any answer in a run, and when that means the exchange itself. No I/O."""
 
 from collections.abc import Hashable
 
@@ -6,7 +6,7 @@ from crypto_lake.errors import UnansweredError, UnreachableError
 
 
 class Silence:
-    """What one run knows of it. `symbols` is how many it asks about; each is named by something of the caller's own.
+    """The knowledge of one run. `symbols` is how many it asks about; each is named by something of the caller's own.
 
     A symbol is silent after two questions without an answer: it is not asked about again, and keeps no other from being
     asked about. Where two symbols are silent one after the other, or no other is left, it is the exchange.

@@ -1,4 +1,4 @@
-"""When trades of a day may be missing, of exchanges whose past trades are asked for by time: where nobody listened.
+"""The stretches in which trades may be missing, of exchanges that are asked by time: where nobody listened.
 
 Their ids tell no hole. So each stretch between two in which somebody listened counts as missing, until the exchange was
 asked for all its trades (`raw/asked.py`). Nothing is fetched here; all times are µs of the exchange's clock.

@@ -1,4 +1,4 @@
-"""What starts runs: bars every five minutes and when segments were sealed, compaction at night.
+"""Schedules and sensors that start runs: bars every five minutes and when segments were sealed, compaction at night.
 
 Whether a day needs a run is asked of the files (`plan.is_stale`), never of the clock: nothing starts for nothing. The
 nightly schedule names its days itself: the ready-made one would ask for today, since today's partition exists.
@@ -164,7 +164,7 @@ def _request(series: list[Series], day: date, fingerprint: str) -> dg.RunRequest
 
 
 def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
-    """Whether a day's bars are being made, were made a short while ago, or are the schedule's to make now.
+    """Return whether a day's bars are being made, were made a short while ago, or are the schedule's to make now.
 
     What Dagster does has this machine's time, whatever the lake's `now_us` is.
     """
@@ -183,7 +183,7 @@ def _is_schedules_turn(now: float) -> bool:
 def _landing(
     connection: DuckDBPyConnection, series: list[Series], seen: _Seen, today: date
 ) -> list[dg.AssetMaterialization]:
-    """What landed today, where that is more than was reported; freshness is told by it, so no other day's counts."""
+    """Return what landed today, where that is more than was reported: freshness goes by it, so no other day counts."""
     landed = landings.fingerprint(series, today, landings.is_received)
     if landed in {"", seen.landed}:
         return []

@@ -1,4 +1,4 @@
-"""What starts a heal: holes in the trade ids of recent days, and the night, before the day is compacted.
+"""The sensor and schedule that start a heal: for holes in recent days' trade ids, and at night, before compaction.
 
 Whether a day has holes is asked of its bars, as the check `trade_ids_contiguous` does; where past trades are asked for
 by time, of who listened. What was tried is remembered in
@@ -86,14 +86,14 @@ def missing_trades(
 
 
 def _waits_for_bars(instance: dg.DagsterInstance, day: date) -> bool:
-    """Whether trades were healed since the day's bars were made: then these still say that they are missing."""
+    """Return whether trades were healed since the day's bars were made: then these still say that they are missing."""
     healed = history.newest(instance, healed_trades.key, day)
     made = history.newest(instance, bars_1s.key, day)
     return bool(healed and healed[1].metadata["fetched"].value and (made is None or made[0] < healed[0]))
 
 
 def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:
-    """What to remember of a day's holes; something new where a heal is due."""
+    """Return what to remember of a day's holes; something new where a heal is due."""
     tries = before[1] if before and before[0] == said else 0
     if before and tries and (tries >= _MOST_TRIES or now_us < before[2]):
         return before[0], before[1], before[2]

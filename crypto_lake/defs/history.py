@@ -1,4 +1,4 @@
-"""What Dagster's instance remembers of runs: which are under way, when a day was made, and which may be forgotten.
+"""The memory of Dagster's instance: which runs are under way, when a day was made, and which may be forgotten.
 
 Dagster forgets ticks by a setting of its own (`retention` in `dagster.yaml`), but no run and no event ever.
 """
@@ -54,7 +54,7 @@ def leave_one_version(folder: Path) -> None:
 
 
 def is_under_way(instance: dg.DagsterInstance, day: date, jobs: set[str]) -> bool:
-    """Whether a run of one of these jobs, or one that a person started by the UI's button, is at work on the day."""
+    """Return whether a run of one of these jobs, or one that a person started in the UI, is at work on the day."""
     runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={PARTITION: day.isoformat()}))
     return any(run.job_name in jobs | {_BY_BUTTON} for run in runs)
 
@@ -62,7 +62,7 @@ def is_under_way(instance: dg.DagsterInstance, day: date, jobs: set[str]) -> boo
 def newest(
     instance: dg.DagsterInstance, asset: dg.AssetKey, day: date
 ) -> tuple[float, dg.AssetMaterialization] | None:
-    """When a day of an asset was last made, in seconds since the epoch, and what was said of it; None if never."""
+    """Return when a day of an asset was last made (seconds since the epoch) and what was said of it; None if never."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[day.isoformat()]), limit=1
     ).records
@@ -128,7 +128,7 @@ def _remove_files(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def _forget_events(instance: dg.DagsterInstance, before: datetime) -> None:
-    """What belongs to no run that is deleted: reported landings, and check verdicts, but for the newest of each.
+    """Delete what belongs to no run that is deleted: reported landings, and check verdicts, but for the newest of each.
 
     There is no public way, so the tables themselves are asked; other kinds of storage are left alone.
     """

@@ -1,4 +1,4 @@
-"""What the collector has landed, as the sensors and the asset `raw_segments` see it: folders, fingerprints, a landing.
+"""The collector's landings, as the sensors and the asset `raw_segments` see them: folders, fingerprints, metadata.
 
 A fingerprint is made of names and sizes. A folder's own time only says where to look again, never that nothing changed.
 """
@@ -53,7 +53,7 @@ def fingerprint(series: Iterable[Series], day: date, of: Callable[[Path], bool] 
 
 
 def is_received(path: Path) -> bool:
-    """Whether a segment is the collector's, and not fetched to heal."""
+    """Return whether a segment is the collector's, and not fetched to heal."""
     return not segments.is_healed(path)
 
 
@@ -69,7 +69,7 @@ def _sealed(series: Iterable[Series], day: date, of: Callable[[Path], bool]) -> 
 def landing(
     connection: duckdb.DuckDBPyConnection, series: Sequence[Series], day: date
 ) -> dg.AssetMaterialization:
-    """What has landed of a day so far: a materialization of `raw_segments`, reported by whoever saw it."""
+    """Return what has landed of a day so far: a materialization of `raw_segments`, reported by whoever saw it."""
     sealed = _sealed(series, day, is_received)
     told = [
         one for each in series for one in journals.of_symbol(each.layout, each.exchange, each.symbol, day)

@@ -121,7 +121,7 @@ def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an asset check said of a day."""
+    """An asset check's answer for a day."""
 
     day: date
     asset: str

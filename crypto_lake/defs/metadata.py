@@ -1,4 +1,4 @@
-"""What assets and checks tell the UI, and how a run over many days tells it day by day."""
+"""The metadata that assets and checks show in the UI, and how a run over many days reports it day by day."""
 
 import base64
 import re
@@ -65,7 +65,7 @@ def _timed(done: Iterable[tuple[date, Metadata]]) -> Iterator[tuple[date, Metada
 
 
 def of_bars(built: list[Built], seen: Metadata) -> Metadata:
-    """What a run of the transform did, and what is `seen` of the day now."""
+    """Return what a run of the transform did, and what is `seen` of the day now."""
     return {
         "parts_made": sum(len(one.rebuilt) for one in built),
         "parts_unchanged": sum(one.unchanged for one in built),
@@ -91,7 +91,7 @@ def of_hits(hits: dict[str, Hits]) -> Metadata:
 
 
 def of_previews(previews: list[Preview]) -> Metadata:
-    """What a person wants to see of a day first: a picture a symbol, the last minutes, what is missing."""
+    """Return what a person wants to see of a day first: a picture a symbol, the last minutes, what is missing."""
     if not previews:
         return {}
     minutes = [row for one in previews for row in one.minutes]
@@ -113,7 +113,7 @@ def _inline(name: str, svg: str) -> str:
 
 
 def places(series: Iterable[Series], day: date) -> Metadata:
-    """Where the bars of a day lie: the folder of all, and of each series the daily file or the folder of parts."""
+    """Return where the bars of a day lie: the folder of all, and each series' daily file or folder of parts."""
     found: Metadata = {}
     for one in series:
         layout = one.layout
@@ -130,7 +130,7 @@ def _files(paths: Iterable[tuple[str, Path]]) -> Metadata:
 
 
 def of_daily(compacted: list[Compacted], state: Metadata) -> Metadata:
-    """What a compaction did, and the `state` of the day now."""
+    """Return what a compaction did, and the `state` of the day now."""
     files = [
         {
             "symbol": one.symbol,
@@ -145,7 +145,7 @@ def of_daily(compacted: list[Compacted], state: Metadata) -> Metadata:
 
 
 def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
-    """What a day's trades and quotes are, where, and how long trades took; the worst symbol's `latencies` plot."""
+    """Return what a day's trades and quotes are, where, and how long trades took; the worst `latencies` plot."""
     files = [(one, kind, path) for one in made for kind, path in one.paths.items()]
     sizes = {path: path.stat().st_size for _, _, path in files}
     rows = [
@@ -173,7 +173,7 @@ def _worst(latencies: dict[str, Latency]) -> Metadata:
 
 
 def of_candles(done: backfill.Day) -> Metadata:
-    """What a backfill brought, and what it has asked since the day before was done."""
+    """Return what a backfill brought, and what it has asked since the day before was done."""
     files = [
         {"symbol": one.symbol, "rows": one.rows, "missing": one.missing, "file": one.path}
         for one in done.files
@@ -192,7 +192,7 @@ def of_candles(done: backfill.Day) -> Metadata:
 
 
 def of_heal(healed: list[Healed]) -> Metadata:
-    """What a heal brought, and what stays missing."""
+    """Return what a heal brought, and what stays missing."""
     return {
         "trades_missing": sum(one.missing for one in healed),
         "trades_fetched": sum(one.fetched for one in healed),
@@ -208,7 +208,7 @@ def _names(symbols: Iterable[str]) -> str:
 
 
 def of_verdict(verdict: Verdict) -> Metadata:
-    """How it came out, how many rows offend, by symbol, the first of them, and why a symbol is unverifiable."""
+    """Return how it came out, how many rows offend, by symbol, the first of them, and why a symbol is unverifiable."""
     return {
         "outcome": verdict.outcome,
         "symbols_checked": len(verdict.counts),
@@ -239,7 +239,7 @@ def _percent(share: float | None) -> str:
 
 
 def of_views(config: Config) -> Metadata:
-    """Which views there are, and where."""
+    """Return which views there are, and where."""
     path = config.layout.database
     return {
         "dagster/uri": path.as_uri(),

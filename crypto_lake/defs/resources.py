@@ -1,4 +1,4 @@
-"""What assets are given: the lake, as the configuration describes it, and a DuckDB to work with."""
+"""The resources of assets: the lake, as the configuration describes it, and a DuckDB to work with."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What keeps the instance itself in order: old runs are forgotten, and somebody is told of those that failed."""
+"""Sensors that keep the instance itself in order: old runs are forgotten, and somebody is told of those that failed."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def _now() -> datetime:
 
 
 def _failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the last finished run of the same job and days before this one failed too."""
+    """Return whether the last finished run of the same job and days before this one failed too."""
     this = instance.get_run_record_by_id(run.run_id)
     before = instance.get_run_records(
         dg.RunsFilter(
@@ -65,7 +65,7 @@ def _failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 def _payload(context: dg.RunFailureSensorContext) -> dict[str, Any]:
-    """What is told: one object of strings; `errors` has one line for each step that failed."""
+    """Return what is told: one object of strings; `errors` has one line for each step that failed."""
     run = context.dagster_run
     errors = [_reason(event) for event in context.get_step_failure_events()]
     return {

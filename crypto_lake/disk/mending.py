@@ -28,13 +28,13 @@ class Bad(NamedTuple):
 
 
 def bad(path: Path, is_line: IsLine, *, ended: bool = False) -> Iterator[Bad]:
-    """What is bad in a file, in order; a torn line at the end is only where the file has `ended`."""
+    """Yield what is bad in a file, in order; a torn line at the end is only where the file has `ended`."""
     with path.open("rb") as file:
         yield from (piece for piece in _read(file, is_line, ended=ended) if isinstance(piece, Bad))
 
 
 def good(line: bytes, is_line: IsLine) -> Iterator[bytes]:
-    """What stands whole beside blocks of NULs in one line."""
+    """Return what stands whole beside blocks of NULs in one line."""
     return (piece for piece in _judged(0, line, is_line) if not isinstance(piece, Bad))
 
 

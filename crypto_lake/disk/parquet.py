@@ -116,7 +116,7 @@ def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
 
 
 def footer(path: Path) -> dict[str, Any] | None:
-    """What a file was made from; None where it says nothing that can be understood, or is no Parquet file."""
+    """Return what a file was made from; None where it says nothing that can be understood, or is no Parquet file."""
     try:
         metadata = publish.patiently(lambda: pq.read_metadata(path)).metadata or {}
         return msgspec.json.decode(metadata.get(FOOTER_KEY.encode(), b""), type=dict[str, Any])
@@ -125,7 +125,7 @@ def footer(path: Path) -> dict[str, Any] | None:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file begins and ends as a Parquet file does; what lies between is not looked at."""
+    """Return whether a file begins and ends as a Parquet file does; what lies between is not looked at."""
     try:
         with publish.patiently(lambda: path.open("rb")) as file:
             head = file.read(len(_MAGIC))
@@ -136,7 +136,7 @@ def is_whole(path: Path) -> bool:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether every value of a file can be read; it is read whole for that."""
+    """Return whether every value of a file can be read; it is read whole for that."""
     try:
         publish.patiently(lambda: pq.ParquetFile(path).read())
     except _NOT_PARQUET:
@@ -164,7 +164,7 @@ def named(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def row_count(path: Path) -> int | None:
-    """How many rows a file has; None where it is no readable Parquet file."""
+    """Return how many rows a file has; None where it is no readable Parquet file."""
     try:
         return int(publish.patiently(lambda: pq.read_metadata(path)).num_rows)
     except _NOT_PARQUET:
@@ -172,7 +172,7 @@ def row_count(path: Path) -> int | None:
 
 
 def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[str]:
-    """How a file's columns differ from the declared ones, a line each; empty where they do not."""
+    """Return how a file's columns differ from the declared ones, a line each; empty where they do not."""
     try:
         found = publish.patiently(lambda: pq.read_schema(path))
     except _NOT_PARQUET as error:

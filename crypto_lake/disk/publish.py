@@ -1,4 +1,4 @@
-"""How a finished file appears: written under a temporary name in its own folder, fsynced, renamed into place.
+"""Let a finished file appear: written under a temporary name in its own folder, fsynced, renamed into place.
 
 Whoever looks sees the old file, the new one, or none; never half of one. Temporary names start with a dot and
 end in `.tmp`, so no reader's pattern matches one that a crash left behind. Light: the collector uses it too.

@@ -1,4 +1,4 @@
-"""What an exchange must answer for the lake to record it: one `Exchange` a package.
+"""The questions that an exchange must answer for the lake to record it: one `Exchange` a package.
 
 Whatever cannot be said in these few terms belongs in the exchange's own package and nowhere else.
 `docs/ADD_AN_EXCHANGE.md` is the list of what to do.
@@ -60,7 +60,7 @@ class WireFormat(Protocol):
         """The frame that asks for streams no more."""
 
     def decode(self, frame: bytes, ts_recv: int) -> Said | list[Said]:
-        """What a frame received at `ts_recv` (µs, local clock) says: one thing, or a list of them. Never raises."""
+        """Return what a frame received at `ts_recv` (µs, local clock) says: one thing, or a list. Never raises."""
 
     def decode_all(self, frames: Sequence[bytes], ts_recv: int) -> Sequence[Said | list[Said]]:
         """`decode` of each of the frames that came in one read, one item a frame: the hot path."""
@@ -93,7 +93,7 @@ MOST_TRADES = (1 << 31) - 1
 
 
 def contradiction(candle: Candle) -> str | None:
-    """What was to be expected of a candle, and is not so: no trades can have made it. None: nothing.
+    """Return what was to be expected of a candle, and is not so: no trades can have made it. None: nothing.
 
     Raises:
         ValueError: one of its texts is no number.
@@ -117,14 +117,14 @@ def contradiction(candle: Candle) -> str | None:
 
 
 class Usage(NamedTuple):
-    """What was asked of an exchange: requests sent, and their weight by the exchange's own tariff."""
+    """The account of what was asked of an exchange: requests sent, and their weight by the exchange's own tariff."""
 
     requests: int
     weight: int
 
 
 class State(NamedTuple):
-    """What an exchange says of a symbol that it lists: its own `word`, and whether it `trades` at this moment."""
+    """The state of a symbol that an exchange lists: its own `word`, and whether it `trades` at this moment."""
 
     word: str
     trades: bool
@@ -207,7 +207,7 @@ class BulkClient(RestClient, Protocol):
 
     @property
     def usage(self) -> Usage:
-        """What this client has asked so far."""
+        """Return what this client has asked so far."""
 
 
 class Client(BulkClient, ProbedClient, Protocol):
@@ -216,7 +216,7 @@ class Client(BulkClient, ProbedClient, Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an exchange lets one address do with its streams.
+    """The limits of an exchange: what it lets one address do with its streams.
 
     A connection carries `streams_a_connection` at most, is asked for `streams_a_request` of them in one request, and
     takes a request each `request_pace_sec`. It is renewed when it is `renew_sec` old, before the exchange ends it at

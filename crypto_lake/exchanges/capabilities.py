@@ -1,4 +1,4 @@
-"""What an exchange's data can prove, as facts: checks and healing conclude from these, and from no exchange's name.
+"""Capabilities: what an exchange's data can prove. Checks and healing conclude from these, and from no exchange's name.
 
 `docs/ADD_AN_EXCHANGE.md` says for each what counts as evidence. Where there is none, the lesser value is the true one:
 a check then answers "unverifiable", where a false claim would make it say "passed".

@@ -1,4 +1,4 @@
-"""How much may be asked of an exchange, and when: weights and the clock's seconds in, a wait out.
+"""The pace at which an exchange may be asked: weights and the clock's seconds in, a wait out.
 
 No clock, no sockets. All that one client sends goes through one `Limiter`, so that what the exchange says to one
 request holds for all.

@@ -20,7 +20,7 @@ def names() -> list[str]:
 
 @functools.cache
 def exchange(name: str) -> Exchange:
-    """What differs about an exchange.
+    """Return what differs about an exchange.
 
     Raises:
         ConfigError: there is no such exchange, or its package is none.

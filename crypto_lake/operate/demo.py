@@ -159,7 +159,7 @@ def _process(console: Console, config: Config, midnight: date) -> list[Verdict]:
 
 
 def _summary(console: Console, config: Config, folder: Path, verdicts: list[Verdict]) -> int:
-    """What was made, what the checks say, a sample, where to look next; how many checks failed."""
+    """Return what was made, what the checks say, a sample, where to look next; how many checks failed."""
     console.print(_made(config, folder))
     failed = jobs.report_verdicts(config, verdicts)
     connection = query.connect(config)

@@ -1,4 +1,4 @@
-"""What the commands start: which days a run is about, the run itself (by Dagster, in this process), what came of it."""
+"""The jobs that commands start: which days a run is about, the run itself (by Dagster, in this process), its result."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ _MOST_PAGES = 5
 
 
 class Missing(NamedTuple):
-    """How many trades of a symbol's day are missing, holes that reach into its neighbours counted whole.
+    """The number of trades that a symbol's day misses, holes that reach into its neighbours counted whole.
 
     `stretches` are those nobody listened to, where an exchange's ids do not tell whether any trade is missing.
     """

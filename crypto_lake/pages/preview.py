@@ -136,7 +136,7 @@ def _svg(width: int, height: int) -> str:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where a column, a price and a volume come to lie in a picture; pixels."""
+    """The scale of a picture: where a column, a price and a volume come to lie, in pixels."""
 
     count: int
     pixels: int

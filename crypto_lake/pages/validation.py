@@ -93,7 +93,7 @@ class _Check(Struct):
 
 
 class _Report(Struct):
-    """What is read of a validation again."""
+    """The part of a validation that is read again."""
 
     checks: list[_Check]
 

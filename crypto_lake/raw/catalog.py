@@ -1,4 +1,4 @@
-"""Which raw files hold what: each segment's stretch of time on the exchange's clock, and when somebody listened.
+"""The catalog of raw files: each segment's stretch of time on the exchange's clock, and when somebody listened.
 
 The collector's journal says it for each segment that it sealed; files that it does not mention (healed ones, or
 landed by hand) are scanned. Nothing is kept: a catalog is made anew from the files whenever it is wanted.
@@ -65,7 +65,7 @@ class Catalog:
         return found
 
     def touches(self, day: date) -> bool:
-        """Whether any event of the day was recorded, or somebody listened for one."""
+        """Return whether any event of the day was recorded, or somebody listened for one."""
         start = day_start_us(day)
         recorded = [*(span for s in self.sources for span in s.spans), *self.covered]
         return any(first < start + DAY_US and last >= start for first, last in recorded)
@@ -186,7 +186,7 @@ class _Told(NamedTuple):
 
 
 def _has_strays(record: journal.Sealed) -> bool:
-    """Whether some of a file's events cannot have happened when its lines were received, as its clock offset has it."""
+    """Return whether some events cannot have happened when their lines were received, as the clock offset has it."""
     if record.recv_from is None or record.recv_to is None or record.event_from is None:
         return False
     first, last = _expected(record)
@@ -194,7 +194,7 @@ def _has_strays(record: journal.Sealed) -> bool:
 
 
 def _expected(record: journal.Sealed) -> Interval:
-    """What was received with a record, on the exchange's clock."""
+    """Return what was received with a record, on the exchange's clock."""
     offset = record.offset_us or 0
     return (record.recv_from or 0) - offset, (record.recv_to or 0) - offset
 
@@ -212,7 +212,7 @@ def _apart(one: _Told, scanned: scan.Scanned | None, hours: list[Interval]) -> _
 
 
 def _size_of(path: Path) -> int:
-    """How many bytes of lines a segment holds; -1, as none has, where it is compressed and does not say so."""
+    """Return how many bytes of lines a segment holds; -1, as none has, where it is compressed and does not say so."""
     try:
         return segments.size_of(path)
     except RawDataError:
@@ -262,7 +262,7 @@ class _Folder:
         return next((one.record.offset_us for one in self.records if one.record.offset_us is not None), 0)
 
     def _is_outvoted(self, record: journal.Sealed, offset: int) -> bool:
-        """Whether a record's own offset is that of a few trades, and the minute's many trades say otherwise."""
+        """Return whether a record's own offset is that of a few trades, and the minute's many trades say otherwise."""
         if record.recv_to is None or record.first_trade_id is None or record.last_trade_id is None:
             return False
         told = self.journalled.get(record.recv_to - record.recv_to % MINUTE_US)
@@ -296,7 +296,7 @@ def _by_minute(measured: Iterable[tuple[int, Measured]]) -> dict[int, Measured]:
 
 
 def _begin(record: journal.Sealed) -> int:
-    """When a record's stretch began, on the local clock (of a healed one: on the exchange's)."""
+    """Return when a record's stretch began, on the local clock (of a healed one: on the exchange's)."""
     if record.recv_from is not None:
         return record.recv_from
     return record.listened[0][0] if record.listened else record.event_from or 0
@@ -366,7 +366,7 @@ def _source(day: date, path: Path, told: _Told, offsets: Offsets) -> Source:
 
 
 def _is_of_hours(source: Source, hours: frozenset[int]) -> bool:
-    """Whether a source was received in one of these hours, counted since the epoch."""
+    """Return whether a source was received in one of these hours, counted since the epoch."""
     if not hours or source.received is None:
         return False
     first, last = source.received

@@ -88,7 +88,7 @@ _decode = msgspec.json.Decoder(Status).decode
 
 
 def read_status(path: Path) -> Status | None:
-    """What a collector last said of itself; None where there is no such file.
+    """Return what a collector last said of itself; None where there is no such file.
 
     Raises:
         LakeError: it cannot be read, or is not a status file.

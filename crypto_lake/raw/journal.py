@@ -35,13 +35,13 @@ _LONGEST_STRETCH_US = 2 * HOUR_US
 
 
 class Record(Struct, tag_field="kind", frozen=True, kw_only=True):
-    """What every record has: `kind`, and `at`, when it was written."""
+    """The keys of every record: `kind`, and `at`, when it was written."""
 
     at: Instant
 
 
 class OfSymbol(Record, frozen=True, kw_only=True):
-    """What a record that concerns one symbol has; it lies in that symbol's own journal."""
+    """A record that concerns one symbol; it lies in that symbol's own journal."""
 
     symbol: str
 
@@ -122,7 +122,7 @@ class Jumped(OfSymbol, tag="jumped", frozen=True, kw_only=True):
 
 
 class Contents(Struct, frozen=True):
-    """What a trade was said to be."""
+    """The contents of a trade, as it was told."""
 
     ts_event: Instant | None
     price: str | None
@@ -298,7 +298,7 @@ class Journal:
 
 
 class _AnyKind(Struct):
-    """What every record has, those of a later version included."""
+    """The keys of every record, those of a later version included."""
 
     kind: str
     at: Annotated[int, Meta(ge=EARLIEST_US, lt=_LATEST_US)]
@@ -312,14 +312,14 @@ _MOST_TOLD = 1000
 
 
 def _is_plausible(record: AnyRecord, day: date | None) -> bool:
-    """Whether a record of a day's journal agrees with itself and with the day; other ones count as not there."""
+    """Return whether a record of a day's journal agrees with itself and with the day; other ones count as not there."""
     if isinstance(record, Gap):
         return record.first_id <= record.last_id
     return not isinstance(record, Sealed) or _agrees(record, day)
 
 
 def _agrees(record: Sealed, day: date | None) -> bool:
-    """Whether nobody is said to have listened for days, or in another week, by what may be one changed digit."""
+    """Return whether nobody is said to have listened for days, or in another week, by what may be one changed digit."""
     received = (record.recv_from, record.recv_to)
     pairs = [received, (record.event_from, record.event_to), (record.first_trade_id, record.last_trade_id)]
     known = [(one, other) for one, other in pairs if one is not None and other is not None]
@@ -343,12 +343,12 @@ def _day_of(path: Path) -> date | None:
 
 
 def is_record(line: bytes) -> bool:
-    """Whether the bytes are a record, if only of a later version of the lake."""
+    """Return whether the bytes are a record, if only of a later version of the lake."""
     return _is_known(line) or _is_later(line)
 
 
 def _is_later(line: bytes) -> bool:
-    """Whether the bytes are a record of a kind that only a later version of the lake knows."""
+    """Return whether the bytes are a record of a kind that only a later version of the lake knows."""
     try:
         return _decode_any(line).kind not in _KNOWN
     except NOT_JSON:

@@ -1,4 +1,4 @@
-"""What the journals tell of a day: to all symbols, and of one. Lakes written before have all of it in one file."""
+"""The journals of a day: of all symbols, and of one. Lakes written before have all of it in one file."""
 
 import contextlib
 from collections.abc import Iterable, Sequence

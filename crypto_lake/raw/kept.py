@@ -16,7 +16,7 @@ from crypto_lake.raw.lines import TICKS
 
 
 class Kept(Struct, frozen=True):
-    """What is remembered of a day's ticks, in the manifest beside them.
+    """The memory of a day's ticks, in the manifest beside them.
 
     `made_from` is the fingerprint of what they were made from; `segments` the names and sizes of all segments whose
     lines of the day are in them; `listened` when somebody was listening, on the exchange's clock.

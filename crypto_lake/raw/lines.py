@@ -47,7 +47,7 @@ class TradeLine(Struct, tag_field="stream", tag="trade", gc=False):
     ask_qty: None
 
     def is_sound(self) -> bool:
-        """Whether its numbers and times can be what they say."""
+        """Return whether its numbers and times can be what they say."""
         return (
             _is_time(self.ts_event)
             and self.side in {"buy", "sell"}
@@ -72,7 +72,7 @@ class QuoteLine(Struct, tag_field="stream", tag="bookTicker", gc=False):
     ask_qty: str
 
     def is_sound(self) -> bool:
-        """Whether its numbers can be what they say."""
+        """Return whether its numbers can be what they say."""
         return all(map(_is_price, (self.bid, self.ask))) and all(
             map(_is_quantity, (self.bid_qty, self.ask_qty))
         )
@@ -169,7 +169,7 @@ def decode(line: bytes) -> RawLine:
 
 
 def is_raw_line(line: bytes, symbol: str) -> bool:
-    """Whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
+    """Return whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
     try:
         said = decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""How an exchange numbers its trades, as far as collector and lake have to agree on it. No I/O.
+"""The numbering of an exchange's trades, as far as collector and lake have to agree on it. No I/O.
 
 Numbers rise by one. A number that is not there is a trade that was missed, unless so many would have to be missing
 that no exchange could have made them in the time between: then it went on counting elsewhere. All times are in µs.
@@ -19,7 +19,7 @@ _SECOND_US = 1_000_000
 
 
 def may_be_missing(count: int, elapsed_us: int) -> bool:
-    """Whether so many trades can have happened in so many µs."""
+    """Return whether so many trades can have happened in so many µs."""
     return count <= MOST_AT_ONCE + MOST_A_SECOND * max(0, elapsed_us) // _SECOND_US
 
 
@@ -50,7 +50,7 @@ class Jump(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """What is `missing`, in order of ids, and the `jumps`, in order of time."""
+    """The ids that are `missing`, in order of ids, and the `jumps`, in order of time."""
 
     missing: list[Missing]
     jumps: list[Jump]
@@ -110,7 +110,7 @@ class _Counts:
 
 
 def _without(missing: list[Missing], came: list[Run]) -> Iterator[Missing]:
-    """What is missing without the ids of runs (sorted), once each."""
+    """Yield what is missing without the ids of runs (sorted), once each."""
     done = 0
     for hole in missing:
         first = max(hole.first_id, done)

@@ -1,4 +1,4 @@
-"""How far the collector's clock was off: `ts_recv - ts_event`, of which the smallest of a minute is the offset.
+"""Clock offsets: `ts_recv - ts_event`, of which the smallest of a minute says how far the collector's clock was off.
 
 One trade with an implausible time must not be it. Here belongs which of the smallest differences is believed, while
 recording and afterwards, and what is known of a minute without any. No I/O; everything is in microseconds.
@@ -23,7 +23,7 @@ KEPT = _MOST + 1
 
 
 def near(one: int, other: int) -> bool:
-    """Whether two offsets may be those of one clock."""
+    """Return whether two offsets may be those of one clock."""
     return abs(one - other) <= DRIFT_US
 
 
@@ -36,7 +36,7 @@ def smallest(kept: list[int], more: Iterable[int]) -> list[int]:
 
 
 def are_few(trades: int) -> bool:
-    """Whether so many trades may all be wrong."""
+    """Return whether so many trades may all be wrong."""
     return trades <= _FEW
 
 
@@ -116,7 +116,7 @@ def believed(found: dict[int, Measured]) -> dict[int, int]:
 
 
 class Received(Protocol):
-    """What was received in a stretch of local time, None where it was fetched."""
+    """The lines received in a stretch of local time, None where they were fetched."""
 
     @property
     def received(self) -> Interval | None:

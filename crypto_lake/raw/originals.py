@@ -1,4 +1,4 @@
-"""Whether raw segments are, byte for byte, what was received or fetched: each against the SHA-256 noted of its lines.
+"""Checksums of raw segments: whether each is, byte for byte, what was received or fetched, by the SHA-256 noted.
 
 The collector notes it in the `sealed` record of the journal, healing in a file beside what it lands, and so does who
 takes out of a segment what is no line; what stands beside counts. Files that were landed by hand, and lakes written
@@ -19,19 +19,19 @@ Noted = dict[str, str]
 
 
 def noted(layout: Layout, exchange: str, symbol: str, day: date) -> Noted:
-    """What the journals say of the segments in a symbol's folder of a day."""
+    """Return what the journals say of the segments in a symbol's folder of a day."""
     records = journal.of_kind(journals.of_symbol(layout, exchange, symbol, day), journal.Sealed)
     return {one.segment: one.sha256 for one in records if one.segment and one.sha256}
 
 
 def expected(layout: Layout, path: Path, known: Noted) -> str | None:
-    """What a sealed segment's lines should have, compressed or not; None where nothing was noted."""
+    """Return what a sealed segment's lines should have, compressed or not; None where nothing was noted."""
     name = segments.name_of(path)
     return checksums.noted(layout.checksum(path.with_name(name))) or known.get(name)
 
 
 def difference(path: Path, wanted: str) -> str | None:
-    """What is wrong with a sealed segment of which a checksum was noted; None: nothing."""
+    """Return what is wrong with a sealed segment of which a checksum was noted; None: nothing."""
     try:
         found = _of_lines(path)
     except OSError as error:

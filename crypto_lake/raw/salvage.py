@@ -76,7 +76,7 @@ def _mend(layout: Layout, exchange: str, symbol: str, path: Path, settled_sec: f
 
 
 def _bad(path: Path, is_line: mending.IsLine) -> tuple[int, int]:
-    """Where the first bytes are that are no line, and how many are none."""
+    """Return where the first bytes are that are no line, and how many are none."""
     first, size = 0, 0
     for one in mending.bad(path, is_line, ended=True):
         first, size = first if size else one.offset, size + one.size

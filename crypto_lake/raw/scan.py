@@ -24,7 +24,7 @@ _NAMES = ", ".join(names(LINES))
 
 
 class Window(NamedTuple):
-    """Which lines are wanted: events of [start, end), and quotes received in [recv_from, recv_to). All in µs."""
+    """The lines that are wanted: events of [start, end), and quotes received in [recv_from, recv_to). All in µs."""
 
     start: int
     end: int
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
 
 def table(selects: Iterable[str]) -> str:
-    """What SELECT statements over lines bring, as one SQL table.
+    """Return what SELECT statements over lines bring, as one SQL table.
 
     It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt.
     """
@@ -95,7 +95,7 @@ def of_copy(path: Path, window: Window | None = None) -> list[str]:
 
 
 def _within(stream: Stream, window: Window) -> str:
-    """Whether a line of a stream may be of a window: by its own time, or by its receipt if it has none."""
+    """Return whether a line of a stream may be of a window: by its own time, or by its receipt if it has none."""
     at, start, end = (
         ("ts_event", window.start, window.end)
         if stream.has_event_time
@@ -105,7 +105,7 @@ def _within(stream: Stream, window: Window) -> str:
 
 
 class Scanned(NamedTuple):
-    """What a file holds, as the journal would have it (`at` is 0), and the clock offset by minute of receipt.
+    """The contents of a file, as the journal would have them (`at` is 0), and the clock offset by minute of receipt.
 
     `least` is the smallest difference of receipt and event, believed or not; None without trades.
     """
@@ -125,7 +125,7 @@ class Refused(NamedTuple):
 def scan_files(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
 ) -> dict[Path, Scanned | Refused]:
-    """What is in files that the journal does not describe.
+    """Return what is in files that the journal does not describe.
 
     Somebody was listening from such a file's first line to its last; a healed file says nothing about listening, and
     its receipt times nothing about the clock. A sealed file never changes, so one process reads each once.
@@ -150,7 +150,7 @@ def _key(path: Path, symbol: str) -> tuple[object, ...]:
 
 
 def event_hours(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, list[Interval]]:
-    """When the trades of files happened: of each hour that has any the first and the last instant, in order.
+    """Return when the trades of files happened: of each hour that has any the first and the last instant, in order.
 
     Raises:
         RawDataError: a file holds something other than raw lines.
@@ -197,7 +197,7 @@ def _refused(path: Path, reason: str) -> Refused:
 
 
 def _is(streams: Iterable[Stream]) -> str:
-    """Whether a line is of one of these streams, in SQL."""
+    """Return whether a line is of one of these streams, in SQL."""
     return f"stream IN ({', '.join(literal(stream.name) for stream in streams)})"
 
 
@@ -207,7 +207,7 @@ _NUMBERED = _is(stream for stream in TICKS if stream.ids == "contiguous")
 
 
 def _lacks(stream: Stream) -> str:
-    """Whether a line of a stream lacks what such a line has, or has a time where it has none, in SQL."""
+    """Return whether a line of a stream lacks what such a line has, or has a time where it has none, in SQL."""
     own = [name for name in names(stream.columns) if name not in _OF_ALL]
     untimely = f"coalesce(ts_event, 0) NOT BETWEEN {EARLIEST_US} AND {LATEST_US - 1}"
     time = untimely if stream.has_event_time else "ts_event IS NOT NULL"
@@ -225,7 +225,7 @@ _WRONG = f"""symbol IS DISTINCT FROM {{symbol}}
 
 
 class _Minute(NamedTuple):
-    """What a file holds of one minute of receipt; None where it holds no trade."""
+    """The trades of a file in one minute of receipt; None where it holds no trade."""
 
     minute: int
     lines: int

@@ -46,7 +46,7 @@ def sealed(folder: Path, families: Sequence[str] = _OF_TICKS) -> list[Path]:
 
 
 def is_healed(path: Path) -> bool:
-    """Whether a segment was fetched rather than received."""
+    """Return whether a segment was fetched rather than received."""
     match = _NAME.fullmatch(path.name)
     return match is not None and match[1] == HEALED
 
@@ -75,7 +75,7 @@ def name_of(path: Path) -> str:
 
 
 def size_of(path: Path) -> int:
-    """How many bytes of lines a sealed segment holds, whether it is compressed or not.
+    """Return how many bytes of lines a sealed segment holds, whether it is compressed or not.
 
     Raises:
         RawDataError: it calls itself compressed, and is not as we compress.
@@ -87,7 +87,7 @@ def size_of(path: Path) -> int:
 
 
 def _content_size(path: Path, head: bytes) -> int:
-    """What a Zstandard frame says of its content's size (RFC 8878, 3.1.1.1)."""
+    """Return what a Zstandard frame says of its content's size (RFC 8878, 3.1.1.1)."""
     if not head.startswith(_ZSTD_MAGIC) or len(head) < _SHORTEST_FRAME:
         raise RawDataError(f"{path}: not a Zstandard file; expected a compressed segment")
     flags = head[4]
@@ -109,7 +109,7 @@ class _Found(NamedTuple):
 
 
 def _found(folder: Path) -> list[_Found]:
-    """What bears a segment's name; a folder that does, left by hand, holds no lines, but has taken the name."""
+    """Return what bears a segment's name; a folder that does, left by hand, holds no lines, but has taken the name."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -228,7 +228,7 @@ def land_healed(layout: Layout, exchange: str, symbol: str, day: date, lines: Se
 
 @dataclass(frozen=True)
 class Recovered:
-    """What recovery found in one open segment. `path` is None where no whole line was left (file removed).
+    """The result of recovering one open segment. `path` is None where no whole line was left (file removed).
 
     `torn_bytes` were cut from its end, `moved_bytes` in it were no raw lines.
     """

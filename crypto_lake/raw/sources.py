@@ -45,7 +45,7 @@ class Source:
 
     @property
     def is_healed(self) -> bool:
-        """Whether it was fetched rather than received."""
+        """Return whether it was fetched rather than received."""
         return any(map(segments.is_healed, self.paths))
 
 
@@ -76,12 +76,12 @@ def in_place(lines: str, sources: list[Source]) -> str:
 
 
 def has_late(sources: Iterable[Source]) -> bool:
-    """Whether quotes that came late may be in any of them."""
+    """Return whether quotes that came late may be in any of them."""
     return any(source.has_late for source in sources)
 
 
 def once_only(sources: list[Source]) -> bool:
-    """Whether no line can lie in these sources twice.
+    """Return whether no line can lie in these sources twice.
 
     A collector takes each id once. Lines that were landed again, by a second recording of the same stretch or by hand,
     bring trade ids that were there, or come without a journal.

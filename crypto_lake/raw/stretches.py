@@ -18,7 +18,7 @@ class Stretch(NamedTuple):
 
 
 def heard(record: journal.Sealed, offset: int) -> list[Stretch]:
-    """What a record says of listening.
+    """Return what a record says of listening.
 
     All trades between the first and the last of one stretch were listened to, if they lie no further outside of it
     than a clock may drift meanwhile: another one may have been heard by somebody who came later.
@@ -58,7 +58,7 @@ def joined(stretches: list[Stretch]) -> list[Interval]:
 
 
 def _goes_on(one: Stretch, other: Stretch) -> bool:
-    """Whether a stretch goes on with another that begins no earlier."""
+    """Return whether a stretch goes on with another that begins no earlier."""
     drift = DRIFT_US if other.local[0] == one.local[1] else 0
     begins, ends = other.exchange
     return (

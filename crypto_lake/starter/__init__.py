@@ -1,4 +1,4 @@
-"""What a folder from which everything works holds, and putting it there: `crypto-lake init`.
+"""The files of a folder in which every command works, and putting them there: `crypto-lake init`.
 
 Their texts lie beside this module, because an installed package has no checkout around it. The project's checkout is
 such a folder as well, and a test holds its files equal to these.

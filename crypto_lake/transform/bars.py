@@ -26,7 +26,7 @@ from crypto_lake.transform.workspace import Workspace, locked
 
 @dataclass(frozen=True)
 class Built:
-    """What a run did to one symbol's day: the hours rebuilt, and those that were right already.
+    """The result of a run for one symbol's day: the hours made anew, and those that were right already.
 
     `fit` is how well the quotes of the newest one rebuilt fit its trades, if that was asked.
     """
@@ -185,7 +185,7 @@ def build_days(
 
 
 def _daily_is_whole(series: Series, day: date) -> bool:
-    """Whether a day's daily file, if it has one, is what it was made as; it is read whole for that."""
+    """Return whether a day's daily file, if it has one, is what it was made as; it is read whole for that."""
     daily = series.layout.daily(series.exchange, series.symbol, day)
     what = checksums.damage(daily, series.layout.checksum(daily)) if daily.exists() else None
     if what:
@@ -204,7 +204,7 @@ def _replace_daily(series: Series, day: date) -> None:
 
 
 def _without_damaged(series: Series, day: date, known: dict[int, PartRecord]) -> dict[int, PartRecord]:
-    """What is remembered, but for parts whose footer is whole and whose pages are not."""
+    """Return what is remembered, but for parts whose footer is whole and whose pages are not."""
     parts = {hour: series.layout.part(series.exchange, series.symbol, day, hour) for hour in known}
     bad = {hour for hour, part in parts.items() if part.exists() and not parquet.is_readable(part)}
     for hour in sorted(bad):

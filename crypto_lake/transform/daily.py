@@ -31,7 +31,7 @@ from crypto_lake.transform.workspace import locked
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a run did to one symbol's day. `rewritten` is False where the daily file was right already."""
+    """The result of a run for one symbol's day. `rewritten` is False where the daily file was right already."""
 
     symbol: str
     day: date
@@ -86,7 +86,7 @@ def compact_all(
 
 
 def whole_day(series: Series) -> int:
-    """How many bars a finished day has."""
+    """Return how many bars a finished day has."""
     return DAY_US // (series.config.transformer.resample_interval_sec * SECOND_US)
 
 
@@ -201,7 +201,7 @@ def _must_be_readable(parts: list[Path], day: date) -> None:
 
 
 def _row_count(path: Path) -> int:
-    """How many rows a daily file says it has.
+    """Return how many rows a daily file says it has.
 
     Raises:
         LakeError: it cannot be read; from raw files it is made anew by the transform and another compaction.

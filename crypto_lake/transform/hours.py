@@ -94,7 +94,7 @@ def _listened(
     fingerprint: dict[str, Any],
     sources: list[Source],
 ) -> list[Interval]:
-    """When somebody listened in an hour, and what healed trades prove of the rest (`sql/transform/proved.sql`)."""
+    """Return when somebody listened in an hour, and what healed trades prove of the rest."""
     start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
     listened = [(first, last) for first, last in fingerprint["listened"]]
     missed = without(listened, start, end)
@@ -112,7 +112,7 @@ def _listened(
 def heard(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
 ) -> list[Interval]:
-    """When somebody listened on a finished day, on the exchange's clock, and what healed trades prove of the rest."""
+    """Return when somebody listened on a finished day, by the exchange's clock, and what healed trades prove."""
     plan = Plan(catalog, series, day, day_start_us(day) + DAY_US)
     found: list[Interval] = []
     for hour in range(HOURS_OF_A_DAY):

@@ -1,4 +1,4 @@
-"""Which hours of a day there should be, what each would be made from, and which of them are not in line with that.
+"""The plan of a day: which hours there should be, what each would be made from, and which are not in line with that.
 
 A part's footer remembers a fingerprint of all that went into it (segments, what was listened to, clock offsets,
 values carried in, settings, the transform's version) and the values it hands on; of a compacted day, the manifest
@@ -41,14 +41,14 @@ class Carry(Struct, frozen=True):
 
 
 class PartRecord(Struct, frozen=True):
-    """What is remembered of a part: what it was made from, and what it hands on."""
+    """The memory of a part: what it was made from, and what it hands on."""
 
     fingerprint: dict[str, Any]
     carry: Carry
 
 
 def is_stale(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> bool:
-    """Whether `build_day` would rebuild anything."""
+    """Return whether `build_day` would rebuild anything."""
     return _is_stale(connection, series, Recording(connection, series), day, now_us)
 
 
@@ -82,7 +82,7 @@ def stale_days(
 
 
 def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[int, PartRecord]:
-    """What parts and manifest remember of a day, by hour; a part, being younger, wins.
+    """Return what parts and manifest remember of a day, by hour; a part, being younger, wins.
 
     A manifest counts beside a readable daily file only (and not without `daily_counts`), and what cannot be understood
     counts as absent: those hours are then made anew.
@@ -100,7 +100,7 @@ def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[
 
 
 def _in_manifest(series: Series, day: date) -> dict[int, PartRecord]:
-    """What a day's manifest remembers by hour; nothing where there is none that can be understood."""
+    """Return what a day's manifest remembers by hour; nothing where there is none that can be understood."""
     layout = series.layout
     path = layout.manifest(layout.daily(series.exchange, series.symbol, day))
     with contextlib.suppress(OSError, *NOT_JSON):
@@ -116,7 +116,7 @@ class _Manifest(Struct):
 
 
 class _Fingerprint(Struct):
-    """What others than the transform read of a fingerprint; the transform itself only compares it."""
+    """The keys of a fingerprint that others than the transform read; the transform itself only compares it."""
 
     segments: list[tuple[str, int]]
     until: int
@@ -156,7 +156,7 @@ def last_values(connection: duckdb.DuckDBPyConnection, table: str) -> Carry:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which hours a day should have, and what each would be made from."""
+    """The hours that a day should have, and what each would be made from."""
 
     catalog: Catalog
     series: Series
@@ -204,7 +204,7 @@ class Plan:
         }
 
     def _beside(self, sources: list[Source], start: int, end: int) -> list[list[Any]]:
-        """Where healed trades may prove an hour that nobody listened to all of: segments that bring those around it."""
+        """Return the segments that bring the trades around an hour, where healed trades may prove what nobody heard."""
         if not without(self.catalog.covered, start, end):
             return []
         beside = self.catalog.beside(start, end)

@@ -1,4 +1,4 @@
-"""How well quotes fit the trades: what placing them on the exchange's clock is worth."""
+"""The fit of quotes to trades: what placing them on the exchange's clock is worth."""
 
 from typing import NamedTuple
 

@@ -120,7 +120,7 @@ def _be_sure(series: Series, day: date, found: list[Path]) -> None:
 
 
 def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> bool:
-    """Whether all that a folder holds is in verified ticks and daily files."""
+    """Return whether all that a folder holds is in verified ticks and daily files."""
     recording = Recording(connection, series)
     if recording.refused(received):
         return False

@@ -124,7 +124,7 @@ def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str
 
 
 class _Made(NamedTuple):
-    """What new ticks were made from, the segments in them, when these were heard, and how many rows there are."""
+    """The origin of new ticks: the segments in them, when these were heard, and how many rows there are."""
 
     fingerprint: dict[str, Any]
     segments: list[tuple[str, int]]
@@ -205,7 +205,7 @@ def _stage(
 
 
 def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, made: _Made) -> None:
-    """What the files hold, as the catalog will want to know it when their segments are gone."""
+    """The contents of the files, as the catalog will want to know them when their segments are gone."""
     paths = _paths(series, day)
     query = f"SELECT min(id), max(id) FROM {parquet.scan([paths[TRADE.table]])}"
     ((first, last),) = connection.execute(query).fetchall()

@@ -1,4 +1,4 @@
-"""Whether every finished file is, byte for byte, what was verified when it was made: each against its checksum.
+"""Verify that every finished file is, byte for byte, what was verified when it was made, by its checksum.
 
 Raw segments as well: against the checksum that was noted when they were sealed, or landed by healing.
 """
@@ -55,7 +55,7 @@ class RawFolder(NamedTuple):
 
 @dataclass
 class RawLook:
-    """What came of reading a folder: segments read, those without a checksum to read them against, and damages."""
+    """The result of reading a folder: segments read, those without a checksum to read them against, and damages."""
 
     read: int = 0
     without: int = 0

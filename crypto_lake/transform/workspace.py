@@ -1,4 +1,4 @@
-"""Where one symbol's lines are worked on: in so much memory, the rest on disk, and long files read once.
+"""The workspace of one symbol's lines: so much memory, the rest on disk, and long files read once.
 
 A collector's segments hold a minute, so an hour reads its own. A file that was landed by hand may hold a day: it is
 copied to Parquet at the first question, and each hour then reads its stretch of the copy.
@@ -98,7 +98,7 @@ def locked(series: Series) -> AbstractContextManager[None]:
 
 
 def _names(sources: Sequence[Source]) -> list[tuple[str, int]]:
-    """What tells lines from others: a segment that is mended meanwhile has another size."""
+    """Return what tells lines from others: a segment that is mended meanwhile has another size."""
     return [(source.name, source.size) for source in sources]
 
 

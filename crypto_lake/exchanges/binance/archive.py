@@ -58,7 +58,7 @@ class BinanceArchive:
 
     @property
     def usage(self) -> Usage:
-        """What was asked so far, the archive's files included; they weigh nothing."""
+        """Return what was asked so far, the archive's files included; they weigh nothing."""
         files, asked = self._http.usage, self._rest.usage
         return Usage(files.requests + asked.requests, files.weight + asked.weight)
 

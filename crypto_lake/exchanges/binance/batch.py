@@ -95,5 +95,5 @@ def _trade_lines(frames: list[bytes], ts_recv: int) -> list[TradeLine] | None:
 
 
 def _has_usual_numbers(text: bytes, count: int) -> bool:
-    """Whether every point is followed by eight digits and a quotation mark, and there are so many points."""
+    """Return whether every point is followed by eight digits and a quotation mark, and there are so many points."""
     return text.count(b".") == count == text.translate(_DIGITS_AS_ZERO).count(b'.00000000"')

@@ -63,11 +63,11 @@ class NotThereError(ExchangeError):
 
 
 class _PassingError(Exception):
-    """What may be otherwise the next time; the text says what it was."""
+    """A trouble that may be gone the next time; the text says which."""
 
 
 class BinanceHttp:
-    """What the endpoints are asked through. `usage` is what was asked so far, `url` its address as it may be shown.
+    """The way to the endpoints. `usage` is what was asked so far, `url` its address as it may be shown.
 
     `sleep` is how it waits, `clock` what it measures waits by (seconds, never back), `transport` how requests travel
     (None: over the network). An answer may take `answer_sec` in all.
@@ -108,7 +108,7 @@ class BinanceHttp:
         await self._http.aclose()
 
     def quoted(self, text: str) -> str:
-        """What an answer says, as it may be told: without what is secret in the address that was asked."""
+        """Return what an answer says, as it may be told: without what is secret in the address that was asked."""
         return without_secrets(text, self._rest_url)
 
     def json(self, answer: Answer) -> Any:  # noqa: ANN401 - it is JSON
@@ -186,7 +186,7 @@ class BinanceHttp:
             return answer
 
     def _request(self, endpoint: str, params: dict[str, str | int]) -> httpx.Request:
-        """What is sent; a key in the address's query goes along."""
+        """Return what is sent; a key in the address's query goes along."""
         try:
             base = httpx.URL(self._rest_url)
             url = base.copy_with(path=f"{base.path.rstrip('/')}/{endpoint}").copy_merge_params(params)

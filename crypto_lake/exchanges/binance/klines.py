@@ -74,7 +74,7 @@ def _typed(rows: Any, where: str, quoted: Callable[[str], str]) -> list[Candle]:
 
 
 def _are_sane(some: Sequence[Candle]) -> bool:
-    """Whether all texts and counts are numbers that a market may have; a thousand rows in one look."""
+    """Return whether all texts and counts are numbers that a market may have; a thousand rows in one look."""
     return (
         _all_match(_are_prices, [text for candle in some for text in candle[1:5]])
         and _all_match(_are_volumes, [text for c in some for text in (c.volume_base, c.taker_buy_base)])
@@ -84,7 +84,7 @@ def _are_sane(some: Sequence[Candle]) -> bool:
 
 
 def _all_match(pattern: Callable[[str], object], texts: Sequence[str | None]) -> bool:
-    """Whether all are texts that a pattern fits; this exchange tells all of a candle, so None is none."""
+    """Return whether all are texts that a pattern fits; this exchange tells all of a candle, so None is none."""
     joined = "".join(f"{text}\n" for text in texts)
     # A text with an end of line in it would pass for two.
     return joined.count("\n") == len(texts) and pattern(joined) is not None

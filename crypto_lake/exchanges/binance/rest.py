@@ -52,7 +52,7 @@ class BinanceRest:
 
     @property
     def usage(self) -> Usage:
-        """What was asked so far."""
+        """Return what was asked so far."""
         return self._http.usage
 
     async def time(self) -> ServerTime:

@@ -19,7 +19,7 @@ _SHOWN = 40
 
 
 class _Row(Struct, rename="camel"):
-    """What is wanted of a row; the rest is skipped."""
+    """The fields of a row that are wanted; the rest is skipped."""
 
     id: int
     price: str

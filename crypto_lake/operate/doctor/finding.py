@@ -1,4 +1,4 @@
-"""What one question of the doctor came to."""
+"""A finding: what one question of the doctor came to."""
 
 from dataclasses import dataclass
 from typing import Literal, Self

@@ -66,7 +66,7 @@ def _room(config: Config, folder: Path, free: int) -> Finding:
 
 
 def ports(config: Config) -> Iterator[Finding]:
-    """Whether the ports that `up` and the collector would listen on are free."""
+    """Yield whether the ports that `up` and the collector would listen on are free."""
     wanted = [(_WEB_PORT, "Dagster's web UI", "`crypto-lake up --port` takes another")]
     if config.collector.metrics_port:
         wanted.append((config.collector.metrics_port, "metrics", "see collector.metrics_port"))
@@ -90,7 +90,7 @@ def _is_free(port: int) -> bool:
 
 
 def clock_steps() -> Iterator[Finding]:
-    """How finely this machine's clock tells receipt times."""
+    """Yield how finely this machine's clock tells receipt times."""
     clock, end = SystemClock(), time.monotonic() + _LOOK_SEC
     seen = [clock.now_us()]
     while time.monotonic() < end:
@@ -107,7 +107,7 @@ def clock_steps() -> Iterator[Finding]:
 
 
 def proxies() -> Iterator[Finding]:
-    """Whether requests and streams would take different ways to the exchange."""
+    """Yield whether requests and streams would take different ways to the exchange."""
     if told := [name for name in PROXIES if os.environ.get(name)]:
         yield Finding.warning(
             "proxy",

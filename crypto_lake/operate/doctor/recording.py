@@ -56,7 +56,7 @@ class _Trades:
 
 
 class _Past(NamedTuple):
-    """Who is asked for past trades, and how many a request brings."""
+    """The client that is asked for past trades, and how many a request brings."""
 
     client: IdTrades
     at_once: int
@@ -118,7 +118,7 @@ def _recorded(lake: Config, symbol: str) -> _Trades:
 
 
 def _times(trades: list[_Trades]) -> Iterator[Finding]:
-    """Whether the stream's trade times are as fine as was asked for."""
+    """Yield whether the stream's trade times are as fine as was asked for."""
     events = [line.ts_event for one in trades for line in one.recorded]
     if not events:
         yield Finding.warning(
@@ -182,7 +182,7 @@ async def _against_its_trades(lake: Config, past: _Past, one: _Trades) -> Findin
 
 
 def _content(line: TradeLine | None) -> tuple[object, ...] | None:
-    """What two accounts of one trade must agree in. Streams and requests may tell times in different units."""
+    """Return what two accounts of one trade must agree in. Streams and requests may tell times in different units."""
     return None if line is None else (line.price, line.qty, line.side, line.ts_event // 1000)
 
 

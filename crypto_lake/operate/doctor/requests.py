@@ -23,7 +23,7 @@ _USELESS_CLOCK_SEC = 60.0
 
 @dataclass
 class Asked:
-    """What the answers came to.
+    """The findings from all answers.
 
     `trading` are the configured symbols that the exchange lists and trades now; `offset_us` is how far the lake's clock
     is ahead of the exchange's.

@@ -86,7 +86,7 @@ def _decoded(wire: WireFormat, frame: str | bytes) -> list[Said]:
 
 @dataclass
 class Heard:
-    """What one connection brought: ids by symbol and stream, where they are the exchange's.
+    """The ids that one connection brought, by symbol and stream, where they are the exchange's.
 
     `refused` counts the frames that were no lines, `refusal` says why. `end` is why the connection ended, None if it
     held; `silent_sec` how long nothing had come when listening ended.

@@ -23,7 +23,7 @@ _NIGHT_MINUTES = 30
 
 
 def name() -> str:
-    """Which of `SYSTEMS` starts programs here."""
+    """Return which of `SYSTEMS` starts programs here."""
     return {"win32": "windows", "darwin": "launchd"}.get(sys.platform, "systemd")
 
 
@@ -75,13 +75,13 @@ def night(offsets: list[timedelta]) -> tuple[int, int]:
 
 
 def _offset(month: int) -> timedelta:
-    """How far local time is ahead of UTC in a month of this year."""
+    """Return how far local time is ahead of UTC in a month of this year."""
     then = datetime.now(UTC).replace(month=month, day=1)
     return then.astimezone().utcoffset() or timedelta(0)
 
 
 def _user(variables: Mapping[str, str]) -> str:
-    """Who the jobs run as: who called, also through sudo."""
+    """Return who the jobs run as: who called, also through sudo."""
     name = variables.get("SUDO_USER") or getpass.getuser()
     domain = variables.get("USERDOMAIN")
     return f"{domain}\\{name}" if sys.platform == "win32" and domain else name

@@ -12,7 +12,7 @@ _FIVE_MINUTES_SEC = 300
 
 
 def recipe(machine: Machine, jobs: tuple[Job, ...]) -> Recipe:
-    """What launchd needs for the jobs."""
+    """Return what launchd needs for the jobs."""
     units = [_unit(machine, job) for job in jobs]
     hints = [f"to look at it: launchctl print {_domain(machine)}/{unit.name}" for unit in units]
     return Recipe(machine.python, units, None, hints)
@@ -37,7 +37,7 @@ def _domain(machine: Machine) -> str:
 
 
 def properties(machine: Machine, job: Job) -> dict[str, Any]:
-    """What the list of a job says. Times of day are local in launchd, hence `Machine.night`."""
+    """Return what the list of a job says. Times of day are local in launchd, hence `Machine.night`."""
     found: dict[str, Any] = {
         "Label": f"crypto-lake.{job.name}",
         "ProgramArguments": _program(machine, job),

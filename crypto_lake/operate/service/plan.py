@@ -1,4 +1,4 @@
-"""What shall run on a machine, and what any of the systems answers to that: files and calls. Pure."""
+"""The jobs that shall run on a machine, and what any of the systems answers to that: files and calls. Pure."""
 
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -33,7 +33,7 @@ EVERY = APART + TOGETHER
 
 
 class Machine(NamedTuple):
-    """Where it shall run. All paths are absolute; they need not be of the system that this process runs on.
+    """The machine to run on. All paths are absolute; they need not be of the system that this process runs on.
 
     `writes` are the folders that the jobs write to, `environment` what they need of this process's, `system` whether
     it starts with the machine or with the session of `user`. `night` is a local time, hour and minute, that is half an

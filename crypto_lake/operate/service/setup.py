@@ -103,7 +103,7 @@ def _remove(unit: Unit, run: Run, sleep: Callable[[float], None]) -> None:
 
 
 def _missing(folders: Iterable[PurePath]) -> list[Path]:
-    """Which of these folders, and of those above them, are not there; the deepest first."""
+    """Return which of these folders, and of those above them, are not there; the deepest first."""
     every = {one for folder in folders for one in (Path(folder), *Path(folder).parents)}
     return sorted((one for one in every if not one.exists()), key=lambda one: len(one.parts), reverse=True)
 

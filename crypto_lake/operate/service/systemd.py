@@ -38,7 +38,7 @@ RestrictNamespaces=yes
 
 
 def recipe(machine: Machine, jobs: tuple[Job, ...]) -> Recipe:
-    """What systemd needs for the jobs."""
+    """Return what systemd needs for the jobs."""
     call = _call(machine)
     units = [unit for job in jobs for unit in _units(machine, job)]
     shown = shlex.join([*call, "list-units", "--all", "crypto-lake-*"])
@@ -78,7 +78,7 @@ def _service(machine: Machine, job: Job) -> str:
 
 
 def _running(machine: Machine, job: Job) -> str:
-    """How it is started, and started again."""
+    """Return how it is started, and started again."""
     *before, last = [_start(command(machine, name)) for name in job.commands]
     lines = [f"ExecStart=-:{words}" for words in before] + [f"ExecStart=:{last}"]
     lines.append(f"WorkingDirectory={_folder(machine.config.parent)}")

@@ -24,7 +24,7 @@ _PYTHON_WITH = (
 
 
 def recipe(machine: Machine, jobs: tuple[Job, ...]) -> Recipe:
-    """What Task Scheduler needs for the jobs."""
+    """Return what Task Scheduler needs for the jobs."""
     first = f"{_FOLDER}\\{jobs[0].name}"
     stopping = f"schtasks /Change /TN {first} /DISABLE, then schtasks /End /TN {first}"
     hints = [f"to look at it: schtasks /Query /TN {first} /V /FO LIST", f"to stop it for a while: {stopping}"]

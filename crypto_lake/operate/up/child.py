@@ -27,7 +27,7 @@ _LONGEST_LINE = 500
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: the words after the interpreter's name, variables added to ours, and what it gives a person.
+    """A program to run: the words after the interpreter's name, variables added to ours, and what it gives a person.
 
     `keeps_log` where its output is written to no log of its own.
     """
@@ -73,7 +73,7 @@ class Child:
 
     @property
     def lived_sec(self) -> float:
-        """How long its process has been there."""
+        """Return how long its process has been there."""
         return time.monotonic() - self._began if self._process else 0.0
 
     def start(self) -> None:

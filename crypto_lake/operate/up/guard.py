@@ -16,7 +16,7 @@ _LOOK_SEC = 0.2
 
 
 def is_alive(group: int) -> bool:
-    """Whether any process of a group is there."""
+    """Return whether any process of a group is there."""
     if sys.platform == "win32":
         return False
     try:

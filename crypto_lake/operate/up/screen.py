@@ -1,4 +1,4 @@
-"""What a person sees of `crypto-lake up`: one screen on a terminal, plain lines elsewhere."""
+"""The display of `crypto-lake up`: one screen on a terminal, plain lines elsewhere."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class Screen:
             self._live.update(self.page(children), refresh=True)
 
     def page(self, children: Sequence[Child]) -> Group:
-        """What is drawn."""
+        """Return what is drawn."""
         table = Table("runs", "what", "state", "process", "for", "restarts", title="crypto-lake up")
         for child in children:
             table.add_row(
@@ -71,7 +71,7 @@ class Screen:
         return Group(table, *(Text(line, overflow="fold") for line in lines))
 
     def _collector(self) -> str:
-        """What it says of itself, in a line."""
+        """Return what it says of itself, in a line."""
         try:
             status = read_status(self._config.layout.collector_status)
         except LakeError as error:

@@ -78,7 +78,7 @@ def supervise(config: Config, wanted: list[Program], hints: list[str]) -> None:
 
 
 def free(host: str, port: int) -> None:
-    """Whether the UI's address can be had.
+    """Look whether the UI's address can be had.
 
     Raises:
         ConfigError: it is not this machine's.

@@ -1,4 +1,4 @@
-"""Who ends the children when this process is gone, however it went."""
+"""The watch that ends the children when this process is gone, however it went."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ _LOOK_SEC = 0.1
 
 
 class Watch(Protocol):
-    """Who ends children, and those when this process is gone."""
+    """The one that ends children, also when this process is gone."""
 
     def began(self, process: "subprocess.Popen[str]") -> None:
         """Take charge of a child that was started."""

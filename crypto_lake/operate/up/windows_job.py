@@ -99,7 +99,7 @@ class Job:
             raise OSError(f"the process cannot be resumed: status {status & 0xFFFFFFFF:#x}")
 
     def alive(self) -> int:
-        """How many processes are in it.
+        """Return how many processes are in it.
 
         Raises:
             OSError: the system refuses.

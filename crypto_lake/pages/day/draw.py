@@ -75,7 +75,7 @@ def _told(row: Row) -> str:
 
 
 def missing(row: Row) -> str:
-    """How many trades are missing, as a page says it."""
+    """Return how many trades are missing, as a page says it."""
     count = row["trades_missing"]
     return "unverifiable" if count is None else f"{count:,}"
 

@@ -1,4 +1,4 @@
-"""What the page of a day says, asked of the files: minutes, numbers, stretches, latency, and the days of the lake.
+"""The facts on the page of a day, asked of the files: minutes, numbers, stretches, latency, and the lake's days.
 
 Nothing here knows of HTML. Times are seconds since the epoch, UTC, as charts count them, unless a name says otherwise.
 """
@@ -50,7 +50,7 @@ def newest_day(series: Iterable[Series]) -> date | None:
 
 
 def of_day(series: Series, day: date) -> Facts | None:
-    """What there is to say of a symbol's day; None where it has no bars.
+    """Return what there is to say of a symbol's day; None where it has no bars.
 
     Raises:
         LakeError: a file cannot be read.

@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def file(exchange: SimulatedExchange, path: str) -> bytes | None:
-    """What lies under a path below `data/spot/daily/klines/`; None where nothing does."""
+    """Return what lies under a path below `data/spot/daily/klines/`; None where nothing does."""
     asked = _PATH.fullmatch(path)
     if not asked or asked["symbol"] not in exchange.tape.symbols:
         return None

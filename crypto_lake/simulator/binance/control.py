@@ -1,4 +1,4 @@
-"""What a client says on the WebSocket, and what the exchange answers.
+"""A client's words on the WebSocket, and the exchange's answers.
 
 Here belong the control frames (web-socket-streams.md, "Live Subscribing/Unsubscribing to streams"): text in, text out,
 and what a connection is subscribed to in between. A wrong stream name is acknowledged like a right one.
@@ -22,7 +22,7 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class Subscriptions:
-    """What one connection has asked for: stream names in the order they came, and whether events are wrapped."""
+    """The streams that one connection has asked for, in the order they came, and whether events are wrapped."""
 
     combined: bool
     streams: dict[str, None] = field(default_factory=dict)

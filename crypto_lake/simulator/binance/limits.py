@@ -13,7 +13,7 @@ _LONGEST_BAN_S = 3 * 86_400
 
 
 class Verdict(NamedTuple):
-    """What a request meets: HTTP 200, 429 or 418."""
+    """The answer that a request meets: HTTP 200, 429 or 418."""
 
     status: int
     used_weight: int  # in this minute, this request's included

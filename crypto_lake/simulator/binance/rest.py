@@ -66,7 +66,7 @@ class Query(NamedTuple):
         return int(text)
 
     def limit(self) -> int:
-        """How many rows; more than the most is the most."""
+        """Return how many rows; more than the most is the most."""
         limit = self.number("limit")
         if limit == 0:
             raise RequestError(-1130, "Data sent for parameter 'limit' is not valid.")
@@ -81,7 +81,7 @@ class Query(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """What an answer costs, and who gives it."""
+    """An endpoint: what its answer costs, and who gives it."""
 
     weight: int
     answer: Callable[[SimulatedExchange, Query], Any]

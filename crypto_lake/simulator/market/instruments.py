@@ -17,7 +17,7 @@ _QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """How a symbol trades.
+    """The habits of a symbol's trading.
 
     `rate` multipliers apply to the two frequencies; `burst` is the share of trades that follow within milliseconds of
     the one before.
@@ -69,7 +69,7 @@ def _made_up(symbol: str) -> _Row:
 
 
 def character(symbol: str) -> Character:
-    """How the symbol trades; the same for the same name, always."""
+    """Return how the symbol trades; the same for the same name, always."""
     row = _KNOWN.get(symbol) or _made_up(symbol)
     instrument = Instrument(*split_symbol(symbol), to_e8(row.tick), to_e8(row.step))
     price, qty = to_e8(row.price) // instrument.tick, to_e8(row.qty) // instrument.step

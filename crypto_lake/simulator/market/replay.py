@@ -86,7 +86,7 @@ class Replay:
         return MarketClock(self.start_us, speed, waiting=True)
 
     def instrument(self, symbol: str) -> Instrument:
-        """What the symbol stands for, its steps as fine as seen; KeyError for one that is not in the capture."""
+        """Return what the symbol stands for, its steps as fine as seen; KeyError for one that is not in the capture."""
         return self._recordings[symbol].instrument
 
     def events(self, symbol: str, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
@@ -130,7 +130,7 @@ class Replay:
 
 
 class _Recording:
-    """What a capture holds of one symbol."""
+    """The events of one symbol in a capture."""
 
     def __init__(self, symbol: str, events: list[Trade | Quote]) -> None:
         self.events = events

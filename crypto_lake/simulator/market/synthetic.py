@@ -55,7 +55,7 @@ class SyntheticMarket:
         self._books = {symbol: _Listing(seed, symbol, rate) for symbol in symbols}
 
     def instrument(self, symbol: str) -> Instrument:
-        """What the symbol stands for; KeyError for one that is not traded."""
+        """Return what the symbol stands for; KeyError for one that is not traded."""
         return self._books[symbol].character.instrument
 
     def events(self, symbol: str, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
@@ -143,7 +143,7 @@ class _Listing:
         return trades.cut(0, int(np.searchsorted(trades.ts_us, now_us, side="right")))
 
     def candles(self, block: int, interval_us: int, now_us: int) -> list[Candle]:
-        """What the block's trades up to now make of each interval that has any."""
+        """Return what the block's trades up to now make of each interval that has any."""
         if now_us >= self._start_us(block + 1):
             return self._whole(block, interval_us)
         return summarise(self.known_trades(block, now_us), interval_us)
@@ -165,7 +165,7 @@ class _Listing:
         return EPOCH_US + block * self._block_s * SECOND_US
 
     def _before(self, block: int, per_s: float) -> int:
-        """How many there were before the block; never falls from block to block."""
+        """Return how many there were before the block; never falls from block to block."""
         mean = per_s * self._block_s
         noise = 0.3 * mean * float(uniform(self.seed, np.array([block]))[0]) if block else 0.0
         return int(per_s * elapsed_activity(block * self._block_s) + noise)

@@ -1,4 +1,4 @@
-"""What happened on the market, in plain records, and what a source of it must answer.
+"""The events of the market, in plain records, and what a source of them must answer.
 
 Here belong the records, the questions and the numbers' units. A tape knows nothing of sockets, of wire formats or of
 what the real time is: whoever asks says what time it is now, and no answer knows anything later than that.
@@ -57,7 +57,7 @@ class Candle(NamedTuple):
 
 
 class Instrument(NamedTuple):
-    """What is traded under a symbol, and in which steps."""
+    """An instrument: what is traded under a symbol, and in which steps."""
 
     base: str
     quote: str
@@ -66,7 +66,7 @@ class Instrument(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Which candles are asked for, by the exchange's rules.
+    """The candles that are asked for, by the exchange's rules.
 
     Only `start_us`: the oldest from there. Only `end_us`: the newest up to it. Both: as with `start_us`, up to
     `end_us`. Neither: the newest.
@@ -99,10 +99,10 @@ class Tape(Protocol):
 
     @property
     def end_us(self) -> int | None:
-        """When the last event was sent; None where the tape has no end."""
+        """Return when the last event was sent; None where the tape has no end."""
 
     def instrument(self, symbol: str) -> Instrument:
-        """What the symbol stands for; KeyError for one that is not traded."""
+        """Return what the symbol stands for; KeyError for one that is not traded."""
 
     def events(self, symbol: str, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
         """Trades and quotes with `start_us <= sent_us < end_us`, in the order they are sent."""

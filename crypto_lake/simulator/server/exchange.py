@@ -84,7 +84,7 @@ class SimulatedExchange:
 
     @property
     def finished(self) -> bool:
-        """Whether the tape has an end and somebody connected has been handed everything up to it."""
+        """Return whether the tape has an end and somebody connected has been handed everything up to it."""
         end_us = self.tape.end_us
         return end_us is not None and any(session.sent_until_us > end_us for session in tuple(self.sessions))
 
@@ -155,7 +155,7 @@ def _refusal(verdict: Verdict, weight: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a running exchange listens."""
+    """The addresses at which a running exchange listens."""
 
     port: int
 

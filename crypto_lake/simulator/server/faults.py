@@ -1,4 +1,4 @@
-"""What can go wrong at the bundled exchange, on request.
+"""Faults of the bundled exchange, on request.
 
 Here belong the list of faults, how they are written on a command line, and what those do that act on frames. Each fault
 is off by default; `SimulatedExchange.faults` may be replaced at any time and counts for open connections too, save for
@@ -24,7 +24,7 @@ _HTTP_ERRORS = range(400, 600)
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What goes wrong. Seconds are real seconds since a connection was accepted; `every` counts from 1 up.
+    """The faults to show. Seconds are real seconds since a connection was accepted; `every` counts from 1 up.
 
     Raises:
         ValueError: a number that cannot be meant.
@@ -62,7 +62,7 @@ class Faults:
             )
 
     def is_halted(self, open_us: int) -> bool:
-        """Whether no candle opens at that time."""
+        """Return whether no candle opens at that time."""
         return any(start <= open_us < end for start, end in self.halted)
 
 
@@ -109,7 +109,7 @@ def time_us(text: str) -> int:
 
 
 class Mangler:
-    """What the faults make of one connection's events: `(event, frame) -> frames to send`."""
+    """The effect of faults on one connection's events: `(event, frame) -> frames to send`."""
 
     def __init__(self) -> None:
         self._count = 0

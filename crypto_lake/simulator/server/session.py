@@ -68,7 +68,7 @@ class Session:
 
     @property
     def _latency_us(self) -> int:
-        """How late its events are sent."""
+        """Return how late its events are sent."""
         lag_s = (self._faults.lag_s or 0.0) if self._is_behind else 0.0
         return self._exchange.latency_us + int(lag_s * 1e6)
 
