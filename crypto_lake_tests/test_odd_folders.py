@@ -12,8 +12,8 @@ from crypto_lake.disk import parquet
 from crypto_lake.pages import day
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, retention, ticks, verify
+from crypto_lake_tests.collector_daemon.daemon_runs import record, until_landed
 from crypto_lake_tests.collector_daemon.fakes import Exchange, quote, says, trade
-from crypto_lake_tests.collector_daemon.test_daemon import record, until_landed
 from crypto_lake_tests.raw_lines import DAY, LATER, SYMBOL
 
 # What Windows allows in a name, and what it does not.

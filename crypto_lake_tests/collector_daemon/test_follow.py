@@ -16,8 +16,8 @@ from crypto_lake import config as configuration
 from crypto_lake.config import Config
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal
+from crypto_lake_tests.collector_daemon.daemon_runs import DAY
 from crypto_lake_tests.collector_daemon.fakes import Exchange, Hasty, lines_of, records, trade, until
-from crypto_lake_tests.collector_daemon.test_daemon import DAY
 from crypto_lake_tests.collector_daemon.test_main import ended, landed, start, with_exchange, write_config
 
 Story = Callable[[Config, Path, Exchange], Awaitable[None]]

@@ -17,6 +17,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.binance import EXCHANGE
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import TradeLine
+from crypto_lake_tests.collector_daemon.daemon_runs import DAY, forty_seconds, record, status_of, until_landed
 from crypto_lake_tests.collector_daemon.fakes import (
     BURST,
     INTERVAL_SEC,
@@ -35,13 +36,6 @@ from crypto_lake_tests.collector_daemon.fakes import (
     silence,
     trade,
     until,
-)
-from crypto_lake_tests.collector_daemon.test_daemon import (
-    DAY,
-    forty_seconds,
-    record,
-    status_of,
-    until_landed,
 )
 
 FAREWELL = b'{"e":"serverShutdown","E":1770123456789}'

@@ -13,8 +13,9 @@ from collector_daemon.tell import metrics
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError
 from crypto_lake.raw.collector_status import ExchangeStatus, SymbolStatus
+from crypto_lake_tests.collector_daemon.daemon_runs import record
 from crypto_lake_tests.collector_daemon.fakes import Exchange, quote, says, trade, until
-from crypto_lake_tests.collector_daemon.test_daemon import counted, record
+from crypto_lake_tests.collector_daemon.test_daemon import counted
 
 
 def free_port() -> int:

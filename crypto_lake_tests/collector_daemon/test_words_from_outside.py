@@ -13,8 +13,8 @@ from crypto_lake.cli import cli
 from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError
 from crypto_lake.raw import journal
+from crypto_lake_tests.collector_daemon.daemon_runs import DAY, record, status_of
 from crypto_lake_tests.collector_daemon.fakes import Exchange, configured, records, trade, until
-from crypto_lake_tests.collector_daemon.test_daemon import DAY, record, status_of
 
 EVIL = "\x1b[31m\x9b2J\u202e\x07 wss://user:CANARY@host"
 
