@@ -30,6 +30,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.disk.parquet import path_list
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_start_us
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.segments import sealed
 from crypto_lake.schema import BAR, RAW_LINE, names, typed
 from crypto_lake.series import Series
@@ -55,7 +56,7 @@ def make_lake(folder: Path, lines: int) -> None:
     (folder / "config.yml").write_bytes(msgspec.yaml.encode(_CONFIG))
     layout = Layout(folder)
     layout.raw_day("binance", SYMBOL, DAY).mkdir(parents=True)
-    notes = journal.Journal(layout, "binance")
+    notes = JournalWriter(layout, "binance")
     per_minute = lines // MINUTES
     for minute in range(MINUTES):
         start = day_start_us(DAY) + minute * MINUTE_US

@@ -14,7 +14,7 @@ import msgspec
 from crypto_lake.config import Config
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of
-from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.series import Series
 from crypto_lake.simulator.binance import wire
@@ -32,7 +32,7 @@ _DELAY_US = 40_000
 
 def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled: bool = True) -> None:
     """What a collector leaves of [start, end), a segment a minute, listening all the time."""
-    notes = journal.Journal(lake.layout, "binance")
+    notes = JournalWriter(lake.layout, "binance")
     for minute, lines in groupby(
         _lines(start, end, quotes=quotes), key=lambda line: line.ts_recv // MINUTE_US
     ):

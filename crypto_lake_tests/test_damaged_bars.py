@@ -12,8 +12,8 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, day_of
 from crypto_lake.pages import preview
-from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan
 from crypto_lake_tests.made import Made
@@ -139,7 +139,7 @@ def test_what_is_still_to_come_is_not_made_whatever_the_journal_says(duck: Duck,
     now = START + 10 * HOUR + 30 * SECOND
     lines = [trade(1, START + 10 * HOUR), trade(2, START + 10 * HOUR + 10 * SECOND)]
     record = sealed(land(series.config, lines), lines, [(START + 10 * HOUR, START + 11 * HOUR)])
-    notes = journal.Journal(series.layout, "binance")
+    notes = JournalWriter(series.layout, "binance")
     notes.write(record, DAY)
     notes.write(
         msgspec.structs.replace(record, segment=None, listened=[(START + 20 * HOUR, START + 21 * HOUR)]), DAY
@@ -156,7 +156,7 @@ def test_the_events_of_a_record_that_its_lines_do_not_bear_out_bring_no_days(
     lines = [trade(1, START + 10 * HOUR), trade(2, START + 10 * HOUR + 10 * SECOND)]
     path = land(series.config, lines)
     record = sealed(path, lines, [(START + 10 * HOUR, START + 10 * HOUR + 20 * SECOND)])
-    journal.Journal(series.layout, "binance").write(
+    JournalWriter(series.layout, "binance").write(
         msgspec.structs.replace(record, event_to=START + 3000 * DAY_US), DAY
     )
     assert Recording(duck, series).event_days(DAY) == {DAY}

@@ -19,7 +19,7 @@ from crypto_lake.errors import ConfigError, LakeError, RawDataError
 from crypto_lake.pages import validation
 from crypto_lake.raw import journal
 from crypto_lake.raw.collector_status import read_status
-from crypto_lake.raw.journal import Journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.kept import read_kept
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, ticks
@@ -164,7 +164,7 @@ def test_a_line_of_a_journal_is_left_out(tmp_path: Path, content: bytes) -> None
 def test_a_day_that_is_none_in_a_journal_counts_as_not_there(duck: Duck, series: Series, landed: str) -> None:
     land(series.config, [trade(1, START + HOUR)])
     record = journal.Displaced(at=START, symbol=SYMBOL, landed=landed)
-    journal.Journal(series.layout, "binance").write(record, DAY)
+    JournalWriter(series.layout, "binance").write(record, DAY)
     assert len(bars.build_day(duck, series, DAY, LATER).rebuilt) == 24
 
 
@@ -250,7 +250,7 @@ def test_a_folder_that_bears_a_journals_name_is_told_and_counts_as_no_journal(
     duck: Duck, series: Series, symbol: str | None
 ) -> None:
     land(series.config, [trade(1, START + HOUR)])
-    Journal(series.layout, "binance").path(DAY, symbol).mkdir(parents=True)
+    JournalWriter(series.layout, "binance").path(DAY, symbol).mkdir(parents=True)
     assert bars.build_day(duck, series, DAY, LATER).rebuilt
 
 

@@ -16,6 +16,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, ticks, verify
 from crypto_lake_tests import older_lake
@@ -87,7 +88,7 @@ def test_its_segments_are_read_against_the_checksums_in_its_journals(
 
 def _every_other_moved(lake: Config) -> None:
     """Let every other record of a symbol lie in its own journal."""
-    diary = journal.Journal(lake.layout, "binance")
+    diary = JournalWriter(lake.layout, "binance")
     for day in DAYS:
         path = diary.path(day)
         kept = []

@@ -17,6 +17,7 @@ from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.segments import OpenSegment, truncate_torn_tail, write_whole
 
 # Refused frames are for a person to look at; beyond this many bytes a day they are only counted.
@@ -72,7 +73,7 @@ class Disk:
         self._layout = layout
         self._exchange = exchange
         self._create = create
-        self._journal = journal.Journal(layout, exchange)
+        self._journal = JournalWriter(layout, exchange)
         self._open: dict[str, Segment] = {}
         self._mended: set[Path] = set()
         self._displaced: set[tuple[str, date, date]] = set()

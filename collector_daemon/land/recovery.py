@@ -23,6 +23,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.intervals import union
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RECEIVED, TRADE, RawLine, TradeLine, decode
 
 # Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).
@@ -39,7 +40,7 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
     """
     mending = Mending(layout, exchange, now)
     found = segments.recover(layout, exchange, mending.segment)
-    diary = journal.Journal(layout, exchange)
+    diary = JournalWriter(layout, exchange)
     touched = {(one.symbol, one.day) for one in found}
     for symbol, day in _last_journals(layout, exchange) | {(None, one.day) for one in found} | touched:
         if moved := mending.journal(diary.path(day, symbol), day):
@@ -97,7 +98,7 @@ def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[
     return [path for path in found if path.name not in described]
 
 
-def _enter(diary: journal.Journal, symbol: str, path: Path, now: int) -> None:
+def _enter(diary: JournalWriter, symbol: str, path: Path, now: int) -> None:
     """Describe a segment from its lines: somebody was listening from the end of the one before to the last line.
 
     But not while the journal knows of no connection that carried the symbol's streams.
@@ -153,7 +154,7 @@ def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
     return first if broken else max(ends)
 
 
-def _ended_in_order(diary: journal.Journal, symbol: str, day: date) -> bool:
+def _ended_in_order(diary: JournalWriter, symbol: str, day: date) -> bool:
     """Return whether the last collector of a day told everything; so did whoever landed files without a journal."""
     shared = journals.shared(diary.layout, diary.exchange, day)
     if not shared:

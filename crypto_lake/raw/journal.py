@@ -1,4 +1,4 @@
-"""The collector's journals: what it lived through, a record a line, flushed one by one. `docs/FORMAT.md` lists all.
+"""The collector's journals: what it lived through, a record a line. `docs/FORMAT.md` lists all.
 
 They answer what market data cannot: when was somebody listening, why not, how far off was the clock. What concerns a
 symbol lies in the symbol's own folder of the day, so that nobody reads of a thousand symbols to learn of one; what
@@ -16,11 +16,10 @@ import msgspec
 from loguru import logger
 from msgspec import Meta, Struct
 
-from crypto_lake.disk import mending, publish
+from crypto_lake.disk import mending
 from crypto_lake.errors import NOT_JSON
-from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of, day_start_us
+from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.raw.lines import EARLIEST_US
-from crypto_lake.raw.segments import truncate_torn_tail, write_whole
 
 # A line with a number that cannot be meant is no record: one such would bring days by the thousand, or times that no
 # calendar has. A time is one before 2100; how far a clock was off is less than that.
@@ -236,65 +235,8 @@ AnyRecord = (
 KINDS: tuple[type[Record], ...] = AnyRecord.__args__
 SymbolRecord = Gap | Jumped | Conflict | Late | Sealed | Displaced | Recovered
 
-_encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(AnyRecord)
 _R = TypeVar("_R", bound=Record)
-
-
-# The days that a journal remembers to have been mended. A collector writes to two at a time, and a year of a thousand
-# symbols must not stay in memory.
-_REMEMBERED_DAYS = 4
-
-
-class Journal:
-    """Appends records to the files of their days and symbols."""
-
-    def __init__(self, layout: Layout, exchange: str) -> None:
-        self.layout = layout
-        self.exchange = exchange
-        self._mended: dict[date, set[Path]] = {}
-
-    def write(self, record: AnyRecord, day: date | None = None, symbol: str | None = None) -> None:
-        """Append one record, and hand it to the system before returning.
-
-        It goes to the journal of `day`, or of the day of its `at`: its symbol's own, if it has a symbol. `symbol` is
-        for a `Mended`, which tells of the file that it lies in.
-
-        Raises:
-            OSError: the disk refused.
-        """
-        day = day or day_of(record.at)
-        path = self.path(day, record.symbol if isinstance(record, OfSymbol) else symbol)
-        mended = self._mended_of(day)
-        if path not in mended:
-            self._mend(path)
-            mended.add(path)
-        try:
-            with path.open("ab", buffering=0) as file:
-                write_whole(file, _encode(record) + b"\n")
-        except OSError:
-            mended.discard(path)
-            raise
-
-    def path(self, day: date, symbol: str | None = None) -> Path:
-        """The file of a day: a symbol's own, or that which all share."""
-        if symbol is None:
-            return self.layout.journal(self.exchange, day)
-        return self.layout.symbol_journal(self.exchange, symbol, day)
-
-    def _mended_of(self, day: date) -> set[Path]:
-        # The day used last stands last, so the one to forget is the first.
-        found = self._mended[day] = self._mended.pop(day, set())
-        if len(self._mended) > _REMEMBERED_DAYS:
-            del self._mended[next(iter(self._mended))]
-        return found
-
-    def _mend(self, path: Path) -> None:
-        """Before the first append, and after a failed one: a death or a full disk may have torn the last record."""
-        # As lasting as a segment's: the folder may be made here, and a segment then be sealed in it.
-        publish.make_folder(path.parent)
-        if path.exists() and path.stat().st_size:
-            truncate_torn_tail(path)
 
 
 class _AnyKind(Struct):

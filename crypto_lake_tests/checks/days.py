@@ -14,7 +14,7 @@ from crypto_lake.completeness import backfill
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
@@ -117,7 +117,7 @@ def landed(duck: Duck, series: Series, lines: list[RawLine], day: date = DAY, no
     mine = [line for line in lines if start <= (line.ts_event or line.ts_recv) < start + DAY_US]
     path = land(series.config, mine, day)
     record = sealed(path, mine, [(start, start + DAY_US)])
-    journal.Journal(series.layout, "binance").write(record, day)
+    JournalWriter(series.layout, "binance").write(record, day)
     bars.build_day(duck, series, day, now_us)
 
 

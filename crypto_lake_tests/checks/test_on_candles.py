@@ -14,6 +14,7 @@ from crypto_lake.config import load
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily
 from crypto_lake_tests.checks.days import (
@@ -79,7 +80,7 @@ def test_a_hole_at_the_end_of_the_recording_that_only_the_journal_knows_of_warns
     gap = journal.Gap(
         at=ends[1], symbol=SYMBOL, first_id=25, last_id=26, event_from=ends[0], event_to=ends[1]
     )
-    journal.Journal(series.layout, "binance").write(gap)
+    JournalWriter(series.layout, "binance").write(gap)
     verdict = compared(duck, series, Told(GOOD))
     assert verdict.outcome == "warning"
     assert "trade ids are missing" in {row["reason"] for row in verdict.rows[SYMBOL]}

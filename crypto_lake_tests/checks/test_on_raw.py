@@ -14,6 +14,7 @@ from crypto_lake.checks.subject import Subject
 from crypto_lake.config import Config, Exchange, General
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
@@ -91,7 +92,7 @@ def listened(duck: Duck, series: Series, stretches: list[tuple[int, int]]) -> Ve
     """The downtime of a day with so much listening."""
     lines = [trade(n, START + n * HOUR, recv=START + n * HOUR) for n in range(1, 24)]
     path = land(series.config, lines)
-    journal.Journal(series.layout, "binance").write(sealed(path, lines, stretches))
+    JournalWriter(series.layout, "binance").write(sealed(path, lines, stretches))
     bars.build_day(duck, series, DAY, LATER)
     return run(checks.STREAM_DOWNTIME, duck, series, asset="raw_segments")
 
@@ -129,7 +130,7 @@ def test_trades_without_any_quote_warn_however_short_the_recording(duck: Duck, s
     lines = [trade(1, START + HOUR), trade(2, START + HOUR + 10 * SECOND)]
     path = land(series.config, lines)
     record = sealed(path, lines, [(START + HOUR, START + HOUR + 20 * SECOND)])
-    journal.Journal(series.layout, "binance").write(record)
+    JournalWriter(series.layout, "binance").write(record)
     bars.build_day(duck, series, DAY, LATER)
     assert not run(checks.QUOTES_FRESH, duck, series, asset="raw_segments").passed
 
@@ -140,7 +141,7 @@ def clocked(duck: Duck, series: Series, offsets: list[int]) -> Verdict:
         record = journal.ClockOffset(
             at=START + n * MINUTE + 1, minute=START + n * MINUTE, offset_us=offset * 1000, trades=9
         )
-        journal.Journal(series.layout, "binance").write(record)
+        JournalWriter(series.layout, "binance").write(record)
     return run(checks.CLOCK_OFFSET, duck, series, asset="raw_segments")
 
 
@@ -192,6 +193,6 @@ def test_what_the_journal_says_of_one_id_with_two_contents_is_told_while_the_day
     landed(duck, series, GOOD)
     said = journal.Contents(START, "1.5", "2", "buy")
     record = journal.Conflict(at=START + HOUR, symbol=SYMBOL, id=9, first=said, second=said)
-    journal.Journal(series.layout, "binance").write(record)
+    JournalWriter(series.layout, "binance").write(record)
     verdict = run(checks.TRADE_IDS_UNAMBIGUOUS, duck, series, START + 2 * HOUR, asset="raw_segments")
     assert verdict.rows[SYMBOL][0]["id"] == 9

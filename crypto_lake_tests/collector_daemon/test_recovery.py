@@ -18,6 +18,7 @@ from collector_daemon.land.mending import Mending
 from collector_daemon.land.recovery import recover, tally_of
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import QuoteLine, TradeLine, decode
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, lines_of, open_files, records
@@ -71,7 +72,7 @@ def test_a_recovered_segment_is_described_as_if_it_had_been_sealed_alive(tmp_pat
 
 def heard_until(layout: Layout, end: int, broken_at: int | None) -> None:
     """Enter a stretch that ended before the open segment's first line, and a break after it."""
-    notes = journal.Journal(layout, "binance")
+    notes = JournalWriter(layout, "binance")
     nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
     stretch = [(end - 1_000_000, end)]
     notes.write(journal.Sealed(at=end, symbol="SOLUSDT", lines=0, size=0, listened=stretch, **nothing), DAY)
@@ -172,7 +173,7 @@ def test_a_hole_between_the_last_two_segments_is_entered_too(tmp_path: Path) -> 
 def test_what_was_told_before_is_not_told_again(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     told = journal.Gap(at=T0, symbol="SOLUSDT", first_id=3, last_id=4, event_from=T0 + 2, event_to=T0 + 5)
-    journal.Journal(layout, "binance").write(told)
+    JournalWriter(layout, "binance").write(told)
     left_open(layout, trades(1, 2, 5, 8))
     recover(layout, "binance", T0)
     assert gaps(layout) == [(3, 4), (6, 7)]
@@ -264,7 +265,7 @@ def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(
     tmp_path: Path, symbol: str | None
 ) -> None:
     layout = Layout(tmp_path)
-    diary = journal.Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     story = [_gap(T0 + n) if symbol else journal.Stopped(at=T0 + n, reason="") for n in range(2)]
     diary.write(story[0])
     path = diary.path(DAY, symbol)
@@ -288,7 +289,7 @@ def test_after_a_journal_lost_records_nobody_is_said_to_have_listened_before_the
     layout = Layout(tmp_path)
     left_open(layout, LINES)
     heard_until(layout, T0 - 500, None)
-    path = journal.Journal(layout, "binance").path(DAY, symbol)
+    path = JournalWriter(layout, "binance").path(DAY, symbol)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(b"\0" * 100 + b"\n")
@@ -305,7 +306,7 @@ def test_a_pointer_to_trades_of_a_day_to_come_does_not_hide_the_folder_that_was_
     (path,) = open_files(layout)
     path.rename(path.with_suffix(""))
     to_come = journal.Displaced(at=T0, symbol="SOLUSDT", landed=DAY.isoformat())
-    journal.Journal(layout, "binance").write(to_come, DAY + timedelta(days=300))
+    JournalWriter(layout, "binance").write(to_come, DAY + timedelta(days=300))
     recover(layout, "binance", T0 + 9)
     (sealed,) = journal.of_kind(records(layout, DAY), journal.Sealed)
     assert (sealed.segment, sealed.lines) == ("part_0001.jsonl", 3)
@@ -317,7 +318,7 @@ def test_a_symbol_whose_own_journal_lost_records_is_searched_for_gaps_after_an_e
     layout = Layout(tmp_path)
     left_open(layout, trades(1, 2) + trades(6))
     recover(layout, "binance", T0)
-    diary = journal.Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     own = diary.path(DAY, "SOLUSDT")
     own.write_bytes(b"".join(line for line in own.read_bytes().splitlines(True) if b'"gap"' not in line))
     diary.write(journal.Stopped(at=T0, reason=""), DAY)
@@ -350,7 +351,7 @@ def test_while_every_connection_was_down_nobody_listened_to_a_recovered_segment(
         for number, at in enumerate(received)
     ]
     left_open(layout, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-    diary = journal.Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     for record in (
         journal.Started(at=T0 - SECOND, version="", pid=1, symbols=["SOLUSDT"]),
         journal.Subscribed(at=T0 - 9, connection=1, streams=STREAMS),

@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks.soak import Accounts, audit, soak
 from crypto_lake.layout import SECOND_US, Layout
 from crypto_lake.raw import journal, segments
-from crypto_lake.raw.journal import Journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake_tests.collector_daemon.fakes import T0
 from crypto_lake_tests.collector_daemon.test_recovery import DAY, left_open, trades
 
@@ -17,7 +17,7 @@ def sealed(layout: Layout, *numbers: int) -> None:
 
 
 def listened(layout: Layout, *stretches: tuple[int, int]) -> None:
-    Journal(layout, "binance").write(
+    JournalWriter(layout, "binance").write(
         journal.Sealed(
             at=T0,
             symbol="SOLUSDT",

@@ -15,6 +15,7 @@ from crypto_lake.defs import automation, launch
 from crypto_lake.defs.resources import RESOURCES, Lake
 from crypto_lake.layout import day_of, day_start_us
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, START, SYMBOL, land, sealed, trade
 
 TODAY = datetime.now(UTC).date()
@@ -145,7 +146,7 @@ def test_what_the_journal_says_of_a_landing_is_reported(instance: dg.DagsterInst
     now = time.time_ns() // 1000
     lines = [trade(1, now - SECOND), trade(5, now)]
     path = land(lake, lines, day_of(now))
-    written = journal.Journal(lake.layout, "binance")
+    written = JournalWriter(lake.layout, "binance")
     written.write(sealed(path, lines, [(now - SECOND, now)]), day_of(now))
     gap = journal.Gap(at=now, symbol=SYMBOL, first_id=2, last_id=4, event_from=now - SECOND, event_to=now)
     written.write(gap, day_of(now))

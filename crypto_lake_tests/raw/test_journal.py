@@ -14,18 +14,9 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of
-from crypto_lake.raw import journal
-from crypto_lake.raw.journal import (
-    AnyRecord,
-    Contents,
-    Gap,
-    Journal,
-    OfSymbol,
-    Record,
-    Sealed,
-    Started,
-    Stopped,
-)
+from crypto_lake.raw import journal, journal_writer
+from crypto_lake.raw.journal import AnyRecord, Contents, Gap, OfSymbol, Record, Sealed, Started, Stopped
+from crypto_lake.raw.journal_writer import JournalWriter
 
 DAY = date(2025, 10, 20)
 NOON_US = 1_760_961_600_000_000
@@ -119,7 +110,7 @@ def test_a_record_of_any_kind_reads_as_it_was_written(
 ) -> None:
     layout = Layout(tmp_path_factory.mktemp("lake"))
     written = data.draw(st.lists(records_of(kind), min_size=1, max_size=3))
-    diary = Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     for record in written:
         diary.write(record, DAY)
     if issubclass(kind, OfSymbol):
@@ -136,7 +127,7 @@ def test_a_record_is_one_line_that_names_its_kind(
     tmp_path_factory: pytest.TempPathFactory, record: Stopped
 ) -> None:
     layout = Layout(tmp_path_factory.mktemp("lake"))
-    Journal(layout, "binance").write(record, DAY)
+    JournalWriter(layout, "binance").write(record, DAY)
     content = layout.journal("binance", DAY).read_bytes()
     assert content.count(b"\n") == 1
     assert content.endswith(b"}\n")
@@ -144,25 +135,25 @@ def test_a_record_is_one_line_that_names_its_kind(
 
 
 def test_a_record_goes_to_the_day_it_was_written_on(layout: Layout) -> None:
-    diary = Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     for at in (NOON_US, NOON_US + DAY_US):
         diary.write(stopped("x", at))
         assert read(layout, day_of(at)) == [stopped("x", at)]
 
 
 def test_a_record_may_be_told_its_day(layout: Layout) -> None:
-    Journal(layout, "binance").write(stopped("x", NOON_US + DAY_US), DAY)
+    JournalWriter(layout, "binance").write(stopped("x", NOON_US + DAY_US), DAY)
     assert read(layout) == [stopped("x", NOON_US + DAY_US)]
 
 
 def test_exchanges_have_journals_of_their_own(layout: Layout) -> None:
-    Journal(layout, "binance").write(stopped("x"))
-    Journal(layout, "other").write(stopped("y"))
+    JournalWriter(layout, "binance").write(stopped("x"))
+    JournalWriter(layout, "other").write(stopped("y"))
     assert read(layout) == [stopped("x")]
 
 
 def test_a_record_is_there_for_others_when_write_returns(layout: Layout) -> None:
-    diary = Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     for number in range(3):
         diary.write(stopped(str(number)))
         assert len(read(layout)) == number + 1
@@ -170,7 +161,7 @@ def test_a_record_is_there_for_others_when_write_returns(layout: Layout) -> None
 
 def test_a_second_process_goes_on_where_the_first_ended(layout: Layout) -> None:
     for reason in ("first", "second"):
-        Journal(layout, "binance").write(stopped(reason))
+        JournalWriter(layout, "binance").write(stopped(reason))
     assert read(layout) == [stopped("first"), stopped("second")]
 
 
@@ -185,14 +176,14 @@ def test_a_record_torn_at_any_byte_is_left_out_by_readers_and_cut_by_the_next_wr
     whole, torn = (msgspec.json.encode(stopped(reason, at)) for reason, at in (("a", 1), ("b", 2)))
     write(layout, whole + b"\n" + torn[:size])
     assert read(layout) == [stopped("a", 1)]
-    Journal(layout, "binance").write(stopped("c"))
+    JournalWriter(layout, "binance").write(stopped("c"))
     assert read(layout) == [stopped("a", 1), stopped("c")]
 
 
 def test_the_first_record_of_all_may_be_torn(layout: Layout) -> None:
     write(layout, b'{"kind":')
     assert read(layout) == []
-    Journal(layout, "binance").write(stopped("c"))
+    JournalWriter(layout, "binance").write(stopped("c"))
     assert read(layout) == [stopped("c")]
 
 
@@ -294,10 +285,10 @@ def test_a_record_in_a_symbols_own_journal_is_judged_by_the_day_of_its_folder(
 
 def test_a_torn_end_of_a_symbols_own_journal_is_cut_by_the_next_writer(layout: Layout) -> None:
     gap = Gap(at=NOON_US, symbol="SOLUSDT", first_id=1, last_id=2, event_from=1, event_to=2)
-    Journal(layout, "binance").write(gap)
+    JournalWriter(layout, "binance").write(gap)
     path = layout.symbol_journal("binance", "SOLUSDT", DAY)
     path.write_bytes(path.read_bytes() + b'{"kind":"gap"')
-    Journal(layout, "binance").write(gap)
+    JournalWriter(layout, "binance").write(gap)
     assert read_of(layout, "SOLUSDT") == [gap, gap]
     assert path.read_bytes().count(b"\n") == 2
 
@@ -367,7 +358,7 @@ def files_limited_to(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_leaves_whole_records_and_the_next_one_follows_them(layout: Layout) -> None:
-    diary = Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     diary.write(stopped("before"))
     path = layout.journal("binance", DAY)
     before = path.read_bytes()
@@ -385,10 +376,10 @@ def test_a_tail_that_could_not_be_undone_is_cut_before_the_next_record(
         file.write(content[:5])
         raise OSError(errno.EIO, "input/output error")
 
-    diary = Journal(layout, "binance")
+    diary = JournalWriter(layout, "binance")
     diary.write(stopped("before"))
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "write_whole", torn)
+        patch.setattr(journal_writer, "write_whole", torn)
         with pytest.raises(OSError, match="input/output error"):
             diary.write(stopped("lost"))
     diary.write(stopped("after"))

@@ -13,7 +13,8 @@ from loguru import logger
 from crypto_lake.completeness import holes
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError, RawDataError
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import segments
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
@@ -32,7 +33,7 @@ def received(lake: Config, lines: list[RawLine]) -> Path:
     record = sealed(path, lines, [(start, start + HOUR)])
     ids = [line.id for line in lines if line.ts_event is not None]
     record = msgspec.structs.replace(record, first_trade_id=min(ids), last_trade_id=max(ids))
-    journal.Journal(lake.layout, "binance").write(record, DAY)
+    JournalWriter(lake.layout, "binance").write(record, DAY)
     return path
 
 

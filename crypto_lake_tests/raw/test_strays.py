@@ -10,6 +10,7 @@ from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, plan
@@ -46,7 +47,7 @@ def record(
     """What a collector leaves of a segment; `offset` is that of its minute, if it is to be journalled."""
     day = day_of(lines[0].ts_recv)
     path = land(series.config, lines, day)
-    notes = journal.Journal(series.layout, "binance")
+    notes = JournalWriter(series.layout, "binance")
     one = sealed(path, lines, listened)
     ids = [line.id for line in lines if line.ts_event]
     told = {"first_trade_id": min(ids), "last_trade_id": max(ids)}
@@ -164,7 +165,7 @@ def test_one_stray_alone_in_its_segment_is_outvoted_by_its_minute(duck: Duck, se
     stray = [trade(1, STRAYS["tomorrow"], recv=NOON + SECOND), quote(5, NOON + 9 * SECOND)]
     record(series, stray, [(NOON, NOON + 10 * SECOND)])
     measured = journal.ClockOffset(at=NOON, minute=NOON, offset_us=80_000, trades=50, set_aside=1)
-    journal.Journal(series.layout, "binance").write(measured, DAY)
+    JournalWriter(series.layout, "binance").write(measured, DAY)
     build(duck, series)
     noon = 12 * 3600
     assert {noon + n for n in range(9)} <= observed(duck, series) <= {noon + n for n in range(-1, 10)}

@@ -19,6 +19,7 @@ from crypto_lake import config
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
@@ -193,7 +194,7 @@ def test_an_offset_that_the_collector_measured_wins_over_the_symbols_own(duck: D
     lines = [trade(1, START + 10 * SECOND, recv=START + 11 * SECOND), quote(7, START + 12 * SECOND)]
     land(series.config, lines)
     record = journal.ClockOffset(at=START, minute=START, offset_us=0, trades=9)
-    journal.Journal(series.layout, "binance").write(record)
+    JournalWriter(series.layout, "binance").write(record)
     build(duck, series)
     assert at(read(duck, series), 12)["quote_count"] == 1
 
@@ -239,7 +240,7 @@ def test_seconds_are_observed_where_the_journal_says_that_somebody_listened(
     ]
     path = land(series.config, lines)
     listened = [(START + 9_500_000, START + 15 * SECOND), (START + 20 * SECOND, START + 30 * SECOND)]
-    journal.Journal(series.layout, "binance").write(sealed(path, lines, listened))
+    JournalWriter(series.layout, "binance").write(sealed(path, lines, listened))
     build(duck, series)
     observed = [(bar["window_start"] - START) // SECOND for bar in read(duck, series, where="observed")]
     assert observed == [*range(10, 15), *range(20, 30)]
@@ -263,7 +264,7 @@ def test_trades_received_days_away_are_found_through_the_journal_of_their_day(
     landed = DAY + timedelta(days=300)
     land(series.config, [trade(1, START + HOUR, recv=START + 300 * 24 * HOUR)], landed)
     record = journal.Displaced(at=START, symbol=SYMBOL, landed=landed.isoformat())
-    journal.Journal(series.layout, "binance").write(record, DAY)
+    JournalWriter(series.layout, "binance").write(record, DAY)
     build(duck, series)
     assert at(read(duck, series), 3600)["trade_count"] == 1
 
@@ -300,7 +301,7 @@ def test_a_clock_that_was_set_back_joins_no_stretches_that_lie_apart(duck: Duck,
     right = [
         trade(n, START + (30 + n) * 60 * SECOND, recv=START + (30 + n) * 60 * SECOND) for n in range(6, 41)
     ]
-    notes = journal.Journal(series.layout, "binance")
+    notes = JournalWriter(series.layout, "binance")
     for lines in (fast, right):
         path = land(series.config, lines)
         notes.write(sealed(path, lines, [(lines[0].ts_recv, lines[-1].ts_recv)]))
@@ -317,7 +318,7 @@ def test_quotes_of_a_symbol_without_trades_go_by_the_offset_that_the_collector_m
     wrong = 3 * HOUR
     lines = [quote(n, START + 10 * HOUR + wrong + n * SECOND) for n in range(1, 60)]
     path = land(series.config, lines)
-    notes = journal.Journal(series.layout, "binance")
+    notes = JournalWriter(series.layout, "binance")
     notes.write(journal.ClockOffset(at=START, minute=START + 10 * HOUR + wrong, offset_us=wrong, trades=5))
     notes.write(sealed(path, lines, [(lines[0].ts_recv, lines[-1].ts_recv)]))
     build(duck, series)
@@ -332,7 +333,7 @@ def test_a_day_in_which_somebody_listened_in_vain_has_its_bars(duck: Duck, serie
     series.layout.segment("binance", SYMBOL, DAY, 1).unlink()
     nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
     record = msgspec.structs.replace(silence, lines=0, size=0, **nothing)
-    journal.Journal(series.layout, "binance").write(record, DAY)
+    JournalWriter(series.layout, "binance").write(record, DAY)
     assert build(duck, series).rebuilt == list(range(24))
     assert sum(bar["observed"] for bar in read(duck, series)) == 3600
 

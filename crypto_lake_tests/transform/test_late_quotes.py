@@ -8,6 +8,7 @@ import pytest
 
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, ticks
@@ -47,7 +48,7 @@ def recorded(series: Series, quotes: list[RawLine], *, told: bool) -> None:
     """A collector's segment, and its journal."""
     lines = sorted([*quotes, *TRADES], key=lambda line: line.ts_recv)
     path = land(series.config, lines)
-    note = journal.Journal(series.layout, "binance")
+    note = JournalWriter(series.layout, "binance")
     if told:
         note.write(journal.Late(at=AT + SECOND + 10_000, symbol=SYMBOL, id=110, after=150))
     note.write(sealed(path, lines, [(START, START + 6 * HOUR)]), DAY)
@@ -96,7 +97,7 @@ def test_ids_that_began_anew_or_are_absurd_move_no_quote(
 def test_a_late_quote_stays_in_its_hour(duck: Duck, series: Series) -> None:
     border = START + 6 * HOUR + 80_000
     recorded(series, [asked(150, border - 10_000), asked(110, border + 10_000)], told=True)
-    note = journal.Journal(series.layout, "binance")
+    note = JournalWriter(series.layout, "binance")
     note.write(journal.Late(at=border + 10_000, symbol=SYMBOL, id=110, after=150))
     bars.build_day(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)

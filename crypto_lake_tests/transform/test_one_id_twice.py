@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, quote_fit, ticks
@@ -150,7 +151,7 @@ def test_what_the_collector_kept_twice_in_one_segment_is_counted_once(duck: Duck
     first, second = (
         journal.Contents(line.ts_event, line.price, line.qty, line.side) for line in (FIRST, SECOND_ONE)
     )
-    diary = journal.Journal(series.layout, "binance")
+    diary = JournalWriter(series.layout, "binance")
     diary.write(journal.Conflict(at=record.at, symbol=SYMBOL, id=5, first=first, second=second), DAY)
     diary.write(record, DAY)
     assert bar_at(duck, series, AT)[:2] == (1, 100.0)

@@ -15,6 +15,7 @@ from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US
 from crypto_lake.raw import journal, segments
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
@@ -180,7 +181,7 @@ def flipped(series: Series) -> Path:
     path = land(series.config, LINES)
     record = sealed(path, LINES, [(START, START + 4 * HOUR)])
     noted = msgspec.structs.replace(record, sha256=checksums.of(path))
-    journal.Journal(series.layout, "binance").write(noted, DAY)
+    JournalWriter(series.layout, "binance").write(noted, DAY)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"190.12000000", b"190.13000000", 1))
     return path
@@ -222,7 +223,7 @@ def test_of_a_pruned_day_the_symbols_own_journal_stays_and_nobody_looks_at_the_d
 ) -> None:
     series = having(prune_raw_after_days=1)
     path = land(series.config, LINES)
-    diary = journal.Journal(series.layout, "binance")
+    diary = JournalWriter(series.layout, "binance")
     diary.write(sealed(path, LINES, [(START + SECOND, START + 4 * HOUR)]), DAY)
     nothing = dict.fromkeys(("segment", "recv_from", "recv_to", "event_from", "event_to", "offset_us"))
     quiet = [(START + 4 * HOUR, START + 5 * HOUR)]

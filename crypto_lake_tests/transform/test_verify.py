@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crypto_lake.disk import checksums
-from crypto_lake.raw import journal, segments
+from crypto_lake.raw import segments
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, retention, ticks, verify
 from crypto_lake.transform.bars import PartlyBuiltError
@@ -87,7 +88,7 @@ def recorded(series: Series, *, checksum: bool = True) -> Path:
     path = land(series.config, LINES)
     record = sealed(path, LINES, [(START, START + 4 * HOUR)])
     noted = checksums.of(path) if checksum else None
-    journal.Journal(series.layout, "binance").write(msgspec.structs.replace(record, sha256=noted), DAY)
+    JournalWriter(series.layout, "binance").write(msgspec.structs.replace(record, sha256=noted), DAY)
     return path
 
 
