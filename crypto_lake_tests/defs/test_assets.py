@@ -340,7 +340,7 @@ def test_columns_are_traced_to_columns_that_are_there() -> None:
             assert all(one.column_name in tables[one.asset_key.to_user_string()] for one in sources)
 
 
-def held_by_another(*_: object) -> None:
+def held_by_another(*_: object, **__: object) -> None:
     raise LakeBusyError("SOLUSDT.lock: held by another run")
 
 
