@@ -1,4 +1,4 @@
-"""Where records are appended to journals: a line each, handed to the system one by one. Light, for the collector.
+"""Append records to journals: a line each, handed to the system one by one. Light, for the collector.
 
 What a record is, and how a journal is read, is told in `journal`.
 """
