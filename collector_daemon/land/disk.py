@@ -125,6 +125,8 @@ class Disk:
             job.sha256 = segment.sha256
             del self._open[job.symbol]
             self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
+        # The record comes after the file: a death in between leaves a segment without one, which recovery describes;
+        # the other way round the journal would speak of a segment that is not there.
         for day in sorted(job.tally.displaced):
             self._point_to(job.symbol, day, job.tally.day, job.at)
         record = job.tally.sealed(job.at, job.symbol, job.segment, job.file_size, job.listened, job.sha256)

@@ -42,9 +42,11 @@ def publishing(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; expected a file, or nothing there yet", str(path))
     make_folder(path.parent)
+    # Of this process, so that two that publish one path at once do not write into one file; the last rename wins.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        # Before the rename: a name may reach the disk before the bytes, and a power loss then leaves an empty file.
         sync_file(temporary)
         replace(temporary, path)
     finally:
@@ -152,11 +154,14 @@ def replace(source: Path, target: Path, sleep: Callable[[float], None] = time.sl
             sleep(_RENAME_WAIT_SEC)
     else:
         source.replace(target)
+    # Until its folder is on the disk a rename can be undone by a power loss, and callers remove next what the new file
+    # stands for.
     sync_folder(target.parent)
 
 
 def sync_file(path: Path) -> None:
     """Wait until the bytes of a closed file are on the disk."""
+    # Windows flushes only through a handle that may write.
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -136,7 +136,8 @@ class OpenSegment:
     _hash: "hashlib._Hash" = field(init=False, repr=False, default_factory=hashlib.sha256)
 
     def __post_init__(self) -> None:
-        # Unbuffered: what `append` was given has left the process when it returns.
+        # Unbuffered: what `append` was given has left the process when it returns. Exclusive: a number that somebody
+        # else has taken is an error, and never lines in his file.
         self._file = self.path.open("xb", buffering=0)
 
     @classmethod
@@ -161,6 +162,7 @@ class OpenSegment:
             OSError: the disk refused; nothing of `lines` counts as written.
         """
         write_whole(self._file, lines)
+        # Only now: lines that the disk refused are appended again, and count once.
         self.size += len(lines)
         self._hash.update(lines)
 
@@ -175,7 +177,9 @@ class OpenSegment:
         Raises:
             OSError: the disk refused; the segment stays open on disk, for `recover`.
         """
+        # Sealed names are believed without a look at their last line, so all bytes are on the disk before there is one.
         os.fsync(self._file.fileno())
+        # Windows renames no file that is open.
         self._file.close()
         final = _final(self.path)
         publish.replace(self.path, final)
@@ -200,8 +204,10 @@ def write_whole(file: BinaryIO, lines: bytes) -> None:
     try:
         rest = memoryview(lines)
         while rest:
+            # An unbuffered write may take a part and say so, without an error.
             rest = rest[file.write(rest) :]
     except OSError:
+        # Else the caller's next attempt would go on in the middle of a line.
         file.truncate(end)
         file.seek(end)
         raise
