@@ -15,13 +15,14 @@ _PATIENCE_SEC = 300
 
 
 @contextlib.contextmanager
-def hold(path: Path, wait_sec: int = _PATIENCE_SEC, busy: str | None = None) -> Iterator[None]:
-    """Hold a lock for as long as the block lasts, after at most `wait_sec` of waiting; 0: not any.
+def hold(path: Path, wait_sec: float | None = None, busy: str | None = None) -> Iterator[None]:
+    """Hold a lock for as long as the block lasts, after at most `wait_sec` of waiting; 0: not any, None: some minutes.
 
     Raises:
         LakeBusyError: somebody else held it all the while; `busy`, if given, is what is said then.
         LakeError: its folder cannot be written.
     """
+    wait_sec = _PATIENCE_SEC if wait_sec is None else wait_sec
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,9 @@ def without(intervals: Iterable[Interval], start: int, end: int) -> list[Interva
     for first, last in intervals:
         if first >= end:
             break
+        if first == last:
+            # What is empty covers nothing, and parts nothing.
+            continue
         if first > start:
             found.append((start, first))
         start = max(start, last)

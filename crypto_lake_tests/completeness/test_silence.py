@@ -130,7 +130,7 @@ def test_a_symbol_without_answers_does_not_keep_the_others_candles_from_being_fe
     lake: Config, monkeypatch: pytest.MonkeyPatch, silent: str
 ) -> None:
     exchange = Exchange(silent)
-    monkeypatch.setattr(registry, "rest_client", exchange.client)
+    monkeypatch.setattr(registry, "candles_client", exchange.client)
     days = [DAY - timedelta(days=n) for n in range(8)]
     with pytest.raises(UnansweredError):
         list(backfill.backfill_days(lake, days, lambda: LATER))
@@ -144,7 +144,7 @@ def test_candles_of_an_exchange_that_answers_nothing_any_more_are_not_asked_for_
     lake: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exchange = Exchange(*SYMBOLS)
-    monkeypatch.setattr(registry, "rest_client", exchange.client)
+    monkeypatch.setattr(registry, "candles_client", exchange.client)
     days = [DAY - timedelta(days=n) for n in range(30)]
     with pytest.raises(UnreachableError):
         list(backfill.backfill_days(lake, days, lambda: LATER))
@@ -154,7 +154,7 @@ def test_candles_of_an_exchange_that_answers_nothing_any_more_are_not_asked_for_
 def test_a_day_that_cannot_be_written_does_not_keep_the_others_from_being_fetched(
     lake: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "rest_client", Exchange().client)
+    monkeypatch.setattr(registry, "candles_client", Exchange().client)
     folder = lake.layout.candles("binance", SYMBOL, DAYS[0])
     folder.mkdir(parents=True)
     with pytest.raises(Exception, match="is a folder") as caught:

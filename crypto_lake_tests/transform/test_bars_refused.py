@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from crypto_lake.disk import locks
 from crypto_lake.errors import LakeBusyError, RawDataError
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, workspace
+from crypto_lake.transform import bars
 from crypto_lake.transform.workspace import locked
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, trade
 from crypto_lake_tests.transform.test_bars import Duck, build, read
@@ -55,7 +56,7 @@ def test_a_line_that_is_no_raw_line_is_named_with_its_file(duck: Duck, series: S
 def test_two_runs_do_not_work_on_one_symbol_at_once(
     duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "_LOCK_TIMEOUT_SEC", 0.01)
+    monkeypatch.setattr(locks, "_PATIENCE_SEC", 0.01)
     land(series.config, [trade(1, START + HOUR)])
     with locked(series), pytest.raises(LakeBusyError, match=r"binance-SOLUSDT\.lock"):
         build(duck, series)
