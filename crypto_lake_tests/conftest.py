@@ -1,18 +1,24 @@
 """What most tests start from: a lake in a temporary folder, and a DuckDB."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
 import msgspec
 import pytest
+from hypothesis import settings
 
 from crypto_lake import config
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.series import Series
 from crypto_lake_tests.made import Made
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 _CONFIG = {
     "general": {"base_path": "./lake"},
@@ -59,6 +65,11 @@ def duck() -> Iterator[duckdb.DuckDBPyConnection]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Make a lake once, for all tests of this process that want it."""
     return Made(tmp_path_factory)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Take one process more than there are cores: while some tests wait for a clock, others use the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_unconfigure() -> None:

@@ -265,14 +265,14 @@ def fine_trades(draw: st.DrawFn) -> list[tuple[Decimal, Decimal]]:
 @given(fine_trades())
 @example([(Decimal("1e-8"), Decimal("1e-8"))] * 2)
 @example([(Decimal("0.00000003"), Decimal("70.12345679"))] * 3)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_volumes_are_exact_however_fine_price_and_quantity(some: list[tuple[Decimal, Decimal]]) -> None:
     values = [price * qty for price, qty in some]
     assert sum_of([float(value) for value in values]) == float(sum(values))
 
 
 @given(st.lists(st.integers(min_value=1, max_value=10**10 * 10**12), min_size=1, max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_sum_of_absurd_volumes_does_not_overflow(values: list[int]) -> None:
     assert sum_of([float(value) for value in values]) == float(
         sum(Decimal(repr(float(value))) for value in values)

@@ -69,7 +69,7 @@ def test_trades_before_midnight_whose_bars_are_yet_to_be_made_are_not_missing(
     assert [row["first_id"] for row in verdict.rows[SYMBOL]] == [3]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kept=st.sets(st.integers(1, 60), min_size=1),
     spacing=st.sampled_from([1, SECOND // 4, 7 * SECOND]),

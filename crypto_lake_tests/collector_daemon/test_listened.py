@@ -261,7 +261,7 @@ def tell(story: Story, what: str, size: int) -> None:
         story.speak(size, *(alive if what == "speak" else alive[:1]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 2), st.lists(HAPPENINGS, max_size=25))
 def test_whatever_happens_what_is_claimed_is_what_was_received_to_the_second(
     connections: int, happenings: list[tuple[str, int]]

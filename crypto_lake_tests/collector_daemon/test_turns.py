@@ -133,13 +133,13 @@ def played(seconds: list[float], *, groups: int = 1, places: int = 1) -> Play:
     return Play(links, groups=groups, places=places).until(400)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lives, st.integers(1, 3), st.integers(1, 3))
 def test_however_connections_live_the_limit_holds(seconds: list[float], groups: int, places: int) -> None:
     assert most_in_five_minutes(played(seconds, groups=groups, places=places).begun) <= ATTEMPTS
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lives)
 def test_however_its_connections_live_the_only_one_of_a_group_waits_for_no_more_than_its_turn(
     seconds: list[float],

@@ -97,7 +97,7 @@ def bars_of(segments: list[list[RawLine]], step: int = 1) -> list[dict[str, Any]
         return read(connection, series) if series.layout.parts("binance", SYMBOL, DAY) else []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(recordings())
 def test_bars_equal_those_of_plain_decimal_arithmetic(lines: list[RawLine]) -> None:
     found = bars_of([lines])
@@ -107,7 +107,7 @@ def test_bars_equal_those_of_plain_decimal_arithmetic(lines: list[RawLine]) -> N
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(recordings(), st.data())
 def test_any_split_order_and_duplication_of_the_lines_gives_the_same_bars(
     lines: list[RawLine], data: st.DataObject
@@ -123,7 +123,7 @@ def test_any_split_order_and_duplication_of_the_lines_gives_the_same_bars(
     assert without_observed(bars_of(split)) == without_observed(bars_of([lines]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(recordings())
 def test_a_bars_prices_lie_between_its_extremes_and_takers_bought_no_more_than_all(
     lines: list[RawLine],
@@ -137,7 +137,7 @@ def test_a_bars_prices_lie_between_its_extremes_and_takers_bought_no_more_than_a
         assert bar["taker_buy_quote"] <= bar["volume_quote"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(recordings(), st.sampled_from([5, 60, 3600]))
 def test_longer_intervals_hold_what_the_seconds_in_them_hold(lines: list[RawLine], step: int) -> None:
     counts = ("trade_count", "quote_count")

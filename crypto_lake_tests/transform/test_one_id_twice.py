@@ -116,7 +116,7 @@ _contents = st.tuples(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_contents, min_size=1, max_size=12), st.data())
 def test_whatever_the_files_and_their_order_bars_and_ticks_are_the_same(
     duck: Duck, series: Series, drawn: list[tuple[int, int, str, int]], data: st.DataObject

@@ -95,7 +95,7 @@ def test_a_second_run_writes_nothing_and_a_late_segment_makes_them_anew(duck: Du
     assert (make(duck, series).rewritten, make(duck, series).rows["trades"]) == (True, 7)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(LINES), st.integers(1, len(LINES) - 1))
 def test_their_bytes_depend_on_the_market_data_alone(
     duck: Duck, series: Series, lines: list[RawLine], cut: int

@@ -49,7 +49,7 @@ def test_files_that_are_as_they_were_made_are_all_read_and_none_is_named(finishe
     assert damaged(finished) == {}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 def test_a_flipped_byte_anywhere_is_found(finished: Series, which: int, where: float, flip: int) -> None:
     path = files(finished)[which]
