@@ -46,7 +46,7 @@ _GIVEN_UP_SEC = 300
 def lakes(folder: Path, seed: int) -> Iterator[tuple[Path, Path]]:
     """The configuration files of two equal lakes, each in a folder of its own, while their exchange runs."""
     with running(
-        SimulatedExchange(recorded.MARKET, MarketClock(recorded.OVER), weight_limit=10**9)
+        SimulatedExchange(recorded.MARKET, MarketClock(recorded.OVER), weight_limit=900_000)
     ) as address:
         exchange = {
             "name": "binance",

@@ -72,6 +72,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that wait for a clock come first: one process takes them, beside those that compute."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 def pytest_unconfigure() -> None:
     """Let everything go at the end, or DuckDB's binding counts it as leaked, in eighty lines after the summary.
 

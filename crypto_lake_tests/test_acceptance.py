@@ -17,6 +17,8 @@ from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import processes
 
+pytestmark = pytest.mark.waits
+
 SYMBOLS = ["SOLUSDT", "SUIUSDT", "ADAUSDT"]
 DAYS = 90
 _MARGIN_SEC = 90

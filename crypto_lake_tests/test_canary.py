@@ -14,6 +14,8 @@ from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import commands, processes
 
+pytestmark = pytest.mark.waits
+
 CANARY = "CANARY"
 # They take seconds to start as processes of their own.
 _WITH_DAGSTER = {"transformer", "validate"}

@@ -248,6 +248,7 @@ def test_every_command_explains_itself(run_here: Run, command: str) -> None:
     assert (code, out.startswith("Usage:")) == (0, True)
 
 
+@pytest.mark.waits
 def test_an_exchange_that_is_not_there_is_one_line_and_exit_code_1(lake_run: Run, run_here: Run) -> None:
     for command, run in (("collector", lake_run), ("backfill", run_here)):
         code, _, err = run(command)
@@ -319,6 +320,7 @@ def test_a_mistake_in_sql_is_exit_code_1(run_here: Run) -> None:
     assert (code, err.startswith("error: ")) == (1, True)
 
 
+@pytest.mark.waits
 def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(tmp_path: Path) -> None:
     done = processes.run("crypto_lake", "demo", "--minutes", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

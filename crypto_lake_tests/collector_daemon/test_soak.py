@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.soak import Accounts, audit, soak
 from crypto_lake.layout import SECOND_US, Layout
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake_tests.collector_daemon.fakes import T0
 from crypto_lake_tests.collector_daemon.test_recovery import DAY, left_open, trades
+
+pytestmark = pytest.mark.waits
 
 
 def sealed(layout: Layout, *numbers: int) -> None:

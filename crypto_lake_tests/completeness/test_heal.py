@@ -37,7 +37,7 @@ FROM, TO = MIDNIGHT - 70 * MINUTE_US, MIDNIGHT + 65 * MINUTE_US
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[Address]:
-    exchange = SimulatedExchange(MARKET, MarketClock(OVER), weight_limit=10**9)
+    exchange = SimulatedExchange(MARKET, MarketClock(OVER), weight_limit=900_000)
     with running(exchange) as found:
         yield found
 

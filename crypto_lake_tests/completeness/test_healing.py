@@ -155,7 +155,7 @@ def test_at_night_nothing_is_requested_where_nothing_is_missing(lake: Config) ->
 
 @pytest.fixture
 def exchange() -> Iterator[Address]:
-    simulated = SimulatedExchange(MARKET, MarketClock(OVER), weight_limit=10**9)
+    simulated = SimulatedExchange(MARKET, MarketClock(OVER), weight_limit=900_000)
     with running(simulated) as address:
         yield address
 

@@ -16,6 +16,8 @@ from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake_tests import processes
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 
+pytestmark = pytest.mark.waits
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SEC = 90
 RUN_SEC = 120

@@ -41,7 +41,10 @@ OVER = day_start_us(date(2024, 8, 11))
 SPEED = 30
 LONGEST_SEC = 120
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real captures are not there: {DATA}")
+pytestmark = [
+    pytest.mark.waits,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"the real captures are not there: {DATA}"),
+]
 
 
 class FollowingClock(SystemClock):

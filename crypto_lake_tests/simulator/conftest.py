@@ -20,7 +20,7 @@ def market() -> SyntheticMarket:
 
 @pytest.fixture(scope="session")
 def exchange(market: SyntheticMarket) -> SimulatedExchange:
-    return SimulatedExchange(market, MarketClock(NOON_US), weight_limit=10**9, incoming_limit=None)
+    return SimulatedExchange(market, MarketClock(NOON_US), weight_limit=900_000, incoming_limit=None)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from crypto_lake.simulator.server.exchange import SimulatedExchange, running
 from crypto_lake.simulator.server.faults import Faults
 from crypto_lake_tests import processes
 
+pytestmark = pytest.mark.waits
+
 SPEED = 20
 SECONDS = 7.0
 SYMBOLS = ["SOLUSDT", "SUIUSDT"]

@@ -10,6 +10,8 @@ import pytest
 from crypto_lake.operate.up import guard
 from crypto_lake_tests import processes
 
+pytestmark = pytest.mark.waits
+
 _PATIENCE_SEC = 180
 
 
