@@ -148,15 +148,22 @@ def save(config: Config) -> Path:
     return path
 
 
+def whole_files(series: Series, day: date) -> list[Path]:
+    """Return the files of a day's bars that can be read; those that cannot are left out."""
+    return [
+        path
+        for path in series.layout.bar_files(series.exchange, series.symbol, day)
+        if parquet.is_whole(path)
+    ]
+
+
 def day_in_numbers(
     connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
 ) -> list[dict[str, Any]]:
     """A day's bars in a few numbers, a dict for each series that has any."""
     found = []
     for one in series:
-        there = one.layout.bar_files(one.exchange, one.symbol, day)
-        paths = [path for path in there if parquet.is_whole(path)]
-        if not paths:
+        if not (paths := whole_files(one, day)):
             continue
         try:
             with parquet.named(paths):

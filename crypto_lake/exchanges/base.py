@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.raw.intervals import without
 from crypto_lake.raw.lines import STREAMS, TRADE, RawLine, Stream, TradeLine
 
 
@@ -143,8 +144,7 @@ class ServerTime(NamedTuple):
 
 def uncovered(opened: Iterable[int], start_us: int, end_us: int) -> list[tuple[int, int]]:
     """The stretches of [start, end) that no 1-minute candle covers, by the times at which they open, in order."""
-    edges = [start_us, *(edge for at in opened for edge in (at, at + MINUTE_US)), end_us]
-    return [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if first < last]
+    return without(((at, at + MINUTE_US) for at in opened), start_us, end_us)
 
 
 def holes(candles: Sequence[Candle], start_us: int, end_us: int) -> list[tuple[int, int]]:

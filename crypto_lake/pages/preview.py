@@ -13,6 +13,7 @@ import duckdb
 from loguru import logger
 
 from crypto_lake import sql
+from crypto_lake.ask.views import whole_files
 from crypto_lake.completeness import holes
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
@@ -69,9 +70,7 @@ def _previews(
     connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
 ) -> Iterator[Preview]:
     for one in series:
-        found = one.layout.bar_files(one.exchange, one.symbol, day)
-        paths = [path for path in found if parquet.is_whole(path)]
-        if not paths:
+        if not (paths := whole_files(one, day)):
             continue
         try:
             with parquet.named(paths):

@@ -6,7 +6,6 @@ Nothing here knows of HTML. Times are seconds since the epoch, UTC, as charts co
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -55,7 +54,7 @@ def of_day(series: Series, day: date) -> Facts | None:
     Raises:
         LakeError: a file cannot be read.
     """
-    paths = _whole(series, day)
+    paths = views.whole_files(series, day)
     if not paths:
         return None
     try:
@@ -80,11 +79,6 @@ def _facts(connection: duckdb.DuckDBPyConnection, series: Series, day: date, bar
 
 def _bar_days(series: Series) -> list[date]:
     return series.layout.bar_days(series.exchange, series.symbol)
-
-
-def _whole(series: Series, day: date) -> list[Path]:
-    found = series.layout.bar_files(series.exchange, series.symbol, day)
-    return [path for path in found if parquet.is_whole(path)]
 
 
 def _step(series: Series) -> int:
@@ -132,7 +126,7 @@ def _days(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> l
     known = _bar_days(series)
     last = known[-1] if known[-1] - day <= _CALENDAR else day
     shown = [one for one in known if last - _CALENDAR <= one <= last]
-    bars = parquet.scan([path for one in shown for path in _whole(series, one)])
+    bars = parquet.scan([path for one in shown for path in views.whole_files(series, one)])
     days = sql.ask(connection, "pages/days", _linked(bars), step=_step(series), **numbering.MOST)
     return _told(series, sql.rows(days))
 
