@@ -110,6 +110,28 @@ def write(
         raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
 
 
+def write_table(table: pa.Table, path: Path, compression: str, *, footer: dict[str, Any]) -> None:
+    """Publish an Arrow table of `arrow_schema` as a Parquet file. The same rows and footer give the same bytes.
+
+    For the many small files of a run: a statement for each, which `write` takes, costs more than its rows.
+
+    Raises:
+        LakeError: as `write`.
+    """
+    # No schema of Arrow's own beside the file's, as DuckDB writes it.
+    options: dict[str, Any] = {"compression": compression, "store_schema": False}
+    try:
+        with (
+            publish.told_of_folders(),
+            publish.publishing(path) as temporary,
+            pq.ParquetWriter(temporary, table.schema, **options) as writer,
+        ):
+            writer.write_table(table)
+            writer.add_key_value_metadata({FOOTER_KEY: canonical(footer)})
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
+
+
 def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
     """JSON in one spelling, so that equal values are equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -21,6 +21,7 @@ from crypto_lake.schema import RAW_LINE, Column, names, typed
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
 _NAMES = ", ".join(names(LINES))
+_NOTHING = "SELECT " + ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES) + " WHERE false"
 
 
 class Window(NamedTuple):
@@ -37,8 +38,29 @@ def table(selects: Iterable[str]) -> str:
 
     It has the columns of `RAW_LINE`, the numbers of quotes as they are spelt.
     """
-    nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES)
-    return "(" + (" UNION ALL ".join(selects) or f"SELECT {nothing} WHERE false") + ")"
+    return "(" + (" UNION ALL ".join(selects) or _NOTHING) + ")"
+
+
+def slotted_table(selects: Iterable[str]) -> str:
+    """Return the same with the column `slot` before: what each line was read for, see `sql/transform/bars.sql`."""
+    return "(" + (" UNION ALL ".join(selects) or in_slot(0, _NOTHING)) + ")"
+
+
+def in_slot(slot: int, select: str) -> str:
+    """Return a SELECT statement over lines that were read for one slot."""
+    return f"SELECT {slot}::BIGINT AS slot, * FROM ({select})"
+
+
+def of_slots(paths: Sequence[Path], slots: Sequence[int]) -> list[str]:
+    """All lines of segments, each read for the slot in its place, in one statement; none where there are no segments.
+
+    A segment that is read for two slots stands there twice, and is parsed twice.
+    """
+    if not paths:
+        return []
+    # The number of a file is one for thousands of lines; its name would be compared line by line.
+    slot = f"({list(slots)}::BIGINT[])[file_index::BIGINT + 1]"
+    return [f"SELECT {slot} AS slot, {_NAMES} FROM {_read_json(paths, LINES)}"]
 
 
 def lines(paths: Sequence[Path]) -> str:
@@ -52,17 +74,17 @@ def of_segments(paths: Sequence[Path]) -> list[str]:
 
 
 def once(table: str) -> str:
-    """The lines of a table once each, as `sql/raw/once.sql` tells it; without `symbol`.
+    """The lines of a table with slots once each, as `sql/raw/once.sql` tells it; without `symbol`.
 
-    Whoever reads it gives the variables `hour_start` and `hour_end`.
+    Whoever reads it gives the variable `starts`.
     """
     return sql.table("raw/once", {"raw": table})
 
 
 def in_place(table: str) -> str:
-    """The lines of a table, quotes that came late with the time that `sql/raw/late.sql` gives them.
+    """The lines of a table with slots, quotes that came late with the time that `sql/raw/late.sql` gives them.
 
-    Whoever reads it gives the variable `offsets`.
+    Whoever reads it gives the variables `offsets` and `clocks`.
     """
     return sql.table("raw/late", {"raw": table})
 

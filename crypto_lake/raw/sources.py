@@ -70,8 +70,8 @@ def lines_of(sources: Sequence[Source]) -> str:
     return scan.table(selects(sources))
 
 
-def in_place(lines: str, sources: list[Source]) -> str:
-    """The lines of sources, a table that has each once; quotes that came late, if there are any, in their place."""
+def in_place(lines: str, sources: Iterable[Source]) -> str:
+    """The lines of sources, a table with slots that has each once; quotes that came late in their place."""
     return scan.in_place(lines) if has_late(sources) else lines
 
 

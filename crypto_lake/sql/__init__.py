@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # SQL tables by the names that a statement has for them: a name, a call as `read_parquet(…)`, or a query in brackets.
 Tables = Mapping[str, str]
@@ -28,6 +31,17 @@ def ask(
         duckdb.Error: a table cannot be read, or the variables are not those of the statement.
     """
     return connection.execute(statement(name, tables), variables)
+
+
+def arrow(
+    connection: duckdb.DuckDBPyConnection, name: str, /, tables: Tables = _NONE, **variables: object
+) -> "pa.Table":
+    """Run a statement as `ask` does and return its rows as an Arrow table.
+
+    Raises:
+        duckdb.Error: as `ask`.
+    """
+    return connection.sql(statement(name, tables), params=variables).to_arrow_table()
 
 
 def rows(answer: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -1,16 +1,19 @@
 """Raw segments to bars: one Parquet part an hour, and only where something changed.
 
-A run walks the hours of a day in order and rebuilds those whose fingerprint is no longer what it would be now.
+A run plans the hours of a day, of many symbols at once, and makes those whose fingerprint is no longer what it would be
+now. An hour whose values carried in may change waits until the hour before it is made: so a run goes in rounds.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 from loguru import logger
+from msgspec import to_builtins
 
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import NoFileError, RawDataError
@@ -18,10 +21,18 @@ from crypto_lake.layout import HOURS_OF_A_DAY
 from crypto_lake.raw import salvage
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
-from crypto_lake.transform import hours, quote_fit
-from crypto_lake.transform.plan import PartRecord, Plan, carry_before, remembered
+from crypto_lake.transform import batch
+from crypto_lake.transform.hours import Hour, Run
+from crypto_lake.transform.plan import Carry, PartRecord, Plan, carry_before, remembered
 from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.workspace import Workspace, locked
+
+# So many symbols are planned and locked at a time, which bounds memory and how long others wait for one of them.
+_TOGETHER = 64
+# Of a run of more symbols the log has one line.
+_TOLD_APART = 20
+# So many reasons an error names.
+_REASONS = 20
 
 
 @dataclass(frozen=True)
@@ -41,29 +52,12 @@ class Built:
 def build_day(
     connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int, *, with_fit: bool = False
 ) -> Built:
-    """Bring the parts of a symbol's day in line with its raw segments.
-
-    A day that is over (by `now_us`) has all its intervals; one in progress those up to the last sealed instant. A day
-    without any event has none, and whatever was made of it before stays.
-
-    An hour that cannot be made does not keep the later ones from it. A damaged segment is mended on the way.
+    """`build_all` of one symbol.
 
     Raises:
-        PartlyBuiltError: a segment holds, or held, something other than raw lines; all that could be made is.
-        LakeBusyError: another run has been at this symbol for minutes.
+        PartlyBuiltError, LakeBusyError: as `build_all`.
     """
-    with locked(series), Workspace(connection, series) as workspace:
-        plan = Plan(Recording(connection, series).around(day), series, day, now_us)
-        built, failed = _build(connection, workspace, plan, with_fit=with_fit)
-        if said := _salvaged(series, failed):
-            said = [one.reason for one in failed] + said
-            plan = Plan(Recording(connection, series).around(day), series, day, now_us)
-            built, failed = _build(connection, workspace, plan, built, with_fit=with_fit)
-    logger.info(
-        "{} {}: {} hours made anew, {} as they were", series.symbol, day, len(built.rebuilt), built.unchanged
-    )
-    if said or failed:
-        raise PartlyBuiltError([*said, *(one.reason for one in failed)], [built])
+    (built,) = build_all(connection, [series], day, now_us, with_fit=with_fit)
     return built
 
 
@@ -71,63 +65,10 @@ class PartlyBuiltError(RawDataError):
     """Raw files that hold something other than raw lines were left out; `built` is what was done all the same."""
 
     def __init__(self, reasons: Iterable[str], built: list[Built]) -> None:
-        super().__init__("; ".join(reasons))
+        told = list(reasons)
+        more = [f"and {len(told) - _REASONS} more, see the log"] if len(told) > _REASONS else []
+        super().__init__("; ".join([*told[:_REASONS], *more]))
         self.built = built
-
-
-class _Failed(NamedTuple):
-    """Why something was left out, and the segments that it may be the fault of; `refused`: a file, not an hour."""
-
-    reason: str
-    suspects: list[Path]
-    refused: bool
-
-
-def _salvaged(series: Series, failed: list[_Failed]) -> list[str]:
-    """Mend what may have failed; what is said of it. A file that no journal describes may still be copied here."""
-    lake = series.layout, series.exchange, series.symbol
-    of_hours = [path for one in failed if not one.refused for path in one.suspects]
-    refused = [path for one in failed if one.refused for path in one.suspects]
-    return salvage.salvage(*lake, of_hours) + salvage.salvage(*lake, refused, salvage.SETTLED_SEC)
-
-
-def _build(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Workspace,
-    plan: Plan,
-    before: Built | None = None,
-    *,
-    with_fit: bool,
-) -> tuple[Built, list[_Failed]]:
-    """Walk the hours of a day; what a walk `before` this one has rebuilt counts as rebuilt."""
-    series, day = plan.series, plan.day
-    is_whole = _daily_is_whole(series, day)
-    known = _without_damaged(series, day, remembered(series, day, daily_counts=is_whole))
-    rebuilt = set(before.rebuilt) if before else set()
-    unchanged = 0
-    carry = carry_before(connection, series, day)
-    failed = [_Failed(one.reason, [one.path], refused=True) for one in plan.catalog.refused]
-    planned = list(plan.hours())
-    for hour in planned:
-        wanted = plan.fingerprint(hour, carry)
-        record = known.get(hour)
-        if record is None or record.fingerprint != wanted:
-            # The day's newest hour is the one that the fit will be asked of.
-            keep_lines = with_fit and hour == planned[-1]
-            try:
-                record = hours.make(connection, workspace, plan, hour, wanted, keep_lines=keep_lines)
-            except RawDataError as error:
-                logger.error("{}", error)
-                failed.append(_Failed(str(error), plan.files(wanted), refused=False))
-                continue
-            rebuilt.add(hour)
-        elif hour not in rebuilt:
-            unchanged += 1
-        carry = record.carry
-    if not is_whole and not failed:
-        _replace_daily(series, day)
-    fit = quote_fit.hits(connection, workspace, plan, max(rebuilt)) if with_fit and rebuilt else None
-    return Built(series.symbol, day, sorted(rebuilt), unchanged, fit), failed
 
 
 def build_all(
@@ -138,25 +79,180 @@ def build_all(
     *,
     with_fit: bool = False,
 ) -> list[Built]:
-    """`build_day` of each series; one whose raw files cannot be read does not keep the others from it.
+    """Bring the parts of a day in line with the raw segments of each series.
+
+    A day that is over (by `now_us`) has all its intervals; one in progress those up to the last sealed instant. A day
+    without any event has none, and whatever was made of it before stays.
+
+    An hour that cannot be made does not keep the later ones from it, nor a symbol the others. A damaged segment is
+    mended on the way.
 
     Raises:
-        PartlyBuiltError: what was wrong with those.
+        PartlyBuiltError: a segment holds, or held, something other than raw lines; all that could be made is.
+        LakeBusyError: another run has been at one of these symbols for minutes.
+        LakeError: the disk refused.
     """
     done: list[Built] = []
     errors: list[str] = []
-    for one in series:
-        try:
-            with publish.told_of_folders():
-                done.append(build_day(connection, one, day, now_us, with_fit=with_fit))
-        except PartlyBuiltError as error:
-            done += error.built
-            errors.append(str(error))
-        except NoFileError as error:
-            errors.append(str(error))
+    for some in _batched(series, _TOGETHER):
+        with locked(*some), Workspace(connection, *some) as workspace:
+            for made, said in _build(connection, workspace, some, day, now_us, with_fit=with_fit):
+                done += [made] if made else []
+                errors += said
+    _log(day, done)
     if errors:
         raise PartlyBuiltError(errors, done)
     return done
+
+
+def _batched(series: Iterable[Series], size: int) -> Iterator[list[Series]]:
+    rest = iter(series)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def _log(day: date, done: list[Built]) -> None:
+    told = "{} {}: {} hours made anew, {} as they were"
+    if len(done) <= _TOLD_APART:
+        for one in done:
+            logger.info(told, one.symbol, day, len(one.rebuilt), one.unchanged)
+    else:
+        rebuilt, unchanged = sum(len(one.rebuilt) for one in done), sum(one.unchanged for one in done)
+        logger.info(told, f"{len(done)} symbols", day, rebuilt, unchanged)
+
+
+class _Failed(NamedTuple):
+    """Why something was left out, and the segments that it may be the fault of; `refused`: a file, not an hour."""
+
+    reason: str
+    suspects: list[Path]
+    refused: bool
+
+
+@dataclass
+class _Day:
+    """One symbol's day while a run is at it: its plan, what is remembered of its hours, and what was done."""
+
+    plan: Plan
+    carry: Carry
+    known: dict[int, PartRecord]
+    is_whole: bool
+    rebuilt: set[int] = field(default_factory=set)
+    fit: Hits | None = None
+    failed: dict[int, _Failed] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._made_from = {hour: self.plan.made_from(hour) for hour in self.plan.hours()}
+
+    @property
+    def hours(self) -> list[int]:
+        """The hours that the day has by now."""
+        return list(self._made_from)
+
+    @property
+    def failures(self) -> list[_Failed]:
+        """All that was left out: files, and hours."""
+        refused = [_Failed(one.reason, [one.path], refused=True) for one in self.plan.catalog.refused]
+        return [*refused, *self.failed.values()]
+
+    def stale(self) -> list[Hour]:
+        """The hours to be made now, in order; some that follow one of these may be found stale when it is made."""
+        found: list[Hour] = []
+        carry, run = self.carry, None
+        for hour, made_from in self._made_from.items():
+            record = self.known.get(hour)
+            if hour in self.failed:
+                continue
+            if record and record.fingerprint == made_from | {
+                "carry": record.fingerprint.get("carry") if run else to_builtins(carry)
+            }:
+                carry, run = record.carry, None
+            else:
+                run = run or Run(carry)
+                found.append(Hour(self.plan, hour, made_from, run))
+        return found
+
+    def built(self) -> Built:
+        """Return what a run has done."""
+        unchanged = len(self._made_from.keys() - self.rebuilt - self.failed.keys())
+        return Built(self.plan.series.symbol, self.plan.day, sorted(self.rebuilt), unchanged, self.fit)
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    series: Sequence[Series],
+    day: date,
+    now_us: int,
+    *,
+    with_fit: bool,
+) -> list[tuple[Built | None, list[str]]]:
+    """Return what was made of each series, which are locked, None where nothing can be, and what was wrong with it."""
+    days: list[_Day] = []
+    none: list[tuple[Built | None, list[str]]] = []
+    for one in series:
+        try:
+            with publish.told_of_folders():
+                days.append(_planned(connection, one, day, now_us))
+        except NoFileError as error:
+            none.append((None, [str(error)]))
+    _in_rounds(connection, workspace, days, with_fit=with_fit)
+    mended = [(number, again) for number, of in enumerate(days) if (again := _mended(connection, of, now_us))]
+    _in_rounds(connection, workspace, [again for _, again in mended], with_fit=with_fit)
+    for number, again in mended:
+        days[number] = again
+    for of in days:
+        if not of.is_whole and not of.failures:
+            _replace_daily(of.plan.series, day)
+    return none + [(of.built(), of.said + [failed.reason for failed in of.failures]) for of in days]
+
+
+def _mended(connection: duckdb.DuckDBPyConnection, of: _Day, now_us: int) -> _Day | None:
+    """Mend what could not be read, if it can be, and return the day planned anew; None where nothing was mended."""
+    failures = of.failures
+    said = _salvaged(of.plan.series, failures)
+    if not said:
+        return None
+    again = _planned(connection, of.plan.series, of.plan.day, now_us)
+    again.rebuilt, again.fit = of.rebuilt, of.fit
+    again.said = [failed.reason for failed in failures] + said
+    return again
+
+
+def _planned(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> _Day:
+    plan = Plan(Recording(connection, series).around(day), series, day, now_us)
+    is_whole = _daily_is_whole(series, day)
+    known = _without_damaged(series, day, remembered(series, day, daily_counts=is_whole))
+    return _Day(plan, carry_before(connection, series, day), known, is_whole)
+
+
+def _in_rounds(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, days: Sequence[_Day], *, with_fit: bool
+) -> None:
+    """Make stale hours until there are none: at most a round for each hour of a day."""
+    by_plan = {id(one.plan): one for one in days}
+    while stale := [hour for one in days for hour in one.stale()]:
+        newest = {id(hour.plan): hour for hour in stale}
+        made = batch.make(connection, workspace, stale, list(newest.values()) if with_fit else [])
+        for hour, record in made.records:
+            of = by_plan[id(hour.plan)]
+            of.known[hour.hour] = record
+            of.rebuilt.add(hour.hour)
+        for hour, fit in made.fits:
+            of = by_plan[id(hour.plan)]
+            of.fit = fit if hour.hour == max(of.rebuilt) else of.fit
+        for hour, reason in made.failed:
+            logger.error("{}", reason)
+            by_plan[id(hour.plan)].failed[hour.hour] = _Failed(reason, hour.files, refused=False)
+
+
+def _salvaged(series: Series, failed: list[_Failed]) -> list[str]:
+    """Mend what may have failed; what is said of it. A file that no journal describes may still be copied here."""
+    lake = series.layout, series.exchange, series.symbol
+    of_hours = [path for one in failed if not one.refused for path in one.suspects]
+    refused = [path for one in failed if one.refused for path in one.suspects]
+    return salvage.salvage(*lake, of_hours) + salvage.salvage(*lake, refused, salvage.SETTLED_SEC)
 
 
 def build_days(

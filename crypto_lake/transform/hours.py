@@ -1,115 +1,99 @@
-"""One hour of one symbol: its raw lines to a part, by `sql/transform/bars.sql`, and when somebody listened in it."""
+"""One hour of one symbol: what it is made from, and when somebody listened in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import duckdb
-from msgspec import to_builtins
 
 from crypto_lake import sql
-from crypto_lake.disk import parquet
-from crypto_lake.errors import RawDataError
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_start_us
 from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Catalog
 from crypto_lake.raw.intervals import Interval, union, without
-from crypto_lake.raw.sources import Source, in_place, once_only
+from crypto_lake.raw.sources import Source, has_late, once_only
 from crypto_lake.series import Series
-from crypto_lake.transform.plan import Carry, PartRecord, Plan, last_values
+from crypto_lake.transform.plan import Carry, Plan
 from crypto_lake.transform.workspace import Workspace
 
 
-def make(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Workspace,
-    plan: Plan,
-    hour: int,
-    fingerprint: dict[str, Any],
-    *,
-    keep_lines: bool = False,
-) -> PartRecord:
-    """Make the part of an hour from what its fingerprint names; return what is remembered of it.
+@dataclass
+class Run:
+    """Consecutive hours of one symbol, made one after the other: each hands its last values on to the next."""
 
-    `keep_lines`: they are parsed into a table, so that what the workspace is asked of them next costs no parsing.
-
-    Raises:
-        RawDataError: a segment holds something other than raw lines.
-    """
-    series = plan.series
-    sources = plan.sources(fingerprint)
-    beside = plan.sources(fingerprint, "beside")
-    try:
-        listened = _listened(connection, workspace, series, fingerprint, [*sources, *beside])
-        if keep_lines:
-            workspace.keep(sources)
-        values = _variables(series, fingerprint | {"listened": listened})
-        query, values = _query(workspace, sources, values) if sources else _quiet(values)
-        with sql.kept(connection, "part", query, **values):
-            return _publish(connection, plan, hour, fingerprint)
-    except duckdb.Error as error:
-        raise RawDataError(
-            f"{series.symbol} {plan.day} hour {hour:02d}: {' '.join(str(error).split())}"
-        ) from None
+    carry: Carry
 
 
-def _query(workspace: Workspace, sources: list[Source], values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the statement that makes an hour's bars of raw lines, and its variables."""
-    wanted = window(values["hour_start"], (one["minute"] for one in values["offsets"]))
-    return sql.statement("transform/bars", {"raw": once(workspace.lines(sources, wanted), sources)}), values
+@dataclass(frozen=True)
+class Hour:
+    """An hour that is to be made: what from, as `Plan.made_from` has it, and the run that it belongs to."""
 
+    plan: Plan
+    hour: int
+    made_from: dict[str, Any]
+    run: Run = field(compare=False)
 
-def _quiet(values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the statement for an hour without raw lines, which makes the same rows of nothing, and its variables."""
-    # A quiet symbol's day is mostly such hours, and planning the other statement costs five times as much as this one.
-    return sql.statement("transform/quiet"), {
-        name: value for name, value in values.items() if name not in {"hour_end", "offsets"}
-    }
+    @property
+    def series(self) -> Series:
+        """Whose hour it is."""
+        return self.plan.series
 
+    @property
+    def start(self) -> int:
+        """Its first instant, in µs."""
+        return int(self.made_from["hour_start"])
 
-def _publish(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, hour: int, fingerprint: dict[str, Any]
-) -> PartRecord:
-    """Write the part of an hour from the table `part`."""
-    series = plan.series
-    record = PartRecord(fingerprint, last_values(connection, "part"))
-    path = series.layout.part(series.exchange, series.symbol, plan.day, hour)
-    compression = series.config.transformer.parquet_compression
-    rows = "FROM part ORDER BY window_start"
-    parquet.write(connection, rows, path, compression, footer=to_builtins(record))
-    return record
+    @property
+    def bars(self) -> int:
+        """Return how many bars it will have."""
+        return -((self.start - int(self.made_from["until"])) // int(self.made_from["step"]))
 
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The sources of its lines."""
+        return self.plan.sources(self.made_from)
 
-def _variables(series: Series, fingerprint: dict[str, Any]) -> dict[str, Any]:
-    """Return what `sql/transform/bars.sql` is given, out of a fingerprint."""
-    return {
-        "symbol": series.symbol,
-        "hour_start": fingerprint["hour_start"],
-        "hour_end": fingerprint["hour_start"] + HOUR_US,
-        "until": fingerprint["until"],
-        "step": fingerprint["step"],
-        "offsets": offsets(fingerprint["offsets"]),
-        "listened": sql.stretches(fingerprint["listened"]),
-        "carry": fingerprint["carry"],
-    }
+    @property
+    def size(self) -> int:
+        """Return how many bytes of lines it is made of."""
+        return sum(source.size for source in self.sources)
 
+    @property
+    def files(self) -> list[Path]:
+        """The segments that it is made of, and those beside it."""
+        return self.plan.files(self.made_from)
 
-def offsets(by_minute: Iterable[tuple[int, int]]) -> list[dict[str, int]]:
-    """Return clock offsets by minute (µs) as statements take them."""
-    return [{"minute": minute, "offset_us": offset} for minute, offset in by_minute]
+    @property
+    def window(self) -> scan.Window:
+        """The lines of its sources that may be its own."""
+        return window(self.start, (minute for minute, _ in self.made_from["offsets"]))
+
+    def __str__(self) -> str:
+        return f"{self.series.symbol} {self.plan.day} hour {self.hour:02d}"
+
+    def listened(self, connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> list[Interval]:
+        """Return when somebody listened in it, and what healed trades prove of the rest.
+
+        Raises:
+            duckdb.Error: a segment holds something other than raw lines.
+        """
+        beside = self.plan.sources(self.made_from, "beside")
+        return _listened(connection, workspace, self.series, self.made_from, [*self.sources, *beside])
 
 
 def _listened(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     series: Series,
-    fingerprint: dict[str, Any],
+    made_from: dict[str, Any],
     sources: list[Source],
 ) -> list[Interval]:
-    """Return when somebody listened in an hour, and what healed trades prove of the rest."""
-    start, end = fingerprint["hour_start"], fingerprint["hour_start"] + HOUR_US
-    listened = [(first, last) for first, last in fingerprint["listened"]]
+    start, end = made_from["hour_start"], made_from["hour_start"] + HOUR_US
+    listened = [(first, last) for first, last in made_from["listened"]]
     missed = without(listened, start, end)
     healed = [source for source in sources if source.is_healed]
     # Ids that skip, or that the wire made, follow each other by chance.
@@ -129,18 +113,36 @@ def heard(
     plan = Plan(catalog, series, day, day_start_us(day) + DAY_US)
     found: list[Interval] = []
     for hour in range(HOURS_OF_A_DAY):
-        fingerprint = plan.fingerprint(hour, Carry())
-        beside = plan.sources(fingerprint, "beside")
-        found += _listened(connection, workspace, series, fingerprint, [*plan.sources(fingerprint), *beside])
+        made_from = plan.made_from(hour)
+        sources = [*plan.sources(made_from), *plan.sources(made_from, "beside")]
+        found += _listened(connection, workspace, series, made_from, sources)
     return union(found)
 
 
-def once(lines: str, sources: list[Source]) -> str:
-    """The lines of sources once each, and in their place.
+def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:
+    """Return the start of each hour, and by which clock its lines were received, as statements over slots take them.
+
+    Hours of one recording mostly share one.
+    """
+    known: dict[tuple[tuple[int, int], ...], int] = {}
+    of_hours = [tuple((minute, us) for minute, us in hour.made_from["offsets"]) for hour in hours]
+    clocks = [known.setdefault(one, len(known)) for one in of_hours]
+    offsets = [
+        {"clock": clock, "minute": minute, "offset_us": us}
+        for one, clock in known.items()
+        for minute, us in one
+    ]
+    return {"starts": [hour.start for hour in hours], "clocks": clocks, "offsets": offsets}
+
+
+def once(lines: str, hours: Iterable[Hour]) -> str:
+    """The lines that were read for some hours, a table with slots, once each, and in their place.
 
     Where none can be there twice, looking for copies would be half the work.
     """
-    return in_place(lines if once_only(sources) else scan.once(lines), sources)
+    each = [needs(hour) for hour in hours]
+    lines = scan.once(lines) if any(copies for copies, _ in each) else lines
+    return scan.in_place(lines) if any(late for _, late in each) else lines
 
 
 def window(start: int, offsets: Iterable[int]) -> scan.Window:
@@ -148,3 +150,8 @@ def window(start: int, offsets: Iterable[int]) -> scan.Window:
     minutes = list(offsets)
     recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
     return scan.Window(start, start + HOUR_US, recv_from, recv_to)
+
+
+def needs(hour: Hour) -> tuple[bool, bool]:
+    """Return whether lines may be there twice, and whether quotes may have come late: what `once` looks at."""
+    return not once_only(hour.sources), has_late(hour.sources)

@@ -150,8 +150,8 @@ def carry_before(connection: duckdb.DuckDBPyConnection, series: Series, day: dat
 def last_values(connection: duckdb.DuckDBPyConnection, table: str) -> Carry:
     """Return the last values of a table of bars; those of no bar where it has no row."""
     columns = ", ".join(Carry.__struct_fields__)
-    row = connection.execute(f"SELECT {columns} FROM {table} ORDER BY window_start DESC LIMIT 1").fetchone()
-    return Carry(*row) if row else Carry()
+    last = f"SELECT {columns} FROM {table} ORDER BY window_start DESC LIMIT 1"
+    return next((Carry(*row) for row in connection.execute(last).fetchall()), Carry())
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,10 @@ class Plan:
 
     def fingerprint(self, hour: int, carry: Carry) -> dict[str, Any]:
         """Return all that goes into an hour's part, for comparison with what the part remembers."""
+        return self.made_from(hour) | {"carry": to_builtins(carry)}
+
+    def made_from(self, hour: int) -> dict[str, Any]:
+        """Return the same but for the values carried in."""
         start = self._start(hour)
         end = start + HOUR_US
         sources = self.catalog.between(start, end)
@@ -200,7 +204,6 @@ class Plan:
             "offsets": [list(one) for one in offsets.items()],
             "listened": [list(one) for one in clipped(self.catalog.covered, start, end)],
             "beside": self._beside(sources, start, end),
-            "carry": to_builtins(carry),
         }
 
     def _beside(self, sources: list[Source], start: int, end: int) -> list[list[Any]]:

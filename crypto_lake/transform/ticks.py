@@ -179,14 +179,15 @@ def _stage(
     sources = catalog.between(start, start + HOUR_US)
     offsets = catalog.offsets.by_minute(sources, start, start + HOUR_US)
     bounds = {"hour_start": start, "hour_end": start + HOUR_US}
-    placed = bounds | {"offsets": hours.offsets(offsets.items())}
+    clock = [{"clock": 0, "minute": minute, "offset_us": us} for minute, us in offsets.items()]
+    placed = bounds | {"offsets": clock}
     where = f"{series.symbol} {day_of(start)} hour {hour:02d}"
     written = {stream: _staged(staging, stream.table)[hour] for stream in TICKS}
     try:
         lines = workspace.lines(sources, hours.window(start, offsets))
-        with sql.kept(connection, "hour_lines", f"FROM {lines}"):
+        with sql.kept(connection, "hour_lines", scan.in_slot(0, f"FROM {lines}")):
             once = in_place(scan.once("hour_lines"), sources)
-            given = placed if has_late(sources) else bounds
+            given = {"starts": [start]} | ({"clocks": [0], "offsets": clock} if has_late(sources) else {})
             with sql.kept(connection, "hour_once", f"FROM {once}", **given):
                 for stream, path in written.items():
                     select = sql.statement(f"transform/tick_{stream.table}", {"once": "hour_once"})

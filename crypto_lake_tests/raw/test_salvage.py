@@ -14,12 +14,14 @@ from crypto_lake.completeness import holes
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw import segments
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
-from crypto_lake.transform import hours as of_an_hour
 from crypto_lake.transform.bars import PartlyBuiltError
+from crypto_lake.transform.hours import Hour
+from crypto_lake.transform.workspace import Workspace
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 from crypto_lake_tests.transform.test_bars import at, read
 
@@ -208,14 +210,14 @@ def test_an_hour_that_cannot_be_made_keeps_no_later_one_from_it(
     duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hours(series.config, 1, 2, 3)
-    make = of_an_hour.make
+    listened = Hour.listened
 
-    def fails_once(*args: object, keep_lines: bool) -> plan.PartRecord:
-        if args[3] == 2:
-            raise RawDataError("SOLUSDT hour 02: something is wrong")
-        return make(*args, keep_lines=keep_lines)  # type: ignore[arg-type]
+    def fails_once(hour: Hour, duck: Duck, workspace: Workspace) -> list[Interval]:
+        if hour.hour == 2:
+            raise duckdb.InvalidInputException("something is wrong")
+        return listened(hour, duck, workspace)
 
-    monkeypatch.setattr(of_an_hour, "make", fails_once)
+    monkeypatch.setattr(Hour, "listened", fails_once)
     with pytest.raises(PartlyBuiltError, match="something is wrong") as said:
         bars.build_day(duck, series, DAY, LATER)
     assert said.value.built[0].rebuilt == [0, 1, *range(3, 24)]

@@ -16,8 +16,8 @@ from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, quote_fit, ticks
-from crypto_lake.transform.plan import Plan
+from crypto_lake.transform import bars, daily, hours, quote_fit, ticks
+from crypto_lake.transform.plan import Carry, Plan
 from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.workspace import Workspace
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
@@ -99,7 +99,10 @@ def fit_of(duck: Duck, series: Series, day: date, hour: int) -> Hits:
     """How well an hour's quotes fit its trades, as its raw lines are read for that alone."""
     with Workspace(duck, series) as workspace:
         plan = Plan(Recording(duck, series).around(day), series, day, LATER)
-        return quote_fit.hits(duck, workspace, plan, hour)
+        alone = hours.Hour(plan, hour, plan.made_from(hour), hours.Run(Carry()))
+        lines = hours.once(workspace.slotted([(alone.sources, alone.window)]), [alone])
+        (found,) = quote_fit.hits(duck, lines, hours.clocks_of([alone]))
+        return found
 
 
 def test_the_fit_of_quotes_counts_such_a_trade_once(duck: Duck, series: Series) -> None:

@@ -4,16 +4,16 @@
 --
 -- A higher id that came longer ago than a connection may be behind, or is far above, belongs to another count.
 --
--- reads     raw         the lines of segments, once each
--- variables offsets     as in transform/bars.sql
+-- reads     raw         the lines of segments, once each, with the `slot` that they were read for
+-- variables offsets, clocks     as in transform/bars.sql
 WITH late_offsets AS (
-    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(clock BIGINT, minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 ordered AS (
     SELECT
         *,
         min(ts_recv) OVER (
-            PARTITION BY stream ORDER BY id::HUGEINT RANGE BETWEEN 1 FOLLOWING AND 100000 FOLLOWING
+            PARTITION BY slot, stream ORDER BY id::HUGEINT RANGE BETWEEN 1 FOLLOWING AND 100000 FOLLOWING
         ) AS before
     FROM raw
 )
@@ -26,5 +26,7 @@ SELECT
         END AS ts_event
     )
 FROM ordered AS l
-LEFT JOIN late_offsets AS b ON l.before // 60000000 * 60000000 = b.minute
-LEFT JOIN late_offsets AS o ON l.ts_recv // 60000000 * 60000000 = o.minute
+LEFT JOIN late_offsets AS b
+    ON ($clocks::BIGINT[])[l.slot + 1] = b.clock AND l.before // 60000000 * 60000000 = b.minute
+LEFT JOIN late_offsets AS o
+    ON ($clocks::BIGINT[])[l.slot + 1] = o.clock AND l.ts_recv // 60000000 * 60000000 = o.minute

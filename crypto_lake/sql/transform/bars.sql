@@ -1,11 +1,14 @@
--- One hour of raw lines to bars. One row an interval of `step` µs, from `hour_start` up to `until`.
+-- Hours of raw lines to bars, those of many symbols in one go: a row for each interval of `step` µs in which something
+-- happened, in order of slots and of time. What lies between is filled in afterwards (transform/fill.py).
 --
--- reads     raw         the lines of the segments that may hold an event of the hour, once each (schema.RAW_LINE, but the
---                       numbers of quotes are text yet)
--- variables symbol, hour_start, hour_end, until, step            integers are µs since the epoch, UTC
---           offsets     [{minute, offset_us}]  the clock offset of each minute of receipt that the hour may need
---           listened    [{start, stop}]        when somebody was listening, on the exchange's clock, disjoint
---           carry       {close, bid, …}        the last values of the part before; null where there are none
+-- Each hour of a symbol has a slot, a number from 0, and an element in the lists below. Slots know nothing of each other.
+--
+-- reads     raw         the lines of the segments that may hold an event of an hour, once each, with the `slot` that they
+--                       were read for (schema.RAW_LINE, but the numbers of quotes are text yet)
+-- variables step        integers are µs since the epoch, UTC
+--           starts      of each slot: the start of its hour
+--           clocks      of each slot: by which clock its lines were received
+--           offsets     [{clock, minute, offset_us}]  the clock offset of each minute of receipt that an hour may need
 --
 -- Sums are decimal and are rounded to double once, at the end: that is what makes a bar equal the exchange's candle.
 -- A trade's value fills DECIMAL(38,16), so absurd ones (10^14 and more) are added with eight decimals, in a sum that has
@@ -16,7 +19,7 @@ WITH
 -- the smallest (receipt - trade time) among the trades received in the same minute; a minute without trades has the
 -- offset of the last one that had some.
 offsets AS (
-    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(clock BIGINT, minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 placed AS (
     SELECT
@@ -25,13 +28,15 @@ placed AS (
         CASE WHEN price * qty >= 1e14::DECIMAL(38, 16) THEN 0 ELSE price * qty END AS value,
         CASE WHEN price * qty >= 1e14::DECIMAL(38, 16) THEN (price * qty)::DECIMAL(38, 8) END AS absurd
     FROM raw AS l
-    LEFT JOIN offsets AS o ON l.ts_recv // 60000000 * 60000000 = o.minute
+    -- One number for clock and minute, as below for slot and interval: two would cost a twentieth of the whole.
+    LEFT JOIN offsets AS o
+        ON ($clocks::BIGINT[])[l.slot + 1] * 4294967296 + l.ts_recv // 60000000 = o.clock * 4294967296 + o.minute // 60000000
 ),
 
 -- Trades and quotes in one go, so that nothing of the lines has to be kept: what a line lacks is null, and does not count.
 happened AS (
     SELECT
-        ts // $step * $step AS start,
+        slot * 1099511627776 + ts // $step AS interval,
         arg_min(price, id) AS open,
         max(price) AS high,
         min(price) AS low,
@@ -54,58 +59,34 @@ happened AS (
         arg_max(ask, (ts::HUGEINT << 63) + id) AS ask,
         arg_max(ask_qty, (ts::HUGEINT << 63) + id) AS ask_qty
     FROM placed
-    WHERE ts >= $hour_start AND ts < $hour_end
-    GROUP BY start
-),
-listened AS (
-    SELECT unnest($listened::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
-),
-
-intervals AS (
-    SELECT unnest(range($hour_start, $until, $step)) AS start
-),
-filled AS (
-    SELECT
-        i.start,
-        t.* EXCLUDE (start, open, high, low, close, quote_count, bid, bid_qty, ask, ask_qty),
-        t.open::DOUBLE AS open,
-        t.high::DOUBLE AS high,
-        t.low::DOUBLE AS low,
-        coalesce(last_value(t.close::DOUBLE IGNORE NULLS) OVER so_far, $carry.close) AS close,
-        coalesce(t.quote_count, 0) AS quote_count,
-        last_value(t.bid IGNORE NULLS) OVER so_far AS bid,
-        last_value(t.bid_qty IGNORE NULLS) OVER so_far AS bid_qty,
-        last_value(t.ask IGNORE NULLS) OVER so_far AS ask,
-        last_value(t.ask_qty IGNORE NULLS) OVER so_far AS ask_qty,
-        coalesce(l.stop >= i.start + $step, false) AS observed
-    FROM intervals AS i
-    LEFT JOIN happened AS t USING (start)
-    ASOF LEFT JOIN listened AS l ON i.start >= l.start
-    WINDOW so_far AS (ORDER BY i.start ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    WHERE ts // 3600000000 * 3600000000 = ($starts::BIGINT[])[slot + 1]
+    GROUP BY interval
 )
 
 SELECT
-    $symbol::VARCHAR AS symbol,
-    make_timestamptz(start) AS window_start,
-    coalesce(open, close) AS open,
-    coalesce(high, close) AS high,
-    coalesce(low, close) AS low,
-    close,
-    coalesce(volume_base, 0)::DOUBLE AS volume_base,
-    coalesce(volume_quote, 0) AS volume_quote,
-    coalesce(taker_buy_base, 0)::DOUBLE AS taker_buy_base,
-    coalesce(taker_buy_quote, 0) AS taker_buy_quote,
+    interval // 1099511627776 AS slot,
+    interval % 1099511627776 * $step AS start,
+    open::DOUBLE AS open,
+    high::DOUBLE AS high,
+    low::DOUBLE AS low,
+    close::DOUBLE AS close,
+    volume_base::DOUBLE AS volume_base,
+    volume_quote,
+    taker_buy_base::DOUBLE AS taker_buy_base,
+    taker_buy_quote,
     -- A quotient of two rounded numbers may leave [low, high] by its last bit.
-    CASE WHEN volume_base > 0 THEN greatest(low, least(high, volume_quote / volume_base::DOUBLE)) END AS vwap,
-    coalesce(trade_count, 0)::INTEGER AS trade_count,
+    CASE
+        WHEN volume_base > 0
+        THEN greatest(low::DOUBLE, least(high::DOUBLE, volume_quote / volume_base::DOUBLE))
+    END AS vwap,
+    trade_count::INTEGER AS trade_count,
     quote_count::INTEGER AS quote_count,
-    coalesce(bid::DOUBLE, $carry.bid) AS bid,
-    coalesce(bid_qty::DOUBLE, $carry.bid_qty) AS bid_qty,
-    coalesce(ask::DOUBLE, $carry.ask) AS ask,
-    coalesce(ask_qty::DOUBLE, $carry.ask_qty) AS ask_qty,
-    coalesce((ask::DECIMAL(18, 8) - bid::DECIMAL(18, 8))::DOUBLE, $carry.spread) AS spread,
-    observed,
+    bid::DOUBLE AS bid,
+    bid_qty::DOUBLE AS bid_qty,
+    ask::DOUBLE AS ask,
+    ask_qty::DOUBLE AS ask_qty,
+    (ask::DECIMAL(18, 8) - bid::DECIMAL(18, 8))::DOUBLE AS spread,
     first_trade_id,
     last_trade_id
-FROM filled
-ORDER BY start
+FROM happened
+ORDER BY interval

@@ -5,7 +5,7 @@
 -- variables hour_start, hour_end, offsets    as in tick_quotes.sql
 
 WITH offsets AS (
-    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(clock BIGINT, minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 raw_trades AS (
     SELECT id, price, qty, side, make_timestamptz(ts_event) AS ts_event

@@ -2,10 +2,10 @@
 --
 -- reads     once    the lines that may be of the hour, each once (schema.RAW_LINE)
 -- variables symbol, hour_start, hour_end             integers are µs since the epoch, UTC
---           offsets     [{minute, offset_us}]        the clock offset of each minute of receipt that the hour may need
+--           offsets     [{clock, minute, offset_us}]   the clock offset of each minute of receipt that the hour may need
 
 WITH offsets AS (
-    SELECT unnest($offsets::STRUCT(minute BIGINT, offset_us BIGINT)[], recursive := true)
+    SELECT unnest($offsets::STRUCT(clock BIGINT, minute BIGINT, offset_us BIGINT)[], recursive := true)
 ),
 placed AS (
     SELECT r.* EXCLUDE (ts_event), coalesce(r.ts_event, r.ts_recv - o.offset_us) AS ts

@@ -1,0 +1,158 @@
+"""Many hours of many symbols in one statement: raw lines to parts, by `sql/transform/bars.sql`.
+
+Planning a statement costs more than a quiet hour's lines, so hours are made together, as many as a bound of rows and of
+bytes allows. What becomes of an hour does not depend on what it is made together with: if a statement fails, its hours
+are made in halves, down to the one whose fault it is.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from msgspec import to_builtins
+
+from crypto_lake import sql
+from crypto_lake.disk import parquet
+from crypto_lake.errors import NoFileError
+from crypto_lake.transform import fill, quote_fit
+from crypto_lake.transform.hours import Hour, clocks_of, needs, once
+from crypto_lake.transform.plan import Carry, PartRecord
+from crypto_lake.transform.quote_fit import Hits
+from crypto_lake.transform.workspace import Workspace
+
+# A batch is held in memory twice: its bars, 200 bytes each, by Arrow, and while they are made by DuckDB.
+_MOST_BARS = 300_000
+_MOST_BYTES = 128_000_000
+_KEPT = "batch_lines"
+
+
+class Failed(NamedTuple):
+    """An hour that could not be made, and why."""
+
+    hour: Hour
+    reason: str
+
+
+@dataclass
+class Made:
+    """The outcome of some hours: what is remembered of each that was made, how well quotes fit, and what failed."""
+
+    records: list[tuple[Hour, PartRecord]] = field(default_factory=list)
+    fits: list[tuple[Hour, Hits]] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+
+
+def make(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    hours: Iterable[Hour],
+    fit: Iterable[Hour],
+) -> Made:
+    """Make the parts of hours, those of a run in order, and measure the `fit` of some, each the last of its run.
+
+    Raises:
+        LakeError: the disk refused.
+    """
+    made = Made()
+    for is_fit, batch in _batches(hours, {id(hour) for hour in fit}):
+        _make(connection, workspace, batch, made, is_fit=is_fit)
+    return made
+
+
+def _batches(hours: Iterable[Hour], fit: Container[int]) -> Iterator[tuple[bool, list[Hour]]]:
+    """Cut hours into batches of one way of making them, without changing the order of a run's."""
+    runs: dict[int, list[Hour]] = {}
+    for hour in hours:
+        runs.setdefault(id(hour.run), []).append(hour)
+    kinds: dict[tuple[bool, int, bool, bool], list[Hour]] = {}
+    for run in runs.values():
+        each = [needs(hour) for hour in run]
+        # All hours of a run in one way, since each waits for the values of the one before; but for the last.
+        way = any(copies for copies, _ in each), any(late for _, late in each)
+        for hour in run:
+            step = hour.series.config.transformer.resample_interval_sec
+            kinds.setdefault((id(hour) in fit, step, *way), []).append(hour)
+    for (is_fit, *_), some in sorted(kinds.items()):
+        for batch in _bounded(some):
+            yield is_fit, batch
+
+
+def _bounded(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
+    batch: list[Hour] = []
+    bars = size = 0
+    for hour in hours:
+        bars, size = bars + hour.bars, size + hour.size
+        if batch and (bars > _MOST_BARS or size > _MOST_BYTES):
+            yield batch
+            batch, bars, size = [], hour.bars, hour.size
+        batch.append(hour)
+    if batch:
+        yield batch
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    hours: Sequence[Hour],
+    made: Made,
+    *,
+    is_fit: bool,
+) -> None:
+    try:
+        listened = [hour.listened(connection, workspace) for hour in hours]
+        bars, fits = _asked(connection, workspace, hours, is_fit=is_fit)
+    except duckdb.Error as error:
+        if len(hours) == 1:
+            made.failed.append(Failed(hours[0], f"{hours[0]}: {' '.join(str(error).split())}"))
+            return
+        middle = len(hours) // 2
+        for half in (hours[:middle], hours[middle:]):
+            _make(connection, workspace, half, made, is_fit=is_fit)
+        return
+    made.fits += zip(hours, fits, strict=False)
+    ends = np.searchsorted(bars["slot"], np.arange(len(hours) + 1))
+    for hour, stretches, (begin, end) in zip(hours, listened, pairwise(map(int, ends)), strict=True):
+        try:
+            record = _publish(hour, fill.hour(hour, bars.slice(begin, end - begin), stretches))
+        except NoFileError as error:
+            made.failed.append(Failed(hour, str(error)))
+        else:
+            made.records.append((hour, record))
+
+
+def _asked(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, hours: Sequence[Hour], *, is_fit: bool
+) -> tuple[pa.Table, list[Hits]]:
+    """Return what happened in hours, as `bars.sql` has it, and with `is_fit` how well the quotes of each fit.
+
+    Raises:
+        duckdb.Error: a segment holds something other than raw lines.
+    """
+    lines = workspace.slotted([(hour.sources, hour.window) for hour in hours])
+    clocks = clocks_of(hours)
+    step = hours[0].made_from["step"]
+    if not is_fit:
+        return sql.arrow(connection, "transform/bars", {"raw": once(lines, hours)}, **clocks, step=step), []
+    # They are asked for twice, and are parsed once.
+    with sql.kept(connection, _KEPT, f"FROM {lines}"):
+        raw = once(_KEPT, hours)
+        bars = sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=step)
+        return bars, quote_fit.hits(connection, raw, clocks)
+
+
+def _publish(hour: Hour, bars: pa.Table) -> PartRecord:
+    """Write the part of an hour; its last values go on to the next hour of its run."""
+    series = hour.series
+    last = bars.slice(bars.num_rows - 1).select(Carry.__struct_fields__).to_pylist()
+    record = PartRecord(
+        hour.made_from | {"carry": to_builtins(hour.run.carry)}, Carry(**last[0]) if last else hour.run.carry
+    )
+    path = series.layout.part(series.exchange, series.symbol, hour.plan.day, hour.hour)
+    compression = series.config.transformer.parquet_compression
+    parquet.write_table(bars, path, compression, footer=to_builtins(record))
+    hour.run.carry = record.carry
+    return record

@@ -1,0 +1,62 @@
+"""From what happened in an hour to its bars: one for each interval, also of those in which nothing did."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute as pc
+
+from crypto_lake.disk.parquet import arrow_schema
+from crypto_lake.raw.intervals import Interval
+from crypto_lake.transform.hours import Hour
+from crypto_lake.transform.plan import Carry
+
+_PRICES = ("open", "high", "low")
+_NOTHING_IS_ZERO = (
+    "volume_base",
+    "volume_quote",
+    "taker_buy_base",
+    "taker_buy_quote",
+    "trade_count",
+    "quote_count",
+)
+
+
+def hour(wanted: Hour, happened: pa.Table, listened: Iterable[Interval]) -> pa.Table:
+    """Return the bars of an hour, in the columns of `schema.BAR`.
+
+    `happened` has a row for each interval in which something did (`sql/transform/bars.sql`), in order. Values that last
+    until the next trade, or quote, go on from one to the next, beginning with those carried into the hour.
+    """
+    count, step = wanted.bars, int(wanted.made_from["step"])
+    rows = np.full(count, -1)
+    at = (happened["start"].to_numpy() - wanted.start) // step
+    rows[at[at < count]] = np.arange(len(at))[at < count]
+    found = happened.take(pa.array(rows, mask=rows < 0))
+    columns = {name: found[name] for name in found.column_names}
+    for name in Carry.__struct_fields__:
+        columns[name] = _lasting(columns[name], getattr(wanted.run.carry, name))
+    for name in _PRICES:
+        columns[name] = pc.coalesce(columns[name], columns["close"])
+    for name in _NOTHING_IS_ZERO:
+        columns[name] = pc.fill_null(columns[name], 0)
+    starts = pa.array(wanted.start + step * np.arange(count))
+    columns["symbol"] = pa.repeat(wanted.series.symbol, count)
+    columns["window_start"] = starts.cast(pa.timestamp("us", tz="UTC"))
+    columns["observed"] = _observed(wanted.start, step, count, listened)
+    schema = arrow_schema()
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _lasting(column: pa.ChunkedArray, carried: float | None) -> pa.ChunkedArray:
+    filled = pc.fill_null_forward(column)
+    return filled if carried is None else pc.fill_null(filled, carried)
+
+
+def _observed(start: int, step: int, count: int, listened: Iterable[Interval]) -> pa.Array:
+    """Return of each interval whether somebody listened throughout."""
+    observed = np.zeros(count, dtype=bool)
+    for first, last in listened:
+        begin, end = -((start - first) // step), (last - start) // step
+        observed[max(begin, 0) : max(end, 0)] = True
+    return pa.array(observed)
