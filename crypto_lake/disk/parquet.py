@@ -166,6 +166,17 @@ def is_readable(path: Path) -> bool:
     return True
 
 
+def unreadable(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> list[Path]:
+    """Return those of some files, of the same columns, of which not every value can be read; all are read whole."""
+    if not paths:
+        return []
+    with contextlib.suppress(duckdb.Error):
+        # In one go, which costs a third of opening each by itself.
+        connection.execute(f"SELECT max(COLUMNS(*)) FROM {scan(paths)}").fetchall()
+        return []
+    return [path for path in paths if not is_readable(path)]
+
+
 @contextlib.contextmanager
 def named(paths: Iterable[Path]) -> Iterator[None]:
     """Read files with DuckDB, which does not always say which of them it is that is damaged.

@@ -197,6 +197,7 @@ def _build(
                 days.append(_planned(connection, one, day, now_us))
         except NoFileError as error:
             none.append((None, [str(error)]))
+    _forget_damaged(connection, days)
     _in_rounds(connection, workspace, days, with_fit=with_fit)
     mended = [(number, again) for number, of in enumerate(days) if (again := _mended(connection, of, now_us))]
     _in_rounds(connection, workspace, [again for _, again in mended], with_fit=with_fit)
@@ -223,8 +224,22 @@ def _mended(connection: duckdb.DuckDBPyConnection, of: _Day, now_us: int) -> _Da
 def _planned(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> _Day:
     plan = Plan(Recording(connection, series).around(day), series, day, now_us)
     is_whole = _daily_is_whole(series, day)
-    known = _without_damaged(series, day, remembered(series, day, daily_counts=is_whole))
+    known = remembered(series, day, daily_counts=is_whole)
     return _Day(plan, carry_before(connection, series, day), known, is_whole)
+
+
+def _forget_damaged(connection: duckdb.DuckDBPyConnection, days: Iterable[_Day]) -> None:
+    """Forget parts whose footer is whole and whose pages are not: they are made anew."""
+    parts = {
+        path: (of, hour)
+        for of in days
+        for hour in of.known
+        if (path := _part(of.plan.series, of.plan.day, hour)).exists()
+    }
+    for path in parquet.unreadable(connection, list(parts)):
+        logger.error("{}: damaged; it is made anew where raw segments or ticks allow it", path)
+        of, hour = parts[path]
+        del of.known[hour]
 
 
 def _in_rounds(
@@ -299,10 +314,5 @@ def _replace_daily(series: Series, day: date) -> None:
             path.unlink(missing_ok=True)
 
 
-def _without_damaged(series: Series, day: date, known: dict[int, PartRecord]) -> dict[int, PartRecord]:
-    """Return what is remembered, but for parts whose footer is whole and whose pages are not."""
-    parts = {hour: series.layout.part(series.exchange, series.symbol, day, hour) for hour in known}
-    bad = {hour for hour, part in parts.items() if part.exists() and not parquet.is_readable(part)}
-    for hour in sorted(bad):
-        logger.error("{}: damaged; it is made anew where raw segments or ticks allow it", parts[hour])
-    return {hour: record for hour, record in known.items() if hour not in bad}
+def _part(series: Series, day: date, hour: int) -> Path:
+    return series.layout.part(series.exchange, series.symbol, day, hour)
