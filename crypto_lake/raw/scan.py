@@ -81,6 +81,11 @@ def once(table: str) -> str:
     return sql.table("raw/once", {"raw": table})
 
 
+def once_if_same(table: str) -> str:
+    """The same at less cost, as `sql/raw/copies.sql` has it: an error where lines of one id contradict each other."""
+    return sql.table("raw/copies", {"raw": table})
+
+
 def in_place(table: str) -> str:
     """The lines of a table with slots, quotes that came late with the time that `sql/raw/late.sql` gives them.
 

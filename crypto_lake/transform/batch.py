@@ -104,7 +104,10 @@ def _make(
 ) -> None:
     try:
         listened = [hour.listened(connection, workspace) for hour in hours]
-        bars, fits = _asked(connection, workspace, hours, is_fit=is_fit)
+        try:
+            bars, fits = _asked(connection, workspace, hours, is_fit=is_fit, are_copies_same=True)
+        except duckdb.Error:
+            bars, fits = _asked(connection, workspace, hours, is_fit=is_fit, are_copies_same=False)
     except duckdb.Error as error:
         if len(hours) == 1:
             made.failed.append(Failed(hours[0], f"{hours[0]}: {' '.join(str(error).split())}"))
@@ -125,21 +128,27 @@ def _make(
 
 
 def _asked(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, hours: Sequence[Hour], *, is_fit: bool
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    hours: Sequence[Hour],
+    *,
+    is_fit: bool,
+    are_copies_same: bool,
 ) -> tuple[pa.Table, list[Hits]]:
     """Return what happened in hours, as `bars.sql` has it, and with `is_fit` how well the quotes of each fit.
 
     Raises:
-        duckdb.Error: a segment holds something other than raw lines.
+        duckdb.Error: a segment holds something other than raw lines, or copies of a line are not the same.
     """
     lines = workspace.slotted([(hour.sources, hour.window) for hour in hours])
     clocks = clocks_of(hours)
     step = hours[0].made_from["step"]
     if not is_fit:
-        return sql.arrow(connection, "transform/bars", {"raw": once(lines, hours)}, **clocks, step=step), []
+        raw = once(lines, hours, are_copies_same=are_copies_same)
+        return sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=step), []
     # They are asked for twice, and are parsed once.
     with sql.kept(connection, _KEPT, f"FROM {lines}"):
-        raw = once(_KEPT, hours)
+        raw = once(_KEPT, hours, are_copies_same=are_copies_same)
         bars = sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=step)
         return bars, quote_fit.hits(connection, raw, clocks)
 

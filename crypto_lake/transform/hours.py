@@ -135,13 +135,15 @@ def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:
     return {"starts": [hour.start for hour in hours], "clocks": clocks, "offsets": offsets}
 
 
-def once(lines: str, hours: Iterable[Hour]) -> str:
+def once(lines: str, hours: Iterable[Hour], *, are_copies_same: bool = False) -> str:
     """The lines that were read for some hours, a table with slots, once each, and in their place.
 
-    Where none can be there twice, looking for copies would be half the work.
+    Where none can be there twice, looking for copies would be half the work. `are_copies_same`: that is supposed, and
+    whoever reads it gets an error where it is not so.
     """
     each = [needs(hour) for hour in hours]
-    lines = scan.once(lines) if any(copies for copies, _ in each) else lines
+    if any(copies for copies, _ in each):
+        lines = scan.once_if_same(lines) if are_copies_same else scan.once(lines)
     return scan.in_place(lines) if any(late for _, late in each) else lines
 
 
