@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 from loguru import logger
 
 from collector_daemon import startup
@@ -19,6 +20,7 @@ from collector_daemon.land import recovery
 from collector_daemon.recorder import Edges, Recorder
 from collector_daemon.tell import metrics
 from collector_daemon.tell.report import Reporter
+from collector_daemon.universe import Universe
 from collector_daemon.version import VERSION
 from collector_daemon.waiting import unless
 from crypto_lake.config import Config
@@ -71,6 +73,10 @@ class _Daemon:
         self._failure: LakeError | None = None
         self._status = StatusFile(config.layout.collector_status)
         self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
+        self._universes = [
+            Universe(config.layout, section, clock, edges.look_sec) for section in config.exchanges
+        ]
+        self._symbols: list[list[str]] = []
         self._recorders: list[Recorder] = []
         self._reporter = Reporter([], 0)
         self._latest: Status | None = None
@@ -104,16 +110,22 @@ class _Daemon:
             for exchange in self._config.exchanges:
                 now = self._clock.now_us()
                 await asyncio.to_thread(recovery.recover, self._config.layout, exchange.name, now)
-            for exchange in self._config.exchanges:
-                await unless(self._stop, startup.check_symbols(exchange))
+            for universe in self._universes:
+                self._symbols.append(await unless(self._stop, universe.start()) or [])
         except OSError as error:
             raise LakeError(f"{self._config.layout.base}: {error}") from None
 
     def _made(self) -> list[Recorder]:
         now = self._clock.now_us()
         recorders = [
-            Recorder(self._config, section, self._clock, self._edges, _attempts(section.name))
-            for section in self._config.exchanges
+            Recorder(
+                self._config,
+                msgspec.structs.replace(section, symbols=symbols),
+                self._clock,
+                self._edges,
+                _attempts(section.name),
+            )
+            for section, symbols in zip(self._config.exchanges, self._symbols, strict=True)
         ]
         for recorder in recorders:
             recorder.landing.note(
@@ -130,8 +142,10 @@ class _Daemon:
                 others = [group.create_task(self._mind_disk()), group.create_task(self._tell())]
                 others += [group.create_task(recorder.tick()) for recorder in recorders]
                 others += [group.create_task(recorder.writer.run()) for recorder in recorders]
+                recorded = list(zip(self._universes, recorders, strict=True))
+                others += [group.create_task(universe.run(recorder)) for universe, recorder in recorded]
                 if self._follow:
-                    others.append(group.create_task(self._follow.run(recorders, self._clock)))
+                    others.append(group.create_task(self._follow.run(recorded, self._clock)))
                 if duration is not None:
                     others.append(group.create_task(self._stop_after(duration)))
                 await asyncio.wait(feeds)

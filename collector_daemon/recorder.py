@@ -39,7 +39,8 @@ class Edges:
     """The edges at which the daemon touches the world, besides clock and network: what a test may replace.
 
     `create_segment` opens a segment; `free_bytes` measures a disk; `random` gives numbers in [0, 1); `budget` is how
-    many bytes may wait for the disk; `ending` ends the process for who does not wait for the disk.
+    many bytes may wait for the disk; `ending` ends the process for who does not wait for the disk. What the exchange
+    lists is looked at each `look_sec`.
     """
 
     create_segment: CreateSegment = OpenSegment.create
@@ -47,6 +48,7 @@ class Edges:
     random: Callable[[], float] = system_random
     budget: int = BUDGET_BYTES
     ending: Ending = field(default_factory=Ending)
+    look_sec: float = 3600.0
 
 
 class Recorder:
@@ -92,7 +94,7 @@ class Recorder:
         """Since when somebody has listened to every symbol, µs UTC; None while nobody does."""
         since = [stream_group.connected_since for stream_group in self.stream_groups]
         known_since = [at for at in since if at is not None]
-        return max(known_since) if len(known_since) == len(since) else None
+        return max(known_since, default=None) if len(known_since) == len(since) else None
 
     @property
     def live(self) -> int:
@@ -102,7 +104,7 @@ class Recorder:
     @property
     def last_frame(self) -> int | None:
         """Return when the newest frame came, µs UTC; None before the first."""
-        return max(stream_group.listening.last for stream_group in self.stream_groups) or None
+        return max((stream_group.listening.last for stream_group in self.stream_groups), default=0) or None
 
     async def listen(self, stop: asyncio.Event) -> None:
         """Keep all connections until `stop` is set.
@@ -112,23 +114,29 @@ class Recorder:
         """
         async with asyncio.TaskGroup() as group:
             self._group, self._stop = group, stop
+            # It goes on without a single symbol: others may come.
+            group.create_task(stop.wait())
             for stream_group in self.stream_groups:
                 self._start_feeds(stream_group)
 
     async def change(self, symbols: Sequence[str]) -> None:
         """Record these symbols from now on, without a break for those that stay."""
-        before = self.exchange.symbols
+        before, after = {*self.exchange.symbols}, {*symbols}
+        gone = [symbol for symbol in self.exchange.symbols if symbol not in after]
         self.exchange = msgspec.structs.replace(self.exchange, symbols=list(symbols))
-        await self._remove([symbol for symbol in before if symbol not in symbols])
-        await self._add([symbol for symbol in symbols if symbol not in before])
+        if gone:
+            await self._remove(gone)
+        if new := [symbol for symbol in symbols if symbol not in before]:
+            await self._add(new)
 
     async def _add(self, symbols: list[str]) -> None:
         self.landing.expect(symbols, Listening())
         self.session.expect(symbols)
         for stream_group in self.stream_groups:
             some, symbols = symbols[: stream_group.room()], symbols[stream_group.room() :]
-            await stream_group.change(some, [])
-            self.landing.expect_with(some, stream_group.listening)
+            if some:
+                await stream_group.change(some, [])
+                self.landing.expect_with(some, stream_group.listening)
         for some in grouped(symbols, self.intake.exchange) if symbols else []:
             stream_group = StreamGroup(some, self.intake.exchange, self.session, self._clock)
             self._feeds[stream_group] = []

@@ -1,19 +1,25 @@
 """The conditions before the first frame: the lake is ours, the disk has room, the symbols exist."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 from crypto_lake.config import Config, Exchange
 from crypto_lake.disk import locks
 from crypto_lake.errors import DiskFullError, ExchangeError
 from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.base import Client
 from crypto_lake.layout import Layout
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.showing import address
 
 _REST_TIMEOUT_SEC = 20.0
+# For some megabytes.
+_LIST_TIMEOUT_SEC = 60.0
 _GIGABYTE = 1_000_000_000
+_T = TypeVar("_T")
 
 
 def holding(layout: Layout) -> AbstractContextManager[None]:
@@ -41,20 +47,33 @@ def check_disk(config: Config, free_bytes: Callable[[Path], int]) -> None:
         )
 
 
-async def check_symbols(exchange: Exchange) -> None:
+async def check_symbols(exchange: Exchange, symbols: Sequence[str]) -> None:
     """Ask the exchange whether it lists the symbols: a wrong stream name would be confirmed, and silent.
 
     Raises:
         UnknownSymbolError: it does not.
         ExchangeError: no answer.
     """
+    await _ask(
+        exchange, lambda client: registry.check_listed(client, exchange.name, symbols), _REST_TIMEOUT_SEC
+    )
+
+
+async def listed(exchange: Exchange) -> dict[str, Instrument]:
+    """Ask the exchange for all that it lists.
+
+    Raises:
+        ExchangeError: no answer.
+    """
+    return await _ask(exchange, lambda client: client.instruments(), _LIST_TIMEOUT_SEC)
+
+
+async def _ask(exchange: Exchange, question: Callable[[Client], Awaitable[_T]], seconds: float) -> _T:
     client = registry.rest_client(exchange.name, exchange.rest_url)
     try:
-        async with asyncio.timeout(_REST_TIMEOUT_SEC):
-            await registry.check_listed(client, exchange.name, exchange.symbols)
+        async with asyncio.timeout(seconds):
+            return await question(client)
     except TimeoutError:
-        raise ExchangeError(
-            f"{address(exchange.rest_url)}: no answer within {_REST_TIMEOUT_SEC:g} s"
-        ) from None
+        raise ExchangeError(f"{address(exchange.rest_url)}: no answer within {seconds:g} s") from None
     finally:
         await client.aclose()

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from crypto_lake import patterns
 from crypto_lake.errors import ConfigError
 from crypto_lake.layout import Layout
 from crypto_lake.showing import address, is_unicode, printable
@@ -25,10 +26,7 @@ DEFAULT_FILE = "config.yml"
 _MERGE = "tag:yaml.org,2002:merge"
 # So much of a value is shown; one may be a book that was pasted.
 _SHOWN = 200
-# A symbol becomes a folder's name, and Windows has no folder of these.
-_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 
-Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,30}\Z")]
 StreamUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
 Seconds = Annotated[int, Meta(ge=1, le=3600)]
 
@@ -44,14 +42,16 @@ class General(Struct, forbid_unknown_fields=True, frozen=True):
 class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
     """One exchange to listen to. `name` is that of a package in `crypto_lake/exchanges/`.
 
-    `fallback_wss_urls` are tried in turn when `wss_url` keeps failing.
+    `symbols` and `exclude` are names and patterns, see `patterns`. `fallback_wss_urls` are tried in turn when `wss_url`
+    keeps failing.
     """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}\Z")]
-    symbols: Annotated[list[Symbol], Meta(min_length=1)]
+    symbols: Annotated[list[str], Meta(min_length=1)]
     rest_url: Annotated[str, Meta(pattern=r"^https?://\S+\Z")]
     wss_url: StreamUrl
     fallback_wss_urls: list[StreamUrl] = []
+    exclude: list[str] = []
 
 
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
@@ -204,7 +204,12 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key {key!r} is given twice", key_node.start_mark
                 )
             seen.append(key)
-        return super().construct_mapping(node, deep)
+        found = super().construct_mapping(node, deep)
+        for key in ("symbols", "exclude"):
+            # `symbols: all` is the natural way to say it.
+            if isinstance(word := found.get(key), str) and patterns.is_pattern(word):
+                found[key] = [word]
+        return found
 
 
 def find(explicit: str | Path | None = None) -> Path:
@@ -249,7 +254,10 @@ def load(path: Path) -> Config:
 def _yaml_mistake(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark else ""
-    return f"{where}not valid YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    # To YAML a word that begins with a star stands for something that was named before.
+    hint = '; a pattern stands in quotes: "*USDT"' if isinstance(error, yaml.composer.ComposerError) else ""
+    return f"{where}not valid YAML: {problem}{hint}"
 
 
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>.*)`)?$")
@@ -301,8 +309,8 @@ def _checked(config: Config, path: Path) -> Config:
     _no_twins([exchange.name for exchange in config.exchanges], f"{path}: exchanges")
     for number, exchange in enumerate(config.exchanges):
         where = f"{path}: exchanges[{number}]"
-        _no_twins(exchange.symbols, f"{where}.symbols")
-        _no_devices(exchange.symbols, f"{where}.symbols")
+        _words(exchange.symbols, f"{where}.symbols")
+        _words(exchange.exclude, f"{where}.exclude")
         _address(exchange.rest_url, f"{where}.rest_url")
         _address(exchange.wss_url, f"{where}.wss_url")
         for place, url in enumerate(exchange.fallback_wss_urls):
@@ -325,12 +333,12 @@ def _no_twins(names: list[str], where: str) -> None:
             raise ConfigError(f"{where}: {name} is given twice; expected each once")
 
 
-def _no_devices(symbols: list[str], where: str) -> None:
-    for number, symbol in enumerate(symbols):
-        if symbol in _DEVICES:
-            raise ConfigError(
-                f"{where}[{number}]: {symbol} is a device to Windows; expected a name that a folder can have"
-            )
+def _words(words: list[str], where: str) -> None:
+    """Refuse what is neither a symbol nor a pattern of symbols."""
+    for number, word in enumerate(words):
+        if mistake := patterns.mistake(word):
+            raise ConfigError(f"{where}[{number}]: {mistake}")
+    _no_twins(words, where)
 
 
 def _writable(value: Any, where: str, mark: str = ".") -> None:  # noqa: ANN401 - it is of any type

@@ -230,6 +230,17 @@ class Layout:
         """The symbols that have ticks, sorted."""
         return _symbols(self.base / "ticks" / exchange)
 
+    # reference: what the exchanges list
+
+    def reference(self, exchange: str, day: date) -> Path:
+        """The instruments that an exchange listed on a day."""
+        return self.base / "reference" / exchange / f"{day.isoformat()}.json"
+
+    def reference_days(self, exchange: str) -> list[date]:
+        """The days of which there is a table of instruments, oldest first."""
+        names = _names(self.base / "reference" / exchange, folders=False)
+        return _days(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
     # the rest
 
     @property

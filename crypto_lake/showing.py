@@ -9,6 +9,7 @@ import functools
 import html
 import json
 import re
+from collections.abc import Sequence
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 LONGEST = 500
@@ -104,6 +105,12 @@ def _pattern(secret: str) -> str:
 def _masked(found: "re.Match[str]") -> str:
     bare = found[0].rstrip(_ENDINGS)
     return address(bare) + found[0][len(bare) :]
+
+
+def some(names: Sequence[str], most: int = 10) -> str:
+    """Return names with commas between them, the first `most` of them, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def visible(line: str) -> str:

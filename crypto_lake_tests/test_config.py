@@ -81,7 +81,7 @@ def test_an_unknown_key_of_an_exchange_is_named_with_its_place_in_the_list(tmp_p
     line = mistake(tmp_path, exchanges(url="x"))
     assert (
         line
-        == "exchanges[0].url: unknown key; expected one of name, symbols, rest_url, wss_url, fallback_wss_urls"
+        == "exchanges[0].url: unknown key; expected one of name, symbols, rest_url, wss_url, fallback_wss_urls, exclude"
     )
 
 
@@ -167,6 +167,25 @@ def test_each_key_of_an_exchange_has_to_be_there(tmp_path: Path, key: str) -> No
 def test_a_symbol_that_cannot_be_a_folder_is_named_with_its_place(tmp_path: Path, symbol: str) -> None:
     line = mistake(tmp_path, exchanges(symbols=f"[ADAUSDT, {symbol}]"))
     assert line.startswith("exchanges[0].symbols[1]: expected `str` matching regex '^[A-Z0-9]{2,30}")
+
+
+@pytest.mark.parametrize("key", ["symbols", "exclude"])
+@pytest.mark.parametrize(
+    "word", ["*usdt", "[A-Z]*", "BTC?USDT", "ALL*\u00e9", "^.*$", "*/*", "All", "*" * 31]
+)
+def test_a_pattern_of_other_letters_is_refused_in_one_line(tmp_path: Path, key: str, word: str) -> None:
+    line = mistake(tmp_path, exchanges(**{key: f'["*BTC", "{word}"]'}))
+    assert line.startswith(f"exchanges[0].{key}[1]: expected `str` matching regex")
+    assert '"*USDT"' in line
+
+
+def test_a_pattern_may_stand_without_a_list(tmp_path: Path) -> None:
+    loaded = load(tmp_path, exchanges(symbols="all", exclude='"*UPUSDT"')).exchanges[0]
+    assert (loaded.symbols, loaded.exclude) == (["all"], ["*UPUSDT"])
+
+
+def test_a_pattern_without_quotes_is_told_to_want_them(tmp_path: Path) -> None:
+    assert mistake(tmp_path, exchanges(symbols="[*USDT]")).endswith('a pattern stands in quotes: "*USDT"')
 
 
 def test_a_symbol_given_twice_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from crypto_lake import config, schema
 from crypto_lake.ask import views
 from crypto_lake.raw import journal
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.schema import Column
 from crypto_lake_tests.raw_lines import DAY
 
@@ -59,6 +60,10 @@ def test_every_kind_of_journal_record_is_documented_with_its_keys() -> None:
     }
 
 
+def test_every_key_of_an_instrument_is_documented() -> None:
+    assert tuple(key for key, *_ in table("Instruments")) == Instrument.__struct_fields__
+
+
 def test_every_view_is_documented() -> None:
     assert tuple(name for name, *_ in table("Views")) == views.NAMES
 
@@ -103,6 +108,7 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.checksum(daily),
         layout.manifest(daily),
         layout.candles("binance", "SOLUSDT", DAY),
+        layout.reference("binance", DAY),
         layout.halts,
         layout.ticks("binance", "SOLUSDT", "trades", DAY),
         layout.ticks("binance", "SOLUSDT", "quotes", DAY),

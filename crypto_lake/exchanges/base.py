@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.raw.intervals import without
 from crypto_lake.raw.lines import STREAMS, TRADE, RawLine, Stream, TradeLine
 
@@ -165,6 +166,13 @@ class RestClient(Protocol):
         """Let go of the connections."""
 
 
+class ListingClient(RestClient, Protocol):
+    """One that can be asked for all that the exchange lists, as the collector does each hour."""
+
+    async def instruments(self) -> dict[str, Instrument]:
+        """Every symbol that the exchange lists, halted ones too, by its name."""
+
+
 class IdTrades(RestClient, Protocol):
     """A client of an exchange whose past trades are asked for by id."""
 
@@ -190,7 +198,7 @@ class TimedTrades(RestClient, Protocol):
         """The first trades of [start, end), as many as one request brings, as lines received at `ts_recv`."""
 
 
-class ProbedClient(RestClient, Protocol):
+class ProbedClient(ListingClient, Protocol):
     """One that can be asked how the exchange itself is, as `crypto-lake doctor` does."""
 
     async def time(self) -> ServerTime:

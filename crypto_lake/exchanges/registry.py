@@ -3,7 +3,7 @@
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -97,6 +97,14 @@ async def check_listed(client: RestClient, name: str, symbols: Sequence[str]) ->
         UnknownSymbolError: it does not.
         ExchangeError: no answer.
     """
-    listed = await client.listed(symbols)
+    check_among(await client.listed(symbols), name, symbols)
+
+
+def check_among(listed: Container[str], name: str, symbols: Sequence[str]) -> None:
+    """Look whether what an exchange lists has the configured symbols.
+
+    Raises:
+        UnknownSymbolError: it does not.
+    """
     if unknown := [symbol for symbol in symbols if symbol not in listed]:
         raise UnknownSymbolError(f"{name} does not list {', '.join(unknown)}; see exchanges.symbols")

@@ -59,6 +59,18 @@ class Stopped(Record, tag="stopped", frozen=True, kw_only=True):
     reason: str
 
 
+class Listed(Record, tag="listed", frozen=True, kw_only=True):
+    """The exchange's list has symbols that patterns mean and that were not recorded: they are from here on."""
+
+    symbols: list[str]
+
+
+class Delisted(Record, tag="delisted", frozen=True, kw_only=True):
+    """Symbols trade, or are listed, no more: what was recorded of them is sealed, and nothing more is expected."""
+
+    symbols: list[str]
+
+
 class Connected(Record, tag="connected", frozen=True, kw_only=True):
     """A connection was opened. Its number counts from 1 since the start."""
 
@@ -217,6 +229,8 @@ class Mended(Record, tag="mended", frozen=True, kw_only=True):
 AnyRecord = (
     Started
     | Stopped
+    | Listed
+    | Delisted
     | Connected
     | Subscribed
     | Disconnected

@@ -129,6 +129,10 @@ class Exchange:
         self.script, self.scripts = script, list(scripts or [])
         self.answer = '{"result":null,"id":%d}'
         self.listed = [*SYMBOLS, "SUIUSDT"]
+        self.status: dict[str, str] = {}
+        self.fails_to_list = False
+        self.item_only_if_asked: set[str] = set()
+        self.lists_asked = 0
         self.connections = 0
         self.subscribed: list[list[str]] = []
         self.asked: dict[str, set[str]] = {"SUBSCRIBE": set(), "UNSUBSCRIBE": set()}
@@ -152,13 +156,25 @@ class Exchange:
 
     async def _rest(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path.startswith("/api"):
-            return connection.respond(
-                200, json.dumps({"symbols": [{"symbol": name} for name in self.listed]})
-            )
+            self.lists_asked += 1
+            if self.fails_to_list:
+                return connection.respond(400, "no")
+            hidden = set() if "symbols=" in request.path else self.item_only_if_asked
+            shown = [self._item(name) for name in self.listed if name not in hidden]
+            return connection.respond(200, json.dumps({"symbols": shown}))
         self.waiting += 1
         await self.open.wait()
         self.waiting -= 1
         return None
+
+    def _item(self, name: str) -> dict[str, object]:
+        return {
+            "symbol": name,
+            "status": self.status.get(name, "TRADING"),
+            "baseAsset": name[:3],
+            "quoteAsset": name[3:],
+            "filters": [{"filterType": "PRICE_FILTER", "tickSize": "0.01"}],
+        }
 
     async def _talk(self, connection: ServerConnection) -> None:
         self.connections += 1

@@ -117,6 +117,18 @@ def test_a_symbol_that_is_taken_out_is_sealed_and_asked_for_no_more(tmp_path: Pa
     assert is_whole(numbers(layout, "SOLUSDT"))
 
 
+def test_a_pattern_that_is_added_means_what_the_exchange_lists_now(tmp_path: Path) -> None:
+    async def add(config: Config, path: Path, exchange: Exchange) -> None:
+        exchange.listed.append("NEWUSDT")
+        edit(path, "ADAUSDT]", 'ADAUSDT, "*USDT"]\n    exclude: [SUIUSDT]')
+        await until(has_come(config, "NEWUSDT"), "what the pattern matches")
+
+    exchange = trading()
+    layout = followed(tmp_path, add, exchange)
+    assert exchange.connections == 1
+    assert layout.raw_symbols("binance") == ["ADAUSDT", "NEWUSDT", "SOLUSDT"]
+
+
 @pytest.mark.parametrize(
     ("after", "said"),
     [("ADAUSDT, nonsense]", "exchanges[0].symbols"), ("ADAUSDT, NOSUCH]", "does not list NOSUCH")],

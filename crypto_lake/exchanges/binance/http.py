@@ -124,8 +124,11 @@ class BinanceHttp:
         params: dict[str, str | int],
         weight: int,
         parse: Callable[[Answer], Any] | None = None,
+        most_bytes: int = _MOST_BYTES,
     ) -> Any:  # noqa: ANN401 - it is whatever `parse` makes of it
         """One answer, of JSON or what `parse` takes, tried again where that is worth it; it costs `weight`.
+
+        It has `most_bytes` once unpacked.
 
         Raises:
             InvalidSymbolError: it does not know the symbol.
@@ -139,7 +142,7 @@ class BinanceHttp:
         for attempt in range(_TRIES):
             backoff = _FIRST_WAIT_SEC * 2**attempt
             try:
-                answer = await self._send(endpoint, params, weight)
+                answer = await self._send(endpoint, params, weight, most_bytes)
                 self._look_at(answer, endpoint, backoff)
                 parsed = (parse or self.json)(answer)
             except (web.NoAnswerError, ValueError, _PassingError) as error:
@@ -160,7 +163,9 @@ class BinanceHttp:
         kind = UnreachableError if self._unanswered[endpoint] >= _UNANSWERED else UnansweredError
         raise kind(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
 
-    async def _send(self, endpoint: str, params: dict[str, str | int], weight: int) -> Answer:
+    async def _send(
+        self, endpoint: str, params: dict[str, str | int], weight: int, most_bytes: int
+    ) -> Answer:
         """One attempt, as soon as the limiter lets it go."""
         async with self._at_once:
             while wait := self.limiter.wait(weight, self._clock()):
@@ -172,7 +177,7 @@ class BinanceHttp:
             self.usage = Usage(self.usage.requests + 1, self.usage.weight + weight)
             try:
                 answer = await web.ask(
-                    self._http, request, answer_sec=self._answer_sec, most_bytes=_MOST_BYTES
+                    self._http, request, answer_sec=self._answer_sec, most_bytes=most_bytes
                 )
             except BaseException:
                 now = self._clock()

@@ -4,6 +4,7 @@ Endpoints and weights are those of binance-spot-api-docs, `rest-api.md` (2026-07
 `binance_http`'s business.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from loguru import logger
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import base
 from crypto_lake.exchanges.base import Candle, ServerTime, State, Usage
-from crypto_lake.exchanges.binance import klines
+from crypto_lake.exchanges.binance import klines, listing
 from crypto_lake.exchanges.binance.http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance.trades import historical_trades
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake.showing import printable
 from crypto_lake.web import Answer
@@ -26,7 +28,8 @@ _KLINES_WEIGHT = 2
 _TRADES_WEIGHT = 25
 _PAGE = 1000
 _ASKED_AT_ONCE = 100
-_TRADING = "TRADING"
+# Of the whole list; without what is not asked for it has six million.
+_MOST_BYTES_LISTED = 32 << 20
 # A time below this is in milliseconds: in microseconds it would lie in 1973.
 _FIRST_MICROSECONDS = 10**14
 # The year 2001 in milliseconds, 5138 in microseconds.
@@ -79,6 +82,17 @@ class BinanceRest:
         """Those that `states` knows, halted ones too: a halt ends, and its first trade is wanted."""
         return frozenset(await self.states(symbols))
 
+    async def instruments(self) -> dict[str, Instrument]:
+        """By exchangeInfo, asked for everything but what accounts of which kind may do, which is most of it."""
+        params: dict[str, str | int] = {"showPermissionSets": "false"}
+        body = await self._http.get(
+            "exchangeInfo", params, _INFO_WEIGHT, lambda answer: answer.body, _MOST_BYTES_LISTED
+        )
+        # A collector that records thousands of streams goes on reading meanwhile.
+        found, limits = await asyncio.to_thread(listing.instruments, body, self._http.quoted)
+        self._learn({"rateLimits": limits})
+        return found
+
     async def states(self, symbols: Sequence[str]) -> dict[str, State]:
         """By exchangeInfo.
 
@@ -105,7 +119,9 @@ class BinanceRest:
                 f"{self._http.url}/exchangeInfo: expected a list of symbols in the answer"
             ) from None
         return {
-            symbol: State(words[symbol], words[symbol] == _TRADING) for symbol in symbols if symbol in words
+            symbol: State(words[symbol], words[symbol] == listing.TRADING)
+            for symbol in symbols
+            if symbol in words
         }
 
     def _learn(self, info: Any) -> None:  # noqa: ANN401 - it is JSON

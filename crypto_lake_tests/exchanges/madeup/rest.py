@@ -11,6 +11,7 @@ from crypto_lake import web
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges.base import Candle, Page, Refused, ServerTime, State, Usage
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.raw.instruments import Instrument
 
 from .wire import Trade, trade_line
 
@@ -54,6 +55,11 @@ class MadeUpRest:
     async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
         """All pairs in one answer."""
         return frozenset(symbols) & frozenset(await self._get("pairs", list[str]))
+
+    async def instruments(self) -> dict[str, Instrument]:
+        """What is listed trades; nothing else is told of it."""
+        pairs = await self._get("pairs", list[str])
+        return {pair: Instrument(pair, "open", trading=True) for pair in pairs}
 
     async def states(self, symbols: Sequence[str]) -> dict[str, State]:
         """What is listed trades."""

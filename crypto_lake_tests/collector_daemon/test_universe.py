@@ -1,0 +1,327 @@
+"""Symbols that patterns mean: what is listed and delisted while the collector runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from loguru import logger
+
+from collector_daemon.daemon import run
+from collector_daemon.recorder import Edges
+from crypto_lake.config import Config
+from crypto_lake.errors import ExchangeError, UnknownSymbolError
+from crypto_lake.layout import Layout
+from crypto_lake.raw import instruments, journal
+from crypto_lake.raw.instruments import Instrument
+from crypto_lake_tests.collector_daemon.daemon_runs import DAY
+from crypto_lake_tests.collector_daemon.fakes import (
+    Exchange,
+    MarketClock,
+    configured,
+    open_files,
+    shared,
+    until,
+)
+from crypto_lake_tests.collector_daemon.test_follow import has_come, is_whole, numbers, trading
+
+EARLIER = DAY - timedelta(days=1)
+Story = Callable[[Config, Exchange], Awaitable[None]]
+
+
+def recorded(
+    base: Path,
+    symbols: Sequence[str],
+    story: Story,
+    exchange: Exchange | None = None,
+    exclude: Sequence[str] = (),
+) -> Layout:
+    """Run a collector that looks at the exchange's list all the time, until the story is through."""
+
+    async def together() -> Layout:
+        async with (exchange or trading()).running() as there:
+            config = configured(base, there.port, symbols)
+            section = msgspec.structs.replace(config.exchanges[0], exclude=list(exclude))
+            config = msgspec.structs.replace(config, exchanges=[section])
+            stop = asyncio.Event()
+            edges = Edges(look_sec=0.1)
+            daemon = asyncio.create_task(run(config, clock=MarketClock(), stop=stop, edges=edges))
+            told = asyncio.ensure_future(story(config, there))
+            await asyncio.wait({daemon, told}, return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            try:
+                await daemon
+            finally:
+                told.cancel()
+            told.result()
+            return config.layout
+
+    return asyncio.run(together())
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What is logged as a warning."""
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(str(message).strip()), format="{message}", level="WARNING")
+    yield lines
+    logger.remove(sink)
+
+
+def looked(exchange: Exchange, more: int = 2) -> Callable[[], bool]:
+    """Whether the list was asked for so many times more."""
+    count = exchange.lists_asked + more
+    return lambda: exchange.lists_asked > count
+
+
+def names_of(layout: Layout, kind: type[journal.Listed | journal.Delisted]) -> list[str]:
+    return [symbol for one in shared(layout, DAY) if isinstance(one, kind) for symbol in one.symbols]
+
+
+def stopped_growing(exchange: Exchange, symbol: str) -> Callable[[], bool]:
+    return lambda: f"{symbol.lower()}@trade" in exchange.asked["UNSUBSCRIBE"]
+
+
+async def nothing(_config: Config, _exchange: Exchange) -> None:
+    """Never gets so far."""
+    await asyncio.Event().wait()
+
+
+def test_a_pattern_records_what_it_matches_of_what_trades_and_is_not_excluded(tmp_path: Path) -> None:
+    exchange = trading()
+    exchange.listed = ["SOLUSDT", "ADAUSDT", "SOLEUR", "OLDUSDT", "UPUSDT"]
+    exchange.status["OLDUSDT"] = "BREAK"
+
+    async def story(config: Config, _exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+
+    layout = recorded(tmp_path, ["*USDT"], story, exchange, exclude=["UP*"])
+    assert layout.raw_symbols("binance") == ["ADAUSDT", "SOLUSDT"]
+
+
+def test_a_symbol_that_is_listed_is_recorded_without_a_restart_or_a_break(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+        exchange.listed.append("NEWUSDT")
+        await until(has_come(config, "NEWUSDT"), "the new symbol")
+
+    exchange = trading()
+    layout = recorded(tmp_path, ["*USDT"], story, exchange)
+    assert exchange.connections == 1
+    assert is_whole(numbers(layout, "SOLUSDT"))
+    assert names_of(layout, journal.Listed) == ["NEWUSDT"]
+
+
+@pytest.mark.parametrize("how", ["gone", "BREAK"])
+@pytest.mark.parametrize("words", [["*USDT"], ["all"]])
+def test_a_symbol_that_trades_no_more_ends_in_order_and_is_said(
+    tmp_path: Path, told: list[str], how: str, words: list[str]
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        if how == "gone":
+            exchange.listed.remove("ADAUSDT")
+        exchange.status["ADAUSDT"] = how
+        await until(stopped_growing(exchange, "ADAUSDT"), "the end")
+        await until(lambda: not any(config.layout.raw_symbol("binance", "ADAUSDT").rglob("*.open")), "a seal")
+        await until(looked(exchange), "more looks")
+
+    exchange = trading()
+    layout = recorded(tmp_path, words, story, exchange)
+    assert exchange.connections == 1
+    assert not open_files(layout)
+    assert is_whole(numbers(layout, "SOLUSDT"))
+    assert is_whole(numbers(layout, "ADAUSDT"))
+    assert names_of(layout, journal.Delisted) == ["ADAUSDT"]
+    (line,) = told
+    reason = "not listed" if how == "gone" else "BREAK"
+    assert line == f"binance: trading no more, and recorded no more: ADAUSDT ({reason})"
+    (day,) = layout.reference_days("binance")
+    kept = instruments.read(layout.reference("binance", day))["ADAUSDT"]
+    assert (kept.trading, kept.status) == (False, "TRADING" if how == "gone" else "BREAK")
+
+
+def test_a_renamed_symbol_ends_and_another_begins(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        exchange.listed[exchange.listed.index("ADAUSDT")] = "NEWUSDT"
+        await until(has_come(config, "NEWUSDT"), "the new name")
+        await until(stopped_growing(exchange, "ADAUSDT"), "the end of the old one")
+
+    layout = recorded(tmp_path, ["*USDT"], story)
+    assert names_of(layout, journal.Listed) == ["NEWUSDT"]
+    assert names_of(layout, journal.Delisted) == ["ADAUSDT"]
+
+
+def test_a_name_is_recorded_through_a_halt_and_ends_when_it_is_listed_no_more(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        exchange.status["ADAUSDT"] = "HALT"
+        await until(looked(exchange), "a look at the halt")
+        assert not exchange.asked["UNSUBSCRIBE"]
+        exchange.listed.remove("ADAUSDT")
+        await until(stopped_growing(exchange, "ADAUSDT"), "the end")
+        exchange.listed.append("ADAUSDT")
+        streams = ["adausdt@trade", "adausdt@bookTicker"]
+        await until(lambda: exchange.subscribed.count(streams) == 2, "its return")
+
+    layout = recorded(tmp_path, ["SOLUSDT", "ADAUSDT"], story)
+    assert names_of(layout, journal.Delisted) == ["ADAUSDT"]
+    assert names_of(layout, journal.Listed) == ["ADAUSDT"]
+
+
+def test_a_list_without_a_name_that_it_never_had_ends_nothing(tmp_path: Path) -> None:
+    """An exchange that answers for the names it is asked for may have a list of its own idea."""
+    exchange = trading()
+    exchange.item_only_if_asked = {"ADAUSDT"}
+
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        await until(looked(exchange), "two looks")
+
+    recorded(tmp_path, ["SOLUSDT", "ADAUSDT"], story, exchange)
+    assert not exchange.asked["UNSUBSCRIBE"]
+
+
+@pytest.mark.parametrize("left", [[], ["SOLUSDT"]])
+def test_a_list_that_lost_most_of_itself_ends_nothing_and_its_new_symbols_are_taken(
+    tmp_path: Path, told: list[str], left: list[str]
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        exchange.listed = [*left, *(["NEWUSDT"] if left else [])]
+        await until(looked(exchange), "two looks")
+        if left:
+            await until(has_come(config, "NEWUSDT"), "the new symbol")
+
+    exchange = trading()
+    exchange.listed = ["SOLUSDT", "ADAUSDT", "SUIUSDT", "XRPUSDT", "BTCUSDT"]
+    layout = recorded(tmp_path, ["all"], story, exchange)
+    assert not exchange.asked["UNSUBSCRIBE"]
+    assert any("that is not believed, and ends no recording" in line for line in told)
+    (day,) = layout.reference_days("binance")
+    assert len(instruments.trading(instruments.read(layout.reference("binance", day)))) == 5
+
+
+def test_a_list_that_cannot_be_had_ends_nothing_and_is_asked_for_again(
+    tmp_path: Path, told: list[str]
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        exchange.fails_to_list = True
+        exchange.listed = ["SOLUSDT", "ADAUSDT", "NEWUSDT"]
+        await until(looked(exchange), "two looks")
+        exchange.fails_to_list = False
+        await until(has_come(config, "NEWUSDT"), "the new symbol")
+
+    recorded(tmp_path, ["all"], story)
+    assert told[0].endswith("what is recorded goes on, and the list is asked for again")
+
+
+def test_a_recording_of_which_every_symbol_is_gone_waits_for_new_ones(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAEUR"), "a line")
+        exchange.listed.remove("ADAEUR")
+        await until(stopped_growing(exchange, "ADAEUR"), "the end")
+        await until(looked(exchange), "a while without any")
+        exchange.listed.append("SOLEUR")
+        await until(has_come(config, "SOLEUR"), "the new one")
+
+    exchange = trading()
+    exchange.listed.append("ADAEUR")
+    recorded(tmp_path, ["*EUR"], story, exchange)
+
+
+def test_a_symbol_that_no_folder_can_be_named_after_is_left_out_and_said_once(
+    tmp_path: Path, told: list[str]
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+        await until(looked(exchange), "two looks")
+
+    exchange = trading()
+    exchange.listed = ["SOLUSDT", "币安人生USDT", "币安EUR"]
+    layout = recorded(tmp_path, ["*USDT"], story, exchange)
+    assert layout.raw_symbols("binance") == ["SOLUSDT"]
+    assert told == ["binance: not recorded, since no folder is named so: 币安人生USDT"]
+
+
+def test_a_pattern_that_matches_nothing_at_the_start_is_one_line(tmp_path: Path, told: list[str]) -> None:
+    async def story(config: Config, _exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+
+    recorded(tmp_path, ["SOLUSDT", "*USTD"], story)
+    assert told == ["binance trades nothing that matches *USTD; see exchanges.symbols"]
+
+
+@pytest.mark.parametrize(
+    ("words", "exclude", "line"),
+    [
+        (["*USTD"], [], "binance: exchanges.symbols (*USTD) and exclude leave nothing that it trades"),
+        (["*USDT"], ["all"], "binance: exchanges.symbols (*USDT) and exclude leave nothing that it trades"),
+        (
+            ["SOLUSDT"],
+            ["SOL*"],
+            "binance: exchanges.symbols (SOLUSDT) and exclude leave nothing that it trades",
+        ),
+        (["NOSUCH", "*USDT"], [], "binance does not list NOSUCH; see exchanges.symbols"),
+    ],
+)
+def test_nothing_to_record_and_a_name_that_is_not_listed_are_mistakes_of_the_configuration(
+    tmp_path: Path, words: list[str], exclude: list[str], line: str
+) -> None:
+    with pytest.raises(UnknownSymbolError) as caught:
+        recorded(tmp_path, words, nothing, exclude=exclude)
+    assert (str(caught.value), caught.value.exit_code) == (line, 2)
+
+
+def test_without_a_list_at_the_start_patterns_mean_what_the_newest_table_says(
+    tmp_path: Path, told: list[str]
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        exchange.fails_to_list = False
+        await until(has_come(config, "SUIUSDT"), "what the table did not have")
+
+    layout = Layout(tmp_path)
+    table = {
+        one: Instrument(one, "TRADING", trading=True, listed_since=EARLIER) for one in ("SOLUSDT", "ADAUSDT")
+    }
+    instruments.write(layout, "binance", EARLIER, table)
+    exchange = trading()
+    exchange.fails_to_list = True
+    recorded(tmp_path, ["*USDT"], story, exchange)
+    assert told[0].endswith("recording what traded on 2025-10-19")
+    listed = instruments.read(layout.reference("binance", DAY))
+    assert (listed["SOLUSDT"].listed_since, listed["SUIUSDT"].listed_since) == (EARLIER, DAY)
+
+
+def test_without_a_list_or_a_table_at_the_start_there_is_nothing_to_record(tmp_path: Path) -> None:
+    exchange = trading()
+    exchange.fails_to_list = True
+    with pytest.raises(ExchangeError, match="400"):
+        recorded(tmp_path, ["*USDT"], nothing, exchange)
+
+
+def test_a_lake_of_names_has_its_table_of_instruments_too(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(lambda: bool(config.layout.reference_days("binance")), "the table")
+        before = config.layout.reference("binance", DAY).stat().st_mtime_ns
+        await until(looked(exchange), "two looks at the same")
+        assert config.layout.reference("binance", DAY).stat().st_mtime_ns == before
+
+    layout = recorded(tmp_path, ["SOLUSDT"], story)
+    table = instruments.read(layout.reference("binance", DAY))
+    assert table["SUIUSDT"] == Instrument("SUIUSDT", "TRADING", True, "SUI", "USDT", "0.01", None, DAY)
+
+
+def test_a_table_that_cannot_be_written_ends_no_recording(tmp_path: Path, told: list[str]) -> None:
+    (tmp_path / "reference").write_bytes(b"a file")
+
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+        await until(looked(exchange), "two looks")
+
+    recorded(tmp_path, ["*USDT"], story)
+    assert "the table of instruments cannot be written" in told[0]
