@@ -74,7 +74,8 @@ def _families(
     # Imported late: an extra, and nothing of it is needed where no port is configured.
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
 
-    for name, meaning in names.items():
+    things = list(things)
+    for name, meaning in names.items() if things else ():
         values = [(labels, getattr(thing, name)) for labels, thing in things]
         labels = ["exchange", "symbol"][: len(values[0][0])]
         family = (CounterMetricFamily if is_counter else GaugeMetricFamily)(

@@ -18,6 +18,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
+from crypto_lake.raw import instruments
 from crypto_lake.raw.lines import QUOTE, TRADE
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ class Lake(Generic[Frame]):
         layout = self.config.layout
         found = set[str]()
         for one in self.config.exchanges:
-            found |= {*one.symbols, *layout.bars_symbols(one.name), *layout.candle_symbols(one.name)}
+            found |= {
+                *instruments.meant(layout, one),
+                *layout.bars_symbols(one.name),
+                *layout.candle_symbols(one.name),
+            }
         return sorted(found)
 
     def bars(self, symbol: str, interval: str = "1s", start: When = None, end: When = None) -> Frame:

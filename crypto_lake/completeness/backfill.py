@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from loguru import logger
 
+from crypto_lake import patterns
 from crypto_lake.completeness import candles, halts
 from crypto_lake.completeness.silence import Silence
 from crypto_lake.config import Config, Exchange
@@ -25,6 +26,7 @@ from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, Unanswe
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
+from crypto_lake.raw import instruments
 from crypto_lake.raw.intervals import union
 
 # The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
@@ -87,13 +89,23 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
 
 
 def with_candles(config: Config) -> list[tuple[str, str]]:
-    """The configured symbols, each after its exchange, of exchanges that have candles at all."""
-    return [
-        (exchange.name, symbol)
-        for exchange in config.exchanges
-        if registry.exchange(exchange.name).capabilities.candles != "none"
-        for symbol in exchange.symbols
-    ]
+    """The symbols that the configuration means, each after its exchange, of exchanges that have candles at all.
+
+    Raises:
+        LakeError: nobody knows yet what a pattern means.
+    """
+    found = []
+    for exchange in config.exchanges:
+        if registry.exchange(exchange.name).capabilities.candles == "none":
+            continue
+        symbols = instruments.meant(config.layout, exchange)
+        if not symbols and patterns.has_patterns(exchange.symbols):
+            raise LakeError(
+                f"exchanges.symbols: what {', '.join(exchange.symbols)} means is not known here yet; expected a "
+                "collector to have run on this lake"
+            )
+        found += [(exchange.name, symbol) for symbol in symbols]
+    return found
 
 
 @contextlib.contextmanager
@@ -196,8 +208,8 @@ class _Backfill:
     def __init__(self, config: Config, days: list[date], now_us: int) -> None:
         self.days = days
         self._config = config
-        self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
         self._places = [_Place(config, *one, now_us) for one in with_candles(config)]
+        self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self.used = Usage(0, 0)
@@ -209,11 +221,23 @@ class _Backfill:
         lacking = {place: [day for day in self.days if not place.finished(day)] for place in self._places}
         for exchange in self._config.exchanges:
             if any(days for place, days in lacking.items() if place.exchange == exchange.name):
-                await registry.check_listed(self._clients[exchange.name], exchange.name, exchange.symbols)
+                await self._check_listed(exchange)
         self._chunks = {place: self._cut(place, days) for place, days in lacking.items()}
         self._silence = Silence(sum(bool(chunks) for chunks in self._chunks.values()))
         waiting = iter(sorted(itertools.chain(*self._chunks.values()), key=lambda chunk: chunk.start_us))
         self._workers = [asyncio.create_task(self._fetch(waiting)) for _ in range(_WORKERS)]
+
+    async def _check_listed(self, exchange: Exchange) -> None:
+        """Ask about the symbols that are named: what a pattern means was listed when it was last looked.
+
+        One is asked about in any case, since the answer tells how much more may be asked.
+        """
+        client = self._clients[exchange.name]
+        names = patterns.chosen(exchange.symbols, exchange.exclude, ())
+        if names:
+            await registry.check_listed(client, exchange.name, names)
+        else:
+            await client.listed(instruments.meant(self._config.layout, exchange)[:1])
 
     def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
         """Days that follow each other, cut into what one request brings, whatever the days' borders."""

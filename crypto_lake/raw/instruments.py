@@ -102,6 +102,7 @@ def meant(layout: Layout, section: Exchange) -> list[str]:
     Its patterns mean what traded by the newest table; in a lake that has none, what has raw folders.
     """
     known: Iterable[str] = ()
+    # Few lakes have patterns; the others need not read the table.
     if patterns.has_patterns(section.symbols):
         found = newest(layout, section.name)
         known = trading(found[1]) if found else layout.raw_symbols(section.name)

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -16,6 +18,8 @@ from crypto_lake import open_lake
 from crypto_lake.ask import views
 from crypto_lake.ask.lake import Lake, When
 from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.raw import instruments
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
@@ -46,6 +50,16 @@ def path(made: Made, series: Series, tmp_path: Path) -> Path:
 @pytest.fixture
 def here(path: Path) -> Lake[pd.DataFrame]:
     return open_lake(path)
+
+
+def test_what_a_pattern_means_by_the_newest_table_is_in_the_lake(
+    here: Lake[pd.DataFrame], series: Series
+) -> None:
+    listed = {one: Instrument(one, "TRADING", trading=True) for one in ("NEWUSDT", "NEWEUR")}
+    instruments.write(series.layout, "binance", DAY, listed)
+    section = msgspec.structs.replace(here.config.exchanges[0], symbols=["*USDT"])
+    config = msgspec.structs.replace(here.config, exchanges=[section])
+    assert replace(here, config=config).symbols() == ["NEWUSDT", SYMBOL]
 
 
 def test_bars_are_a_data_frame_in_the_columns_of_a_bar_and_in_order(here: Lake[pd.DataFrame]) -> None:

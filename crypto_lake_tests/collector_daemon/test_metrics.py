@@ -43,6 +43,10 @@ def test_a_scrape_sees_what_the_status_says(tmp_path: Path) -> None:
     assert 'crypto_lake_live{exchange="binance"} 1.0' in seen
 
 
+def test_an_exchange_of_which_nothing_is_recorded_at_the_moment_has_no_numbers_of_symbols() -> None:
+    assert list(metrics._families(metrics.SYMBOL_COUNTERS, [], is_counter=True)) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets two servers share a port")
 def test_a_port_that_is_taken_is_told_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -15,9 +15,11 @@ from crypto_lake import config
 from crypto_lake.completeness import backfill, halts
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
-from crypto_lake.errors import ExchangeError, LeftAloneError, UnreachableError
+from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, UnreachableError
 from crypto_lake.exchanges.base import Candle, Usage
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
+from crypto_lake.raw import instruments
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.market.tape import Trade
@@ -245,6 +247,18 @@ def test_candles_equal_those_made_of_the_exchanges_own_trades(
     events = market[0].tape.events("SOLUSDT", start, start + MINUTE_US)
     inside = [e for e in events if isinstance(e, Trade) and start <= e.ts_us < start + MINUTE_US]
     assert bar["volume_base"] == float(sum((Decimal(trade.qty) / 10**8 for trade in inside), Decimal(0)))
+
+
+def test_a_pattern_means_what_the_newest_table_says(
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path]
+) -> None:
+    lake = simulated(write_config, market[1], ["*USDT"])
+    with pytest.raises(LakeError, match=r"what \*USDT means is not known here yet"):
+        list(backfill.backfill_days(lake, [DAY], lambda: OVER))
+    table = {one: Instrument(one, "", trading=one == "SOLUSDT") for one in ("SOLUSDT", "OLDUSDT")}
+    instruments.write(lake.layout, "binance", DAY, table)
+    ((_, files, _),) = backfill.backfill_days(lake, [DAY], lambda: OVER)
+    assert [(one.symbol, one.rows) for one in files] == [("SOLUSDT", 1440)]
 
 
 def test_a_day_yielded_before_a_failure_stays_done(

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from loguru import logger
 
+from crypto_lake import patterns
 from crypto_lake.config import Config
 from crypto_lake.operate.doctor import machine, recording, requests, streams
 from crypto_lake.operate.doctor.finding import Finding
+from crypto_lake.showing import some
 
 __all__ = ["Finding", "examine"]
 
@@ -38,4 +40,8 @@ def examine(config: Config, path: Path, seconds: float) -> Iterator[Finding]:
 
 
 def _contents(config: Config) -> str:
-    return "; ".join(f"{len(exchange.symbols)} symbols of {exchange.name}" for exchange in config.exchanges)
+    return "; ".join(f"{_symbols(exchange.symbols)} of {exchange.name}" for exchange in config.exchanges)
+
+
+def _symbols(words: list[str]) -> str:
+    return f"symbols {some(words)}" if patterns.has_patterns(words) else f"{len(words)} symbols"

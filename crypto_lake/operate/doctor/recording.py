@@ -85,7 +85,7 @@ def _lake(config: Config, exchange: Exchange, symbols: list[str], folder: Path) 
     return replace(
         config,
         general=replace(config.general, base_path=str(folder)),
-        exchanges=[replace(exchange, symbols=symbols)],
+        exchanges=[replace(exchange, symbols=symbols, exclude=[])],
         collector=replace(config.collector, metrics_port=None, min_free_disk_gb=0),
     )
 

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from crypto_lake import clock
+from crypto_lake import clock, patterns
 from crypto_lake.config import Config, Exchange
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import registry
-from crypto_lake.exchanges.base import ProbedClient
+from crypto_lake.exchanges.base import ProbedClient, State
 from crypto_lake.operate.doctor.finding import Finding
+from crypto_lake.raw import instruments
 from crypto_lake.showing import address
 
 # The answer with the shortest way there and back says most about the clock.
@@ -101,9 +102,9 @@ def _unit(microseconds: bool) -> Finding:
 
 
 async def _symbols(client: ProbedClient, exchange: Exchange, found: Asked) -> None:
-    states = await client.states(exchange.symbols)
-    found.trading = [symbol for symbol in exchange.symbols if symbol in states and states[symbol].trades]
-    unknown = [symbol for symbol in exchange.symbols if symbol not in states]
+    wanted, states = await _wanted(client, exchange)
+    found.trading = [symbol for symbol in wanted if symbol in states and states[symbol].trades]
+    unknown = [symbol for symbol in wanted if symbol not in states]
     resting = [f"{symbol} ({state.word})" for symbol, state in states.items() if not state.trades]
     if unknown:
         found.findings.append(
@@ -115,3 +116,18 @@ async def _symbols(client: ProbedClient, exchange: Exchange, found: Asked) -> No
         )
     if found.trading:
         found.findings.append(Finding.ok("symbols", f"{len(found.trading)} listed and trading"))
+    if not wanted:
+        found.findings.append(
+            Finding.failed("symbols", "exchanges.symbols and exclude leave nothing that the exchange trades")
+        )
+
+
+async def _wanted(client: ProbedClient, exchange: Exchange) -> tuple[list[str], dict[str, State]]:
+    """Return the symbols that the configuration means, and the state of those that are listed."""
+    if not patterns.has_patterns(exchange.symbols):
+        names = patterns.chosen(exchange.symbols, exchange.exclude, ())
+        return names, await client.states(names) if names else {}
+    listed = await client.instruments()
+    wanted = patterns.chosen(exchange.symbols, exchange.exclude, instruments.trading(listed))
+    there = [listed[symbol] for symbol in wanted if symbol in listed]
+    return wanted, {one.symbol: State(one.status, one.trading) for one in there}

@@ -11,11 +11,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from crypto_lake import config as configuration
+from crypto_lake import patterns
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.operate.up.child import Program
 
 FOLDER = "simulated-lake"
+_SYMBOLS = ["SOLUSDT", "SUIUSDT", "ADAUSDT"]
 _BEFORE = timedelta(days=7)
 _SHORTLY_BEFORE_MIDNIGHT = time(23, 40)
 _CONFIG = """\
@@ -23,7 +25,7 @@ _CONFIG = """\
 general: {{base_path: ./lake}}
 exchanges:
   - name: binance
-    symbols: [SOLUSDT, SUIUSDT, ADAUSDT]
+    symbols: [{symbols}]
     rest_url: "http://127.0.0.1:{port}/api/v3"
     wss_url: "ws://127.0.0.1:{port}/ws"
 """
@@ -58,7 +60,7 @@ def prepare(folder: Path, speed: float | None) -> Path:
 
 def _text(speed: float) -> str:
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        text = _CONFIG.format(port=probe.getsockname()[1])
+        text = _CONFIG.format(port=probe.getsockname()[1], symbols=", ".join(_SYMBOLS))
     if speed == 1:
         return text
     began = datetime.now(UTC).replace(microsecond=0)
@@ -70,7 +72,9 @@ def exchange(config: Config, folder: Path) -> Program:
     """The bundled exchange at the address of the configuration, with its market and its clock."""
     (source,) = config.exchanges
     port = urlsplit(source.rest_url).port
-    words = ["-m", "crypto_lake.simulator", "--port", str(port), "--symbols", ",".join(source.symbols)]
+    # Of patterns it trades what this folder begins with: they mean what the exchange has, not the other way round.
+    names = [word for word in source.symbols if not patterns.is_pattern(word)] or _SYMBOLS
+    words = ["-m", "crypto_lake.simulator", "--port", str(port), "--symbols", ",".join(names)]
     clock = config.clock
     if clock.began and clock.market:
         words += ["--speed", f"{clock.speed:g}", "--start", _iso(clock.market), "--began", _iso(clock.began)]

@@ -34,6 +34,12 @@ def test_room_for_a_few_days_only_is_worth_a_warning(lake: Config) -> None:
     assert found.outcome == "warning"
 
 
+def test_room_for_what_a_pattern_means_is_told_before_anything_is_known_of_it(lake: Config) -> None:
+    exchange = msgspec.structs.replace(lake.exchanges[0], symbols=["*USDT"])
+    (found,) = machine.disk(msgspec.structs.replace(lake, exchanges=[exchange]))
+    assert "days of raw data" in found.text
+
+
 def test_a_folder_that_cannot_be_written_fails(lake: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")

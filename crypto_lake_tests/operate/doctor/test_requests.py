@@ -12,6 +12,7 @@ from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges.base import ServerTime, State
 from crypto_lake.operate.doctor import requests
 from crypto_lake.operate.doctor.requests import Asked
+from crypto_lake.raw.instruments import Instrument
 
 
 class Told:
@@ -114,3 +115,24 @@ def test_symbols_that_are_unknown_fail_and_halted_ones_warn(lake: Config) -> Non
     assert "NOSUCH" in told[0][1]
     assert "ADAUSDT (HALT)" in told[1][1]
     assert found.trading == ["SOLUSDT"]
+
+
+class Listing(Told):
+    """One that lists what it is told to, beside what is asked for."""
+
+    async def instruments(self) -> dict[str, Instrument]:
+        return {symbol: Instrument(symbol, state.word, state.trades) for symbol, state in self.now.items()}
+
+
+@pytest.mark.parametrize(
+    ("words", "trading", "outcome"), [(["*USDT"], ["SOLUSDT"], "ok"), (["*USTD"], [], "failed")]
+)
+def test_patterns_mean_what_the_exchange_trades_now(
+    lake: Config, words: list[str], trading: list[str], outcome: str
+) -> None:
+    section = msgspec.structs.replace(lake.exchanges[0], symbols=words)
+    config = msgspec.structs.replace(lake, exchanges=[section])
+    exchange = Listing(config)
+    exchange.now["OLDUSDT"] = State("BREAK", trades=False)
+    found = ask(config, exchange)
+    assert (found.trading, outcomes(found)["symbols"]) == (trading, outcome)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crypto_lake import config as configuration
@@ -52,6 +53,13 @@ def test_the_exchange_gets_the_lakes_address_symbols_and_clock(tmp_path: Path) -
     assert told["--speed"] == "20"
     assert told["--start"].endswith("T23:40:00Z")
     assert told["--began"].endswith("Z")
+
+
+def test_of_patterns_the_exchange_trades_what_the_folder_began_with(tmp_path: Path) -> None:
+    config = configuration.load(simulation.prepare(tmp_path / "lake", 1))
+    section = msgspec.structs.replace(config.exchanges[0], symbols=["all"])
+    words = simulation.exchange(msgspec.structs.replace(config, exchanges=[section]), tmp_path).words
+    assert "SOLUSDT,SUIUSDT,ADAUSDT" in words
 
 
 def test_as_fast_as_life_the_exchange_is_told_no_time(tmp_path: Path) -> None:
