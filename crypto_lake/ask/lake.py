@@ -152,7 +152,7 @@ class Lake(Generic[Frame]):
             def make(*, thorough: bool = True) -> None:
                 if left_out := views.create(connection, self.config, chosen, thorough=thorough):
                     raise LakeError(
-                        f"{left_out[0]}: not a readable Parquet file; crypto-lake verify looks at all of them"
+                        f"{left_out[0]}: {views.damage(left_out[0])}; crypto-lake verify looks at all of them"
                     )
 
             def answer() -> Frame:

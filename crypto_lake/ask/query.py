@@ -59,7 +59,7 @@ def connect(config: Config) -> duckdb.DuckDBPyConnection:
 
 def _make_views(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: bool = False) -> None:
     for path in views.create(connection, config, thorough=thorough):
-        print(f"warning: {path}: not a readable Parquet file; left out", file=sys.stderr)  # noqa: T201
+        print(f"warning: {path}: {views.damage(path)}; left out", file=sys.stderr)  # noqa: T201
 
 
 def show(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> None:

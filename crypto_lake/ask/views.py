@@ -16,6 +16,7 @@ import duckdb
 from loguru import logger
 
 from crypto_lake import sql
+from crypto_lake.ask import instruments
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
@@ -33,6 +34,7 @@ NAMES = (
     "bars_1d",
     "candles_1m",
     "history_1m",
+    "instruments",
 )
 # What every DuckDB since 1.0 opens; the version in use would write a file that older ones refuse.
 _STORAGE_VERSION = "v1.0.0"
@@ -56,7 +58,7 @@ def create(
     *,
     thorough: bool = False,
 ) -> list[Path]:
-    """Make all views (`NAMES`) in a database, over the files that there are now.
+    """Make all views (`NAMES`) in a database, over the files that there are now; `instruments` only of everything.
 
     Files that are not whole are left out, so that one bad file does not silence the others; they are returned and
     logged. `thorough`: each file's footer is read for that, which otherwise DuckDB does as it needs them.
@@ -94,7 +96,14 @@ def _create(
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {shown}")
     _resample(connection, config)
     sql.define(connection, "ask/history")
+    if chosen == EVERYTHING:
+        left_out += instruments.create(connection, config, thorough=thorough)
     return left_out
+
+
+def damage(path: Path) -> str:
+    """Return what is wrong with a file that was left out."""
+    return "not a table of instruments" if path.suffix == ".json" else "not a readable Parquet file"
 
 
 def _is_good(path: Path, *, thorough: bool) -> bool:

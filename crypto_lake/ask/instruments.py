@@ -1,0 +1,57 @@
+"""The view `instruments` over the tables that the collector leaves, `raw.instruments`."""
+
+from pathlib import Path
+
+import duckdb
+from loguru import logger
+
+from crypto_lake import sql
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.errors import LakeError
+from crypto_lake.raw import instruments
+
+_END = b"]"
+_TAIL = 8
+
+
+def create(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: bool) -> list[Path]:
+    """Make the view over the files that there are now; those left out, because they are damaged, are returned.
+
+    `thorough`: each is read for that; else only its end is looked at.
+    """
+    layout = config.layout
+    paths = [
+        layout.reference(exchange.name, day)
+        for exchange in config.exchanges
+        for day in layout.reference_days(exchange.name)
+    ]
+    good = [path for path in paths if (_is_readable(path) if thorough else _is_whole(path))]
+    left_out = [path for path in paths if path not in {*good}]
+    for path in left_out:
+        logger.warning("{}: not a table of instruments; left out", path)
+    if good:
+        listed = parquet.path_list([path.relative_to(layout.base) for path in good])
+        sql.define(connection, "ask/instruments", files=f"[lake_folder() || path FOR path IN {listed}]")
+    else:
+        sql.define(connection, "ask/no_instruments")
+    return left_out
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file ends as one that was written to its end."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL))
+            return file.read().rstrip().endswith(_END)
+    except OSError:
+        return False
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        instruments.read(path)
+    except LakeError:
+        return False
+    return True
