@@ -44,7 +44,10 @@ class _WrongInputError(click.ClickException):
 @click.option("--began", help="This machine's time when it was --start, ISO 8601, UTC (default: now).")
 @click.option("--capture", type=click.Path(path_type=Path), multiple=True, help="Replay this file instead.")
 @click.option(
-    "--fault", multiple=True, metavar="NAME=VALUE", help="Something that goes wrong, e.g. stall_after_s=60."
+    "--fault",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Something that goes wrong, or changes, e.g. stall_after_s=60 or listed=NEWUSDT@60.",
 )
 def main(  # noqa: PLR0913 - one for each option
     *,
@@ -59,12 +62,15 @@ def main(  # noqa: PLR0913 - one for each option
 ) -> None:
     """A stand-in for the exchange on this machine: real WebSocket and REST, made-up or replayed market data."""
     try:
+        faults = parse_faults(fault)
+        later = [it.symbol for it in faults.listed] + [it.to for it in faults.renamed if it.to]
+        names = [*symbols.split(","), *later]
         tape, clock = (
             _replay(capture, speed, start)
             if capture
-            else _market(symbols.split(","), seed, speed, start, began)
+            else _market(list(dict.fromkeys(names)), seed, speed, start, began)
         )
-        exchange = SimulatedExchange(tape, clock, parse_faults(fault))
+        exchange = SimulatedExchange(tape, clock, faults)
         with running(exchange, port) as address:
             stop = _stop_on_signals()
             click.echo(f"wss_url:  {address.ws_url}")

@@ -275,12 +275,13 @@ def test_a_day_yielded_before_a_failure_stays_done(
     assert lake.layout.candle_days("binance", "SOLUSDT") == done
 
 
-@pytest.mark.parametrize("fault", [{}, {"archive_checksum_wrong": True}])
+@pytest.mark.parametrize("wrong", [False, True])
 def test_days_from_the_archive_equal_those_from_rest(
-    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path], fault: dict[str, bool]
+    market: tuple[SimulatedExchange, Address], write_config: Callable[..., Path], wrong: bool
 ) -> None:
     exchange, address = market
-    exchange.faults = Faults(halted=((START + 5 * MINUTE_US, START + 9 * MINUTE_US),), **fault)
+    halted = ((START + 5 * MINUTE_US, START + 9 * MINUTE_US),)
+    exchange.faults = Faults(halted=halted, archive_checksum_wrong=wrong)
     days = [DAY - timedelta(days=1), DAY]
     tables = []
     for source in ("rest", "archive"):

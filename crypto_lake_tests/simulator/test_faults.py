@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from crypto_lake.simulator.binance.rest import INTERVALS_US
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange
-from crypto_lake.simulator.server.faults import GARBAGE, Faults, parse_faults
+from crypto_lake.simulator.server.faults import GARBAGE, Change, Faults, parse_faults
 
 from .clients import BOTH, TRADES, Client, ask, holds_soon, listen
 from .conftest import NOON_US
@@ -201,3 +201,45 @@ def test_times_come_in_milliseconds_whatever_was_asked_for(
     headers = {"X-MBX-TIME-UNIT": "MICROSECOND"}
     told = httpx.get(f"{address.rest_url}/time", headers=headers).json()["serverTime"]
     assert len(str(told)) == 13
+
+
+def statuses(address: Address) -> dict[str, str]:
+    answer = httpx.get(f"{address.rest_url}/exchangeInfo").json()
+    return {row["symbol"]: row["status"] for row in answer["symbols"]}
+
+
+def test_a_delisted_symbol_is_in_break_and_streams_nothing(
+    exchange: SimulatedExchange, address: Address
+) -> None:
+    exchange.faults = Faults(delisted=(Change("SOLUSDT"),))
+    assert statuses(address) == {"SOLUSDT": "BREAK", "ADAUSDT": "TRADING"}
+    frames = listen(address, f"/ws/{TRADES}/adausdt@trade", 5)
+    assert {frame["s"] for frame in frames} == {"ADAUSDT"}
+
+
+def test_a_symbol_that_is_listed_later_is_unknown_until_then(
+    exchange: SimulatedExchange, address: Address
+) -> None:
+    exchange.faults = Faults(listed=(Change("SOLUSDT", 1e9),))
+    assert statuses(address) == {"ADAUSDT": "TRADING"}
+    answer = httpx.get(f"{address.rest_url}/klines", params={"symbol": "SOLUSDT", "interval": "1m"})
+    assert answer.json()["code"] == -1121
+    exchange.faults = Faults(listed=(Change("SOLUSDT", 0),))
+    assert statuses(address)["SOLUSDT"] == "TRADING"
+
+
+@pytest.mark.parametrize(("after_s", "listed"), [(0, {"ADAUSDT"}), (1e9, {"SOLUSDT"})])
+def test_a_renamed_symbol_is_one_name_before_and_another_after(
+    exchange: SimulatedExchange, address: Address, after_s: float, listed: set[str]
+) -> None:
+    exchange.faults = Faults(renamed=(Change("SOLUSDT", after_s, "ADAUSDT"),))
+    assert set(statuses(address)) == listed
+
+
+def test_changes_of_what_is_listed_are_words_that_may_be_given_several_times() -> None:
+    words = ["listed=NEWUSDT@60", "listed=ANDUSDT", "delisted=ADAUSDT@90.5", "renamed=SUIUSDT/SUXUSDT@120"]
+    assert parse_faults(words) == Faults(
+        listed=(Change("NEWUSDT", 60), Change("ANDUSDT")),
+        delisted=(Change("ADAUSDT", 90.5),),
+        renamed=(Change("SUIUSDT", 120, "SUXUSDT"),),
+    )

@@ -24,6 +24,8 @@ from crypto_lake.simulator.server.exchange import Address
         (["--capture", "no-such-file.gz"], "no-such-file.gz"),
         (["--fault", "explode=1"], "explode"),
         (["--fault", "stall_after_s=soon"], "soon"),
+        (["--fault", "listed=new@5"], "not a symbol"),
+        (["--fault", "delisted=ADAUSDT@soon"], "soon"),
         (["--nonsense"], "--nonsense"),
     ],
 )

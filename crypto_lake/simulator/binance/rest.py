@@ -96,7 +96,7 @@ def _symbol(exchange: SimulatedExchange, query: Query) -> str:
 
 
 def _known(exchange: SimulatedExchange, symbol: str) -> str:
-    if symbol not in exchange.tape.symbols:
+    if exchange.status(symbol) is None:
         raise RequestError(-1121, "Invalid symbol.")
     return symbol
 
@@ -110,7 +110,7 @@ def _time(_: SimulatedExchange, query: Query) -> dict[str, Any]:
 
 
 def _exchange_info(exchange: SimulatedExchange, query: Query) -> dict[str, Any]:
-    symbols = [_known(exchange, symbol) for symbol in _symbols_asked(query) or exchange.tape.symbols]
+    symbols = [_known(exchange, symbol) for symbol in _symbols_asked(query) or exchange.listed]
     limit = {
         "rateLimitType": "REQUEST_WEIGHT",
         "interval": "MINUTE",
@@ -122,7 +122,10 @@ def _exchange_info(exchange: SimulatedExchange, query: Query) -> dict[str, Any]:
         "serverTime": query.now_us // query.unit_us,
         "rateLimits": [limit],
         "exchangeFilters": [],
-        "symbols": [wire.symbol_row(symbol, exchange.tape.instrument(symbol)) for symbol in symbols],
+        "symbols": [
+            wire.symbol_row(symbol, exchange.tape.instrument(symbol), exchange.status(symbol) or "")
+            for symbol in symbols
+        ],
     }
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 MILLISECOND_US = 1000
 MICROSECOND_US = 1
-STATUS = "TRADING"
 
 
 def payload(symbol: str, event: Trade | Quote, unit_us: int) -> str:
@@ -74,13 +73,13 @@ def candle_row(candle: Candle, interval_us: int, unit_us: int) -> list[Any]:
     ]
 
 
-def symbol_row(symbol: str, instrument: Instrument) -> dict[str, Any]:
+def symbol_row(symbol: str, instrument: Instrument, status: str) -> dict[str, Any]:
     """An item of `exchangeInfo.symbols`, with the keys a market-data client looks at."""
     largest = from_e8(10**6 * E8)
     tick, step = from_e8(instrument.tick), from_e8(instrument.step)
     return {
         "symbol": symbol,
-        "status": STATUS,
+        "status": status,
         "baseAsset": instrument.base,
         "baseAssetPrecision": 8,
         "quoteAsset": instrument.quote,

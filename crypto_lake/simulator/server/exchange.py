@@ -24,7 +24,7 @@ from starlette.routing import Route, WebSocketRoute
 from crypto_lake.simulator.binance import archive, wire
 from crypto_lake.simulator.binance.limits import WeightLimit
 from crypto_lake.simulator.binance.rest import ENDPOINTS, Query, RequestError
-from crypto_lake.simulator.server.faults import Faults
+from crypto_lake.simulator.server.faults import TRADING, Faults
 from crypto_lake.simulator.server.line import Line
 from crypto_lake.simulator.server.session import Session, serve
 
@@ -81,12 +81,32 @@ class SimulatedExchange:
         self.sessions: set[Session] = set()
         self.accepted = 0
         self._requests = 0
+        self._opened_s = time.monotonic()
 
     @property
     def finished(self) -> bool:
         """Return whether the tape has an end and somebody connected has been handed everything up to it."""
         end_us = self.tape.end_us
         return end_us is not None and any(session.sent_until_us > end_us for session in tuple(self.sessions))
+
+    def status(self, symbol: str) -> str | None:
+        """The exchange's word for how a symbol is; None for one that is not listed."""
+        if symbol not in self.tape.symbols:
+            return None
+        return self.faults.status(symbol, time.monotonic() - self._opened_s)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The symbols that are listed, whether they trade or not."""
+        return tuple(symbol for symbol in self.tape.symbols if self.status(symbol))
+
+    @property
+    def trading(self) -> tuple[str, ...]:
+        """The symbols that trade."""
+        faults = self.faults
+        if not (faults.listed or faults.delisted or faults.renamed):
+            return self.tape.symbols
+        return tuple(symbol for symbol in self.tape.symbols if self.status(symbol) == TRADING)
 
     def app(self) -> Starlette:
         """The ASGI application; only `running` serves it with all faults at hand."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_lake.simulator.market.tape import Trade
 
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
     from crypto_lake.simulator.market.tape import Quote
 
+TRADING, BREAK = "TRADING", "BREAK"
 GARBAGE = "<html>502 Bad Gateway</html>"
 _HTTP_ERRORS = range(400, 600)
+
+
+class Change(NamedTuple):
+    """A change of what is listed, so many real seconds after the exchange opened; `to` is a symbol's new name."""
+
+    symbol: str
+    after_s: float = 0.0
+    to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,10 @@ class Faults:
     halted: tuple[
         tuple[int, int], ...
     ] = ()  # no candle opens in these `[from, to)`, microseconds of market time
+    listed: tuple[Change, ...] = ()  # of the tape's symbols, these are listed no sooner
+    delisted: tuple[Change, ...] = ()  # from then on their status is BREAK, and nothing of them is streamed
+    # The old name is gone; a new one of the tape, if given, trades from then on.
+    renamed: tuple[Change, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
@@ -65,9 +78,22 @@ class Faults:
         """Return whether no candle opens at that time."""
         return any(start <= open_us < end for start, end in self.halted)
 
+    def status(self, symbol: str, open_s: float) -> str | None:
+        """The status of one of the tape's symbols, so long after the exchange opened; None while it is not listed."""
+        if any(symbol == it.symbol and open_s < it.after_s for it in self.listed):
+            return None
+        for it in self.renamed:
+            if symbol == (it.symbol if open_s >= it.after_s else it.to):
+                return None
+        is_out = any(symbol == it.symbol and open_s >= it.after_s for it in self.delisted)
+        return BREAK if is_out else TRADING
+
 
 def parse_faults(words: Iterable[str]) -> Faults:
     """`name=value` words as faults; `halted` is a start and an end, ISO 8601 in UTC, with a slash between them.
+
+    `listed=NEWUSDT@60` and `delisted=ADAUSDT@90` are a symbol and seconds, `renamed=SUIUSDT/SUXUSDT@120` an old and a
+    new name; each of these may be given several times.
 
     Raises:
         ValueError: an unknown name or a value that does not fit, in one line.
@@ -79,7 +105,9 @@ def parse_faults(words: Iterable[str]) -> Faults:
         if name not in known:
             raise ValueError(f"unknown fault {name!r}; there are {', '.join(known)}")
         try:
-            values[name] = _value(known[name], text)
+            value = _value(known[name], text)
+            before = values.get(name, ())
+            values[name] = before + value if isinstance(value, tuple) and isinstance(before, tuple) else value
         except ValueError as error:
             raise ValueError(f"fault {name}: {text!r} does not fit") from error
     return Faults(**values)  # type: ignore[arg-type]
@@ -92,6 +120,10 @@ def _value(kind: str, text: str) -> object:
         return int(text)
     if kind == "bool":
         return {"true": True, "false": False}[text] if text in ("true", "false") else int(text) != 0
+    if "Change" in kind:
+        names, _, after_s = text.partition("@")
+        symbol, _, to = names.partition("/")
+        return (Change(symbol, float(after_s or 0), to or None),)
     start, end = (time_us(part) for part in text.split("/"))
     return ((start, end),)
 

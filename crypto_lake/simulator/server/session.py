@@ -123,7 +123,7 @@ class Session:
     def _due(self, until_us: int) -> Iterator[tuple[str, Trade | Quote]]:
         """Events of the symbols subscribed to, sent before `until_us` and not pushed yet, in order."""
         names = {stream.partition("@")[0].upper() for stream in self._subscriptions.streams}
-        symbols = [symbol for symbol in self._exchange.tape.symbols if symbol in names]
+        symbols = [symbol for symbol in self._exchange.trading if symbol in names]
         return heapq.merge(*(self._events(symbol, until_us) for symbol in symbols), key=_sent)
 
     def _events(self, symbol: str, until_us: int) -> Iterator[tuple[str, Trade | Quote]]:
