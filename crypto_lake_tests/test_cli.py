@@ -212,6 +212,7 @@ def test_a_failed_check_is_exit_code_1(run_here: Run, lake: Config) -> None:
         (["query", "SELECT 1", "--output", "out.xlsx"], "expected a name in .csv, .json or .parquet"),
         (["query", "SELECT 1", "--output", "nowhere/out.csv"], "there is no folder nowhere"),
         (["status", "--config", "nowhere.yml"], "no such configuration file"),
+        (["status", "--symbol", "sol*"], '"*USDT"'),
         (["doctor", "--seconds", "nan"], "'nan' is no amount"),
         (["doctor", "--seconds", "inf"], "is not in the range"),
         (["up", "--simulate", "--speed", "nan"], "'nan' is no amount"),

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import click
 
 from crypto_lake import config as configuration
+from crypto_lake import patterns
 from crypto_lake.cli import options
 from crypto_lake.errors import LakeError
 
@@ -15,14 +16,24 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 @click.command()
 @options.config_option
-def status(config_file: str | None) -> None:
+@click.option(
+    "--symbol",
+    metavar="PATTERN",
+    default=patterns.ALL,
+    show_default=True,
+    help='Of the symbols that this means: a name, or a pattern such as "*USDT".',
+)
+@click.option("--all", "everything", is_flag=True, help="Of many symbols show all, not only the worst.")
+def status(config_file: str | None, symbol: str, *, everything: bool) -> None:
     """Show the collector, the holdings and the disk.
 
-    How the collector is, what there is of each symbol, and how much disk is left.
+    How the collector is, what there is of each symbol, the worst first, and how much disk is left.
     """
     from crypto_lake.operate import status as page
 
-    page.show(options.configured(config_file))
+    if mistake := patterns.mistake(symbol):
+        raise click.UsageError(f"--symbol: {mistake}")
+    page.show(options.configured(config_file), symbol=symbol, everything=everything)
 
 
 @click.command()

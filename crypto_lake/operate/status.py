@@ -1,16 +1,22 @@
-"""The lake at a glance: how the collector is, what there is of each symbol, how much disk is left. Reads files only."""
+"""The lake at a glance: how the collector is, what there is of each symbol, how much disk is left. Reads files only.
+
+Of many symbols the worst are shown, and totals of all: those of which trades are missing, then those that have been
+silent for longest.
+"""
 
 import shutil
+from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from crypto_lake import clock
-from crypto_lake.config import Config
+from crypto_lake import clock, patterns
+from crypto_lake.config import Config, Exchange
 from crypto_lake.errors import LakeError
-from crypto_lake.layout import SECOND_US, day_of
-from crypto_lake.raw import segments
+from crypto_lake.layout import SECOND_US, Layout, day_of
+from crypto_lake.raw import instruments, segments
 from crypto_lake.raw.collector_status import Status, SymbolStatus, read_status
 from crypto_lake.showing import printable
 
@@ -18,10 +24,17 @@ from crypto_lake.showing import printable
 _DEAD_AFTER_SEC = 5
 # The longest path that a system takes, and what stands beside it.
 _LONGEST = 5000
+# As many as a person looks through, and a terminal shows with what stands around them.
+_SHOWN = 20
 
 
-def show(config: Config, now_us: int | None = None) -> None:
-    """Print it."""
+def show(
+    config: Config, now_us: int | None = None, *, symbol: str = patterns.ALL, everything: bool = False
+) -> None:
+    """Print it: of the symbols that `symbol`, a name or a pattern, means; of no more than a screen has room for.
+
+    `everything`: of all of them.
+    """
     now = clock.now_us(config) if now_us is None else now_us
     console = Console()
     try:
@@ -31,12 +44,21 @@ def show(config: Config, now_us: int | None = None) -> None:
         # What the lake holds is told all the same; the next start of a collector writes the file anew.
         found, headline = None, f"its status file cannot be understood: {error}"
     console.print(f"Collector: {headline}", highlight=False, markup=False, soft_wrap=True)
-    if found:
-        console.print(_symbols(found, now))
-    console.print(_holdings(config, now))
+    live = _worst_first(found, symbol) if found else []
+    most = len(live) if everything else _SHOWN
+    if live:
+        console.print(_symbols(live, now, most))
+        _tell_rest(console, len(live) - most)
+    for exchange in config.exchanges:
+        _show_holdings(console, config, exchange.name, _here(config, exchange, symbol, live), now, everything)
     console.print(
         printable(_disk(config.layout.base), _LONGEST), highlight=False, markup=False, soft_wrap=True
     )
+
+
+def _tell_rest(console: Console, more: int) -> None:
+    if more > 0:
+        console.print(f"… and {more:,} more: --all shows them, --symbol PATTERN some", highlight=False)
 
 
 def _headline(found: Status | None, now: int, speed: float) -> str:
@@ -65,7 +87,17 @@ def _ago(seconds: int, suffix: str = " ago") -> str:
     return text + suffix
 
 
-def _symbols(found: Status, now: int) -> Table:
+def _worst_first(found: Status, symbol: str) -> list[SymbolStatus]:
+    """Return the symbols that are recorded and meant: who misses trades first, then who has been silent for longest."""
+    live = [one for exchange in found.exchanges for one in exchange.symbols]
+    meant = patterns.matching(symbol, {one.symbol for one in live})
+    return sorted(
+        (one for one in live if one.symbol in meant),
+        key=lambda one: (-one.missing, one.last_frame or 0, one.symbol),
+    )
+
+
+def _symbols(live: list[SymbolStatus], now: int, most: int) -> Table:
     table = Table(
         "symbol",
         "trades",
@@ -79,22 +111,53 @@ def _symbols(found: Status, now: int) -> Table:
         title="Live; latencies in ms",
     )
     table.columns[0].no_wrap = True
-    for exchange in found.exchanges:
-        for one in exchange.symbols:
-            table.add_row(*_symbol(one, now))
+    for one in live[:most]:
+        table.add_row(*_symbol(one, now))
+    if len(live) > 1:
+        table.add_section()
+        table.add_row(*_total(live, now))
     return table
 
 
 def _symbol(one: SymbolStatus, now: int) -> list[str]:
-    last = "never" if one.last_frame is None else _ago(max(0, now - one.last_frame) // SECOND_US, "")
     latencies = (one.latency_p50_us, one.latency_p99_us, one.latency_max_us, one.offset_us)
-    milliseconds = ["–" if us is None else f"{us / 1000:.1f}" for us in latencies]
-    holes = f"{one.gaps} ({one.missing} trades)" if one.gaps else "0"
-    return [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", last, *milliseconds, holes]
+    counts = [one.symbol, f"{one.trades:,}", f"{one.quotes:,}", _silence(one.last_frame, now)]
+    return [*counts, *map(_ms, latencies), _holes(one.gaps, one.missing)]
 
 
-def _holdings(config: Config, now: int) -> Table:
-    today = day_of(now)
+def _total(live: list[SymbolStatus], now: int) -> list[str]:
+    trades, quotes = (sum(getattr(one, name) for one in live) for name in ("trades", "quotes"))
+    newest = max((one.last_frame for one in live if one.last_frame is not None), default=None)
+    slowest = max((one.latency_max_us for one in live if one.latency_max_us is not None), default=None)
+    counts = [f"{len(live):,} symbols", f"{trades:,}", f"{quotes:,}", _silence(newest, now)]
+    holes = _holes(sum(one.gaps for one in live), sum(one.missing for one in live))
+    return [*counts, "", "", _ms(slowest), "", holes]
+
+
+def _silence(last_frame: int | None, now: int) -> str:
+    return "never" if last_frame is None else _ago(max(0, now - last_frame) // SECOND_US, "")
+
+
+def _ms(us: int | None) -> str:
+    return "–" if us is None else f"{us / 1000:.1f}"
+
+
+def _holes(holes: int, missing: int) -> str:
+    return f"{holes:,} ({missing:,} trades)" if holes else "0"
+
+
+def _here(config: Config, exchange: Exchange, symbol: str, live: Iterable[SymbolStatus]) -> list[str]:
+    """Return the symbols of which there is something, or is to be: those that are live as they are shown above."""
+    layout, name = config.layout, exchange.name
+    there = {*instruments.meant(layout, exchange), *layout.raw_symbols(name), *layout.bars_symbols(name)}
+    meant = there if symbol == patterns.ALL else patterns.matching(symbol, there)
+    first = [one.symbol for one in live if one.symbol in meant]
+    return list(dict.fromkeys([*first, *sorted(meant)]))
+
+
+def _show_holdings(
+    console: Console, config: Config, exchange: str, symbols: list[str], now: int, everything: bool
+) -> None:
     table = Table(
         "symbol",
         "raw",
@@ -103,23 +166,36 @@ def _holdings(config: Config, now: int) -> Table:
         "in parts",
         "daily files",
         "candles",
-        title="Lake; in days",
+        title=f"Lake; in days{'' if len(config.exchanges) == 1 else f', {exchange}'}",
     )
-    layout = config.layout
-    for exchange in config.exchanges:
-        name = exchange.name
-        symbols = {*exchange.symbols, *layout.raw_symbols(name), *layout.bars_symbols(name)}
-        for symbol in sorted(symbols):
-            counts = (
-                len(segments.days(layout, name, symbol)),
-                len(segments.sealed(layout.raw_day(name, symbol, today))),
-                len(layout.bar_days(name, symbol)),
-                len(layout.part_days(name, symbol)),
-                len(layout.daily_days(name, symbol)),
-                len(layout.candle_days(name, symbol)),
-            )
-            table.add_row(symbol, *(f"{count:,}" for count in counts))
-    return table
+    most = len(symbols) if everything else _SHOWN
+    for symbol in symbols[:most]:
+        table.add_row(
+            symbol, *(f"{count:,}" for count in _holding(config.layout, exchange, symbol, day_of(now)))
+        )
+    console.print(table)
+    _tell_rest(console, len(symbols) - most)
+    if len(symbols) > 1:
+        layout = config.layout
+        raw, bars, candles = (
+            len({*symbols} & {*listing(exchange)})
+            for listing in (layout.raw_symbols, layout.bars_symbols, layout.candle_symbols)
+        )
+        console.print(
+            f"{len(symbols):,} symbols of {exchange}: {raw:,} have raw files, {bars:,} bars, {candles:,} candles",
+            highlight=False,
+        )
+
+
+def _holding(layout: Layout, exchange: str, symbol: str, today: date) -> tuple[int, ...]:
+    return (
+        len(segments.days(layout, exchange, symbol)),
+        len(segments.sealed(layout.raw_day(exchange, symbol, today))),
+        len(layout.bar_days(exchange, symbol)),
+        len(layout.part_days(exchange, symbol)),
+        len(layout.daily_days(exchange, symbol)),
+        len(layout.candle_days(exchange, symbol)),
+    )
 
 
 def _disk(base: Path) -> str:
