@@ -135,9 +135,9 @@ class Session:
 
     def forget(self, symbols: Iterable[str], now: int) -> None:
         """These symbols were given up: what is missing of them stays so."""
-        self._tell_gaps(now, 0.0, -math.inf)
-        self.disconnected(symbols)
-        for symbol in symbols:
+        given_up = {symbol: self.symbols[symbol] for symbol in symbols}
+        self._tell_gaps(given_up, now, 0.0, -math.inf)
+        for symbol in given_up:
             del self.symbols[symbol]
 
     def begin_anew(self, symbols: Iterable[str]) -> None:
@@ -213,8 +213,8 @@ class Session:
         if late < minute.bound:
             minute.keep(late)
 
-    def _tell_gaps(self, now: int, monotonic: float, grace: float) -> None:
-        for symbol, state in self.symbols.items():
+    def _tell_gaps(self, symbols: dict[str, SymbolState], now: int, monotonic: float, grace: float) -> None:
+        for symbol, state in symbols.items():
             for stream in state.streams.values():
                 for hole in stream.ids.overdue(monotonic, grace):
                     state.gaps += 1
@@ -257,13 +257,13 @@ class Session:
             self._listen_for(stream, now, monotonic)
             stream.ids.tick(monotonic)
         self._tell_odd(now)
-        self._tell_gaps(now, monotonic, GRACE_SEC)
+        self._tell_gaps(self.symbols, now, monotonic, GRACE_SEC)
 
     def finish(self, now: int) -> None:
         """The daemon stops: what the minute has seen so far is its clock offset, and what is missing is a gap."""
         self._turn_minute(now)
         self.events += self._oddities.rest()
-        self._tell_gaps(now, 0.0, -math.inf)
+        self._tell_gaps(self.symbols, now, 0.0, -math.inf)
 
     def clock_was_set(self) -> None:
         """Hold the next trades against no offset of before."""

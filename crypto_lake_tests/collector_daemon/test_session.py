@@ -93,6 +93,15 @@ def test_ids_that_start_anew_are_kept_and_told_at_once() -> None:
     assert of(journal.Gap, made) == []
 
 
+def test_giving_up_a_symbol_tells_what_it_misses_and_gives_the_others_their_time() -> None:
+    made = session()
+    kept(made, trade(1, T0 + 1), trade(3, T0 + 3))
+    kept(made, trade(1, T0 + 1, "ADAUSDT"), trade(3, T0 + 3, "ADAUSDT"))
+    made.forget(["ADAUSDT"], T0 + 4)
+    assert [gap.symbol for gap in of(journal.Gap, made)] == ["ADAUSDT"]
+    assert made.symbols["SOLUSDT"].gaps == 0
+
+
 def test_an_absurd_id_is_no_gap_of_all_ids_up_to_it() -> None:
     made = session()
     kept(made, trade(5, T0), trade((1 << 63) - 1, T0 + 1), trade(6, T0 + 2), trade(9, T0 + 3))
