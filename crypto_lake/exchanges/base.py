@@ -256,7 +256,7 @@ class Exchange:
     """All that differs from one exchange to the next; a package's `EXCHANGE`, whose name is the package's.
 
     `rest` makes a client of the request interface, from its address. It, and `archive`, are functions that import what
-    they need when they are called: a collector runs for months and needs no HTTP client once its symbols are checked.
+    they need when they are called: what only reads a lake needs no HTTP client.
     Nothing of the exchange is older than `first_day`.
     """
 

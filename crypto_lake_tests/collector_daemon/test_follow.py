@@ -155,6 +155,22 @@ def test_a_broken_new_configuration_is_told_in_one_line_and_ignored(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_a_hangup_asks_for_the_exchanges_list_as_well(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "lake")
+
+    async def story(exchange: Exchange) -> None:
+        process = start(write_config(tmp_path, exchange.port, symbols='["*USDT"]'))
+        await until(lambda: landed(layout) > 10, "lines")
+        exchange.listed.append("NEWUSDT")
+        process.send_signal(signal.SIGHUP)
+        await until(lambda: any(layout.raw_symbol("binance", "NEWUSDT").rglob("part_*")), "the new symbol")
+        process.terminate()
+        assert (await ended(process))[0] == 0
+
+    with_exchange(story, trading())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 def test_a_hangup_asks_for_the_file_to_be_read_again(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "lake")
 

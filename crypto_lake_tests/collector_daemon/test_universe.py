@@ -233,6 +233,18 @@ def test_a_recording_of_which_every_symbol_is_gone_waits_for_new_ones(tmp_path: 
     recorded(tmp_path, ["*EUR"], story, exchange)
 
 
+def test_what_no_connection_has_room_for_gets_connections_of_its_own(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(lambda: exchange.connections == 1, "the connection")
+        exchange.listed.append("NEWUSDT")
+        await until(lambda: exchange.connections == 2, "another connection")
+        await until(lambda: ["newusdt@trade", "newusdt@bookTicker"] in exchange.subscribed, "its streams")
+
+    exchange = Exchange()
+    exchange.listed = [f"S{n:03}USDT" for n in range(512)]
+    recorded(tmp_path, ["*USDT"], story, exchange)
+
+
 def test_a_symbol_that_no_folder_can_be_named_after_is_left_out_and_said_once(
     tmp_path: Path, told: list[str]
 ) -> None:

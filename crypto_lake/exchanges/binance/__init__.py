@@ -13,7 +13,7 @@ from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.exchanges.capabilities import Capabilities, PastTrades
 
 
-# Both import late: httpx costs a tenth of a second and 10 MB, which a running collector does not need.
+# Both import late: httpx costs a tenth of a second and 10 MB, which a command that asks no exchange does not need.
 def _rest(rest_url: str) -> Client:
     from crypto_lake.exchanges.binance.http import BinanceHttp  # noqa: PLC0415
     from crypto_lake.exchanges.binance.rest import BinanceRest  # noqa: PLC0415
