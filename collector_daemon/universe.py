@@ -5,6 +5,7 @@ or believed, ends nothing. Each look leaves the day's table of instruments (`raw
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -16,7 +17,7 @@ from collector_daemon.decide import listing
 from collector_daemon.recorder import Recorder
 from crypto_lake import patterns
 from crypto_lake.config import Exchange
-from crypto_lake.errors import LakeError, UnknownSymbolError
+from crypto_lake.errors import LakeError, LeftAloneError, UnknownSymbolError
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout, day_of
 from crypto_lake.raw import instruments, journal
@@ -26,6 +27,9 @@ from crypto_lake.showing import printable, some
 # After a look that failed; the client has asked several times by then.
 _AGAIN_SEC = 300.0
 _STEP_SEC = 1.0
+# An exchange that wants to be left alone, and does not say for how long, is for hours.
+_QUIET_SEC = 6 * 3600.0
+_LONGEST_BAN_SEC = 3 * 86_400.0
 # By an older table nothing is judged at a start: what traded weeks ago says little of today.
 _OLDEST = timedelta(days=1)
 _LONGEST_NAME = 40
@@ -47,6 +51,7 @@ class Universe:
         self._told: set[str] = set()
         self._looked_us: int | None = None
         self._next_look = 0.0
+        self._not_before = 0.0
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> list[str]:
@@ -118,6 +123,8 @@ class Universe:
     def _is_due(self) -> bool:
         """Return whether it is time for a look: an hour of this machine, or of the lake, whose time may run fast."""
         now, looked = self._clock.now_us(), self._looked_us
+        if self._clock.monotonic() < self._not_before:
+            return False
         if looked is None or self._clock.monotonic() >= self._next_look:
             return True
         return abs(now - looked) >= HOUR_US or day_of(now) != day_of(looked)
@@ -144,7 +151,13 @@ class Universe:
         """
         self._looked_us = now = self._clock.now_us()
         self._next_look = self._clock.monotonic() + min(_AGAIN_SEC, self._look_sec)
-        listed: Table = await startup.listed(self.section)
+        try:
+            listed: Table = await startup.listed(self.section)
+        except LeftAloneError as error:
+            # Who asks on during a ban is banned for longer.
+            quiet_sec = _QUIET_SEC if math.isinf(error.seconds) else min(error.seconds, _LONGEST_BAN_SEC)
+            self._not_before = self._clock.monotonic() + quiet_sec
+            raise
         self._next_look = self._clock.monotonic() + self._look_sec
         if not (listing.is_plausible(self._table, listed) or (listed and self._is_old(day_of(now)))):
             logger.warning(

@@ -58,6 +58,7 @@ class LeftAloneError(ExchangeError):
     """The exchange wants to hear nothing for longer than is waited for; `seconds` are infinite where it says no end."""
 
     def __init__(self, where: str, seconds: float) -> None:
+        self.seconds = seconds
         told = f"for {seconds:.0f} s; try again then"
         if math.isinf(seconds):
             told = "and does not say for how long; try again in some hours"

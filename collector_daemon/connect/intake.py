@@ -6,10 +6,8 @@ One thread, and nothing here waits: events that are there after a frame are that
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loguru import logger
-
 from collector_daemon.clock import Clock
-from collector_daemon.connect.refusals import NoticeLog, RefusalLog
+from collector_daemon.connect.refusals import NoticeLog, RefusalLog, SilenceLog
 from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.decide.session import Event, Farewell, RefusedFrame, Session
 from collector_daemon.land.landing import Landing
@@ -39,6 +37,7 @@ class Intake:
     def __post_init__(self) -> None:
         self._refusals = RefusalLog(self.name, self.clock)
         self._notices = NoticeLog(self.name, self.clock)
+        self._silences = SilenceLog(self.name, self.clock)
 
     def next_number(self) -> int:
         """A new connection's number; they count from 1 since the start."""
@@ -67,7 +66,7 @@ class Intake:
             self.landing.note(event, day_of(event.minute))
         elif isinstance(event, journal.Record):
             if isinstance(event, journal.Silent):
-                logger.warning("{}: nothing on {} for {} s", self.name, event.stream, event.seconds)
+                self._silences.saw(event.stream, event.seconds)
             if isinstance(event, journal.Notice):
                 self._notices.saw()
             self.landing.note(event)

@@ -1,4 +1,4 @@
-"""Refused frames and notices in the log: some of them, never a flood. All of them are counted, and kept elsewhere."""
+"""Refused frames, notices and silent streams in the log: some, never a flood. All are counted, and kept elsewhere."""
 
 from typing import TYPE_CHECKING
 
@@ -55,3 +55,17 @@ class NoticeLog:
         """Count one, and say so if it is time."""
         if count := self._seldom.saw():
             logger.info("{}: the exchange sent {} notices; see the journal", self._exchange, count)
+
+
+class SilenceLog:
+    """One line for many: of thousands of symbols some are always silent for minutes, in good health."""
+
+    def __init__(self, exchange: str, clock: "Clock") -> None:
+        self._exchange = exchange
+        self._seldom = Seldom(clock)
+
+    def saw(self, stream: str, seconds: int) -> None:
+        """Count one, and say so if it is time."""
+        if count := self._seldom.saw():
+            others = f", nor on {count - 1} others" if count > 1 else ""
+            logger.warning("{}: nothing on {} for {} s{}", self._exchange, stream, seconds, others)

@@ -1,7 +1,7 @@
-"""The recorders' knowledge as people want it: the status of this second, a line for each symbol each minute."""
+"""The recorders' knowledge as people want it: the status of this second, and some lines of the log each minute."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loguru import logger
 
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from collector_daemon.decide.latency import Spread
 
 _WORST_FIRST: tuple[State, ...] = ("disk trouble", "connecting", "listening")
+# Of so many symbols each has a line a minute in the log.
+_EACH = 20
+
+
+class _Minute(NamedTuple):
+    """A symbol's last minute."""
+
+    symbol: str
+    trades: int
+    quotes: int
+    holes: int
+    spread: "Spread | None"
 
 
 class Reporter:
@@ -44,31 +56,29 @@ class Reporter:
         )
 
     def minute(self) -> None:
-        """Log a line for each symbol, and begin a new minute of latencies."""
+        """Log a line for each symbol, or, of many, one of all and of those that miss trades; begin a new minute."""
         for recorder in self._recorders:
-            for symbol in recorder.session.symbols:
-                self._minute_of(recorder, symbol)
+            counted = [self._count(recorder, symbol) for symbol in recorder.session.symbols]
+            worst = sorted((one for one in counted if one.holes), key=lambda one: -one.holes)
+            for one in counted if len(counted) <= _EACH else worst[:_EACH]:
+                _tell_one(recorder, one)
+            if len(counted) > _EACH:
+                _tell_all(recorder, counted)
+        self._forget_others()
 
-    def _minute_of(self, recorder: Recorder, symbol: str) -> None:
+    def _count(self, recorder: Recorder, symbol: str) -> _Minute:
         state, key = recorder.session.symbols[symbol], (recorder.exchange.name, symbol)
         trades, quotes, gaps = self._before.get(key, (0, 0, 0))
         now = self._before[key] = state.of(TRADE).kept, state.of(QUOTE).kept, state.gaps
         spread = self._spreads[key] = state.latency.spread()
         state.latency.clear()
-        new_trades, new_quotes, new_gaps = now[0] - trades, now[1] - quotes, now[2] - gaps
-        logger.log(
-            "WARNING" if new_gaps else "INFO",
-            "{} {}: {} messages, {} trades, {} quotes, {} holes, latency ms p50 {} p99 {} max {}, "
-            "{} kB waiting, clock offset ms {}",
-            *key,
-            new_trades + new_quotes,
-            new_trades,
-            new_quotes,
-            new_gaps,
-            *[_ms(us) for us in (spread[1:] if spread else (None, None, None))],
-            recorder.landing.held >> 10,
-            _ms(spread.smallest if spread else None),
-        )
+        return _Minute(symbol, now[0] - trades, now[1] - quotes, now[2] - gaps, spread)
+
+    def _forget_others(self) -> None:
+        """Forget symbols that are recorded no more: one that comes back counts from the beginning."""
+        recorded = {(one.exchange.name, symbol) for one in self._recorders for symbol in one.session.symbols}
+        for key in self._before.keys() - recorded:
+            del self._before[key], self._spreads[key]
 
     def _exchange(self, recorder: Recorder, *, stopped: bool) -> ExchangeStatus:
         intake, writer = recorder.intake, recorder.writer
@@ -107,6 +117,41 @@ class Reporter:
             segments_sealed=recorder.disk.sealed.get(symbol, 0),
             current_segment=recorder.disk.open_name(symbol),
         )
+
+
+def _tell_one(recorder: Recorder, one: _Minute) -> None:
+    logger.log(
+        "WARNING" if one.holes else "INFO",
+        "{} {}: {} messages, {} trades, {} quotes, {} holes, latency ms p50 {} p99 {} max {}, "
+        "{} kB waiting, clock offset ms {}",
+        recorder.exchange.name,
+        one.symbol,
+        one.trades + one.quotes,
+        one.trades,
+        one.quotes,
+        one.holes,
+        *[_ms(us) for us in (one.spread[1:] if one.spread else (None, None, None))],
+        recorder.landing.held >> 10,
+        _ms(one.spread.smallest if one.spread else None),
+    )
+
+
+def _tell_all(recorder: Recorder, counted: list[_Minute]) -> None:
+    trades, quotes, holes = (
+        sum(getattr(one, name) for one in counted) for name in ("trades", "quotes", "holes")
+    )
+    logger.info(
+        "{}, {} symbols: {} messages, {} trades, {} quotes, {} holes, latency ms max {}, {} kB waiting; {} were silent",
+        recorder.exchange.name,
+        len(counted),
+        trades + quotes,
+        trades,
+        quotes,
+        holes,
+        _ms(max((one.spread.largest for one in counted if one.spread), default=None)),
+        recorder.landing.held >> 10,
+        sum(not one.trades + one.quotes for one in counted),
+    )
 
 
 def _state(recorder: Recorder) -> State:

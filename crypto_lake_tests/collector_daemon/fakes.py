@@ -130,7 +130,7 @@ class Exchange:
         self.answer = '{"result":null,"id":%d}'
         self.listed = [*SYMBOLS, "SUIUSDT"]
         self.status: dict[str, str] = {}
-        self.fails_to_list = False
+        self.fails_to_list = self.wants_to_be_left_alone = False
         self.item_only_if_asked: set[str] = set()
         self.lists_asked = 0
         self.connections = 0
@@ -157,6 +157,10 @@ class Exchange:
     async def _rest(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path.startswith("/api"):
             self.lists_asked += 1
+            if self.wants_to_be_left_alone:
+                answer = connection.respond(429, "no")
+                answer.headers["Retry-After"] = "3600"
+                return answer
             if self.fails_to_list:
                 return connection.respond(400, "no")
             hidden = set() if "symbols=" in request.path else self.item_only_if_asked

@@ -24,8 +24,10 @@ def table(names: set[str] | range, *, trade: bool = True) -> dict[str, Instrumen
         (4, 2, True),
         (4, 1, False),
         (2000, 1000, True),
-    ]
-    + [(2000, 999, False), (2000, 1, False), (2000, 0, False), (3, 2000, True)],
+        (2000, 999, False),
+        (2000, 0, False),
+        (3, 2000, True),
+    ],
 )
 def test_a_list_that_lost_more_than_half_and_more_than_two_is_not_believed(
     before: int, after: int, plausible: bool

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
-from collector_daemon.connect.refusals import NoticeLog, RefusalLog
+from collector_daemon.connect.refusals import NoticeLog, RefusalLog, SilenceLog
 from collector_daemon.decide.session import RefusedFrame
 from crypto_lake_tests.collector_daemon.fakes import T0, FakeClock
 
@@ -39,4 +39,17 @@ def test_a_thousand_refused_frames_are_as_well(logged: list[str]) -> None:
     assert logged == [
         "binance: 1 frames refused; the last: reason 0\n",
         "binance: 1000 frames refused; the last: the last\n",
+    ]
+
+
+def test_a_thousand_silent_streams_are_as_well(logged: list[str]) -> None:
+    clock = FakeClock()
+    log = SilenceLog("binance", clock)
+    for number in range(1000):
+        log.saw(f"s{number}usdt@trade", 300)
+    clock.pass_by(10)
+    log.saw("lastusdt@trade", 301)
+    assert logged == [
+        "binance: nothing on s0usdt@trade for 300 s\n",
+        "binance: nothing on lastusdt@trade for 301 s, nor on 999 others\n",
     ]

@@ -219,6 +219,18 @@ def test_a_list_that_cannot_be_had_ends_nothing_and_is_asked_for_again(
     assert told[0].endswith("what is recorded goes on, and the list is asked for again")
 
 
+def test_an_exchange_that_wants_to_be_left_alone_is_not_asked_for_its_list(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "ADAUSDT"), "a line")
+        exchange.wants_to_be_left_alone = True
+        await until(looked(exchange, 0), "a look")
+        count = exchange.lists_asked
+        await asyncio.sleep(0.5)
+        assert exchange.lists_asked == count
+
+    recorded(tmp_path, ["all"], story)
+
+
 def test_a_recording_of_which_every_symbol_is_gone_waits_for_new_ones(tmp_path: Path) -> None:
     async def story(config: Config, exchange: Exchange) -> None:
         await until(has_come(config, "ADAEUR"), "a line")
