@@ -159,7 +159,8 @@ class Universe:
             self._not_before = self._clock.monotonic() + quiet_sec
             raise
         self._next_look = self._clock.monotonic() + self._look_sec
-        if not (listing.is_plausible(self._table, listed) or (listed and self._is_old(day_of(now)))):
+        is_old = self._is_old(day_of(now)) and instruments.trading(listed)
+        if not (is_old or listing.is_plausible(self._table, listed)):
             logger.warning(
                 "{} lists {} symbols that trade, of {} before: that is not believed, and ends no recording",
                 self.section.name,

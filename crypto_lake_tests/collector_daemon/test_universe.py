@@ -321,6 +321,25 @@ def test_without_a_list_at_the_start_patterns_mean_what_the_newest_table_says(
     assert (listed["SOLUSDT"].listed_since, listed["SUIUSDT"].listed_since) == (EARLIER, DAY)
 
 
+@pytest.mark.parametrize(("days_ago", "believed"), [(1, False), (2, True)])
+def test_at_a_start_a_list_is_held_against_a_table_of_yesterday_and_none_that_is_older(
+    tmp_path: Path, days_ago: int, believed: bool
+) -> None:
+    async def story(config: Config, _exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+
+    day = DAY - timedelta(days=days_ago)
+    names = ("SOLUSDT", "ADAUSDT", "XRPUSDT", "BTCUSDT", "ETHUSDT")
+    instruments.write(
+        Layout(tmp_path), "binance", day, {one: Instrument(one, "", trading=True) for one in names}
+    )
+    exchange = trading()
+    exchange.listed = ["SOLUSDT"]
+    recorded(tmp_path, ["*USDT"], story, exchange)
+    asked = {name.partition("@")[0].upper() for name in exchange.asked["SUBSCRIBE"]}
+    assert asked == ({"SOLUSDT"} if believed else {*names})
+
+
 def test_without_a_list_or_a_table_at_the_start_there_is_nothing_to_record(tmp_path: Path) -> None:
     exchange = trading()
     exchange.fails_to_list = True
