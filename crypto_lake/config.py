@@ -5,6 +5,7 @@ The structs below are the whole list of keys. Values are checked here, files and
 
 import os
 import re
+from collections import Counter
 from collections.abc import Hashable
 from datetime import datetime
 from pathlib import Path
@@ -328,8 +329,8 @@ def _checked(config: Config, path: Path) -> Config:
 
 
 def _no_twins(names: list[str], where: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise ConfigError(f"{where}: {name} is given twice; expected each once")
 
 
