@@ -63,9 +63,10 @@ async def listed(exchange: Exchange) -> dict[str, Instrument]:
     """Ask the exchange for all that it lists.
 
     Raises:
+        NoListError: it cannot be asked.
         ExchangeError: no answer.
     """
-    return await _ask(exchange, lambda client: client.instruments(), _LIST_TIMEOUT_SEC)
+    return await _ask(exchange, lambda client: registry.instruments(client, exchange.name), _LIST_TIMEOUT_SEC)
 
 
 async def _ask(exchange: Exchange, question: Callable[[Client], Awaitable[_T]], seconds: float) -> _T:

@@ -17,7 +17,7 @@ from collector_daemon.decide import listing
 from collector_daemon.recorder import Recorder
 from crypto_lake import patterns
 from crypto_lake.config import Exchange
-from crypto_lake.errors import LakeError, LeftAloneError, UnknownSymbolError
+from crypto_lake.errors import ExchangeError, LeftAloneError, NoListError, UnknownSymbolError
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout, day_of
 from crypto_lake.raw import instruments, journal
@@ -60,7 +60,7 @@ class Universe:
         Where the exchange's list cannot be had, patterns mean what the newest table says.
 
         Raises:
-            UnknownSymbolError: it does not list one that is named, or nothing of what is meant.
+            ConfigError: it does not list one that is named, or nothing of what is meant, or has no list for a pattern.
             ExchangeError: no answer, and no table.
         """
         self._written = await asyncio.to_thread(instruments.newest, self._layout, self.section.name)
@@ -68,9 +68,7 @@ class Universe:
         self._listed = {*self._table}
         try:
             wanted = await self.choose(self.section)
-        except UnknownSymbolError:
-            raise
-        except LakeError as error:
+        except ExchangeError as error:
             wanted = self._meant(self.section)
             if not (self._written and patterns.has_patterns(self.section.symbols) and wanted):
                 raise
@@ -82,7 +80,7 @@ class Universe:
         """Ask the exchange which symbols a section of the configuration means, if it takes the list to know.
 
         Raises:
-            UnknownSymbolError: it does not list one that is named, or nothing of what is meant.
+            ConfigError: it does not list one that is named, or nothing of what is meant, or has no list for a pattern.
             ExchangeError: no answer.
         """
         names = patterns.chosen(section.symbols, section.exclude, ())
@@ -117,7 +115,10 @@ class Universe:
         """Look at the exchange's list each hour, and when a day begins, until cancelled."""
         while True:
             if self._is_due():
-                await self._look_again(recorder)
+                try:
+                    await self._look_again(recorder)
+                except NoListError:
+                    return
             await self._clock.sleep(min(_STEP_SEC, self._look_sec))
 
     def _is_due(self) -> bool:
@@ -134,7 +135,7 @@ class Universe:
             before = self._table
             try:
                 await self._look()
-            except LakeError as error:
+            except ExchangeError as error:
                 logger.warning("{}; what is recorded goes on, and the list is asked for again", error)
                 return
             named = {word for word in self.section.symbols if not patterns.is_pattern(word)}
@@ -147,6 +148,7 @@ class Universe:
         """Ask for the list, and enter it in the day's table.
 
         Raises:
+            NoListError: the exchange has none.
             ExchangeError: no answer.
         """
         self._looked_us = now = self._clock.now_us()

@@ -77,5 +77,9 @@ class UnknownSymbolError(ConfigError):
     """The exchange does not list (or does not trade) a configured symbol."""
 
 
+class NoListError(ConfigError):
+    """The exchange cannot be asked for all that it lists, and symbols of it can only be named."""
+
+
 class DiskFullError(LakeError):
     """Less free disk is left than `collector.min_free_disk_gb` asks for."""

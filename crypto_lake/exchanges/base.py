@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -166,8 +166,12 @@ class RestClient(Protocol):
         """Let go of the connections."""
 
 
+@runtime_checkable
 class ListingClient(RestClient, Protocol):
-    """One that can be asked for all that the exchange lists, as the collector does each hour."""
+    """One that can be asked for all that the exchange lists, as the collector does each hour.
+
+    Without it symbols can be named, and no patterns given.
+    """
 
     async def instruments(self) -> dict[str, Instrument]:
         """Every symbol that the exchange lists, halted ones too, by its name."""
@@ -198,7 +202,7 @@ class TimedTrades(RestClient, Protocol):
         """The first trades of [start, end), as many as one request brings, as lines received at `ts_recv`."""
 
 
-class ProbedClient(ListingClient, Protocol):
+class ProbedClient(RestClient, Protocol):
     """One that can be asked how the exchange itself is, as `crypto-lake doctor` does."""
 
     async def time(self) -> ServerTime:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from crypto_lake import exchanges
 from crypto_lake.config import Config
-from crypto_lake.errors import ConfigError, UnknownSymbolError
-from crypto_lake.exchanges.base import BulkClient, Client, Exchange, RestClient
+from crypto_lake.errors import ConfigError, NoListError, UnknownSymbolError
+from crypto_lake.exchanges.base import BulkClient, Client, Exchange, ListingClient, RestClient
+from crypto_lake.raw.instruments import Instrument
 
 
 def names() -> list[str]:
@@ -88,6 +89,20 @@ def candles_client(config: Config, name: str, rest_url: str) -> BulkClient:
     if config.backfill.source == "archive" and known.archive:
         return known.archive.client(rest_url, config.backfill.archive_url or known.archive.url)
     return known.rest(rest_url)
+
+
+async def instruments(client: RestClient, name: str) -> dict[str, Instrument]:
+    """Ask an exchange for all that it lists.
+
+    Raises:
+        NoListError: it cannot be asked.
+        ExchangeError: no answer.
+    """
+    if not isinstance(client, ListingClient):
+        raise NoListError(
+            f"exchanges.symbols: {name} tells no list of its symbols; expected names, no patterns"
+        )
+    return await client.instruments()
 
 
 async def check_listed(client: RestClient, name: str, symbols: Sequence[str]) -> None:

@@ -12,7 +12,10 @@ from loguru import logger
 from collector_daemon.daemon import run
 from collector_daemon.recorder import Edges
 from crypto_lake.config import Config
-from crypto_lake.errors import ExchangeError, UnknownSymbolError
+from crypto_lake.errors import ExchangeError, NoListError, UnknownSymbolError
+from crypto_lake.exchanges import registry
+from crypto_lake.exchanges.binance.http import BinanceHttp
+from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import Layout
 from crypto_lake.raw import instruments, journal
 from crypto_lake.raw.instruments import Instrument
@@ -345,6 +348,34 @@ def test_without_a_list_or_a_table_at_the_start_there_is_nothing_to_record(tmp_p
     exchange.fails_to_list = True
     with pytest.raises(ExchangeError, match="400"):
         recorded(tmp_path, ["*USDT"], nothing, exchange)
+
+
+class NamesOnly:
+    """A client that can be asked about names, and not for all that the exchange lists."""
+
+    def __init__(self, url: str) -> None:
+        self._client = BinanceRest(BinanceHttp(url))
+
+    async def listed(self, symbols: Sequence[str]) -> frozenset[str]:
+        return await self._client.listed(symbols)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def test_an_exchange_that_tells_no_list_is_recorded_by_names_and_by_no_patterns(
+    tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+
+    monkeypatch.setattr(registry, "rest_client", lambda _name, url: NamesOnly(url))
+    exchange = trading()
+    layout = recorded(tmp_path, ["SOLUSDT"], story, exchange)
+    assert (exchange.lists_asked, told, layout.reference_days("binance")) == (1, [], [])
+    with pytest.raises(NoListError, match="binance tells no list of its symbols; expected names") as caught:
+        recorded(tmp_path, ["*USDT"], nothing)
+    assert caught.value.exit_code == 2
 
 
 def test_a_lake_of_names_has_its_table_of_instruments_too(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_an_exchange_that_nobody_knows_is_named_beside_those_that_are(ask: objec
 
 
 def test_the_stream_interface_does_not_load_the_request_one() -> None:
-    """A collector runs for months and needs no HTTP client once its symbols are checked."""
+    """What asks no exchange needs no HTTP client."""
     asks = "from crypto_lake.exchanges import registry; registry.exchange('binance')"
     code = f"import sys; {asks}; print('httpx' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

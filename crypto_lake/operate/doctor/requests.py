@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from crypto_lake import clock, patterns
 from crypto_lake.config import Config, Exchange
-from crypto_lake.errors import ExchangeError
+from crypto_lake.errors import ExchangeError, NoListError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import ProbedClient, State
 from crypto_lake.operate.doctor.finding import Finding
@@ -58,6 +58,8 @@ async def ask(
         )
     except ExchangeError as error:
         found.findings.append(_unheard(str(error)))
+    except NoListError as error:
+        found.findings.append(Finding.failed("symbols", str(error)))
     finally:
         await client.aclose()
     return found
@@ -127,7 +129,7 @@ async def _wanted(client: ProbedClient, exchange: Exchange) -> tuple[list[str], 
     if not patterns.has_patterns(exchange.symbols):
         names = patterns.chosen(exchange.symbols, exchange.exclude, ())
         return names, await client.states(names) if names else {}
-    listed = await client.instruments()
+    listed = await registry.instruments(client, exchange.name)
     wanted = patterns.chosen(exchange.symbols, exchange.exclude, instruments.trading(listed))
     there = [listed[symbol] for symbol in wanted if symbol in listed]
     return wanted, {one.symbol: State(one.status, one.trading) for one in there}
