@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from crypto_lake import config as configuration
+from crypto_lake import universe
 from crypto_lake.ask import query, views
 from crypto_lake.ask.views import EVERYTHING, Chosen
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
-from crypto_lake.raw import instruments
 from crypto_lake.raw.lines import QUOTE, TRADE
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Lake(Generic[Frame]):
         found = set[str]()
         for one in self.config.exchanges:
             found |= {
-                *instruments.meant(layout, one),
+                *universe.meant(layout, one),
                 *layout.bars_symbols(one.name),
                 *layout.candle_symbols(one.name),
             }

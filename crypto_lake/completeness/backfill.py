@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from crypto_lake import patterns
+from crypto_lake import patterns, universe
 from crypto_lake.completeness import candles, halts
 from crypto_lake.completeness.silence import Silence
 from crypto_lake.config import Config, Exchange
@@ -26,7 +26,6 @@ from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, Unanswe
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
-from crypto_lake.raw import instruments
 from crypto_lake.raw.intervals import union
 
 # The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
@@ -98,7 +97,7 @@ def with_candles(config: Config) -> list[tuple[str, str]]:
     for exchange in config.exchanges:
         if registry.exchange(exchange.name).capabilities.candles == "none":
             continue
-        symbols = instruments.meant(config.layout, exchange)
+        symbols = universe.meant(config.layout, exchange)
         if not symbols and patterns.has_patterns(exchange.symbols):
             raise LakeError(
                 f"exchanges.symbols: what {', '.join(exchange.symbols)} means is not known here yet; expected a "
@@ -237,7 +236,7 @@ class _Backfill:
         if names:
             await registry.check_listed(client, exchange.name, names)
         else:
-            await client.listed(instruments.meant(self._config.layout, exchange)[:1])
+            await client.listed(universe.meant(self._config.layout, exchange)[:1])
 
     def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
         """Days that follow each other, cut into what one request brings, whatever the days' borders."""

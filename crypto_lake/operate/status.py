@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from crypto_lake import clock, patterns
+from crypto_lake import clock, patterns, universe
 from crypto_lake.config import Config, Exchange
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US, Layout, day_of
-from crypto_lake.raw import instruments, segments
+from crypto_lake.raw import segments
 from crypto_lake.raw.collector_status import Status, SymbolStatus, read_status
 from crypto_lake.showing import printable
 
@@ -149,7 +149,7 @@ def _holes(holes: int, missing: int) -> str:
 def _here(config: Config, exchange: Exchange, symbol: str, live: Iterable[SymbolStatus]) -> list[str]:
     """Return the symbols of which there is something, or is to be: those that are live as they are shown above."""
     layout, name = config.layout, exchange.name
-    there = {*instruments.meant(layout, exchange), *layout.raw_symbols(name), *layout.bars_symbols(name)}
+    there = {*universe.meant(layout, exchange), *layout.raw_symbols(name), *layout.bars_symbols(name)}
     meant = there if symbol == patterns.ALL else patterns.matching(symbol, there)
     first = [one.symbol for one in live if one.symbol in meant]
     return list(dict.fromkeys([*first, *sorted(meant)]))

@@ -1,10 +1,10 @@
-"""The instruments that an exchange lists: a table a day, `reference/`, and which symbols a configuration means by it.
+"""The instruments that an exchange lists: a table a day, `reference/`.
 
 The collector writes it when it looks at the exchange's list; whoever has no exchange to ask reads the newest. Light,
 for the collector. How an exchange spells its list belongs into its package.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -12,8 +12,6 @@ import msgspec
 from loguru import logger
 from msgspec import Struct
 
-from crypto_lake import patterns
-from crypto_lake.config import Exchange
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import Layout
@@ -94,16 +92,3 @@ def entered(listed: Table, day: date, before: Table, of_day: Table) -> dict[str,
 def trading(table: Table) -> set[str]:
     """Return the symbols that trade."""
     return {symbol for symbol, one in table.items() if one.trading}
-
-
-def meant(layout: Layout, section: Exchange) -> list[str]:
-    """Return the symbols that a configuration means, as far as this lake knows.
-
-    Its patterns mean what traded by the newest table; in a lake that has none, what has raw folders.
-    """
-    known: Iterable[str] = ()
-    # Few lakes have patterns; the others need not read the table.
-    if patterns.has_patterns(section.symbols):
-        found = newest(layout, section.name)
-        known = trading(found[1]) if found else layout.raw_symbols(section.name)
-    return patterns.chosen(section.symbols, section.exclude, known)

@@ -1,13 +1,11 @@
-"""The table of instruments of a day, and which symbols a configuration means by it."""
+"""The table of instruments of a day."""
 
 import json
 from datetime import date
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from crypto_lake.config import Config, Exchange
 from crypto_lake.layout import Layout
 from crypto_lake.raw import instruments
 from crypto_lake.raw.instruments import Instrument
@@ -17,10 +15,6 @@ MONDAY, TUESDAY = date(2025, 10, 20), date(2025, 10, 21)
 
 def listed(*symbols: str, status: str = "TRADING") -> dict[str, Instrument]:
     return {one: Instrument(one, status, status == "TRADING", tick="0.01") for one in symbols}
-
-
-def section(symbols: list[str], exclude: list[str] | None = None) -> Exchange:
-    return Exchange("binance", symbols, "http://h/", "ws://h/", exclude=exclude or [])
 
 
 @pytest.fixture
@@ -70,23 +64,3 @@ def test_a_damaged_table_leaves_the_one_before_it(layout: Layout, damage: bytes)
     found = instruments.newest(layout, "binance")
     assert found is not None
     assert (found[0], set(found[1])) == (MONDAY, {"SOLUSDT"})
-
-
-def test_patterns_mean_what_traded_by_the_newest_table(layout: Layout) -> None:
-    instruments.write(layout, "binance", MONDAY, listed("SOLUSDT", "OLDUSDT"))
-    table = listed("SOLUSDT", "NEWUSDT", "币安USDT") | listed("OLDUSDT", status="BREAK")
-    instruments.write(layout, "binance", TUESDAY, table)
-    assert instruments.meant(layout, section(["ADAUSDT", "*USDT"])) == ["ADAUSDT", "NEWUSDT", "SOLUSDT"]
-    assert instruments.meant(layout, section(["all"], ["SOL*"])) == ["NEWUSDT"]
-
-
-def test_in_a_lake_without_a_table_patterns_mean_what_was_recorded(layout: Layout) -> None:
-    layout.raw_day("binance", "SOLUSDT", MONDAY).mkdir(parents=True)
-    assert instruments.meant(layout, section(["*USDT"])) == ["SOLUSDT"]
-
-
-def test_names_mean_themselves_whatever_is_listed(lake: Config) -> None:
-    instruments.write(lake.layout, "binance", MONDAY, listed("ADAUSDT"))
-    assert instruments.meant(lake.layout, lake.exchanges[0]) == ["SOLUSDT"]
-    one = msgspec.structs.replace(lake.exchanges[0], exclude=["SOL*"])
-    assert instruments.meant(lake.layout, one) == []

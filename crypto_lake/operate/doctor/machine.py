@@ -10,9 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from collector_daemon.clock import SystemClock
+from crypto_lake import universe
 from crypto_lake.config import Config
 from crypto_lake.operate.doctor.finding import Finding
-from crypto_lake.raw import instruments
 
 # A busy symbol leaves about so much raw data a day (lines of 219 bytes, 143 a second).
 _DAILY_BYTES = 2e9
@@ -53,7 +53,7 @@ def disk(config: Config) -> Iterator[Finding]:
 
 
 def _room(config: Config, folder: Path, free: int) -> Finding:
-    symbols = sum(len(instruments.meant(config.layout, exchange)) for exchange in config.exchanges)
+    symbols = sum(len(universe.meant(config.layout, exchange)) for exchange in config.exchanges)
     # Of what a pattern means a lake knows nothing before its first start.
     days = free / (max(1, symbols) * _DAILY_BYTES)
     text = f"{folder}: {free / 1e9:,.1f} GB free, {days:,.0f} days of raw data if all symbols are busy"
