@@ -178,6 +178,22 @@ class Layout:
         daily = self.daily(exchange, symbol, day)
         return [daily] if daily.is_file() else self.parts(exchange, symbol, day)
 
+    def minutes_symbol(self, exchange: str, symbol: str) -> Path:
+        """The folder of all minute files of a symbol."""
+        return self.base / "bars" / "1m" / exchange / symbol
+
+    def minutes(self, exchange: str, symbol: str, day: date) -> Path:
+        """The minutes of a finished day, made from its daily file."""
+        return self.minutes_symbol(exchange, symbol) / f"{day.isoformat()}.parquet"
+
+    def minute_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have a minute file, oldest first."""
+        return _file_days(self.minutes_symbol(exchange, symbol))
+
+    def minute_symbols(self, exchange: str) -> list[str]:
+        """The symbols that have minute files, sorted."""
+        return _symbols(self.base / "bars" / "1m" / exchange)
+
     def candles(self, exchange: str, symbol: str, day: date) -> Path:
         """The exchange's own 1-minute candles of a day."""
         return self.base / "backfill" / exchange / symbol / f"{day.isoformat()}.parquet"

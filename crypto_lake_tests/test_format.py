@@ -96,6 +96,7 @@ def test_the_shipped_configuration_is_valid_and_shows_the_defaults() -> None:
 def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
     layout = lake.layout
     daily = layout.daily("binance", "SOLUSDT", DAY)
+    minutes = layout.minutes("binance", "SOLUSDT", DAY)
     paths = [
         layout.segment("binance", "SOLUSDT", DAY, 1),
         layout.segment("binance", "SOLUSDT", DAY, 1, "heal"),
@@ -107,6 +108,9 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         daily,
         layout.checksum(daily),
         layout.manifest(daily),
+        minutes,
+        layout.checksum(minutes),
+        layout.manifest(minutes),
         layout.candles("binance", "SOLUSDT", DAY),
         layout.reference("binance", DAY),
         layout.halts,

@@ -59,6 +59,7 @@ def test_the_paths_are_those_of_the_design(layout: Layout) -> None:
         base / "parquet/binance/SOLUSDT/year=2025/month=10/day=20/part-0023.parquet"
     )
     assert layout.daily(*of_symbol) == base / "parquet/binance/SOLUSDT/2025-10-20.parquet"
+    assert layout.minutes(*of_symbol) == base / "bars/1m/binance/SOLUSDT/2025-10-20.parquet"
     assert layout.candles(*of_symbol) == base / "backfill/binance/SOLUSDT/2025-10-20.parquet"
     assert layout.validation(DAY) == base / "logs/validation/2025-10-20.json"
     assert layout.collector_status == base / "state/collector.json"
@@ -84,15 +85,15 @@ def test_no_two_things_share_a_path(layout: Layout) -> None:
                 layout.candles(*key),
             ]
             paths += [layout.part(*key, hour) for hour in range(24)]
-            daily = layout.daily(*key)
-            paths += [daily, layout.checksum(daily), layout.manifest(daily)]
+            for file in (layout.daily(*key), layout.minutes(*key)):
+                paths += [file, layout.checksum(file), layout.manifest(file)]
     paths += [layout.journal("binance", DAY), layout.rejected("binance", DAY)]
     assert len(paths) == len(set(paths))
 
 
 def test_an_empty_lake_has_nothing(layout: Layout) -> None:
     assert layout.raw_symbols("binance") == layout.bars_symbols("binance") == []
-    assert layout.candle_symbols("binance") == []
+    assert layout.candle_symbols("binance") == layout.minute_symbols("binance") == []
     assert layout.raw_days("binance", "SOLUSDT") == layout.bar_days("binance", "SOLUSDT") == []
     assert layout.candle_days("binance", "SOLUSDT") == []
     assert layout.bar_files("binance", "SOLUSDT", DAY) == []
@@ -106,11 +107,12 @@ def test_days_that_were_given_a_path_are_listed_again_oldest_first(
     for day in days:
         touch(layout.segment("binance", "SOLUSDT", day, 1))
         touch(layout.candles("binance", "SOLUSDT", day))
+        touch(layout.minutes("binance", "SOLUSDT", day))
         touch(layout.daily("binance", "ADAUSDT", day))
         touch(layout.part("binance", "SUIUSDT", day, 7))
     expected = sorted(days)
     assert layout.raw_days("binance", "SOLUSDT") == expected
-    assert layout.candle_days("binance", "SOLUSDT") == expected
+    assert layout.candle_days("binance", "SOLUSDT") == layout.minute_days("binance", "SOLUSDT") == expected
     assert layout.daily_days("binance", "ADAUSDT") == layout.bar_days("binance", "ADAUSDT") == expected
     assert layout.part_days("binance", "SUIUSDT") == layout.bar_days("binance", "SUIUSDT") == expected
 
@@ -120,9 +122,11 @@ def test_a_name_that_is_not_spelled_like_a_day_is_no_day(layout: Layout, name: s
     (layout.raw_symbol("binance", "SOLUSDT") / name).mkdir(parents=True)
     touch(layout.bars_symbol("binance", "SOLUSDT") / f"{name}.parquet")
     touch(layout.candles("binance", "SOLUSDT", DAY).with_name(f"{name}.parquet"))
+    touch(layout.minutes("binance", "SOLUSDT", DAY).with_name(f"{name}.parquet"))
     assert layout.raw_days("binance", "SOLUSDT") == []
     assert layout.daily_days("binance", "SOLUSDT") == []
     assert layout.candle_days("binance", "SOLUSDT") == []
+    assert layout.minute_days("binance", "SOLUSDT") == []
 
 
 def test_what_lies_beside_a_daily_file_is_no_day(layout: Layout) -> None:
@@ -139,13 +143,14 @@ def test_a_folder_named_like_a_daily_file_is_no_day(layout: Layout) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_FOLDERS)
 def test_a_folder_of_another_purpose_is_no_symbol(layout: Layout, name: str) -> None:
-    for root in ("raw", "parquet", "backfill"):
+    for root in ("raw", "parquet", "backfill", "bars/1m"):
         for folder in (name, "SOLUSDT", "ADAUSDT"):
             (layout.base / root / "binance" / folder).mkdir(parents=True)
     expected = ["ADAUSDT", "SOLUSDT"]
     assert layout.raw_symbols("binance") == expected
     assert layout.bars_symbols("binance") == expected
     assert layout.candle_symbols("binance") == expected
+    assert layout.minute_symbols("binance") == expected
 
 
 def test_a_day_folder_without_parts_is_no_day(layout: Layout) -> None:

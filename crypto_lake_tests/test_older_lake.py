@@ -18,7 +18,7 @@ from crypto_lake.raw import journal
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, plan, ticks, verify
+from crypto_lake.transform import bars, daily, minutes, plan, ticks, verify
 from crypto_lake_tests import older_lake
 from crypto_lake_tests.older_lake import AFTER, DAYS, NOW, SYMBOLS
 
@@ -162,6 +162,19 @@ def test_the_journal_that_symbols_share_is_parsed_once_and_no_other_symbols_own_
         assert {path.parent.parent.name for path in own} == {series.symbol}
         parsed[:] = [path for path in parsed if path.parent.name == "_journal"]
     assert len(parsed) == len(set(parsed))
+
+
+def test_its_finished_days_get_minutes_that_say_what_their_bars_say(duck: Duck, older: Config) -> None:
+    days = [(one, day) for one in series_of(older) for day in one.layout.daily_days("binance", one.symbol)]
+    assert set(minutes.lacking(series_of(older))) == {day for _, day in days} == set(DAYS[:2])
+    assert minutes.complete(duck, series_of(older)) == len(days)
+    views.create(duck, older)
+    for series, day in days:
+        scan = parquet.scan([older.layout.minutes("binance", series.symbol, day)])
+        before = f"FROM bars_1m WHERE symbol = '{series.symbol}' AND window_start::DATE = '{day}'"
+        differing = f"(FROM {scan} EXCEPT ALL {before}) UNION ALL ({before} EXCEPT ALL FROM {scan})"
+        assert duck.execute(f"SELECT count(*) FROM ({differing})").fetchall() == [(0,)]
+        assert parquet.row_count(older.layout.minutes("binance", series.symbol, day)) == 1440
 
 
 def test_extended_it_has_the_bars_that_the_code_before_made(

@@ -119,7 +119,8 @@ def resample(connection: duckdb.DuckDBPyConnection, config: Config, bars: str) -
 def _resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
-    sql.define(connection, "ask/views", step=str(step))
+    sql.define(connection, "ask/longer", macro="resampled", bars="bars_1s", step=str(step))
+    sql.define(connection, "ask/views")
 
 
 def add_exactly(connection: duckdb.DuckDBPyConnection) -> None:

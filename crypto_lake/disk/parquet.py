@@ -7,17 +7,22 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.schema import BAR, PRICE, QUANTITY, Column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FOOTER_KEY = "crypto_lake"
 _MAGIC = b"PAR1"
@@ -36,6 +41,7 @@ _ARROW: dict[str, pa.DataType] = {
 }
 
 
+@cache
 def arrow_schema(columns: tuple[Column, ...] = BAR) -> pa.Schema:
     """The columns as Arrow sees them in a file."""
     return pa.schema([pa.field(column.name, _ARROW[column.type]) for column in columns])
@@ -132,6 +138,33 @@ def write_table(table: pa.Table, path: Path, compression: str, *, footer: dict[s
         raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
 
 
+def write_compared(
+    connection: duckdb.DuckDBPyConnection,
+    table: pa.Table,
+    path: Path,
+    compression: str,
+    *,
+    footer: dict[str, Any],
+) -> None:
+    """Publish a table of bars, in the declared columns, as `write` does; first it is read back and compared.
+
+    Of which files the rows came does not matter to the bytes: DuckDB is told nothing of them.
+
+    Raises:
+        LakeError: as `write`, or what was written reads back otherwise; nothing has appeared under `path`.
+    """
+
+    def verify(written: Path) -> None:
+        if not bars(written).equals(table):
+            raise LakeError(f"{path}: reads back otherwise than it was written; expected the same rows")
+
+    connection.register("rows_to_write", table)
+    try:
+        write(connection, "FROM rows_to_write", path, compression, footer=footer, verify=verify)
+    finally:
+        connection.unregister("rows_to_write")
+
+
 def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
     """JSON in one spelling, so that equal values are equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
@@ -160,7 +193,7 @@ def is_whole(path: Path) -> bool:
 def is_readable(path: Path) -> bool:
     """Return whether every value of a file can be read; it is read whole for that."""
     try:
-        publish.patiently(lambda: pq.ParquetFile(path).read())
+        _read(path)
     except _NOT_PARQUET:
         return False
     return True
@@ -175,6 +208,32 @@ def unreadable(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> list
         connection.execute(f"SELECT max(COLUMNS(*)) FROM {scan(paths)}").fetchall()
         return []
     return [path for path in paths if not is_readable(path)]
+
+
+def bars(path: Path) -> pa.Table:
+    """Return the rows of a file of bars, in order.
+
+    Raises:
+        LakeError: it cannot be read, or its columns are not those of a bar.
+    """
+    try:
+        found = _read(path)
+    except _NOT_PARQUET as error:
+        raise LakeError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+    if differences := _differences(found.schema, BAR):
+        raise LakeError(f"{path}: {differences[0]}")
+    return found.cast(arrow_schema())
+
+
+def instants(rows: pa.Table, column: str) -> "NDArray[np.int64]":
+    """Return a column of times, none of them null, in µs since the epoch."""
+    # Not `to_numpy`, which has pandas imported: that costs more than a day's work.
+    return np.from_dlpack(rows[column].combine_chunks().view(pa.int64())).astype(np.int64, copy=False)
+
+
+def _read(path: Path) -> pa.Table:
+    # A day's file is small: to share it out among threads takes three times as long as to read it.
+    return publish.patiently(lambda: pq.ParquetFile(path).read(use_threads=False))
 
 
 @contextlib.contextmanager
@@ -210,6 +269,10 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
         found = publish.patiently(lambda: pq.read_schema(path))
     except _NOT_PARQUET as error:
         return [f"not a readable Parquet file: {' '.join(str(error).split())}"]
+    return _differences(found, columns)
+
+
+def _differences(found: pa.Schema, columns: tuple[Column, ...]) -> list[str]:
     wanted = arrow_schema(columns)
     if found.names != wanted.names:
         return [f"columns are {', '.join(found.names)}; expected {', '.join(wanted.names)}"]

@@ -1,20 +1,22 @@
-"""Compaction: the parts of a finished day become one daily file, its checksum and its manifest.
+"""Compaction: the parts of a finished day become one daily file, its checksum and its manifest, and its minutes.
 
 The steps, each of which a crash may follow (`docs/FORMAT.md` lists what is then on disk, and why no reader is
 misled and the next run mends it):
 
-1. write the daily file under a temporary name, from the parts and, for hours that have none, the daily file before it
-2. verify it: every interval of the day once and in order, columns and rows equal to those it was made from
-3. rename it into place    4. its checksum    5. its manifest    6. remove the parts
+1. read the parts and, for hours that have none, the daily file before it; look that every interval of the day is there
+   once and in order
+2. write the daily file under a temporary name, and read it back: columns and rows are those that were read
+3. rename it into place    4. its checksum    5. its manifest    6. remove the parts    7. its minutes (`minutes`)
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 from loguru import logger
 from msgspec import to_builtins
 
@@ -23,7 +25,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.schema import BAR
 from crypto_lake.series import Series
-from crypto_lake.transform import plan
+from crypto_lake.transform import minutes, plan
 from crypto_lake.transform.every import of_every_symbol
 from crypto_lake.transform.plan import PartRecord
 from crypto_lake.transform.workspace import locked
@@ -44,12 +46,13 @@ class Compacted:
 def compact(
     connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int
 ) -> Compacted | None:
-    """Make (or make anew, where there are parts younger than it) the daily file of a day.
+    """Make (or make anew, where there are parts younger than it) the daily file of a day, and the minutes of it.
 
     None where the day has no bars at all.
 
     Raises:
-        LakeError: the day is not over, or what would be the daily file is not a whole day; all stays as it was.
+        LakeError: the day is not over, or what would be the daily file is not a whole day: all stays as it was. Or the
+            disk refused: a daily file without minutes gets them by the next run.
     """
     if now_us < day_start_us(day) + DAY_US:
         raise LakeError(f"{day} is not over (UTC): a day in progress stays in parts; expected an earlier day")
@@ -57,9 +60,10 @@ def compact(
     with locked(series):
         path = layout.daily(series.exchange, series.symbol, day)
         parts = layout.parts(series.exchange, series.symbol, day)
+        rows = None
         if parts:
-            _must_be_readable(parts, day)
-            _write(connection, series, day, plan.remembered(series, day))
+            rows = _rows(series, day)
+            _write(connection, series, day, rows, plan.remembered(series, day))
             for part in parts:
                 part.unlink()
             _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
@@ -68,6 +72,7 @@ def compact(
         done = Compacted(
             series.symbol, day, path, _row_count(path), _checksum(series, day), rewritten=bool(parts)
         )
+        minutes.make(connection, series, day, rows)
         logger.info(
             "{} {}: {} bars of {} columns, sha256 {}", done.symbol, day, done.rows, len(BAR), done.sha256
         )
@@ -91,24 +96,18 @@ def whole_day(series: Series) -> int:
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, series: Series, day: date, records: dict[int, PartRecord]
+    connection: duckdb.DuckDBPyConnection,
+    series: Series,
+    day: date,
+    rows: pa.Table,
+    records: dict[int, PartRecord],
 ) -> None:
     layout = series.layout
     path = layout.daily(series.exchange, series.symbol, day)
-    rows = current_rows(series, day)
-
-    def verify(written: Path) -> None:
-        _verify(connection, series, day, rows, written)
-
-    with _whatever_the_files_say(connection):
-        parquet.write(
-            connection,
-            f"{rows} ORDER BY window_start",
-            path,
-            series.config.transformer.parquet_compression,
-            footer={"version": plan.TRANSFORM_VERSION},
-            verify=verify,
-        )
+    # Before, or a crash would leave them beside a daily file that they were not made from.
+    minutes.forget(series, day)
+    compression = series.config.transformer.parquet_compression
+    parquet.write_compared(connection, rows, path, compression, footer={"version": plan.TRANSFORM_VERSION})
     checksum = checksums.of(path)
     checksums.note(layout.checksum(path), path, checksum)
     manifest = {
@@ -124,18 +123,49 @@ def _write(
     publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")
 
 
-@contextlib.contextmanager
-def _whatever_the_files_say(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Write the same bytes of the same rows, whichever files they come from.
+def _rows(series: Series, day: date) -> pa.Table:
+    """Return all bars of a day, in order: those of its parts, which are the younger, and of the daily file the rest.
 
-    Of one file DuckDB knows from its footer which columns have no nulls, of several it does not, and encodes them
-    otherwise: a daily file in which one hour was replaced would differ from one that was made at once.
+    Raises:
+        LakeError: a file cannot be read, or they are not a whole day.
     """
-    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    layout = series.layout
+    daily = layout.daily(series.exchange, series.symbol, day)
+    present = [
+        hour
+        for hour in range(HOURS_OF_A_DAY)
+        if layout.part(series.exchange, series.symbol, day, hour).exists()
+    ]
     try:
-        yield
-    finally:
-        connection.execute("RESET disabled_optimizers")
+        found = [parquet.bars(layout.part(series.exchange, series.symbol, day, hour)) for hour in present]
+        if daily.exists() and len(present) < HOURS_OF_A_DAY:
+            rest = parquet.bars(daily)
+            hours = (parquet.instants(rest, "window_start") - day_start_us(day)) // HOUR_US
+            found.append(rest.filter(pa.array(~np.isin(hours, present))))
+    except LakeError as error:
+        raise LakeError(f"{error}; make its day anew (crypto-lake transformer --date {day})") from None
+    return _in_order(series, day, pa.concat_tables(found))
+
+
+def _in_order(series: Series, day: date, rows: pa.Table) -> pa.Table:
+    """Return the bars of a day in order of time.
+
+    Raises:
+        LakeError: they are not a whole day.
+    """
+    starts = parquet.instants(rows, "window_start")
+    if np.any(starts[1:] < starts[:-1]):
+        order = np.argsort(starts, kind="stable")
+        rows, starts = rows.take(pa.array(order)), starts[order]
+    whole = whole_day(series)
+    step = series.config.transformer.resample_interval_sec * SECOND_US
+    misplaced = int(np.sum(starts != day_start_us(day) + np.arange(len(starts)) * step))
+    if len(starts) != whole or misplaced:
+        raise LakeError(
+            f"{series.symbol} {day}: not compacted: {len(starts)} bars, {misplaced} of them not where they belong; "
+            f"expected {whole}, one after the other; make the bars of the whole day first (crypto-lake transformer)"
+        )
+    return rows
 
 
 def current_rows(series: Series, day: date) -> str:
@@ -156,29 +186,6 @@ def current_rows(series: Series, day: date) -> str:
     return f"FROM ({' UNION ALL '.join(queries)})"
 
 
-def _verify(
-    connection: duckdb.DuckDBPyConnection, series: Series, day: date, rows: str, written: Path
-) -> None:
-    where = f"{series.symbol} {day}: not compacted"
-    if differences := parquet.schema_differences(written):
-        raise LakeError(f"{where}: {differences[0]}")
-    file = parquet.scan([written])
-    step = series.config.transformer.resample_interval_sec * SECOND_US
-    (misplaced, count) = connection.execute(
-        f"""SELECT count(*) FILTER (epoch_us(window_start) <> {day_start_us(day)} + row * {step}), count(*)
-            FROM (SELECT window_start, row_number() OVER () - 1 AS row FROM {file})"""
-    ).fetchall()[0]
-    if count != whole_day(series) or misplaced:
-        raise LakeError(
-            f"{where}: {count} bars, {misplaced} of them not where they belong; expected {whole_day(series)}, one "
-            "after the other; make the bars of the whole day first (crypto-lake transformer)"
-        )
-    differing = f"(FROM {file} EXCEPT ALL {rows}) UNION ALL ({rows} EXCEPT ALL FROM {file})"
-    (different,) = connection.execute(f"SELECT count(*) FROM ({differing})").fetchall()[0]
-    if different:
-        raise LakeError(f"{where}: {different} bars differ from those of the parts; expected the same")
-
-
 def recorded_checksum(series: Series, day: date) -> str | None:
     """The checksum that stands beside a daily file; None where there is none that can be understood."""
     path = series.layout.checksum(series.layout.daily(series.exchange, series.symbol, day))
@@ -192,12 +199,6 @@ def _checksum(series: Series, day: date) -> str:
     if recorded_checksum(series, day) is None:
         checksums.note(series.layout.checksum(path), path, checksums.of(path))
     return str(recorded_checksum(series, day))
-
-
-def _must_be_readable(parts: list[Path], day: date) -> None:
-    for part in parts:
-        if not parquet.is_readable(part):
-            raise LakeError(f"{part}: damaged; make its day anew (crypto-lake transformer --date {day})")
 
 
 def _row_count(path: Path) -> int:

@@ -25,17 +25,22 @@ class Damage(NamedTuple):
 
 
 def finished_files(series: Iterable[Series]) -> list[Path]:
-    """Daily bars and ticks, and those of which only the checksum is left, in order of their paths."""
+    """Daily bars, their minutes and ticks, and those of which only the checksum is left, in order of their paths."""
     return sorted(path for one in series for path in _of_series(one))
 
 
 def _of_series(series: Series) -> set[Path]:
     layout, exchange, symbol = series.layout, series.exchange, series.symbol
     daily = [layout.daily(exchange, symbol, day) for day in layout.daily_days(exchange, symbol)]
+    minutes = [layout.minutes(exchange, symbol, day) for day in layout.minute_days(exchange, symbol)]
     ticks_folder = layout.ticks_symbol(exchange, symbol)
-    folders = [layout.bars_symbol(exchange, symbol), *(ticks_folder / stream.table for stream in TICKS)]
+    folders = [
+        layout.bars_symbol(exchange, symbol),
+        layout.minutes_symbol(exchange, symbol),
+        *(ticks_folder / stream.table for stream in TICKS),
+    ]
     bereft = (path.with_suffix("") for folder in folders for path in folder.glob("*.parquet.sha256"))
-    return {*daily, *ticks.all_paths(series), *bereft}
+    return {*daily, *minutes, *ticks.all_paths(series), *bereft}
 
 
 def damages(config: Config, paths: list[Path]) -> Iterator[Damage | None]:

@@ -39,6 +39,7 @@ def files(series: Series) -> list[Path]:
     layout = series.layout
     return [
         layout.daily("binance", SYMBOL, DAY),
+        layout.minutes("binance", SYMBOL, DAY),
         layout.ticks("binance", SYMBOL, "trades", DAY),
         layout.ticks("binance", SYMBOL, "quotes", DAY),
     ]
@@ -50,7 +51,7 @@ def test_files_that_are_as_they_were_made_are_all_read_and_none_is_named(finishe
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+@given(st.integers(0, 3), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 def test_a_flipped_byte_anywhere_is_found(finished: Series, which: int, where: float, flip: int) -> None:
     path = files(finished)[which]
     whole = path.read_bytes()
@@ -69,12 +70,14 @@ def test_a_file_cut_short_is_named(finished: Series) -> None:
 
 
 def test_a_file_without_a_checksum_and_a_checksum_without_a_file_are_named(finished: Series) -> None:
-    bars_file, trades, quotes = files(finished)
+    bars_file, minutes, trades, quotes = files(finished)
     finished.layout.checksum(bars_file).unlink()
+    minutes.unlink()
     trades.unlink()
     finished.layout.checksum(quotes).write_text("what?")
     assert damaged(finished) == {
         bars_file: "has no checksum beside it",
+        minutes: "is missing; its checksum is there",
         trades: "is missing; its checksum is there",
         quotes: "has a checksum file that cannot be understood",
     }
@@ -168,7 +171,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_looked_at(
     finished: Series, which: str
 ) -> None:
     """A folder in its place stands for a disk that gives an error."""
-    bars_file, trades, _ = files(finished)
+    bars_file, trades = files(finished)[0], files(finished)[2]
     spoilt = bars_file if which == "file" else finished.layout.checksum(bars_file)
     spoilt.unlink()
     spoilt.mkdir()
