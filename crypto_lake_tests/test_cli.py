@@ -67,6 +67,23 @@ def test_the_way_from_raw_lines_to_an_answer(lake_run: Run, run_here: Run, lake:
     assert "23" in (lake.layout.logs / "transformer.log").read_text(encoding="utf-8")
 
 
+def test_days_compacted_before_get_their_minutes_by_the_next_compaction_without_a_day(
+    run_here: Run, lake: Config
+) -> None:
+    days = [DAY, DAY + timedelta(days=1)]
+    for day in days:
+        land(lake, [trade(day.day, START + HOUR + (day - DAY).days * 24 * HOUR)], day)
+    assert run_here("compact", "--from", str(days[0]), "--to", str(days[1]))[0] == 0
+    minutes = [lake.layout.minutes("binance", SYMBOL, day) for day in days]
+    before = [path.read_bytes() for path in minutes]
+    assert run_here("compact")[1].startswith("Nothing to do")
+    for path in minutes:
+        path.unlink()
+    assert run_here("compact")[0] == 0
+    assert [path.read_bytes() for path in minutes] == before
+    assert run_here("compact")[1].startswith("Nothing to do")
+
+
 def test_an_answer_for_programs_is_written_to_a_file_or_the_standard_output(
     lake_run: Run, tmp_path: Path
 ) -> None:

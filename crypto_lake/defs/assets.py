@@ -21,7 +21,7 @@ from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import preview
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, retention, ticks
+from crypto_lake.transform import bars, daily, minutes, retention, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
@@ -101,13 +101,14 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
     metadata=columns.DAILY,
 )
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
-    """One verified Parquet file a symbol and finished day, with checksum and manifest; the parts then go."""
+    """One verified Parquet file a symbol and finished day, with checksum, manifest and minutes; the parts then go."""
     config = lake.config()
     series = Series.recorded(config)
     with connected(duckdb) as db, tried_again(context):
         days = ((day, daily.compact_all(db, series, day, lake.now_us())) for day in days_of(context))
         said = ((day, metadata.of_daily(done, _state(db, series, day))) for day, done in days)
         yield from metadata.reported(context, said, columns.DAILY_LINEAGE)
+        minutes.complete(db, series)
     _refresh_views(context, config)
 
 

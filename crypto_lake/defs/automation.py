@@ -5,6 +5,7 @@ nightly schedule names its days itself: the ready-made one would ask for today, 
 """
 
 import contextlib
+import itertools
 import time
 from datetime import UTC, date
 
@@ -19,7 +20,7 @@ from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
-from crypto_lake.transform import plan
+from crypto_lake.transform import minutes, plan
 
 # How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30
@@ -78,7 +79,10 @@ def bars_every_5_minutes(
 def compaction_nightly(
     context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Finished days that lie in parts (nights may have been missed), or whose segments of the last weeks changed."""
+    """Finished days that lie in parts (nights may have been missed), or whose segments of the last weeks changed.
+
+    Of days compacted without minutes one will do: the run makes those of all.
+    """
     config, now_us = lake.config(), lake.at_us(context.scheduled_execution_time)
     today = day_of(now_us)
     with connected(duckdb) as db:
@@ -88,6 +92,7 @@ def compaction_nightly(
             for day in [
                 *series.layout.part_days(series.exchange, series.symbol),
                 *plan.stale_days(db, series, landings.last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
+                *itertools.islice(minutes.lacking([series]), 1),
             ]
             if day < today and not history.is_under_way(context.instance, day, {compact.name})
         }

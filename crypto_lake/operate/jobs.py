@@ -1,5 +1,6 @@
 """The jobs that commands start: which days a run is about, the run itself (by Dagster, in this process), its result."""
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from crypto_lake.layout import DAY_US, Layout, day_start_us
 from crypto_lake.raw import segments
 from crypto_lake.series import Series
 from crypto_lake.showing import printable
-from crypto_lake.transform import plan
+from crypto_lake.transform import minutes, plan
 from crypto_lake.transform import verify as verification
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
@@ -33,7 +34,7 @@ _MOST_ROUNDS = 400
 _MOST_HEALS = 5
 _WIDE = 140
 # What a person does about a damaged file, by whether it can be made anew.
-_ANEW = "Daily bars and ticks are made anew: crypto-lake compact --date, with the day in their name."
+_ANEW = "Daily bars, minutes and ticks are made anew: crypto-lake compact --date, with the day in their name."
 _NOT_ANEW = (
     "A raw segment cannot be made anew: take it from a copy. Without one it may be removed if the ticks of its day are "
     "whole, since they hold its lines; else leave it: a run that reads it sets aside what is no line."
@@ -120,10 +121,14 @@ def stale_days(config: Config) -> list[date]:
 
 
 def compact(config: Config, days: list[date] | None) -> list[date]:
-    """Make the daily files of some days; None: of every finished day that lies in parts. Those worked on."""
+    """Make the daily files of some days; None: of every finished day that lies in parts, or lacks ticks or minutes.
+
+    Those worked on.
+    """
     if days is None:
         without_ticks = _days_of(config, Layout.daily_days) - _days_of(config, Layout.ticks_days)
         waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, segments.days))
+        waiting |= _without_minutes(config)
         days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
     if days:
         with _progress("daily files", len(days)):
@@ -131,6 +136,12 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
     # Where no daemon runs, nobody else does.
     launch.forget_runs(config.dagster.keep_runs_days)
     return days
+
+
+def _without_minutes(config: Config) -> set[date]:
+    """The days whose minutes are to be made anew, and one of those that have none: a run makes these of all days."""
+    series = Series.known(config)
+    return {*minutes.outdated(series), *itertools.islice(minutes.lacking(series), 1)}
 
 
 def validate(config: Config, days: list[date]) -> list[Verdict]:

@@ -305,4 +305,8 @@ def test_at_night_nothing_is_requested_where_everything_is_compacted(
 ) -> None:
     land(lake, [trade(1, START + HOUR)])
     run(instance, "compact", DAY)
-    assert evaluate(instance, automation.compaction_nightly, datetime(2025, 10, 22, 0, 20, tzinfo=UTC)) == []
+    night = datetime(2025, 10, 22, 0, 20, tzinfo=UTC)
+    assert evaluate(instance, automation.compaction_nightly, night) == []
+    # As a day has none that was compacted before there were minutes.
+    lake.layout.minutes("binance", SYMBOL, DAY).unlink()
+    assert evaluate(instance, automation.compaction_nightly, night) == [str(DAY)]
