@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ import duckdb
 
 from crypto_lake import sql
 from crypto_lake.exchanges import registry
-from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, MINUTE_US, day_start_us
+from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw import scan
-from crypto_lake.raw.catalog import Catalog
 from crypto_lake.raw.intervals import Interval, union, without
 from crypto_lake.raw.sources import Source, has_late, once_only
 from crypto_lake.series import Series
@@ -104,19 +102,6 @@ def _listened(
     tables = {"received": workspace.lines(received), "healed": workspace.lines(healed)}
     proved = sql.ask(connection, "transform/proved", tables, missed=sql.stretches(missed)).fetchall()
     return union([*listened, *proved])
-
-
-def heard(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
-) -> list[Interval]:
-    """Return when somebody listened on a finished day, by the exchange's clock, and what healed trades prove."""
-    plan = Plan(catalog, series, day, day_start_us(day) + DAY_US)
-    found: list[Interval] = []
-    for hour in range(HOURS_OF_A_DAY):
-        made_from = plan.made_from(hour)
-        sources = [*plan.sources(made_from), *plan.sources(made_from, "beside")]
-        found += _listened(connection, workspace, series, made_from, sources)
-    return union(found)
 
 
 def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:

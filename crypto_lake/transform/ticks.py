@@ -3,11 +3,10 @@
 They hold all that a day's segments say of it, so once they have been compared with the raw lines, row for row, they can
 stand for them: the same bars come out of either. The steps, each of which a crash may follow:
 
-1. hour by hour, write both into a staging folder, and compare what was written with the lines it came from
+1. stretch by stretch (`tick_hours`), make both, in a staging folder if they are many, and compare them with their lines
 2. publish the trades, then the quotes, each with its checksum    3. the manifest, without which neither counts
 """
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -18,20 +17,20 @@ import duckdb
 from loguru import logger
 from msgspec import to_builtins
 
-from crypto_lake import sql
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
-from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, day_of, day_start_us
-from crypto_lake.raw import scan
+from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw.catalog import Catalog, Recording
-from crypto_lake.raw.intervals import Interval, clipped
+from crypto_lake.raw.intervals import Interval, clipped, union
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS, TRADE
-from crypto_lake.raw.sources import Source, has_late, in_place
+from crypto_lake.raw.sources import Source
 from crypto_lake.schema import names
 from crypto_lake.series import Series
-from crypto_lake.transform import hours
+from crypto_lake.transform import tick_hours
 from crypto_lake.transform.every import of_every_symbol
+from crypto_lake.transform.hours import Hour
+from crypto_lake.transform.plan import Plan
 from crypto_lake.transform.workspace import Workspace, locked
 
 # Goes up when the same raw lines would give other ticks.
@@ -79,8 +78,9 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         damaged = _damaged(series, day, kept, sources) if kept else []
         if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
-        rows = _write(connection, workspace, series, catalog, day)
-        heard = hours.heard(connection, workspace, series, catalog, day)
+        hours = tick_hours.of_day(Plan(catalog, series, day, start + DAY_US))
+        rows = _write(connection, workspace, series, day, hours)
+        heard = union(stretch for hour in hours for stretch in hour.listened(connection, workspace))
         _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), heard, rows))
         logger.info("{} {}: ticks of {} trades and {} quotes", series.symbol, day, *rows.values())
         return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
@@ -144,65 +144,29 @@ def _paths(series: Series, day: date) -> dict[str, Path]:
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, day: date
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    series: Series,
+    day: date,
+    hours: list[Hour],
 ) -> dict[str, int]:
     """Both files and their checksums; how many rows they have is returned."""
-    staging = series.layout.ticks_staging(series.exchange, series.symbol)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     rows = {}
-    try:
-        for hour in range(HOURS_OF_A_DAY):
-            _stage(connection, workspace, series, catalog, day_start_us(day) + hour * HOUR_US)
-        for stream in TICKS:
-            path = _paths(series, day)[stream.table]
-            columns = ", ".join(names(stream.columns))
-            query = f"SELECT {columns} FROM {parquet.scan(_staged(staging, stream.table))}"
-            parquet.write(connection, query, path, _COMPRESSION, footer={"version": TICKS_VERSION})
-            checksums.note(series.layout.checksum(path), path, checksums.of(path))
-            rows[stream.table] = parquet.row_count(path) or 0
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with tick_hours.made(connection, workspace, hours) as made:
+        # Of one file DuckDB knows from its footer which columns have no nulls, of several it does not, and encodes them
+        # otherwise: how the hours were staged would be seen in the bytes. So would be which of two threads was the
+        # quicker: where a row group ends depends on it.
+        connection.execute("SET disabled_optimizers = 'statistics_propagation'; SET threads = 1")
+        try:
+            for stream in TICKS:
+                path = _paths(series, day)[stream.table]
+                query = f"SELECT {', '.join(names(stream.columns))} FROM {made[stream]}"
+                parquet.write(connection, query, path, _COMPRESSION, footer={"version": TICKS_VERSION})
+                checksums.note(series.layout.checksum(path), path, checksums.of(path))
+                rows[stream.table] = parquet.row_count(path) or 0
+        finally:
+            connection.execute("RESET disabled_optimizers; RESET threads")
     return rows
-
-
-def _staged(staging: Path, table: str) -> list[Path]:
-    return [staging / f"{table}-{hour:02d}.parquet" for hour in range(HOURS_OF_A_DAY)]
-
-
-def _stage(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, catalog: Catalog, start: int
-) -> None:
-    """Write the hour from `start` (µs) on, all tables, and compare it with the lines that it was made from."""
-    hour = start % DAY_US // HOUR_US
-    staging = series.layout.ticks_staging(series.exchange, series.symbol)
-    sources = catalog.between(start, start + HOUR_US)
-    offsets = catalog.offsets.by_minute(sources, start, start + HOUR_US)
-    bounds = {"hour_start": start, "hour_end": start + HOUR_US}
-    clock = [{"clock": 0, "minute": minute, "offset_us": us} for minute, us in offsets.items()]
-    placed = bounds | {"offsets": clock}
-    where = f"{series.symbol} {day_of(start)} hour {hour:02d}"
-    written = {stream: _staged(staging, stream.table)[hour] for stream in TICKS}
-    try:
-        lines = workspace.lines(sources, hours.window(start, offsets))
-        with sql.kept(connection, "hour_lines", scan.in_slot(0, f"FROM {lines}")):
-            once = in_place(scan.once("hour_lines"), sources)
-            given = {"starts": [start]} | ({"clocks": [0], "offsets": clock} if has_late(sources) else {})
-            with sql.kept(connection, "hour_once", f"FROM {once}", **given):
-                for stream, path in written.items():
-                    select = sql.statement(f"transform/tick_{stream.table}", {"once": "hour_once"})
-                    # What has no time of the exchange is put on its clock, and belongs to the hour only then.
-                    values = {} if stream.has_event_time else placed
-                    parquet.copy(connection, select, path, symbol=series.symbol, **values)
-            tables = {f"hour_{stream.table}": parquet.scan([path]) for stream, path in written.items()}
-            tables["raw"] = "hour_lines"
-            ((differences,),) = sql.ask(connection, "transform/tick_differences", tables, **placed).fetchall()
-    except duckdb.Error as error:
-        raise RawDataError(f"{where}: {' '.join(str(error).split())}") from None
-    if differences:
-        raise LakeError(
-            f"{where}: {differences} ticks differ from the raw lines; expected none; nothing was changed"
-        )
 
 
 def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: date, made: _Made) -> None:

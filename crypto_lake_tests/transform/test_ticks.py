@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from crypto_lake import sql
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
+from crypto_lake.raw import journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.schema import QUOTE, TRADE
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, ticks
+from crypto_lake.transform import bars, daily, tick_hours, ticks
 from crypto_lake_tests.made import Made
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
 LINES = [trade(n, START + n * 3 * HOUR + n, f"{100 + n}.25000000") for n in range(1, 7)] + [
@@ -107,6 +109,52 @@ def test_their_bytes_depend_on_the_market_data_alone(
     land(series.config, lines[:cut])
     land(series.config, [*lines[cut:], lines[0]])
     assert {kind: path.read_bytes() for kind, path in make(duck, series).paths.items()} == whole
+
+
+def _crowded() -> list[RawLine]:
+    """Three hours whose lines meet at the borders: copies, ids with two contents, and quotes that came late."""
+    found: list[RawLine] = []
+    for n in range(120):
+        at = START + (2 + n % 3) * HOUR + (n - 60) * SECOND // 20
+        found.append(trade(n, at, recv=at + 80_000 + n % 7))
+        found.append(quote(3 * n, at + 80_000 + (n % 5) * 400_000))
+    twice = [msgspec.structs.replace(line, ts_recv=line.ts_recv + 5) for line in found[::9]]
+    again = [msgspec.structs.replace(line, price="7.00000000") for line in found[::14]]
+    return sorted([*found, *twice, *again], key=lambda line: line.ts_recv)
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["in order", "late"])
+def test_their_bytes_do_not_tell_how_many_hours_were_made_at_once(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    lines = _crowded()
+    for begin in range(0, len(lines), 50):
+        land(series.config, lines[begin : begin + 50])
+    if told:
+        for hour in (2, 4):
+            late = journal.Late(at=START + hour * HOUR + 1, symbol=SYMBOL, id=1, after=2)
+            JournalWriter(series.layout, "binance").write(late, DAY)
+    found = []
+    for at_once in (0, 20_000, 32_000_000):
+        monkeypatch.setattr(tick_hours, "_AT_ONCE", at_once)
+        shutil.rmtree(series.layout.base / "ticks", ignore_errors=True)
+        made = make(duck, series)
+        manifest = series.layout.ticks_manifest("binance", SYMBOL, DAY).read_bytes()
+        found.append([manifest, *(path.read_bytes() for path in made.paths.values())])
+        assert not series.layout.ticks_staging("binance", SYMBOL).exists()
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_journal_that_says_wrongly_that_no_line_is_there_twice_is_no_reason_to_fail(
+    duck: Duck, series: Series
+) -> None:
+    for number, lines in enumerate((LINES[:3], LINES[3:])):
+        some = [*lines, LINES[-1]]
+        path = land(series.config, some)
+        told = sealed(path, some, [])
+        ids = msgspec.structs.replace(told, first_trade_id=10 * number + 1, last_trade_id=10 * number + 9)
+        JournalWriter(series.layout, "binance").write(ids, DAY)
+    assert make(duck, series).rows == {"trades": 6, "quotes": 6}
 
 
 def test_a_day_in_progress_is_refused(duck: Duck, series: Series) -> None:

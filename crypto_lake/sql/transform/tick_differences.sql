@@ -1,20 +1,32 @@
--- How many of an hour's lines have no row in its ticks that says the same, and how many rows no line, or come twice.
+-- How many lines of hours have no row in their ticks that says the same, and how many rows no line, or come twice.
 --
--- reads     raw               the lines of the segments that may hold an event of the hour
---           hour_trades, hour_quotes    what was written of the hour
--- variables hour_start, hour_end, offsets    as in tick_quotes.sql
+-- reads     raw         the lines of the segments that may hold an event of an hour, with the `slot` of the hour
+--           clock       as tick_quotes.sql
+--           trades, quotes     what was made of the hours
+-- variables starts      as tick_trades.sql
 
-WITH offsets AS (
-    SELECT unnest($offsets::STRUCT(clock BIGINT, minute BIGINT, offset_us BIGINT)[], recursive := true)
+WITH of_hours AS (
+    SELECT slot - 1 AS slot, start
+    FROM (SELECT unnest($starts::BIGINT[]) AS start, generate_subscripts($starts::BIGINT[], 1) AS slot)
+),
+made_trades AS (
+    SELECT slot, id, price, qty, side, ts_event
+    FROM trades
+    JOIN of_hours ON epoch_us(ts_event) // 3600000000 * 3600000000 = start
+),
+made_quotes AS (
+    SELECT slot, id, bid, bid_qty, ask, ask_qty
+    FROM quotes
+    JOIN of_hours ON epoch_us(ts_event) // 3600000000 * 3600000000 = start
 ),
 raw_trades AS (
-    SELECT id, price, qty, side, make_timestamptz(ts_event) AS ts_event
+    SELECT slot, id, price, qty, side, make_timestamptz(ts_event) AS ts_event
     FROM raw
-    WHERE stream = 'trade' AND ts_event >= $hour_start AND ts_event < $hour_end
-    QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, price, qty, side) = 1
+    WHERE stream = 'trade' AND ts_event // 3600000000 * 3600000000 = ($starts::BIGINT[])[slot + 1]
 ),
 raw_quotes AS (
     SELECT
+        raw.slot,
         id,
         bid::DECIMAL(18, 8) AS bid,
         bid_qty::DECIMAL(20, 8) AS bid_qty,
@@ -22,22 +34,20 @@ raw_quotes AS (
         ask_qty::DECIMAL(20, 8) AS ask_qty,
         coalesce(ts_event, ts_recv - offset_us) AS ts
     FROM raw
-    LEFT JOIN offsets ON ts_recv // 60000000 * 60000000 = minute
+    LEFT JOIN clock ON raw.slot = clock.slot AND ts_recv // 60000000 * 60000000 = minute
     WHERE stream = 'bookTicker'
-    -- The one received first, as in once.sql; said in another way, since this looks whether that was right.
-    QUALIFY row_number() OVER (PARTITION BY id ORDER BY ts_recv, ts_event, raw.bid, raw.bid_qty, raw.ask, raw.ask_qty) = 1
 )
 SELECT
-    (SELECT count(*) FROM raw_trades ANTI JOIN hour_trades USING (id, price, qty, side, ts_event))
-    + (SELECT count(*) FROM hour_trades ANTI JOIN raw_trades USING (id, price, qty, side, ts_event))
+    (SELECT count(*) FROM raw_trades ANTI JOIN made_trades USING (slot, id, price, qty, side, ts_event))
+    + (SELECT count(*) FROM made_trades ANTI JOIN raw_trades USING (slot, id, price, qty, side, ts_event))
     + (
         SELECT count(*)
         FROM (
             FROM raw_quotes
-            WHERE ts >= $hour_start AND ts < $hour_end
+            WHERE ts // 3600000000 * 3600000000 = ($starts::BIGINT[])[slot + 1]
         )
-        ANTI JOIN hour_quotes USING (id, bid, bid_qty, ask, ask_qty)
+        ANTI JOIN made_quotes USING (slot, id, bid, bid_qty, ask, ask_qty)
     )
-    + (SELECT count(*) FROM hour_quotes ANTI JOIN raw_quotes USING (id, bid, bid_qty, ask, ask_qty))
-    + (SELECT count(*) - count(DISTINCT id) FROM hour_trades)
-    + (SELECT count(*) - count(DISTINCT id) FROM hour_quotes) AS differences
+    + (SELECT count(*) FROM made_quotes ANTI JOIN raw_quotes USING (slot, id, bid, bid_qty, ask, ask_qty))
+    + (SELECT count(*) FROM trades) - (SELECT count(DISTINCT (slot, id)) FROM made_trades)
+    + (SELECT count(*) FROM quotes) - (SELECT count(DISTINCT (slot, id)) FROM made_quotes) AS differences

@@ -1,17 +1,14 @@
--- The quotes of one hour, once each, in order of their time on the exchange's clock, and of their ids.
+-- The quotes of hours, in order of the hours, and within one of their time on the exchange's clock, and of their ids.
 --
--- reads     once    the lines that may be of the hour, each once (schema.RAW_LINE)
--- variables symbol, hour_start, hour_end             integers are µs since the epoch, UTC
---           offsets     [{clock, minute, offset_us}]   the clock offset of each minute of receipt that the hour may need
+-- reads     lines       as tick_trades.sql; what may be of an hour, each once
+--           clock       slot, minute, offset_us: the clock offset of each minute of receipt that an hour may need
+-- variables symbol, starts     as tick_trades.sql
 
-WITH offsets AS (
-    SELECT unnest($offsets::STRUCT(clock BIGINT, minute BIGINT, offset_us BIGINT)[], recursive := true)
-),
-placed AS (
-    SELECT r.* EXCLUDE (ts_event), coalesce(r.ts_event, r.ts_recv - o.offset_us) AS ts
-    FROM once AS r
-    LEFT JOIN offsets AS o ON r.ts_recv // 60000000 * 60000000 = o.minute
-    WHERE r.stream = 'bookTicker'
+WITH placed AS (
+    SELECT l.* EXCLUDE (ts_event), coalesce(l.ts_event, l.ts_recv - c.offset_us) AS ts
+    FROM lines AS l
+    LEFT JOIN clock AS c ON l.slot = c.slot AND l.ts_recv // 60000000 * 60000000 = c.minute
+    WHERE l.stream = 'bookTicker'
 )
 SELECT
     $symbol::VARCHAR AS symbol,
@@ -23,6 +20,5 @@ SELECT
     ask::DECIMAL(18, 8) AS ask,
     ask_qty::DECIMAL(20, 8) AS ask_qty
 FROM placed
-WHERE ts >= $hour_start
-  AND ts < $hour_end
-ORDER BY ts, id
+WHERE ts // 3600000000 * 3600000000 = ($starts::BIGINT[])[slot + 1]
+ORDER BY slot, ts, id

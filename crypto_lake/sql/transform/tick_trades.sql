@@ -1,7 +1,8 @@
--- The trades of one hour, once each, in order of their ids.
+-- The trades of hours, in order of the hours, and within one of their ids.
 --
--- reads     once    the hour's lines, each once (schema.RAW_LINE)
+-- reads     lines       of the hours, each once (schema.RAW_LINE), with the `slot` of the hour that they were read for
 -- variables symbol
+--           starts      of each slot: the start of its hour (µs since the epoch, UTC)
 
 SELECT
     $symbol::VARCHAR AS symbol,
@@ -11,6 +12,6 @@ SELECT
     price,
     qty,
     side
-FROM once
-WHERE stream = 'trade'
-ORDER BY id
+FROM lines
+WHERE stream = 'trade' AND ts_event // 3600000000 * 3600000000 = ($starts::BIGINT[])[slot + 1]
+ORDER BY slot, id
