@@ -99,13 +99,13 @@ def _lines(name: str, first: int, start: int) -> Iterator[RawLine]:
             yield TradeLine(name, at, at + DELAY_US, number, price, qty, side, None, None, None, None)
 
 
-def cpu_of(folder: Path) -> float:
-    """Run the transformer; the CPU seconds of all its processes."""
+def cpu_of(folder: Path, *words: str) -> float:
+    """Run a command (the transformer, if none is given); the CPU seconds of all its processes."""
     environment = {**os.environ, "DAGSTER_HOME": str(folder / "home"), "DAGSTER_DISABLE_TELEMETRY": "yes"}
     (folder / "home").mkdir(exist_ok=True)
     before = os.times()
     done = subprocess.run(
-        [sys.executable, "-m", "crypto_lake", "transformer", "--config", "config.yml"],
+        [sys.executable, "-m", "crypto_lake", *(words or ["transformer"]), "--config", "config.yml"],
         cwd=folder,
         env=environment,
         capture_output=True,
