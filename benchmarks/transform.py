@@ -25,7 +25,7 @@ import duckdb
 import msgspec
 
 from crypto_lake import config
-from crypto_lake.ask import views
+from crypto_lake.ask import sources, views
 from crypto_lake.disk import parquet
 from crypto_lake.disk.parquet import path_list
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_start_us
@@ -215,7 +215,7 @@ def views_over_files(folder: Path) -> tuple[float, float]:
                 rows = f"SELECT {own}, {columns} FROM {a_day} ORDER BY window_start"
                 parquet.write(connection, rows, path, "snappy", footer={})
         one = folder / "sorted.parquet"
-        files_of_all = parquet.scan(views.bar_files(settings))
+        files_of_all = parquet.scan(sources.of_days(settings).seconds.paths)
         parquet.write(
             connection, f"FROM {files_of_all} ORDER BY symbol, window_start", one, "snappy", footer={}
         )

@@ -3,10 +3,12 @@
 A day is a UTC day. Symbols and exchanges are used as folder names as they are spelled in `config.yml`.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 OPEN_SUFFIX = ".open"
@@ -18,6 +20,10 @@ DAY_US = 24 * HOUR_US
 HOURS_OF_A_DAY = 24
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = date(1970, 1, 1)
+# In place of a symbol: all of them. A folder of another purpose begins with `_` or a dot.
+ANY_SYMBOL = "[A-Za-z0-9]*"
+_ANY_DIGIT = "[0-9]"
+_ANY_DAY = "-".join(_ANY_DIGIT * count for count in (4, 2, 2))
 # Any exchange's spelling; what else lies there (`_journal`, a copy, a name that steers a terminal) is none of ours.
 _is_symbol = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}").fullmatch
 
@@ -37,23 +43,30 @@ def iso(us: int) -> str:
     return (EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=10_000)
+def _day(name: str) -> date | None:
+    """Return the day that a name is, as this module spells it; a lake has few, each of which many files are of."""
+    try:
+        day = date.fromisoformat(name)
+    except ValueError:
+        return None
+    # To Python, 20251020 and 2025-W43-1 are days as well; a path made from them would lead elsewhere.
+    return day if day.isoformat() == name else None
+
+
 def _days(names: Iterable[str]) -> list[date]:
     """Those names that are days as this module spells them, oldest first."""
-    found = []
-    for name in names:
-        try:
-            day = date.fromisoformat(name)
-        except ValueError:
-            continue
-        # To Python, 20251020 and 2025-W43-1 are days as well; a path made from them would lead elsewhere.
-        if day.isoformat() == name:
-            found.append(day)
-    return sorted(found)
+    return sorted(day for name in names if (day := _day(name)))
 
 
-def _names(folder: Path, *, folders: bool) -> Iterator[str]:
+def _names(folder: Path, *, folders: bool, begin: str = "", end: str = "") -> Iterator[str]:
+    # A listing that knows what is a folder asks the system nothing of each of thousands of files.
     if folder.is_dir():
-        yield from (entry.name for entry in folder.iterdir() if entry.is_dir() == folders)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.endswith(end) and name.startswith(begin) and entry.is_dir() == folders:
+                    yield name
 
 
 def _symbols(folder: Path) -> list[str]:
@@ -62,8 +75,7 @@ def _symbols(folder: Path) -> list[str]:
 
 def _file_days(folder: Path) -> list[date]:
     """The days that have a Parquet file of their own in a folder, oldest first."""
-    names = _names(folder, folders=False)
-    return _days(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+    return _days(name[: -len(".parquet")] for name in _names(folder, folders=False, end=".parquet"))
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,11 @@ class Layout:
 
     def part_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have at least one part, oldest first."""
-        folders = self.bars_symbol(exchange, symbol).glob("year=*/month=*/day=*")
+        folders = [self.bars_symbol(exchange, symbol)]
+        for key in ("year=", "month=", "day="):
+            folders = [
+                folder / name for folder in folders for name in _names(folder, folders=True, begin=key)
+            ]
         names = ("-".join(part.partition("=")[2] for part in folder.parts[-3:]) for folder in folders)
         return [day for day in _days(names) if self.parts(exchange, symbol, day)]
 
@@ -257,7 +273,21 @@ class Layout:
         names = _names(self.base / "reference" / exchange, folders=False)
         return _days(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
+    # patterns, as DuckDB reads them
+
+    def every_day(self, file: Path) -> Path:
+        """The pattern of the files of all days that lie beside a day's file."""
+        return file.with_name(f"{_ANY_DAY}{file.suffix}")
+
+    def every_part(self, part: Path) -> Path:
+        """The pattern of the parts that lie beside a part."""
+        return part.with_name(f"part-{_ANY_DIGIT * 4}{part.suffix}")
+
     # the rest
+
+    def columns(self, table: str) -> Path:
+        """A file in the columns of `bars`, `trades` or `quotes` in which there is nothing."""
+        return self.base / "state" / "columns" / f"{table}.parquet"
 
     @property
     def logs(self) -> Path:

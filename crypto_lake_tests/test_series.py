@@ -14,7 +14,7 @@ CORE = ["raw", "transform", "completeness", "checks", "ask", "pages"]
 LISTINGS = {"raw_symbols", "bars_symbols", "ticks_symbols", "candle_symbols"}
 OF_ALL = {"Series.recorded", "Series.known"}
 # What is about the whole lake, whoever asks: its views and symbols, one file for all halts, what a death left open.
-OF_THE_LAKE = {"ask/views.py", "ask/lake.py", "completeness/halts.py", "raw/segments.py"}
+OF_THE_LAKE = {"ask/sources.py", "ask/lake.py", "completeness/halts.py", "raw/segments.py"}
 
 
 @pytest.mark.parametrize("room", CORE)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from crypto_lake import config as configuration
 from crypto_lake import universe
-from crypto_lake.ask import query, views
-from crypto_lake.ask.views import EVERYTHING, Chosen
+from crypto_lake.ask import narrowing, query, views
+from crypto_lake.ask.sources import Chosen
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
@@ -113,11 +113,11 @@ class Lake(Generic[Frame]):
         Raises:
             LakeError: DuckDB's complaint about it.
         """
-        return self._ask(question, EVERYTHING)
+        return self._ask(question)
 
     def _rows(self, table: str, order: str, symbol: str, start: When, end: When) -> Frame:
-        if symbol not in self.symbols():
-            raise ConfigError(f"{symbol!r}: not in this lake; expected one of {', '.join(self.symbols())}")
+        if symbol not in (known := self.symbols()):
+            raise ConfigError(f"{symbol!r}: not in this lake; expected one of {', '.join(known)}")
         begin, until = _us(start, "start"), _us(end, "end")
         if begin is not None and until is not None and until <= begin:
             raise ConfigError(f"end {end}: not after start {start}")
@@ -144,10 +144,13 @@ class Lake(Generic[Frame]):
                 f"interval {interval!r}: expected a number and s, m, h or d that divides a day into bars of "
                 f"{step // SECOND_US} s or a multiple, e.g. 1m"
             )
-        return "bars_1s" if length == step else f"resampled({length})"
+        if length in {step, MINUTE_US}:
+            return "bars_1s" if length == step else "bars_1m"
+        return f"resampled({length})" if length % MINUTE_US else f"of_whole_minutes({length})"
 
-    def _ask(self, question: str, chosen: Chosen) -> Frame:
+    def _ask(self, question: str, chosen: Chosen | None = None) -> Frame:
         with parquet.connect() as connection:
+            chosen = chosen or narrowing.chosen(connection, self.config, question)
 
             def make(*, thorough: bool = True) -> None:
                 if left_out := views.create(connection, self.config, chosen, thorough=thorough):

@@ -12,7 +12,8 @@ from typing import Literal, TypeVar
 
 import duckdb
 
-from crypto_lake.ask import views
+from crypto_lake.ask import narrowing, views
+from crypto_lake.ask.sources import EVERYTHING, Chosen
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import ConfigError, LakeError
@@ -57,13 +58,33 @@ def connect(config: Config) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: bool = False) -> None:
-    for path in views.create(connection, config, thorough=thorough):
+def _make_views(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    chosen: Chosen = EVERYTHING,
+    *,
+    thorough: bool = False,
+) -> None:
+    for path in views.create(connection, config, chosen, thorough=thorough):
         print(f"warning: {path}: {views.damage(path)}; left out", file=sys.stderr)  # noqa: T201
 
 
+def _connect_for(config: Config, sql: str) -> tuple[duckdb.DuckDBPyConnection, Callable[[], None]]:
+    """A DuckDB with the views that a question needs, and what makes them anew, looking at each file."""
+    connection = parquet.connect()
+    chosen = narrowing.chosen(connection, config, sql) if is_unicode(sql) else EVERYTHING
+    _make_views(connection, config, chosen)
+    return connection, lambda: _make_views(connection, config, chosen, thorough=True)
+
+
+def ask(config: Config, sql: str) -> None:
+    """Print what each statement of a question answers, as a table. Raises as `show`."""
+    connection, make_anew = _connect_for(config, sql)
+    asked(lambda: _print(connection, sql), make_anew)
+
+
 def show(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> None:
-    """Print what each statement answers, as a table.
+    """Print what each statement answers over views that are there, as a table.
 
     Raises:
         ConfigError: there is no statement.
@@ -91,13 +112,11 @@ def write(config: Config, sql: str, kind: Format, path: Path | None) -> None:
         raise ConfigError(f"--output {path}: there is no folder {path.parent}")
     if path and path.exists() and not path.is_file():
         raise ConfigError(f"--output {path}: is not a file")
-    connection = connect(config)
+    connection, make_anew = _connect_for(config, sql)
     how = _HOW[kind] + (", COMPRESSION gzip" if path and path.suffix == _GZIP and kind != "parquet" else "")
 
     def copy_to(file: Path) -> None:
-        asked(
-            lambda: _copy(connection, sql, how, file), lambda: _make_views(connection, config, thorough=True)
-        )
+        asked(lambda: _copy(connection, sql, how, file), make_anew)
 
     try:
         if path:

@@ -1,32 +1,36 @@
-"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars from it; candles; ticks.
+"""The views: `bars_1s` over daily files and, for days without one, parts; minutes and longer bars; candles; ticks.
 
-Which files a view reads is settled when it is made, by the one rule of `Layout.bar_files`; nothing is counted twice. It
-names them by their places in the lake's folder, which is asked for each time (`sql/ask/lake_folder.sql`).
+Which files they are made of is the business of `sources`. A view names them by their places in the lake's folder, which
+is asked for each time (`sql/ask/lake_folder.sql`), and a question opens those of its symbols and days
+(`sql/ask/files.sql`).
 """
 
-import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 from loguru import logger
 
 from crypto_lake import sql
-from crypto_lake.ask import instruments
+from crypto_lake.ask import instruments, sources, tables
+from crypto_lake.ask.sources import EVERYTHING, Chosen, Sources
+from crypto_lake.ask.tables import Table
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
-from crypto_lake.layout import SECOND_US
+from crypto_lake.layout import MINUTE_US, SECOND_US
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.schema import BAR, Column, names
+from crypto_lake.schema import BAR
 from crypto_lake.series import Series
 
-NAMES = (
-    *(stream.table for stream in TICKS),
+OF_TICKS = tuple(stream.table for stream in TICKS)
+# Those whose rows are of symbols and days.
+OF_DAYS = (
+    *OF_TICKS,
     "bars_1s",
     "bars_1m",
     "bars_5m",
@@ -34,21 +38,14 @@ NAMES = (
     "bars_1d",
     "candles_1m",
     "history_1m",
-    "instruments",
 )
+NAMES = (*OF_DAYS, "instruments")
+# So many symbols' numbers are asked for at once, which bounds the files of a statement.
+_AT_ONCE = 200
+# An exchange and a symbol.
+_Key = tuple[str, str]
 # What every DuckDB since 1.0 opens; the version in use would write a file that older ones refuse.
 _STORAGE_VERSION = "v1.0.0"
-
-
-class Chosen(NamedTuple):
-    """The files that views are made of: those of one symbol (None: of all), and of the days from `first` to `last`."""
-
-    symbol: str | None = None
-    first: date = date.min
-    last: date = date.max
-
-
-EVERYTHING = Chosen()
 
 
 def create(
@@ -60,42 +57,17 @@ def create(
 ) -> list[Path]:
     """Make all views (`NAMES`) in a database, over the files that there are now; `instruments` only of everything.
 
-    Files that are not whole are left out, so that one bad file does not silence the others; they are returned and
-    logged. `thorough`: each file's footer is read for that, which otherwise DuckDB does as it needs them.
+    No file of theirs is opened for that, but the end of each table of instruments is looked at.
 
-    Raises:
-        LakeError: the views cannot be made of the others.
+    `thorough`: each file's footer is read, and files that cannot be read are left out, so that one bad file does not
+    silence the others; they are returned and logged.
     """
-    with contextlib.suppress(duckdb.Error):
-        left_out = _create(connection, config, chosen, thorough=thorough)
-        if all(path.exists() for path in left_out):
-            return left_out
-    # A compaction has removed a file since the folders were looked at, or one is damaged inside.
-    try:
-        return _create(connection, config, chosen, thorough=True)
-    except duckdb.Error as error:
-        # What follows is the statement, which names every file.
-        told = " ".join(str(error).partition("\n\nLINE ")[0].split())
-        raise LakeError(f"the views cannot be made: {told}") from None
-
-
-def _create(
-    connection: duckdb.DuckDBPyConnection, config: Config, chosen: Chosen, *, thorough: bool
-) -> list[Path]:
-    _say_where(connection, config)
-    tables = {"bars_1s": (BAR, bar_files(config, chosen)), "candles_1m": (BAR, candle_files(config, chosen))}
-    for stream in TICKS:
-        tables[stream.table] = (stream.columns, _tick_files(config, chosen, stream.table))
-    left_out = []
-    for name, (columns, paths) in tables.items():
-        readable = [path for path in paths if _is_good(path, thorough=thorough)]
-        for path in sorted(set(paths) - set(readable)):
-            logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
-            left_out.append(path)
-        shown = _select(columns, [path.relative_to(config.layout.base) for path in readable])
-        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {shown}")
-    _resample(connection, config)
-    sql.define(connection, "ask/history")
+    # Patterns of all files are made in no time, and let a question find its own; a list of those chosen is what it
+    # needs. In a pattern DuckDB takes a backslash for a slash.
+    is_all = chosen == EVERYTHING and not thorough and "\\" not in config.layout.base.as_posix()
+    found = sources.of_all_days(config) if is_all else sources.of_days(config, chosen)
+    left_out = _leave_out(found) if thorough else []
+    _create(connection, config, found, by_place=chosen == EVERYTHING)
     if chosen == EVERYTHING:
         left_out += instruments.create(connection, config, thorough=thorough)
     return left_out
@@ -106,31 +78,71 @@ def damage(path: Path) -> str:
     return "not a table of instruments" if path.suffix == ".json" else "not a readable Parquet file"
 
 
-def _is_good(path: Path, *, thorough: bool) -> bool:
-    return parquet.row_count(path) is not None if thorough else parquet.is_whole(path)
+def _leave_out(found: Sources) -> list[Path]:
+    """Take the files that cannot be read out of those found, and return them."""
+    left_out = {}
+    for name, files in found.tables().items():
+        for path in files.paths:
+            if parquet.row_count(path) is None:
+                left_out[path] = name
+    for path, name in sorted(left_out.items()):
+        logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
+    for files in (*found.tables().values(), found.lacking):
+        files.paths = [path for path in files.paths if path not in left_out]
+    # What has gone since is no damage.
+    return sorted(path for path in left_out if path.exists())
+
+
+def _create(connection: duckdb.DuckDBPyConnection, config: Config, found: Sources, *, by_place: bool) -> None:
+    folder = parquet.literal(config.layout.base.as_posix() + "/")
+    sql.define(connection, "ask/lake_folder", folder=folder)
+    sql.define(connection, "ask/places")
+    bars = {"seconds": found.seconds, "minutes": found.minutes, "lacking": found.lacking}
+    some = [Table(name, BAR, files, by_place) for name, files in bars.items()]
+    some.append(Table("candles_1m", BAR, found.candles, by_place))
+    some += [Table(one.table, one.columns, found.ticks[one.table], by_place) for one in TICKS]
+    with tables.standing_in(connection, some):
+        for table in some:
+            table.define(connection)
+        _define_views(connection, config)
+    for table in some:
+        table.fill(connection, config)
+
+
+def _define_views(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    tables_of_views = {"bars_1s": "seconds", "candles_1m": "candles_1m"} | {name: name for name in OF_TICKS}
+    for view, table in tables_of_views.items():
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM rows_of_{table}()")
+    add_exactly(connection)
+    step = config.transformer.resample_interval_sec * SECOND_US
+    for name, length in {"seconds": step, "minutes": MINUTE_US, "lacking": step}.items():
+        _define_longer(connection, f"of_{name}", f"placed_{name}(length)", length, "s.start")
+    sql.define(connection, "ask/resampled")
+    sql.define(
+        connection, "ask/views", minutes="rows_of_minutes()", lacking="of_lacking", longer="of_whole_minutes"
+    )
+    sql.define(connection, "ask/history")
 
 
 def resample(connection: duckdb.DuckDBPyConnection, config: Config, bars: str) -> None:
     """Make the view `bars_1s` of a table of bars, and the views of longer bars over it."""
     connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {bars}")
-    _resample(connection, config)
-
-
-def _resample(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
-    sql.define(connection, "ask/longer", macro="resampled", bars="bars_1s", step=str(step))
-    sql.define(connection, "ask/views")
+    _define_longer(connection, "resampled", "bars_1s", step, tables.start_of("s.window_start"))
+    none = f"({tables.nothing(BAR)})"
+    sql.define(connection, "ask/views", minutes=none, lacking="resampled", longer="resampled")
+
+
+def _define_longer(
+    connection: duckdb.DuckDBPyConnection, macro: str, bars: str, step: int, start: str
+) -> None:
+    sql.define(connection, "ask/longer", macro=macro, bars=bars, step=str(step), start=start)
 
 
 def add_exactly(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the macro `exact_sum`, which adds volumes as the decimals that they were rounded from."""
     sql.define(connection, "ask/exact_sum")
-
-
-def _say_where(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    folder = parquet.literal(config.layout.base.as_posix() + "/")
-    sql.define(connection, "ask/lake_folder", folder=folder)
 
 
 def save(config: Config) -> Path:
@@ -147,6 +159,7 @@ def save(config: Config) -> Path:
             tempfile.TemporaryDirectory(prefix="crypto-lake-") as folder,
             parquet.connect() as connection,
         ):
+            tables.write_columns(connection, config)
             made = Path(folder) / path.name
             place = parquet.literal(made)
             connection.execute(f"ATTACH {place} AS lake (STORAGE_VERSION '{_STORAGE_VERSION}'); USE lake")
@@ -171,73 +184,48 @@ def day_in_numbers(
     connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
 ) -> list[dict[str, Any]]:
     """A day's bars in a few numbers, a dict for each series that has any."""
-    found = []
-    for one in series:
-        if not (paths := whole_files(one, day)):
+    everyone = list(series)
+    chunks = [everyone[begin : begin + _AT_ONCE] for begin in range(0, len(everyone), _AT_ONCE)]
+    return [row for some in chunks for row in _numbers(connection, some, day)]
+
+
+def _numbers(
+    connection: duckdb.DuckDBPyConnection, some: list[Series], day: date
+) -> Iterator[dict[str, Any]]:
+    files = {(one.exchange, one.symbol): one.layout.bar_files(one.exchange, one.symbol, day) for one in some}
+    try:
+        found = _counts(connection, files)
+    except duckdb.Error:
+        # One of the files is damaged, or gone since: each symbol for itself.
+        found = {}
+        for one in some:
+            key = one.exchange, one.symbol
+            files[key] = whole_files(one, day)
+            try:
+                with parquet.named(files[key]):
+                    found |= _counts(connection, {key: files[key]})
+            except LakeError as error:
+                logger.error("{}", error)
+    for key, paths in files.items():
+        if key in found:
+            size = sum(path.stat().st_size for path in paths)
+            yield {"exchange": key[0], "symbol": key[1], **found[key], "bytes": size}
+
+
+def _counts(
+    connection: duckdb.DuckDBPyConnection, files: Mapping[_Key, list[Path]]
+) -> dict[_Key, dict[str, int]]:
+    """Count what is in the files of some symbols, of those that have rows, by one statement an exchange."""
+    found = {}
+    for exchange in {exchange for exchange, _ in files}:
+        paths = [path for key, some in files.items() if key[0] == exchange for path in some]
+        if not paths:
             continue
-        try:
-            with parquet.named(paths):
-                row = connection.execute(
-                    f"""SELECT count(*), sum(trade_count), sum(quote_count), count(*) FILTER (NOT observed)
-                        FROM {parquet.scan(paths)}"""
-                ).fetchall()[0]
-        except LakeError as error:
-            logger.error("{}", error)
-            continue
-        numbers = dict(zip(("rows", "trades", "quotes", "unobserved"), map(int, row), strict=True))
-        size = sum(path.stat().st_size for path in paths)
-        found.append({"exchange": one.exchange, "symbol": one.symbol, **numbers, "bytes": size})
+        rows = connection.execute(
+            f"""SELECT symbol, count(*), sum(trade_count), sum(quote_count), count(*) FILTER (NOT observed)
+                FROM {parquet.scan(paths)} GROUP BY symbol"""
+        ).fetchall()
+        for symbol, *numbers in rows:
+            counts = dict(zip(("rows", "trades", "quotes", "unobserved"), map(int, numbers), strict=True))
+            found[exchange, symbol] = counts
     return found
-
-
-def bar_files(config: Config, chosen: Chosen = EVERYTHING) -> list[Path]:
-    """The files of bars, by exchange, symbol and day."""
-    layout = config.layout
-    return _files(config, chosen, layout.bars_symbols, layout.bar_days, layout.bar_files)
-
-
-def candle_files(config: Config, chosen: Chosen = EVERYTHING) -> list[Path]:
-    """The files of backfilled candles, by exchange, symbol and day."""
-    layout = config.layout
-    return _files(
-        config, chosen, layout.candle_symbols, layout.candle_days, lambda *day: [layout.candles(*day)]
-    )
-
-
-def _tick_files(config: Config, chosen: Chosen, table: str) -> list[Path]:
-    layout = config.layout
-    return _files(
-        config,
-        chosen,
-        layout.ticks_symbols,
-        lambda exchange, symbol: layout.ticks_days(exchange, symbol, table),
-        lambda exchange, symbol, day: [layout.ticks(exchange, symbol, table, day)],
-    )
-
-
-def _files(
-    config: Config,
-    chosen: Chosen,
-    symbols: Callable[[str], list[str]],
-    days: Callable[[str, str], list[date]],
-    paths: Callable[[str, str, date], list[Path]],
-) -> list[Path]:
-    return [
-        path
-        for exchange in config.exchanges
-        for symbol in symbols(exchange.name)
-        if chosen.symbol in {None, symbol}
-        for day in days(exchange.name, symbol)
-        if chosen.first <= day <= chosen.last
-        for path in paths(exchange.name, symbol, day)
-    ]
-
-
-def _select(columns: tuple[Column, ...], paths: list[Path]) -> str:
-    """The columns of files, whose paths count from the lake's folder; of none, an empty table."""
-    if paths:
-        shown = ", ".join(names(columns))
-        listed = f"[lake_folder() || path FOR path IN {parquet.path_list(paths)}]"
-        return f"SELECT {shown} FROM read_parquet({listed}, hive_partitioning = false)"
-    nothing = ", ".join(f"NULL::{column.type} AS {column.name}" for column in columns)
-    return f"SELECT {nothing} WHERE false"

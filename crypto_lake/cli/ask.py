@@ -40,7 +40,7 @@ def query(config_file: str | None, sql: str | None, kind: str | None, output: Pa
     if sql is None:
         questions.shell(loaded)
     elif written is None:
-        questions.show(questions.connect(loaded), loaded, sql)
+        questions.ask(loaded, sql)
     else:
         questions.write(loaded, sql, written, output)
 

@@ -1,6 +1,7 @@
 """The views: never double, first and last by time, sums exact."""
 
 import random
+import re
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crypto_lake import config
-from crypto_lake.ask import views
+from crypto_lake.ask import query, sources, views
+from crypto_lake.ask.sources import Sources
 from crypto_lake.completeness import candles
 from crypto_lake.config import Config
-from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.series import Series
@@ -222,29 +223,38 @@ def test_history_is_live_where_a_minute_was_observed_whole_and_else_the_candle(
     ]
 
 
-def test_a_file_that_goes_while_the_views_are_made_is_not_missed(
-    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
+def test_a_day_that_is_compacted_after_the_folders_were_listed_is_not_missed(
+    duck: Duck,
+    made: Made,
+    series: Series,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     made(series, one_trade)
-    looked = parquet.is_whole
+    listed = sources.of_all_days
 
-    def compacted_meanwhile(path: Path) -> bool:
+    def compacted_afterwards(config: Config) -> Sources:
+        found = listed(config)
         daily.compact(duck, series, DAY, LATER)
-        return looked(path)
+        return found
 
-    monkeypatch.setattr(parquet, "is_whole", compacted_meanwhile)
-    with parquet.connect() as other:
-        assert views.create(other, series.config) == []
-        assert other.execute("SELECT count(*) FROM bars_1s").fetchall() == [(86_400,)]
+    monkeypatch.setattr(sources, "of_all_days", compacted_afterwards)
+    query.ask(series.config, "SELECT count(*) AS n FROM bars_1s")
+    said = capsys.readouterr()
+    assert "86400" in said.out
+    assert not said.err
 
 
 def test_a_file_that_is_no_parquet_does_not_silence_the_others(
-    duck: Duck, made: Made, series: Series
+    made: Made, series: Series, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made(series, one_trade)
-    series.layout.part("binance", SYMBOL, DAY, 5).write_bytes(b"")
-    views.create(duck, series.config)
-    assert duck.execute("SELECT count(*), sum(trade_count) FROM bars_1s").fetchall() == [(23 * 3600, 1)]
+    part = series.layout.part("binance", SYMBOL, DAY, 5)
+    part.write_bytes(b"")
+    query.ask(series.config, "SELECT count(*) AS n, sum(trade_count) AS trades FROM bars_1s")
+    said = capsys.readouterr()
+    assert re.search(rf"{23 * 3600} .* 1 ", said.out)
+    assert said.err == f"warning: {part}: not a readable Parquet file; left out\n"
 
 
 DECIMALS = st.integers(min_value=0, max_value=8)

@@ -16,7 +16,7 @@ import pytest
 from collector_daemon.clock import SystemClock
 from collector_daemon.daemon import run
 from crypto_lake import checks, config
-from crypto_lake.ask import views
+from crypto_lake.ask import sources, views
 from crypto_lake.checks import Means
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Config
@@ -153,7 +153,7 @@ def test_the_trades_of_both_days_are_proved_complete(made: Config, duck: duckdb.
     assert [verdict.passed for verdict in verdicts] == [True, True]
     ids = "max(last_trade_id) - min(first_trade_id) + 1"
     total = duck.execute(
-        f"SELECT sum(trade_count), {ids} FROM {parquet.scan(views.bar_files(made))}"
+        f"SELECT sum(trade_count), {ids} FROM {parquet.scan(sources.of_days(made).seconds.paths)}"
     ).fetchall()
     assert total == [(19_904, 19_904)]
 
@@ -184,7 +184,7 @@ def test_quotes_fit_the_trades_far_better_than_by_the_recorders_slow_clock(
 ) -> None:
     """How often a second's last price lies within a dollar of the quote at its end: the bar's, and the one received."""
     lines = scan.lines(list(made.layout.base.glob("raw/binance/BTCUSDT/*/part_*.jsonl")))
-    duck.execute(f"CREATE TEMP VIEW bars AS FROM {parquet.scan(views.bar_files(made))}")
+    duck.execute(f"CREATE TEMP VIEW bars AS FROM {parquet.scan(sources.of_days(made).seconds.paths)}")
     ((ours, received),) = duck.execute(
         f"""SELECT avg((close BETWEEN b.bid - 1 AND b.ask + 1)::INT), avg((close BETWEEN q.bid - 1 AND q.ask + 1)::INT)
            FROM (FROM bars WHERE trade_count > 0 AND observed) AS b

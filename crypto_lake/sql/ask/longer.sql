@@ -1,14 +1,18 @@
 -- Bars of a longer interval (µs): the one rule, for the views and for the files of minutes (transform/minutes.py).
--- {macro} is the name it gets, {bars} the table that it reads, {step} the length of that table's bars in µs.
+-- {macro} is the name it gets, {bars} the table that it reads, {step} the length of that table's bars in µs, {start} the
+-- start of the interval that a bar `s` of them belongs to.
 --
 -- open and close are the first and last by time among the intervals with trades, not by the order in which rows happen to
 -- be read. Volumes are added as decimals (exact_sum.sql), so that they stay the exchange's own. `observed` is true where
 -- every bar of the interval was; that includes that every bar is there.
 CREATE OR REPLACE MACRO {macro}(length) AS TABLE
-WITH longer AS (
+-- A quotient of two rounded sums may leave [low, high] by its last bit.
+-- (No WITH: DuckDB 1.4 does not find its table where one macro stands in another.)
+SELECT * REPLACE (CASE WHEN vwap IS NOT NULL THEN greatest(low, least(high, vwap)) END AS vwap)
+FROM (
     SELECT
         symbol,
-        make_timestamptz(epoch_us(window_start) // length * length) AS window_start,
+        {start} AS window_start,
         coalesce(arg_min(open, s.window_start) FILTER (trade_count > 0), max(close)) AS open,
         coalesce(max(high) FILTER (trade_count > 0), max(close)) AS high,
         coalesce(min(low) FILTER (trade_count > 0), max(close)) AS low,
@@ -29,8 +33,5 @@ WITH longer AS (
         min(first_trade_id) AS first_trade_id,
         max(last_trade_id) AS last_trade_id
     FROM {bars} AS s
-    GROUP BY symbol, epoch_us(s.window_start) // length
-)
--- A quotient of two rounded sums may leave [low, high] by its last bit.
-SELECT * REPLACE (CASE WHEN vwap IS NOT NULL THEN greatest(low, least(high, vwap)) END AS vwap)
-FROM longer;
+    GROUP BY symbol, {start}
+) AS longer

@@ -1,0 +1,109 @@
+"""Longer bars made of minutes equal, to the last bit, those made of seconds."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crypto_lake import sql
+from crypto_lake.ask import tables, views
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
+from crypto_lake.schema import BAR, names
+from crypto_lake_tests.raw_lines import DAY
+
+START = day_start_us(DAY)
+LENGTHS = (MINUTE_US, 5 * MINUTE_US, HOUR_US, DAY_US)
+
+
+class Second(NamedTuple):
+    """What happened in a second: trades as price and quantity, bought or not, and whether somebody listened."""
+
+    at: int
+    trades: list[tuple[Decimal, Decimal, bool]]
+    quoted: int
+    observed: bool
+
+
+def decimals(places: int, most: int) -> st.SearchStrategy[Decimal]:
+    return st.integers(min_value=1, max_value=most).map(lambda number: Decimal(number).scaleb(-places))
+
+
+@st.composite
+def seconds(draw: st.DrawFn) -> list[Second]:
+    """Some seconds of a day; no volume of a minute has more than 15 digits."""
+    price, qty = decimals(draw(st.integers(0, 6)), 10**5), decimals(draw(st.integers(0, 6)), 10**5)
+    trades = st.lists(st.tuples(price, qty, st.booleans()), max_size=3)
+    # Within a few minutes of some hours, so that intervals have several.
+    places = st.integers(0, 200).map(lambda n: n % 67 * 61 + n // 67 * 3_580)
+    second = st.builds(Second, at=places, trades=trades, quoted=st.integers(0, 3), observed=st.booleans())
+    return sorted(draw(st.lists(second, min_size=1, max_size=80, unique_by=lambda one: one.at)))
+
+
+def bars(some: list[Second]) -> list[list[object]]:
+    """Return their rows, in the columns of a bar; the close is carried."""
+    rows: list[list[object]] = []
+    close: float | None = None
+    last_id = 0
+    for one in some:
+        prices = [float(price) for price, _, _ in one.trades]
+        base = sum((qty for _, qty, _ in one.trades), Decimal(0))
+        quote = sum((price * qty for price, qty, _ in one.trades), Decimal(0))
+        bought = sum((qty for _, qty, is_bought in one.trades if is_bought), Decimal(0))
+        paid = sum((price * qty for price, qty, is_bought in one.trades if is_bought), Decimal(0))
+        opened = prices[0] if prices else close
+        close = prices[-1] if prices else close
+        ids = [last_id + 1, last_id + len(prices)] if prices else [None, None]
+        last_id += len(prices)
+        bid = float(one.at % 17) if one.quoted else None
+        span = opened, max(prices, default=close), min(prices, default=close), close
+        volumes = [float(volume) for volume in (base, quote, bought, paid)]
+        counts = [volumes[1] / volumes[0] if prices else None, len(prices), one.quoted]
+        quoted = [bid, bid, bid, bid, None if bid is None else 0.0]
+        at = START + one.at * SECOND_US
+        rows.append(["SOLUSDT", at, *span, *volumes, *counts, *quoted, one.observed, *ids])
+    return rows
+
+
+@given(some=seconds())
+@settings(max_examples=40)
+def test_longer_bars_are_the_same_of_minutes_and_of_seconds(some: list[Second]) -> None:
+    with parquet.connect() as connection:
+        typed = ", ".join(f"{column.name} {column.type}" for column in BAR)
+        connection.execute(f"CREATE TABLE of_seconds ({typed})")
+        place = ", ".join("make_timestamptz(?)" if name == "window_start" else "?" for name in names(BAR))
+        connection.executemany(f"INSERT INTO of_seconds VALUES ({place})", bars(some))
+        views.add_exactly(connection)
+        start = tables.start_of("s.window_start")
+        for macro, table, step in (
+            ("by_seconds", "of_seconds", SECOND_US),
+            ("by_minutes", "(FROM by_seconds(60000000))", MINUTE_US),
+        ):
+            sql.define(connection, "ask/longer", macro=macro, bars=table, step=str(step), start=start)
+        for length in LENGTHS:
+            of_minutes, of_seconds = (
+                connection.execute(f"FROM {macro}({length}) ORDER BY window_start").fetchall()
+                for macro in ("by_minutes", "by_seconds")
+            )
+            assert of_minutes == of_seconds
+
+
+def test_a_minute_all_of_whose_seconds_were_observed_makes_an_observed_hour(lake: Config) -> None:
+    with parquet.connect() as connection:
+        connection.execute("CREATE TABLE of_seconds AS " + tables.nothing(BAR))
+        connection.execute(
+            f"""INSERT INTO of_seconds (symbol, window_start, trade_count, quote_count, observed, volume_base,
+                    volume_quote, taker_buy_base, taker_buy_quote)
+                SELECT 'SOLUSDT', make_timestamptz({START} + range * {SECOND_US}), 0, 0, range <> 4000, 0, 0, 0, 0
+                FROM range(7200)"""
+        )
+        views.resample(connection, lake, "of_seconds")
+        connection.execute("CREATE TABLE minutes AS FROM bars_1m")
+        start = tables.start_of("s.window_start")
+        sql.define(
+            connection, "ask/longer", macro="by_minutes", bars="minutes", step=str(MINUTE_US), start=start
+        )
+        asked = f"SELECT observed FROM by_minutes({HOUR_US}) ORDER BY window_start"
+        assert connection.execute(asked).fetchall() == [(True,), (False,)]
