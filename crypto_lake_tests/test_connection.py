@@ -36,7 +36,8 @@ LENT: dict[str, Callable[[Duck, Series], object]] = {
     ),
     "catalog.Recording": lambda duck, series: Recording(duck, series).around(DAY),
     "holes.find": lambda duck, series: holes.find(duck, series, DAY, LATER),
-    "preview.of_day": lambda duck, series: preview.of_day(duck, [series], DAY),
+    "preview.of_day": lambda duck, series: preview.of_day(duck, [series], DAY, 1),
+    "preview.lacking": lambda duck, series: preview.lacking(duck, [series], DAY),
     "views.day_in_numbers": lambda duck, series: views.day_in_numbers(duck, [series], DAY),
     "latency.of_day": lambda duck, series: latency.of_day(duck, [series], DAY),
     "latency.by_interval": lambda duck, series: latency.by_interval(duck, series, DAY, HOUR),
@@ -87,5 +88,5 @@ def test_checks_and_their_report_leave_nothing_behind(duck: Duck, recorded: Seri
         for check in checks.ON[asset]:
             verdict = checks.run(check, asset, [recorded], DAY, Means(duck, reference, LATER))
             assert verdict.counts
-            validation.enter(duck, recorded.config, [recorded], asset, verdict, LATER)
+            validation.enter(duck, recorded.config, [recorded], asset, [verdict], LATER)
     assert left(duck) == []

@@ -119,7 +119,7 @@ def test_damaged_pages_are_told_in_one_line_with_the_name_of_the_file(duck: Duck
     with pytest.raises(LakeError, match=rf"{DAY}\.parquet: damaged") as told:
         holes.find(duck, finished, DAY, LATER)
     assert "\n" not in str(told.value)
-    assert preview.of_day(duck, Series.recorded(finished.config), DAY) == []
+    assert preview.of_day(duck, Series.recorded(finished.config), DAY, 1) == []
 
 
 def test_candles_whose_pages_are_damaged_are_not_finished(lake: Config) -> None:

@@ -131,7 +131,7 @@ def test_a_validation_file_counts_as_not_there(duck: Duck, lake: Config, content
     path.write_bytes(content)
     assert validation.read(lake, DAY) == []
     verdict = Verdict(checks.SCHEMA_MATCHES, DAY, {SYMBOL: 0}, {SYMBOL: []})
-    validation.enter(duck, lake, Series.recorded(lake), "bars_1s", verdict, LATER)
+    validation.enter(duck, lake, Series.recorded(lake), "bars_1s", [verdict], LATER)
     assert [one["asset"] for one in validation.read(lake, DAY)] == ["bars_1s"]
 
 

@@ -6,21 +6,22 @@ But where an exchange's data cannot prove what a check says, none means that it 
 demo's verdicts are all made from it. Nothing is mended here, and nothing is fetched but the candles to compare with.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import duckdb
 
 from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks, provable
+from crypto_lake.checks.batch import Batch, Rule, each
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
-from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
@@ -30,11 +31,13 @@ Outcome = Literal["failed", "warning", "unverifiable", "passed"]
 # From the worst to the best.
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _SHOWN = 5
+# So many symbols share a statement: more would save nothing, and take memory.
+_TOGETHER = 256
 
 
 @dataclass(frozen=True)
 class Check:
-    """A rule about a symbol's day. `offending` returns the rows that break it.
+    """A rule about a symbol's day. `offending` returns the rows that break it, of each subject of a batch.
 
     `blocking` keeps what lies downstream from being made. A row with a `reason` is excused by it: it warns, whatever
     the severity. `unprovable` is why no offending row proves nothing of an exchange; None: it proves the rule kept.
@@ -44,7 +47,7 @@ class Check:
     severity: Severity
     blocking: bool
     description: str
-    offending: Callable[[Subject], Rows]
+    offending: Rule
     unprovable: Callable[[Capabilities], str | None] = provable.anywhere
 
 
@@ -93,30 +96,70 @@ def run(check: Check, asset: str, all_series: list[Series], day: date, means: Me
     Raises:
         LakeError: a file cannot be read.
     """
-    found: dict[str, Rows] = {}
-    unverifiable: dict[str, str] = {}
+    return Look.at(asset, all_series, day, means).verdict(check)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at a day of all symbols of which an asset has files, for as many of its checks as are wanted."""
+
+    day: date
+    subjects: dict[str, Subject]
+    batches: list[Batch]
+
+    @classmethod
+    def at(cls, asset: str, all_series: list[Series], day: date, means: Means) -> Self:
+        """Find the files; nothing is read yet."""
+        subjects = _subjects(asset, all_series, day, means)
+        some = list(subjects.values())
+        batches = [Batch(some[at : at + _TOGETHER]) for at in range(0, len(some), _TOGETHER)]
+        return cls(day, subjects, batches)
+
+    def verdict(self, check: Check) -> Verdict:
+        """Apply a check.
+
+        Raises:
+            LakeError: a file cannot be read.
+        """
+        rows = [rows for batch in self.batches for rows in _offending(check, batch)]
+        found = dict(zip(self.subjects, rows, strict=True))
+        reasons = {name: check.unprovable(subject.exchange) for name, subject in self.subjects.items()}
+        excused = all(row.get("reason") for some in rows for row in some)
+        return Verdict(
+            check,
+            self.day,
+            counts={symbol: len(some) for symbol, some in found.items()},
+            rows={symbol: some[:_SHOWN] for symbol, some in found.items() if some},
+            severity="WARN" if excused and any(rows) else check.severity,
+            unverifiable={name: reason for name, reason in reasons.items() if reason and not found[name]},
+        )
+
+
+def _subjects(asset: str, all_series: list[Series], day: date, means: Means) -> dict[str, Subject]:
+    """The symbols of which the asset has files, by the names they are told by."""
     of_symbol = Counter(series.symbol for series in all_series)
+    found: dict[str, Subject] = {}
     for series in all_series:
         name = series.symbol if of_symbol[series.symbol] == 1 else f"{series.exchange} {series.symbol}"
         if paths := files_of(asset, series, day):
-            subject = Subject(means.connection, series, day, means.now_us, paths, means.reference)
-            try:
-                with parquet.named(paths):
-                    found[name] = check.offending(subject)
-            except duckdb.Error as error:
-                raise LakeError(f"{series.symbol} {day}: {check.name} cannot be told: {error}") from None
-            reason = check.unprovable(registry.exchange(series.exchange).capabilities)
-            if reason and not found[name]:
-                unverifiable[name] = reason
-    excused = all(row.get("reason") for rows in found.values() for row in rows)
-    return Verdict(
-        check,
-        day,
-        counts={symbol: len(rows) for symbol, rows in found.items()},
-        rows={symbol: rows[:_SHOWN] for symbol, rows in found.items() if rows},
-        severity="WARN" if excused and any(found.values()) else check.severity,
-        unverifiable=unverifiable,
-    )
+            found[name] = Subject(means.connection, series, day, means.now_us, paths, means.reference)
+    return found
+
+
+def _offending(check: Check, batch: Batch) -> list[Rows]:
+    """The rows that break a rule, by subject. Where a statement fails, each is asked alone, to name the file."""
+    if len(batch.subjects) > 1:
+        with contextlib.suppress(duckdb.Error):
+            return check.offending(batch)
+        return [rows for subject in batch.subjects for rows in _offending(check, Batch([subject]))]
+    (subject,) = batch.subjects
+    try:
+        with parquet.named(subject.files):
+            return check.offending(batch)
+    except duckdb.Error as error:
+        raise LakeError(
+            f"{subject.series.symbol} {subject.day}: {check.name} cannot be told: {error}"
+        ) from None
 
 
 def files_of(asset: str, series: Series, day: date) -> list[Path]:
@@ -172,7 +215,7 @@ CHECKSUM_MATCHES = Check(
     "ERROR",
     blocking=False,
     description="The file is, byte for byte, the one that was verified when it was made.",
-    offending=on_bars.wrong_checksum,
+    offending=each(on_bars.wrong_checksum),
 )
 TRADE_IDS_CONTIGUOUS = Check(
     "trade_ids_contiguous",
@@ -187,7 +230,7 @@ TRADE_IDS_UNAMBIGUOUS = Check(
     "WARN",
     blocking=False,
     description="Trade ids rise with time, none jumps to where nothing can be missing, and each is one trade's.",
-    offending=on_raw.ambiguous_trades,
+    offending=each(on_raw.ambiguous_trades),
     unprovable=provable.by_ids,
 )
 STREAM_DOWNTIME = Check(
@@ -195,14 +238,14 @@ STREAM_DOWNTIME = Check(
     "WARN",
     blocking=False,
     description="Since the first recording, nobody listened in at most checks.max_unobserved_share of the seconds.",
-    offending=on_raw.downtime,
+    offending=each(on_raw.downtime),
 )
 QUOTES_FRESH = Check(
     "quotes_fresh",
     "WARN",
     blocking=False,
     description="While somebody listened, quotes came, and never none for checks.max_quote_silence_sec.",
-    offending=on_raw.stale_quotes,
+    offending=each(on_raw.stale_quotes),
     unprovable=provable.by_quotes,
 )
 CLOCK_OFFSET = Check(
@@ -210,14 +253,14 @@ CLOCK_OFFSET = Check(
     "WARN",
     blocking=False,
     description="The collector's clock was within checks.max_clock_offset_sec of the exchange's, and did not drift.",
-    offending=on_raw.clock_errors,
+    offending=each(on_raw.clock_errors),
 )
 EQUALS_EXCHANGE_CANDLES = Check(
     "equals_exchange_candles",
     "ERROR",
     blocking=False,
     description="Each minute equals the exchange's own candle in nine columns; where trades may be missing, it warns.",
-    offending=on_candles.differences_from_exchange,
+    offending=each(on_candles.differences_from_exchange),
     unprovable=provable.by_candles,
 )
 BACKFILL_AGREES_WITH_LIVE = Check(
@@ -225,7 +268,7 @@ BACKFILL_AGREES_WITH_LIVE = Check(
     "WARN",
     blocking=False,
     description="Backfilled candles equal the bars that were recorded of the same minutes.",
-    offending=on_candles.differences_from_backfill,
+    offending=each(on_candles.differences_from_backfill),
     unprovable=provable.by_candles,
 )
 
@@ -255,8 +298,8 @@ ON: dict[str, tuple[Check, ...]] = {
         EQUALS_EXCHANGE_CANDLES,
     ),
     "ticks": (
-        replace(SCHEMA_MATCHES, offending=on_ticks.schema),
-        replace(TRADE_IDS_CONTIGUOUS, offending=on_ticks.missing_trades),
+        replace(SCHEMA_MATCHES, offending=each(on_ticks.schema)),
+        replace(TRADE_IDS_CONTIGUOUS, offending=each(on_ticks.missing_trades)),
         CHECKSUM_MATCHES,
     ),
     "candles_1m": (SCHEMA_MATCHES, BACKFILL_AGREES_WITH_LIVE),

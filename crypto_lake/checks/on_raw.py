@@ -8,6 +8,7 @@ asked of the journal.
 from datetime import timedelta
 
 from crypto_lake import sql
+from crypto_lake.checks.batch import Batch
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
@@ -18,15 +19,22 @@ from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
 
 
-def missing_trades(subject: Subject) -> Rows:
+def missing_trades(batch: Batch) -> list[Rows]:
     """Every hole in the trade ids: `first_id` to `last_id` are missing, between `from` and `to`.
 
     One that begins on an earlier day counts once that day's bars are in line with its raw files: until then they say of
     the minutes before midnight what they say of any that nobody has looked at yet.
     """
+    first = batch.subjects[0]
+    all_series = [subject.series for subject in batch.subjects]
+    found = holes.find_all(first.connection, all_series, first.day, first.now_us)
+    return [_told(subject, holes_of) for subject, holes_of in zip(batch.subjects, found, strict=True)]
+
+
+def _told(subject: Subject, found: list[holes.Hole]) -> Rows:
     if subject.exchange.trade_ids != "contiguous":
         return []
-    if holes.is_pruned(subject.series, subject.day):
+    if not found and holes.is_pruned(subject.series, subject.day):
         before = subject.trade_id_before()
         return subject.query("trade_ids_contiguous", subject.bars, last_id_before=before, **numbering.MOST)
     return [
@@ -37,7 +45,7 @@ def missing_trades(subject: Subject) -> Rows:
             "from": iso(hole.after_us),
             "to": iso(hole.before_us),
         }
-        for hole in holes.find(subject.connection, subject.series, subject.day, subject.now_us)
+        for hole in found
         if hole.after_us >= day_start_us(subject.day) or _is_made(subject, hole.after_us)
     ]
 

@@ -5,15 +5,16 @@ a recording has no trade before, or after, the journal still knows the first and
 Nothing is fetched here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import NamedTuple
 
 import duckdb
 
 from crypto_lake import sql
+from crypto_lake.completeness import unbroken
+from crypto_lake.completeness.unbroken import Known
 from crypto_lake.disk import parquet
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
@@ -27,6 +28,8 @@ from crypto_lake.transform import daily, plan
 # Of a longer time between days only the days on either side are asked: they tell the hole whole, and one trade that
 # says it happened in 2099 would bring 26,000 days.
 _LONGEST_BETWEEN = 400
+# So many symbols share a statement.
+_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,6 @@ class Hole:
         return self.last_id - self.first_id + 1
 
 
-class _Known(NamedTuple):
-    """A trade that is, or was, there, and when it happened; as exactly as is known."""
-
-    id: int
-    us: int
-
-
 def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
     """The holes of a symbol's day in order, those that reach into its neighbours whole.
 
@@ -60,9 +56,48 @@ def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     Raises:
         RawDataError: a raw file or a journal holds something else.
     """
+    return _alone(connection, series, day, now_us)
+
+
+def _alone(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
     if is_pruned(series, day) or not tells_holes(series):
         return []
     return [Hole(*one) for one in _follow(connection, series, day, now_us).missing]
+
+
+def find_all(
+    connection: duckdb.DuckDBPyConnection, all_series: Sequence[Series], day: date, now_us: int
+) -> list[list[Hole]]:
+    """`find` of each, by a few statements over all of those whose ids follow each other all day.
+
+    Raises:
+        RawDataError: as `find`.
+    """
+    found: list[list[Hole]] = []
+    for at in range(0, len(all_series), _TOGETHER):
+        found += _find_together(connection, all_series[at : at + _TOGETHER], day, now_us)
+    return found
+
+
+def _find_together(
+    connection: duckdb.DuckDBPyConnection, all_series: Sequence[Series], day: date, now_us: int
+) -> Iterator[list[Hole]]:
+    numbered = {number: one for number, one in enumerate(all_series) if tells_holes(one)}
+    known = unbroken.of_day(connection, numbered, day)
+    whole = {number: numbered[number] for number in known}
+    over = _is_over(day, now_us)
+    earlier = unbroken.beside(connection, whole, day, later=False)
+    later = unbroken.beside(connection, whole, day, later=True) if over else {}
+    for number, one in enumerate(all_series):
+        if number not in earlier or (over and number not in later):
+            yield _alone(connection, one, day, now_us)
+        elif is_pruned(one, day):
+            yield []
+        else:
+            ends, step = known[number], _step(one)
+            runs = [Run(ends.first.id, ends.last.id, ends.first.us + step, ends.last.us)] if ends else []
+            followed = _between(one, day, runs, earlier[number], later.get(number), over=over)
+            yield [Hole(*missing) for missing in followed.missing]
 
 
 def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Jump]:
@@ -82,14 +117,34 @@ def tells_holes(series: Series) -> bool:
 
 
 def _follow(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> Followed:
-    step = series.config.transformer.resample_interval_sec * SECOND_US
-    runs = _in_bars(connection, series, day, step)
-    over = now_us >= day_start_us(day) + DAY_US
-    low = _lowest(connection, series, day, runs)
-    high = _highest(connection, series, day, step, runs) if over else None
-    before = [Run(low.id - 1, low.id - 1, low.us, low.us)] if low and (runs or high) else []
-    after = [Run(high.id + 1, high.id + 1, high.us, high.us)] if high and (runs or low) else []
-    return follow([*before, *runs, *after])
+    runs = _in_bars(connection, series, day, _step(series))
+    over = _is_over(day, now_us)
+    before = _neighbour(connection, series, day, later=False)
+    after = _neighbour(connection, series, day, later=True) if over else None
+    return _between(series, day, runs, before, after, over=over)
+
+
+def _between(
+    series: Series, day: date, runs: list[Run], before: Known | None, after: Known | None, *, over: bool
+) -> Followed:
+    """Follow the ids of a day from the last trade of the days `before` to the first of those `after`.
+
+    Of a day in progress the highest that may be missing is not known: what was sealed last is not all in its bars yet.
+    """
+    low = _lowest(series, day, runs, before)
+    high = _highest(series, day, runs, after) if over else None
+    first = [Run(low.id - 1, low.id - 1, low.us, low.us)] if low and (runs or high) else []
+    last = [Run(high.id + 1, high.id + 1, high.us, high.us)] if high and (runs or low) else []
+    return follow([*first, *runs, *last])
+
+
+def _is_over(day: date, now_us: int) -> bool:
+    return now_us >= day_start_us(day) + DAY_US
+
+
+def _step(series: Series) -> int:
+    """The length of a bar, in µs."""
+    return series.config.transformer.resample_interval_sec * SECOND_US
 
 
 def _in_bars(connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int) -> list[Run]:
@@ -107,12 +162,10 @@ def _in_bars(connection: duckdb.DuckDBPyConnection, series: Series, day: date, s
     ]
 
 
-def _lowest(
-    connection: duckdb.DuckDBPyConnection, series: Series, day: date, runs: list[Run]
-) -> _Known | None:
+def _lowest(series: Series, day: date, runs: list[Run], before: Known | None) -> Known | None:
     """The lowest id that may be missing, and an instant that its trade is not before; None: it is not known."""
-    if before := _neighbour(connection, series, day, later=False):
-        return _Known(before.id + 1, before.us)
+    if before:
+        return Known(before.id + 1, before.us)
     known = sorted(_evidence(series, day))
     first = runs[0] if runs else None
     return next(
@@ -125,20 +178,15 @@ def _lowest(
     )
 
 
-def _highest(
-    connection: duckdb.DuckDBPyConnection, series: Series, day: date, step: int, runs: list[Run]
-) -> _Known | None:
-    """The highest id that may be missing, and an instant that its trade is before; None: it is not known.
-
-    Of a day in progress it is not: what was sealed last is not all in its bars yet.
-    """
-    if after := _neighbour(connection, series, day, later=True):
-        return _Known(after.id - 1, after.us + step)
+def _highest(series: Series, day: date, runs: list[Run], after: Known | None) -> Known | None:
+    """The highest id that may be missing, and an instant that its trade is before; None: it is not known."""
+    if after:
+        return Known(after.id - 1, after.us + _step(series))
     known = sorted(_evidence(series, day), reverse=True)
     last = runs[-1] if runs else None
     return next(
         (
-            _Known(one.id, one.us + 1)
+            Known(one.id, one.us + 1)
             for one in known
             if not last or may_be_missing(one.id - last.last_id, one.us - last.after_us)
         ),
@@ -148,13 +196,14 @@ def _highest(
 
 def is_pruned(series: Series, day: date) -> bool:
     """Return whether a day's bars were made of files that are all gone: healed lines alone would spoil them."""
+    if segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day)):
+        return False
     made_of = {
         name
         for record in plan.remembered(series, day).values()
         for name, _ in record.fingerprint.get("segments", [])
     }
-    folder = series.layout.raw_day(series.exchange, series.symbol, day)
-    return any(name.startswith(f"{day}/") for name in made_of) and not segments.sealed(folder)
+    return any(name.startswith(f"{day}/") for name in made_of)
 
 
 def known_days(series: Series, latest: int = 0) -> list[date]:
@@ -174,11 +223,11 @@ def known_days(series: Series, latest: int = 0) -> list[date]:
     return sorted([*days, *between])[-latest:]
 
 
-def _ends(connection: duckdb.DuckDBPyConnection, bars: str, step: int) -> tuple[_Known | None, _Known | None]:
+def _ends(connection: duckdb.DuckDBPyConnection, bars: str, step: int) -> tuple[Known | None, Known | None]:
     """The first and the last trade of a day's bars, of those whose ids do not lie absurdly far apart."""
     most = MOST_AT_ONCE + MOST_A_SECOND * step // SECOND_US
     row = sql.ask(connection, "completeness/ends", {"bars": bars}, most=most).fetchall()[0]
-    return (None, None) if row[0] is None else (_Known(*row[:2]), _Known(*row[2:]))
+    return (None, None) if row[0] is None else (Known(*row[:2]), Known(*row[2:]))
 
 
 def _inner(
@@ -201,10 +250,10 @@ def _inner(
 
 def _neighbour(
     connection: duckdb.DuckDBPyConnection, series: Series, day: date, *, later: bool
-) -> _Known | None:
+) -> Known | None:
     """The last trade of the latest earlier day that has any; or the first of the earliest later one."""
     days = series.layout.bar_days(series.exchange, series.symbol)
-    step = series.config.transformer.resample_interval_sec * SECOND_US
+    step = _step(series)
     for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
         with parquet.named(series.layout.bar_files(series.exchange, series.symbol, other)):
             first, last = _ends(connection, f"({daily.current_rows(series, other)})", step)
@@ -213,19 +262,19 @@ def _neighbour(
     return None
 
 
-def _evidence(series: Series, day: date) -> list[_Known]:
+def _evidence(series: Series, day: date) -> list[Known]:
     """Return what the journal knows of trades of a day: first and last ids of segments when sealed, and of gaps."""
     near = (day + timedelta(days=n) for n in (-1, 0, 1))
     return [known for received in near for known in _told(series, received) if day_of(known.us) == day]
 
 
-def _told(series: Series, received: date) -> Iterator[_Known]:
+def _told(series: Series, received: date) -> Iterator[Known]:
     for record in journals.of_symbol(series.layout, series.exchange, series.symbol, received):
         if isinstance(record, journal.Gap):
-            yield _Known(record.first_id, record.event_from)
-            yield _Known(record.last_id, record.event_to)
+            yield Known(record.first_id, record.event_from)
+            yield Known(record.last_id, record.event_to)
         if isinstance(record, journal.Sealed):
             if record.first_trade_id is not None and record.event_from is not None:
-                yield _Known(record.first_trade_id, record.event_from)
+                yield Known(record.first_trade_id, record.event_from)
             if record.last_trade_id is not None and record.event_to is not None:
-                yield _Known(record.last_trade_id, record.event_to)
+                yield Known(record.last_trade_id, record.event_to)

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
+from loguru import logger
 
 from crypto_lake import checks
 from crypto_lake.checks import Check, Verdict
@@ -13,37 +14,64 @@ from crypto_lake.defs import metadata
 from crypto_lake.defs.assets import bars_1s
 from crypto_lake.defs.partitions import DAILY, days_of
 from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
 from crypto_lake.series import Series
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]
 
 
-def _asset_check(check: Check, asset: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(  # type: ignore[arg-type]  # its type knows no generators, its code does
-        name=check.name,
-        asset=asset,
-        # What is asked of raw and candles, the bars answer.
-        additional_deps=[bars_1s] if asset in {"raw_segments", "candles_1m"} else [],
-        description=check.description,
-        blocking=check.blocking,
-        partitions_def=DAILY,
+def _asset_checks(asset: str, some: tuple[Check, ...]) -> dg.AssetChecksDefinition:
+    """Return the checks of an asset, in one step: they look at the same files, and enter one validation."""
+
+    @dg.multi_asset_check(
+        name=f"checks_of_{asset}",
+        specs=[
+            dg.AssetCheckSpec(
+                check.name,
+                asset=asset,
+                # What is asked of raw and candles, the bars answer.
+                additional_deps=[bars_1s] if asset in {"raw_segments", "candles_1m"} else [],
+                description=check.description,
+                blocking=check.blocking,
+                partitions_def=DAILY,
+            )
+            for check in some
+        ],
+        can_subset=True,
     )
     def run(context: dg.AssetCheckExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Results:
-        verdicts = list(_verdicts(context, lake, duckdb, check, asset))
-        # A result is stored for the run's partition, and for none where the run has a range: an evaluation for each.
-        for verdict in verdicts if len(verdicts) > 1 else []:
-            yield dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(asset),
-                check_name=check.name,
-                **told(verdict),
-                metadata=metadata.of_verdict(verdict),
-                partition=verdict.day.isoformat(),
-            )
-        worst = min(verdicts, key=lambda verdict: checks.OUTCOMES.index(verdict.outcome))
-        yield dg.AssetCheckResult(**told(worst), metadata=metadata.of_verdict(verdicts[-1]))
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        errors: list[LakeError] = []
+        found = _verdicts(context, lake, duckdb, asset, [one for one in some if one.name in wanted], errors)
+        by_check: dict[str, list[Verdict]] = {}
+        for verdict in found:
+            by_check.setdefault(verdict.check.name, []).append(verdict)
+        for verdicts in by_check.values():
+            yield from _results(asset, verdicts)
+        # Of what cannot be told for a damaged file, once the others have been.
+        if errors:
+            raise errors[0]
 
     return run
+
+
+def _results(asset: str, verdicts: list[Verdict]) -> Results:
+    """The verdicts of a check on the days of a run."""
+    name = verdicts[0].check.name
+    # A result is stored for the run's partition, and for none where the run has a range: an evaluation for each.
+    for verdict in verdicts if len(verdicts) > 1 else []:
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(asset),
+            check_name=name,
+            **told(verdict),
+            metadata=metadata.of_verdict(verdict),
+            partition=verdict.day.isoformat(),
+        )
+    worst = min(verdicts, key=lambda verdict: checks.OUTCOMES.index(verdict.outcome))
+    yield dg.AssetCheckResult(
+        asset_key=asset, check_name=name, **told(worst), metadata=metadata.of_verdict(verdicts[-1])
+    )
 
 
 def told(verdict: Verdict) -> dict[str, Any]:
@@ -61,17 +89,29 @@ def told(verdict: Verdict) -> dict[str, Any]:
 
 
 def _verdicts(
-    context: dg.AssetCheckExecutionContext, lake: Lake, duckdb: DuckDBResource, check: Check, asset: str
+    context: dg.AssetCheckExecutionContext,
+    lake: Lake,
+    duckdb: DuckDBResource,
+    asset: str,
+    wanted: list[Check],
+    errors: list[LakeError],
 ) -> Iterator[Verdict]:
-    """The verdicts on the days of a run, each entered into its day's validation."""
+    """The verdicts on the days of a run, those of a day entered together; what kept others from being told is added."""
     config = lake.config()
     with connected(duckdb) as db, ExchangeCandles() as reference:
         means = checks.Means(db, reference, lake.now_us())
         series = Series.known(config)
         for day in days_of(context):
-            found = checks.run(check, asset, series, day, means)
+            look = checks.Look.at(asset, series, day, means)
+            found: list[Verdict] = []
+            for check in wanted:
+                try:
+                    found.append(look.verdict(check))
+                except LakeError as error:
+                    logger.error("{}", error)
+                    errors.append(error)
             validation.enter(db, config, series, asset, found, means.now_us)
-            yield found
+            yield from found
 
 
-ALL = [_asset_check(check, asset) for asset, some in checks.ON.items() for check in some]
+ALL = [_asset_checks(asset, some) for asset, some in checks.ON.items()]

@@ -197,7 +197,10 @@ def _seen(
 ) -> Metadata:
     """The same with a preview, and how well the newest quotes fit the newest trades."""
     return (
-        metadata.of_previews(preview.of_day(connection, series, day))
+        metadata.of_previews(
+            preview.of_day(connection, series, day, metadata.THUMBNAILS),
+            preview.lacking(connection, series, day),
+        )
         | _state(connection, series, day)
         | metadata.of_hits({one.symbol: one.fit for one in built if one.fit})
     )

@@ -3,11 +3,12 @@
 import base64
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import date
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from loguru import logger
@@ -18,7 +19,7 @@ from crypto_lake.checks import Verdict
 from crypto_lake.completeness import backfill
 from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
-from crypto_lake.pages.preview import Preview
+from crypto_lake.pages.preview import Lacking, Preview
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.showing import printable
@@ -32,9 +33,11 @@ Rows = list[dict[str, Any]]
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]
 # Every run leaves this behind in Dagster's history, so what is told of a day of many symbols stays below 30 KB: so many
 # thumbnails, pictures and rows of minutes.
-_THUMBNAILS, _PICTURES, _MINUTES = 6, 3, 15
-# So many symbols are named beside a reason that all of them share.
+THUMBNAILS, _PICTURES, _MINUTES = 6, 3, 15
+# So many symbols are named beside a reason that all of them share, and have entries of their own.
 _NAMED = 10
+# Of more rows the worst are shown.
+_ROWS = 30
 
 
 def reported(
@@ -77,7 +80,9 @@ def of_hits(hits: dict[str, Hits]) -> Metadata:
     """By symbol: how well the quotes of the newest hour fit its trades, in percent as received and as corrected."""
     shares = [
         {"symbol": symbol, "as_received": _percent(one.as_received), "corrected": _percent(one.corrected)}
-        for symbol, one in hits.items()
+        for symbol, one in _worst(
+            hits.items(), lambda item: 1 if item[1].corrected is None else item[1].corrected
+        )
     ]
     known = [one.corrected for one in hits.values() if one.corrected is not None]
     before = [one.as_received for one in hits.values() if one.as_received is not None]
@@ -90,21 +95,20 @@ def of_hits(hits: dict[str, Hits]) -> Metadata:
     return fit
 
 
-def of_previews(previews: list[Preview]) -> Metadata:
-    """Return what a person wants to see of a day first: a picture a symbol, the last minutes, what is missing."""
+def of_previews(previews: list[Preview], lacking: Lacking) -> Metadata:
+    """Return what a person wants to see of a day first: a picture of some symbols, the last minutes, what all lack."""
     if not previews:
         return {}
     minutes = [row for one in previews for row in one.minutes]
     minutes.sort(key=lambda row: row["minute"], reverse=True)
-    small = {f"day_of_{one.symbol}": _inline(one.symbol, one.small) for one in previews[:_THUMBNAILS]}
-    missing = [one.trades_missing for one in previews if one.trades_missing is not None]
+    small = {f"day_of_{one.symbol}": _inline(one.symbol, one.small) for one in previews[:THUMBNAILS]}
     large = [_inline(one.symbol, one.svg) for one in previews[:_PICTURES]]
     return {
         **{name: dg.MetadataValue.md(image) for name, image in small.items()},
         "preview": dg.MetadataValue.md("\n\n".join(large)),
         "last_minutes": dg.MetadataValue.table([dg.TableRecord(row) for row in minutes[:_MINUTES]]),
-        "gaps": sum(one.gaps for one in previews),
-        **({"trades_missing": sum(missing)} if missing else {}),
+        "gaps": lacking.gaps,
+        **({} if lacking.trades_missing is None else {"trades_missing": lacking.trades_missing}),
     }
 
 
@@ -113,7 +117,7 @@ def _inline(name: str, svg: str) -> str:
 
 
 def places(series: Iterable[Series], day: date) -> Metadata:
-    """Return where the bars of a day lie: the folder of all, and each series' daily file or folder of parts."""
+    """Return where the bars of a day lie: the folder of all, and the daily file or folder of parts of the first few."""
     found: Metadata = {}
     for one in series:
         layout = one.layout
@@ -122,11 +126,13 @@ def places(series: Iterable[Series], day: date) -> Metadata:
         if daily.exists() or parts.is_dir():
             found |= _files([(one.symbol, daily if daily.exists() else parts)])
             found["dagster/uri"] = layout.bars_symbol(one.exchange, one.symbol).parent.as_uri()
+        if len(found) > _NAMED:
+            break
     return found
 
 
 def _files(paths: Iterable[tuple[str, Path]]) -> Metadata:
-    return {f"file_{name}": dg.MetadataValue.path(str(path)) for name, path in paths}
+    return {f"file_{name}": dg.MetadataValue.path(str(path)) for name, path in islice(paths, _NAMED)}
 
 
 def of_daily(compacted: list[Compacted], state: Metadata) -> Metadata:
@@ -139,7 +145,7 @@ def of_daily(compacted: list[Compacted], state: Metadata) -> Metadata:
             "sha256": one.sha256,
             "file": one.path,
         }
-        for one in compacted
+        for one in _worst(compacted, lambda one: -one.rewritten)
     ]
     return {"files": _table(files), **state}
 
@@ -150,9 +156,10 @@ def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
     sizes = {path: path.stat().st_size for _, _, path in files}
     rows = [
         {"symbol": one.symbol, "kind": kind, "rows": one.rows[kind], "bytes": sizes[path], "file": path}
-        for one, kind, path in files
+        for one, kind, path in _worst(files, lambda file: -sizes[file[2]])
     ]
-    slowest = [{"symbol": symbol} | one._asdict() for symbol, one in latencies.items()]
+    by_latency = _worst(latencies.items(), lambda item: -item[1].latency_p99_ms)
+    slowest = [{"symbol": symbol} | one._asdict() for symbol, one in by_latency]
     return {
         "dagster/partition_row_count": sum(sum(one.rows.values()) for one in made),
         **{stream.table: sum(one.rows[stream.table] for one in made) for stream in TICKS},
@@ -160,11 +167,11 @@ def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
         "bytes": sum(sizes.values()),
         "files": _table(rows),
         **_files((f"{one.symbol}_{kind}", path) for one, kind, path in files),
-        **({"latencies": _table(slowest), **_worst(latencies)} if latencies else {}),
+        **({"latencies": _table(slowest), **_slowest(latencies)} if latencies else {}),
     }
 
 
-def _worst(latencies: dict[str, Latency]) -> Metadata:
+def _slowest(latencies: dict[str, Latency]) -> Metadata:
     found = Latency(
         max(one.latency_p50_ms for one in latencies.values()),
         max(one.latency_p99_ms for one in latencies.values()),
@@ -176,7 +183,7 @@ def of_candles(done: backfill.Day) -> Metadata:
     """Return what a backfill brought, and what it has asked since the day before was done."""
     files = [
         {"symbol": one.symbol, "rows": one.rows, "missing": one.missing, "file": one.path}
-        for one in done.files
+        for one in _worst(done.files, lambda one: -one.missing)
     ]
     return {
         "dagster/partition_row_count": sum(one.rows for one in done.files),
@@ -198,25 +205,30 @@ def of_heal(healed: list[Healed]) -> Metadata:
         "trades_fetched": sum(one.fetched for one in healed),
         "trades_withheld": sum(one.withheld for one in healed),
         "requests": sum(one.requests for one in healed),
-        "more_than_max_trades": _names(one.symbol for one in healed if one.too_many),
-        "symbols": _table([asdict(one) for one in healed]),
+        "more_than_max_trades": _some([one.symbol for one in healed if one.too_many]) or "none",
+        "symbols": _table([asdict(one) for one in _worst(healed, lambda one: -one.missing)]),
     }
 
 
-def _names(symbols: Iterable[str]) -> str:
-    return ", ".join(symbols) or "none"
-
-
 def of_verdict(verdict: Verdict) -> Metadata:
-    """Return how it came out, how many rows offend, by symbol, the first of them, and why a symbol is unverifiable."""
+    """Return how it came out, how many rows offend, by symbol, the first of them, and why a symbol is unverifiable.
+
+    Of many symbols the worst are told by name.
+    """
+    worst = {*sorted(verdict.counts, key=lambda symbol: -verdict.counts[symbol])[:_NAMED]}
     return {
         "outcome": verdict.outcome,
         "symbols_checked": len(verdict.counts),
         "offending_rows": sum(verdict.counts.values()),
-        **{f"offending_rows_{symbol}": count for symbol, count in verdict.counts.items()},
+        **{f"offending_rows_{symbol}": count for symbol, count in verdict.counts.items() if symbol in worst},
         **({"unverifiable": unverifiable(verdict)} if verdict.unverifiable else {}),
         "first_rows": _table(
-            [{"symbol": symbol} | row for symbol, rows in verdict.rows.items() for row in rows]
+            [
+                {"symbol": symbol} | row
+                for symbol, rows in verdict.rows.items()
+                if symbol in worst
+                for row in rows
+            ]
         ),
     }
 
@@ -257,8 +269,17 @@ def of_day(numbers: Rows) -> Metadata:
         "quotes": sum(row["quotes"] for row in numbers),
         "unobserved_seconds": sum(row["unobserved"] for row in numbers),
         "bytes": sum(row["bytes"] for row in numbers),
-        "symbols": _table(numbers),
+        "symbols": _table(_worst(numbers, lambda row: -row["unobserved"])),
     }
+
+
+_Item = TypeVar("_Item")
+
+
+def _worst(items: Iterable[_Item], order: Callable[[_Item], float]) -> list[_Item]:
+    """All of them as they are, where they are few; else the first by an order."""
+    found = list(items)
+    return found if len(found) <= _ROWS else sorted(found, key=order)[:_ROWS]
 
 
 def _table(rows: Rows) -> dg.MarkdownMetadataValue:

@@ -6,7 +6,7 @@ What a file was made from is kept in its footer as JSON under the key `crypto_la
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,16 @@ def path_list(paths: list[Path]) -> str:
 def scan(paths: list[Path]) -> str:
     """Files as an SQL table: the columns that are in them, and none made from the names of their folders."""
     return f"read_parquet({path_list(paths)}, hive_partitioning = false)"
+
+
+def scan_each(groups: Sequence[list[Path]]) -> str:
+    """The files of several as one SQL table: the number of the group that a row is of as `subject`, then the columns.
+
+    Rows come group by group in the order of the files, for those who ask for `lag(…) OVER ()`.
+    """
+    owners = [str(number) for number, paths in enumerate(groups) for _ in paths]
+    files = scan([path for paths in groups for path in paths])
+    return f"(SELECT list_extract([{', '.join(owners)}], file_index::BIGINT + 1) AS subject, * FROM {files})"
 
 
 def _no_glob(path: Path) -> str:
@@ -274,6 +284,8 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
 
 def _differences(found: pa.Schema, columns: tuple[Column, ...]) -> list[str]:
     wanted = arrow_schema(columns)
+    if found.equals(wanted):
+        return []
     if found.names != wanted.names:
         return [f"columns are {', '.join(found.names)}; expected {', '.join(wanted.names)}"]
     return [

@@ -7,6 +7,8 @@ import html
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import duckdb
@@ -23,6 +25,8 @@ from crypto_lake.series import Series
 
 _COLUMNS = 96
 _MINUTES = 10
+# So many symbols share a statement.
+_TOGETHER = 256
 _WIDTH, _HEIGHT = 6 * _COLUMNS, 120
 # Price above, volume below.
 _TOP, _PRICE, _VOLUME = 16, 64, 24
@@ -48,49 +52,74 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """A symbol's day: pictures, last minutes (newest first), `gaps` (unobserved stretches) and missing trades.
-
-    `trades_missing` is None where the exchange's ids cannot tell it.
-    """
+    """A symbol's day: pictures and the last minutes, newest first."""
 
     symbol: str
     svg: str
     small: str
     minutes: list[dict[str, Any]]
+
+
+class Lacking(NamedTuple):
+    """The number of unobserved stretches of a day, and of its missing trades, of all symbols together.
+
+    `trades_missing` is None where no exchange's ids can tell it.
+    """
+
     gaps: int
     trades_missing: int | None
 
 
-def of_day(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> list[Preview]:
-    """A preview of each series that has bars of the day."""
-    return list(_previews(connection, series, day))
+def of_day(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, most: int
+) -> list[Preview]:
+    """A preview of each series that has bars of the day; of the first `most` that have."""
+    found = (_preview(connection, one, paths) for one, paths in _with_bars(series, day))
+    return list(islice((preview for preview in found if preview), most))
 
 
-def _previews(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
-) -> Iterator[Preview]:
+def _with_bars(series: Iterable[Series], day: date) -> Iterator[tuple[Series, list[Path]]]:
     for one in series:
-        if not (paths := whole_files(one, day)):
-            continue
-        try:
-            with parquet.named(paths):
-                found_out = _preview(connection, one, {"bars": parquet.scan(paths)})
-        except LakeError as error:
-            # One symbol's damaged file does not keep the others from being seen.
-            logger.error("{}", error)
-        else:
-            yield found_out
+        if paths := whole_files(one, day):
+            yield one, paths
 
 
-def _preview(connection: duckdb.DuckDBPyConnection, series: Series, bars: sql.Tables) -> Preview:
+def lacking(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> Lacking:
+    """What a day lacks by its bars, in a few statements over all symbols."""
+    some = list(_with_bars(series, day))
+    found: list[tuple[Series, int, int]] = []
+    for at in range(0, len(some), _TOGETHER):
+        found += _lacking(connection, some[at : at + _TOGETHER])
+    missing = [trades for one, _, trades in found if holes.tells_holes(one)]
+    return Lacking(sum(gaps for _, gaps, _ in found), sum(missing) if missing else None)
+
+
+def _lacking(
+    connection: duckdb.DuckDBPyConnection, some: list[tuple[Series, list[Path]]]
+) -> list[tuple[Series, int, int]]:
+    bars = {"bars": parquet.scan_each([paths for _, paths in some])}
+    try:
+        rows = sql.ask(connection, "pages/lacking", bars, **numbering.MOST).fetchall()
+    except duckdb.Error:
+        if len(some) == 1:
+            return []  # Damaged: the checks say so.
+        return [row for one in some for row in _lacking(connection, [one])]
+    return [(some[place][0], gaps, missing) for place, gaps, missing in rows]
+
+
+def _preview(connection: duckdb.DuckDBPyConnection, series: Series, paths: list[Path]) -> Preview | None:
+    """Draw a symbol's day; None where one of its files is damaged, which does not keep others from being seen."""
+    bars = {"bars": parquet.scan(paths)}
     step = series.config.transformer.resample_interval_sec * SECOND_US
-    picture = sql.ask(connection, "pages/preview", bars, columns=_COLUMNS, step=step).fetchall()
+    try:
+        with parquet.named(paths):
+            picture = sql.ask(connection, "pages/preview", bars, columns=_COLUMNS, step=step).fetchall()
+            minutes = sql.rows(sql.ask(connection, "pages/preview_minutes", bars, count=_MINUTES))
+    except LakeError as error:
+        logger.error("{}", error)
+        return None
     columns = [Column(*row) for row in picture]
-    minutes = sql.rows(sql.ask(connection, "pages/preview_minutes", bars, count=_MINUTES))
-    linked = {"linked": sql.table("pages/linked", bars)}
-    ((gaps, missing),) = sql.ask(connection, "pages/preview_gaps", linked, **numbering.MOST).fetchall()
-    told = missing if holes.tells_holes(series) else None
-    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), minutes, gaps, told)
+    return Preview(series.symbol, draw(series.symbol, columns), thumbnail(columns), minutes)
 
 
 def draw(symbol: str, columns: list[Column]) -> str:

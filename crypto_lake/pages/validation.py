@@ -25,6 +25,9 @@ from crypto_lake.series import Series
 Row = dict[str, Any]
 _ORDER = {name: place for place, name in enumerate(OUTCOMES)}
 _PATIENCE_SEC = 60
+# Of more symbols the worst are named on the page, and have their offending rows in the file; it has all counts.
+_NAMED = 50
+_WITH_ROWS = 200
 
 
 def enter(
@@ -32,10 +35,10 @@ def enter(
     config: Config,
     series: Iterable[Series],
     asset: str,
-    verdict: Verdict,
+    verdicts: list[Verdict],
     now_us: int,
 ) -> None:
-    """Put a verdict into the validation of its day, in place of an earlier one of the same check on the same asset.
+    """Put the verdicts on a day of an asset into its validation, in place of earlier ones of the same checks.
 
     The report says what bars there are of the `series`. A verdict on nothing (no symbol had a file to look at) takes
     the earlier one away and adds none.
@@ -43,26 +46,27 @@ def enter(
     Raises:
         LakeError: the disk refused, or another run has been at the reports for a minute.
     """
-    layout = config.layout
-    path = layout.validation(verdict.day)
+    if not verdicts:
+        return
+    layout, day = config.layout, verdicts[0].day
+    path = layout.validation(day)
+    told = [verdict for verdict in verdicts if verdict.counts]
+    if not told and not path.exists():
+        return
+    coverage = _coverage(connection, series, day)
+    names = {verdict.check.name for verdict in verdicts}
     try:
         with locks.hold(layout.validation_lock, _PATIENCE_SEC):
-            others = [
-                c
-                for c in read(config, verdict.day)
-                if (c["asset"], c["check"]) != (asset, verdict.check.name)
-            ]
-            if not verdict.counts and not path.exists():
-                return
-            entered = [*others, _entry(asset, verdict, now_us)] if verdict.counts else others
+            others = [c for c in read(config, day) if c["asset"] != asset or c["check"] not in names]
+            entered = [*others, *(_entry(asset, verdict, now_us) for verdict in told)]
             validation = {
-                "day": str(verdict.day),
+                "day": str(day),
                 "outcome": min((c["outcome"] for c in entered), key=_ORDER.__getitem__, default="passed"),
-                "coverage": _coverage(connection, series, verdict.day),
+                "coverage": coverage,
                 "checks": sorted(entered, key=lambda c: (_ORDER[c["outcome"]], c["asset"], c["check"])),
             }
             publish.write(path, json.format(json.encode(validation)) + b"\n")
-            publish.write(layout.validation_page(verdict.day), page(validation).encode())
+            publish.write(layout.validation_page(day), page(validation).encode())
     except OSError as error:
         raise LakeError(f"{path}: cannot be written: {error}") from None
 
@@ -108,9 +112,16 @@ def _entry(asset: str, verdict: Verdict, now_us: int) -> Row:
         "blocking": verdict.check.blocking,
         "checked_at": iso(now_us),
         "counts": verdict.counts,
-        "rows": {symbol: [_plain(row) for row in rows] for symbol, rows in verdict.rows.items()},
+        "rows": {symbol: [_plain(row) for row in verdict.rows[symbol]] for symbol in _worst_of(verdict)},
         "unverifiable": verdict.unverifiable,
     }
+
+
+def _worst_of(verdict: Verdict) -> list[str]:
+    """The symbols whose offending rows are kept: all, or those with the most of them."""
+    if len(verdict.rows) <= _WITH_ROWS:
+        return list(verdict.rows)
+    return sorted(verdict.rows, key=lambda symbol: -verdict.counts[symbol])[:_WITH_ROWS]
 
 
 def _plain(row: Row) -> Row:
@@ -130,15 +141,32 @@ def page(validation: Row) -> str:
     told, details = tables(checks)
     counted = {name: sum(c["outcome"] == name for c in checks) for name in _ORDER}
     template = (files("crypto_lake.pages") / "validation.html").read_text(encoding="utf-8")
+    symbols = sorted({symbol for c in checks for symbol in c["counts"]})
     return Template(template).substitute(
         day=validation["day"],
         outcome=validation["outcome"],
         summary=", ".join(f"{count} {name}" for name, count in counted.items() if count),
-        symbols=html.escape(", ".join(sorted({symbol for c in checks for symbol in c["counts"]}))),
-        coverage=_table(validation["coverage"]) if validation["coverage"] else "<p>No bars of this day.</p>",
+        symbols=html.escape(", ".join(symbols[:_NAMED])) + _and_more(len(symbols)),
+        coverage=_coverage_table(validation["coverage"]),
         checks=told,
         details=details,
     )
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - _NAMED:,} more" if count > _NAMED else ""
+
+
+def _coverage_table(rows: list[Row]) -> str:
+    """The bars of each symbol; of many, of all together and of those that fewest heard."""
+    if not rows:
+        return "<p>No bars of this day.</p>"
+    if len(rows) <= _NAMED:
+        return _table(rows)
+    total = {name: sum(row[name] for row in rows) for name in rows[0] if name not in {"exchange", "symbol"}}
+    worst = sorted(rows, key=lambda row: (-row["unobserved"], row["symbol"]))[:_NAMED]
+    first = {"symbol": f"all {len(rows):,}"} | total
+    return f"{_table([first, *worst])}<p>The {_NAMED} with the most unobserved bars are shown.</p>"
 
 
 def tables(checks: list[Row]) -> tuple[str, str]:
@@ -152,24 +180,38 @@ def _check_row(check: Row) -> str:
         check["asset"],
         check["check"],
         check["severity"],
+        _counts(check),
         check["description"],
         check["checked_at"][:19] + "Z",
     )
-    counts = " · ".join(
-        f"{symbol} {'unverifiable' if symbol in check['unverifiable'] else format(count, ',')}"
-        for symbol, count in sorted(check["counts"].items())
-    )
-    verdict = f'<td class="{check["outcome"]}">{check["outcome"]}</td>'
-    return f"<tr>{verdict}{''.join(f'<td>{_text(cell)}</td>' for cell in (*cells[:3], counts, *cells[3:]))}</tr>\n"
+    outcome = check["outcome"]
+    told = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
+    return f'<tr class="{outcome}"><td class="{outcome}">{outcome}</td>{told}</tr>\n'
+
+
+def _counts(check: Row) -> str:
+    """How many rows offend, by symbol; of many, of the worst."""
+    counts, unproved = check["counts"], check["unverifiable"]
+    by_symbol = sorted(counts)
+    if len(counts) > _NAMED:
+        by_symbol.sort(key=lambda symbol: (-counts[symbol], symbol not in unproved))
+    told = [
+        f"{symbol} {'unverifiable' if symbol in unproved else format(counts[symbol], ',')}"
+        for symbol in by_symbol[:_NAMED]
+    ]
+    return " · ".join(told) + _and_more(len(counts))
 
 
 def _details(check: Row) -> str:
-    rows = [{"symbol": symbol} | row for symbol, rows in check["rows"].items() for row in rows]
+    worst = sorted(check["rows"], key=lambda symbol: -check["counts"][symbol])[:_NAMED]
+    rows = [
+        {"symbol": symbol} | row for symbol, rows in check["rows"].items() if symbol in worst for row in rows
+    ]
     total = sum(check["counts"].values())
     head = f'<h3 class="{check["outcome"]}">{_text(check["asset"])} · {_text(check["check"])}</h3>'
     reasons = "".join(
         f"<p>{_text(symbol)} is unverifiable: {_text(reason)}.</p>"
-        for symbol, reason in sorted(check["unverifiable"].items())
+        for symbol, reason in sorted(check["unverifiable"].items())[:_NAMED]
     )
     return head + reasons + (f"<p>{len(rows)} of {total:,} offending rows</p>{_table(rows)}" if total else "")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crypto_lake import checks
 from crypto_lake.checks import Verdict, on_raw
+from crypto_lake.checks.batch import Batch
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Subject
 from crypto_lake.config import Config, Exchange, General
@@ -83,7 +84,9 @@ def test_the_holes_told_are_exactly_the_ids_that_are_missing(kept: set[int], spa
         bars.build_day(duck, series, DAY, START + 20 * HOUR)
         subject = Subject(duck, series, DAY, LATER, checks.files_of("", series, DAY), ExchangeCandles())
         told = [
-            n for row in on_raw.missing_trades(subject) for n in range(row["first_id"], row["last_id"] + 1)
+            n
+            for row in on_raw.missing_trades(Batch([subject]))[0]
+            for n in range(row["first_id"], row["last_id"] + 1)
         ]
     assert told == sorted(set(range(min(kept), max(kept))) - kept)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from crypto_lake.defs import metadata
 from crypto_lake.pages import preview
-from crypto_lake.pages.preview import Column, Preview
+from crypto_lake.pages.preview import Column, Lacking, Preview
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, sealed, trade
@@ -18,7 +18,7 @@ MINUTE = 60 * SECOND
 
 def seen(series: Series, duck: duckdb.DuckDBPyConnection) -> Preview:
     bars.build_day(duck, series, DAY, LATER)
-    (found,) = preview.of_day(duck, Series.recorded(series.config), DAY)
+    (found,) = preview.of_day(duck, Series.recorded(series.config), DAY, 1)
     return found
 
 
@@ -28,7 +28,7 @@ def paths(svg: str) -> list[str]:
 
 
 def test_a_day_without_bars_has_no_preview(series: Series, duck: duckdb.DuckDBPyConnection) -> None:
-    assert preview.of_day(duck, Series.recorded(series.config), DAY) == []
+    assert preview.of_day(duck, Series.recorded(series.config), DAY, 1) == []
 
 
 def test_gaps_are_stretches_and_missing_trades_are_missing_numbers(
@@ -40,8 +40,8 @@ def test_gaps_are_stretches_and_missing_trades_are_missing_numbers(
     bars_journal = series.layout.journal("binance", DAY)
     bars_journal.parent.mkdir(parents=True)
     bars_journal.write_bytes(msgspec.json.encode(sealed(path, lines, listened)) + b"\n")
-    found = seen(series, duck)
-    assert (found.gaps, found.trades_missing) == (1, 2)
+    bars.build_day(duck, series, DAY, LATER)
+    assert preview.lacking(duck, [series], DAY) == (1, 2)
 
 
 def test_a_page_and_a_preview_count_no_jump_as_missing_trades(
@@ -49,7 +49,8 @@ def test_a_page_and_a_preview_count_no_jump_as_missing_trades(
 ) -> None:
     ids = [1, 2, 5, 1_000_000, 1_000_001, (1 << 63) - 1, 1_000_003, 0]
     land(series.config, [trade(n, START + at * 1_000_000) for at, n in enumerate(ids)])
-    assert seen(series, duck).trades_missing == 2
+    bars.build_day(duck, series, DAY, LATER)
+    assert preview.lacking(duck, [series], DAY).trades_missing == 2
 
 
 def test_the_last_minutes_come_newest_first(series: Series, duck: duckdb.DuckDBPyConnection) -> None:
@@ -111,6 +112,8 @@ def test_what_dagster_keeps_of_a_day_stays_small_however_many_symbols_there_are(
     numbers = ("open", "high", "low", "close", "volume_quote", "spread", "trades", "unobserved")
     minutes = [{"symbol": "SOLUSDT", "minute": "23:59", **dict.fromkeys(numbers, 123_456.78)}] * 10
     pictures = preview.draw("SOLUSDT", columns), preview.thumbnail(columns)
-    found = metadata.of_previews([Preview(f"COIN{n}USDT", *pictures, minutes, 0, 0) for n in range(30)])
+    found = metadata.of_previews(
+        [Preview(f"COIN{n}USDT", *pictures, minutes) for n in range(30)], Lacking(0, 0)
+    )
     event = dg.AssetMaterialization("bars_1s", metadata=found)
     assert 10_000 < len(dg.serialize_value(event)) < 30_000

@@ -49,7 +49,7 @@ def enter(duck: duckdb.DuckDBPyConnection, lake: Config) -> Callable[..., None]:
     ) -> None:
         found = {symbol: list(rows)} if rows else {}
         verdict = Verdict(check, DAY, {symbol: count} if symbol else {}, found, check.severity)
-        validation.enter(duck, lake, Series.recorded(lake), asset, verdict, LATER)
+        validation.enter(duck, lake, Series.recorded(lake), asset, [verdict], LATER)
 
     return entering
 
@@ -152,7 +152,7 @@ def test_what_is_unverifiable_says_so_with_its_reason_and_is_worse_than_passed(
     enter(checks.NO_MISSING_SECONDS, "bars_1s", 0)
     reason = "its ids skip <b>"
     unproved = Verdict(checks.TRADE_IDS_CONTIGUOUS, DAY, {"A": 0, "B": 0}, {}, "WARN", {"A": reason})
-    validation.enter(duck, lake, Series.recorded(lake), "raw_segments", unproved, LATER)
+    validation.enter(duck, lake, Series.recorded(lake), "raw_segments", [unproved], LATER)
     report = msgspec.json.decode(lake.layout.validation(DAY).read_bytes())
     assert (report["outcome"], report["checks"][0]["unverifiable"]) == ("unverifiable", {"A": reason})
     assert ["unverifiable", "raw_segments", "trade_ids_contiguous", "WARN", "A unverifiable · B 0"] in [
@@ -170,3 +170,23 @@ def test_a_report_from_before_there_was_unverifiable_is_read(
     del report["checks"][0]["unverifiable"]
     path.write_bytes(msgspec.json.encode(report))
     assert outcomes(lake) == {"no_missing_seconds": "passed"}
+
+
+def test_of_two_thousand_symbols_the_worst_are_on_the_page_and_all_counts_in_the_file(
+    duck: duckdb.DuckDBPyConnection, lake: Config
+) -> None:
+    counts = {f"S{n:04d}": n % 7 for n in range(2000)} | {"WORST": 1234}
+    rows = {symbol: [HOLE] * 5 for symbol, count in counts.items() if count}
+    verdict = Verdict(checks.TRADE_IDS_CONTIGUOUS, DAY, counts, rows, "WARN")
+    coverage = [{"symbol": symbol, "rows": 86_400, "unobserved": n} for n, symbol in enumerate(counts)]
+    validation.enter(duck, lake, [], "raw_segments", [verdict], LATER)
+    (check,) = validation.read(lake, DAY)
+    assert check["counts"] == counts
+    assert (len(check["rows"]), len(check["rows"]["WORST"])) == (200, 5)
+    text = validation.page({"day": DAY, "outcome": "warning", "coverage": coverage, "checks": [check]})
+    rows_of_page = Page(text).rows
+    assert len(text) < 100_000
+    assert rows_of_page[1:3] == [["all 2,001", "172,886,400", "2,001,000"], ["WORST", "86,400", "2,000"]]
+    (told,) = (row[4] for row in rows_of_page if row[:1] == ["warning"])
+    assert told.startswith("WORST 1,234 · S0006 6 · ")
+    assert told.endswith(" and 1,951 more")

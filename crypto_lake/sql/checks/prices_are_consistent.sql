@@ -1,6 +1,6 @@
 -- Bars whose numbers contradict each other. A vwap is a rounded quotient and may leave [low, high] by its last bits.
--- reads `bars`
-SELECT window_start, open, high, low, close, vwap, bid, ask, spread, volume_base, taker_buy_base
+-- reads `bars`, by subject
+SELECT subject, window_start, open, high, low, close, vwap, bid, ask, spread, volume_base, taker_buy_base
 FROM bars
 WHERE low > least(open, close)
    OR high < greatest(open, close)
@@ -10,4 +10,4 @@ WHERE low > least(open, close)
    OR taker_buy_base > volume_base
    OR taker_buy_quote > volume_quote
    OR (trade_count = 0) <> (volume_base = 0)
-ORDER BY window_start
+ORDER BY subject, window_start

@@ -307,7 +307,7 @@ def test_the_report_of_a_day_says_unverifiable_and_why(
 ) -> None:
     bars.build_day(duck, series, DAY, LATER)
     found = verdict(duck, series, "raw_segments", "trade_ids_contiguous")
-    validation.enter(duck, series.config, [series], "raw_segments", found, LATER)
+    validation.enter(duck, series.config, [series], "raw_segments", [found], LATER)
     report = msgspec.json.decode(series.layout.validation(DAY).read_bytes())
     assert report["outcome"] == "unverifiable"
     assert "trade ids skip" in report["checks"][0]["unverifiable"][PAIR]
@@ -321,8 +321,7 @@ def test_no_page_counts_missing_trades_by_ids_that_skip(
     series: Series, duck: duckdb.DuckDBPyConnection
 ) -> None:
     bars.build_day(duck, series, DAY, LATER)
-    (shown,) = preview.of_day(duck, [series], DAY)
-    assert shown.trades_missing is None
+    assert preview.lacking(duck, [series], DAY).trades_missing is None
     page = day_page.write(series.config, [series], DAY).read_text(encoding="utf-8")
     assert "<dt>trades missing</dt><dd>unverifiable</dd>" in page
 
