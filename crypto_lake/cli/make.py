@@ -76,4 +76,4 @@ def backfill(
     today = options.today(loaded)
     asked = [today - timedelta(days=n) for n in range(count or 90, 0, -1)]
     days = options.days(loaded, day, first, last) or asked
-    jobs.report_candles(loaded, jobs.backfill(days))
+    jobs.report_candles(loaded, jobs.backfill(loaded, days))

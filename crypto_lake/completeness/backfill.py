@@ -87,6 +87,17 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
             runner.run(work.aclose())
 
 
+def finished_days(config: Config, days: Iterable[date], now_us: int) -> dict[date, list[Backfilled]]:
+    """Those of the days of which all configured symbols have their candles for good, and these."""
+    places = [_Place(config, *one, now_us) for one in with_candles(config)]
+    found: dict[date, list[Backfilled]] = {}
+    for day in days:
+        files = [place.finished(day) for place in places]
+        if files and all(files):
+            found[day] = [file for file in files if file]
+    return found
+
+
 def with_candles(config: Config) -> list[tuple[str, str]]:
     """The symbols that the configuration means, each after its exchange, of exchanges that have candles at all.
 

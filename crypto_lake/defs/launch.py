@@ -162,6 +162,12 @@ def made(defs: dg.Definitions, job_name: str, days: list[date]) -> dict[date, di
     }
 
 
+def recorded_days(asset: str) -> set[date]:
+    """The days of an asset that Dagster's history has."""
+    with instance() as where:
+        return {date.fromisoformat(key) for key in where.get_materialized_partitions(dg.AssetKey(asset))}
+
+
 def _runs(
     defs: dg.Definitions, job_name: str, days: list[date], resources: dict[str, Any] | None = None
 ) -> list[dg.ExecuteInProcessResult]:

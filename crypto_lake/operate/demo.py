@@ -153,7 +153,7 @@ def _process(console: Console, config: Config, midnight: date) -> list[Verdict]:
     with _step(console, f"Compaction: {yesterday} is over and becomes a daily file a symbol"):
         jobs.compact(config, [yesterday])
     with _step(console, f"Backfill: the exchange's own candles of {_CANDLE_DAYS} days"):
-        jobs.backfill(candle_days)
+        jobs.backfill(config, candle_days)
     with _step(console, "Checks"):
         return jobs.validate(config, [yesterday, midnight])
 

@@ -1,11 +1,16 @@
-"""The jobs that commands start: which days a run is about, the run itself (by Dagster, in this process), its result."""
+"""The jobs that commands start: which days a run is about, the run itself (by Dagster, in this process), its result.
+
+Loading Dagster takes longer than to look whether there is anything to do, so it is loaded where a run begins.
+"""
+
+# ruff: noqa: PLC0415 - see above
 
 import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loguru import logger
 from rich.console import Console
@@ -14,12 +19,10 @@ from rich.table import Table
 
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
+from crypto_lake.completeness import backfill as fetching
 from crypto_lake.completeness import holes
 from crypto_lake.completeness.heal import Found, Lack, Round
 from crypto_lake.config import Config
-from crypto_lake.definitions import defs
-from crypto_lake.defs import launch
-from crypto_lake.defs.launch import Verdict
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, Layout, day_start_us
@@ -28,6 +31,9 @@ from crypto_lake.series import Series
 from crypto_lake.showing import printable
 from crypto_lake.transform import minutes, plan
 from crypto_lake.transform import verify as verification
+
+if TYPE_CHECKING:
+    from crypto_lake.defs.launch import Verdict
 
 # Values that a day hands on may make the next day stale, and so on; without any trade that ends at the next one.
 _MOST_ROUNDS = 400
@@ -40,6 +46,9 @@ _NOT_ANEW = (
     "whole, since they hold its lines; else leave it: a run that reads it sets aside what is no line."
 )
 _MOST_PAGES = 5
+# Of a day with more symbols the worst are printed.
+_MOST_ROWS = 30
+_NUMBERS = ("rows", "trades", "quotes", "unobserved", "bytes")
 
 
 class Missing(NamedTuple):
@@ -96,7 +105,7 @@ def _make(config: Config, days: list[date]) -> list[str]:
         if some:
             try:
                 with _progress("bars", len(some)):
-                    launch.execute(defs, job, some)
+                    _execute(job, some)
             except RawDataError as error:
                 errors.append(str(error))
     return errors
@@ -132,7 +141,9 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
         days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
     if days:
         with _progress("daily files", len(days)):
-            launch.execute(defs, "compact", days)
+            _execute("compact", days)
+    from crypto_lake.defs import launch
+
     # Where no daemon runs, nobody else does.
     launch.forget_runs(config.dagster.keep_runs_days)
     return days
@@ -144,10 +155,10 @@ def _without_minutes(config: Config) -> set[date]:
     return {*minutes.outdated(series), *itertools.islice(minutes.lacking(series), 1)}
 
 
-def validate(config: Config, days: list[date]) -> list[Verdict]:
+def validate(config: Config, days: list[date]) -> "list[Verdict]":
     """Check those of the days that have bars or candles; the runs leave the verdicts in `logs/validation/`."""
     known = _days_of(config, Layout.bar_days) | _days_of(config, Layout.candle_days)
-    found = launch.execute(defs, "validate", [day for day in days if day in known])
+    found = _execute("validate", [day for day in days if day in known])
     # Of a day that is not compacted the daily file's checks look at nothing, and so on.
     return [one for one in found if one.metadata["symbols_checked"]]
 
@@ -183,10 +194,38 @@ def verify(config: Config) -> int:
     return len(found)
 
 
-def backfill(days: list[date]) -> dict[date, dict[str, Any]]:
-    """Fetch the candles of some days; what the asset `candles_1m` told of each."""
-    with _progress("candles", len(days)):
-        return launch.made(defs, "backfill_candles", days)
+def backfill(config: Config, days: list[date]) -> dict[date, dict[str, Any]]:
+    """Fetch the candles of some days; what the asset `candles_1m` told of each.
+
+    Days whose candles are all there, and that Dagster's history knows, need no run: each would be a few events more.
+    """
+    from crypto_lake.definitions import defs
+    from crypto_lake.defs import launch
+
+    there = fetching.finished_days(config, days, now_us(config))
+    known = launch.recorded_days("candles_1m") if there else set()
+    told = {
+        day: {
+            "fetched": 0,
+            "dagster/partition_row_count": sum(one.rows for one in files),
+            "minutes_missing": sum(one.missing for one in files),
+        }
+        for day, files in there.items()
+        if day in known
+    }
+    due = [day for day in days if day not in told]
+    if due:
+        with _progress("candles", len(due)):
+            told |= launch.made(defs, "backfill_candles", due)
+    return told
+
+
+def _execute(job: str, days: list[date], resources: dict[str, Any] | None = None) -> "list[Verdict]":
+    """Run a job of ours; see `launch.execute`."""
+    from crypto_lake.definitions import defs
+    from crypto_lake.defs import launch
+
+    return launch.execute(defs, job, days, resources)
 
 
 def report_candles(config: Config, days: dict[date, dict[str, Any]]) -> None:
@@ -232,7 +271,7 @@ def _heal(config: Config, found: Found) -> bool:
     due = sorted({day for _, _, day in found})
     try:
         with _progress("healing", len(due)):
-            launch.execute(defs, "heal", due, {"heal_round": heal_round})
+            _execute("heal", due, {"heal_round": heal_round})
         is_done = True
     finally:
         landed = any(one.files for one in heal_round.healed)
@@ -293,13 +332,21 @@ def report_days(config: Config, days: list[date]) -> None:
     series = Series.recorded(config)
     with parquet.connect() as connection:
         for day in days:
-            for row in views.day_in_numbers(connection, series, day):
-                numbers = [row[name] for name in ("rows", "trades", "quotes", "unobserved", "bytes")]
-                table.add_row(str(day), row["symbol"], *(f"{number:,}" for number in numbers))
+            for row in _worst_of(views.day_in_numbers(connection, series, day)):
+                table.add_row(str(day), row["symbol"], *(f"{row[name]:,}" for name in _NUMBERS))
     if table.row_count:
         page.print(table)
     else:
         page.print(f"Nothing was recorded on {days[0]}" + (f" to {days[-1]}." if len(days) > 1 else "."))
+
+
+def _worst_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The symbols of a day; of many, all together and those that fewest heard."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    total = {name: sum(row[name] for row in rows) for name in _NUMBERS}
+    worst = sorted(rows, key=lambda row: -row["unobserved"])[:_MOST_ROWS]
+    return [{"symbol": f"all {len(rows):,}"} | total, *worst]
 
 
 def report_missing(config: Config, missing: list[Missing]) -> int:
@@ -320,7 +367,7 @@ def report_missing(config: Config, missing: list[Missing]) -> int:
     return sum(one.trades or one.stretches for one in missing)
 
 
-def report_verdicts(config: Config, verdicts: list[Verdict]) -> int:
+def report_verdicts(config: Config, verdicts: "list[Verdict]") -> int:
     """Print the verdicts; how many of severity ERROR did not pass is returned."""
     page = console()
     if not verdicts:
