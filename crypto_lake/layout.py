@@ -24,6 +24,9 @@ _EPOCH = date(1970, 1, 1)
 ANY_SYMBOL = "[A-Za-z0-9]*"
 _ANY_DIGIT = "[0-9]"
 _ANY_DAY = "-".join(_ANY_DIGIT * count for count in (4, 2, 2))
+_is_like_a_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.parquet)?").fullmatch
+# One of the first so many is a symbol's first day; others are no days of the calendar.
+_LOOKED_AT = 5
 # Any exchange's spelling; what else lies there (`_journal`, a copy, a name that steers a terminal) is none of ours.
 _is_symbol = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}").fullmatch
 
@@ -78,6 +81,22 @@ def _file_days(folder: Path) -> list[date]:
     return _days(name[: -len(".parquet")] for name in _names(folder, folders=False, end=".parquet"))
 
 
+def _part_folders(folder: Path) -> list[str]:
+    """The days that have a folder for parts in that of a symbol's bars, as names."""
+    folders = [folder]
+    for key in ("year=", "month=", "day="):
+        folders = [one / name for one in folders for name in _names(one, folders=True, begin=key)]
+    return ["-".join(part.partition("=")[2] for part in one.parts[-3:]) for one in folders]
+
+
+def _first_names(folder: Path) -> list[str]:
+    """The first names in a folder that look like a day's; nothing is asked of what lies there."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if _is_like_a_day(entry.name))[:_LOOKED_AT]
+
+
 @dataclass(frozen=True)
 class Layout:
     """The paths of one lake. Nothing here needs to exist."""
@@ -126,6 +145,16 @@ class Layout:
     def raw_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have raw folders, oldest first."""
         return _days(_names(self.raw_symbol(exchange, symbol), folders=True))
+
+    def first_day(self, exchange: str) -> date | None:
+        """The first day that has a raw folder, or bars, of any symbol; also if no bar is in them yet."""
+        names = {
+            name.removesuffix(".parquet")
+            for symbol in {*self.raw_symbols(exchange), *self.bars_symbols(exchange)}
+            for folder in (self.raw_symbol(exchange, symbol), self.bars_symbol(exchange, symbol))
+            for name in [*_first_names(folder), *_part_folders(folder)]
+        }
+        return min(_days(names), default=None)
 
     # parquet: the transformer's side
 
@@ -177,13 +206,8 @@ class Layout:
 
     def part_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have at least one part, oldest first."""
-        folders = [self.bars_symbol(exchange, symbol)]
-        for key in ("year=", "month=", "day="):
-            folders = [
-                folder / name for folder in folders for name in _names(folder, folders=True, begin=key)
-            ]
-        names = ("-".join(part.partition("=")[2] for part in folder.parts[-3:]) for folder in folders)
-        return [day for day in _days(names) if self.parts(exchange, symbol, day)]
+        folders = _part_folders(self.bars_symbol(exchange, symbol))
+        return [day for day in _days(folders) if self.parts(exchange, symbol, day)]
 
     def bar_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have bars in either form, oldest first."""

@@ -12,9 +12,13 @@ from hypothesis import settings
 
 from crypto_lake import config
 from crypto_lake.config import Config
+from crypto_lake.defs import reach
 from crypto_lake.disk import parquet
 from crypto_lake.series import Series
 from crypto_lake_tests.made import Made
+
+# One process has lakes that begin on any day.
+reach.back_to_the_first_day_of_all()
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("without a clock", deadline=None)

@@ -12,7 +12,7 @@ from crypto_lake.checks import Check, Verdict
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.defs import metadata
 from crypto_lake.defs.assets import bars_1s
-from crypto_lake.defs.partitions import DAILY, days_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, days_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
@@ -34,7 +34,7 @@ def _asset_checks(asset: str, some: tuple[Check, ...]) -> dg.AssetChecksDefiniti
                 additional_deps=[bars_1s] if asset in {"raw_segments", "candles_1m"} else [],
                 description=check.description,
                 blocking=check.blocking,
-                partitions_def=DAILY,
+                partitions_def=BACKFILLED if asset == "candles_1m" else RECORDED,
             )
             for check in some
         ],

@@ -15,7 +15,7 @@ from crypto_lake.config import Config
 from crypto_lake.defs import columns, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
-from crypto_lake.defs.partitions import DAILY, days_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, days_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
@@ -32,7 +32,7 @@ _SUSPICIOUS = timedelta(minutes=5)
 
 raw_segments = dg.AssetSpec(
     "raw_segments",
-    partitions_def=DAILY,
+    partitions_def=RECORDED,
     group_name="raw",
     owners=_OWNERS,
     kinds={"json"},
@@ -47,7 +47,7 @@ raw_segments = dg.AssetSpec(
 
 
 @dg.asset(
-    partitions_def=DAILY,
+    partitions_def=RECORDED,
     deps=[raw_segments],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="raw",
@@ -70,7 +70,7 @@ def healed_trades(
 
 
 @dg.asset(
-    partitions_def=DAILY,
+    partitions_def=RECORDED,
     deps=[raw_segments, healed_trades],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="bars",
@@ -91,7 +91,7 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
 
 
 @dg.asset(
-    partitions_def=DAILY,
+    partitions_def=RECORDED,
     deps=[bars_1s],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="daily",
@@ -114,7 +114,7 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
 
 @dg.asset(
     name="ticks",
-    partitions_def=DAILY,
+    partitions_def=RECORDED,
     deps=[daily_bars],
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="daily",
@@ -139,7 +139,7 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 
 
 @dg.asset(
-    partitions_def=DAILY,
+    partitions_def=BACKFILLED,
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="backfill",
     owners=_OWNERS,

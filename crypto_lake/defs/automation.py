@@ -14,7 +14,7 @@ import msgspec
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
-from crypto_lake.defs import history, landings
+from crypto_lake.defs import history, landings, requests
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
@@ -87,7 +87,7 @@ def compaction_nightly(
     today = day_of(now_us)
     with connected(duckdb) as db:
         waiting = {
-            day
+            day: series
             for series in Series.recorded(config)
             for day in [
                 *series.layout.part_days(series.exchange, series.symbol),
@@ -99,8 +99,7 @@ def compaction_nightly(
     if not waiting:
         return dg.SkipReason("no finished day lies in parts, and no segment changed")
     return [
-        dg.RunRequest(run_key=f"{today} {day}", partition_key=day.isoformat())
-        for day in sorted(waiting)[-_NIGHTS_TO_CATCH_UP:]
+        requests.of_day(waiting[day], day, f"{today} {day}") for day in sorted(waiting)[-_NIGHTS_TO_CATCH_UP:]
     ]
 
 
@@ -127,14 +126,14 @@ def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDB
     found = {day.isoformat(): landings.fingerprint(series, day) for day in days}
     before = seen.days
     seen.days = {day: said for day, said in before.items() if day in found}
-    requests: list[dg.RunRequest] = []
+    due_runs: list[dg.RunRequest] = []
     with connected(duckdb) as db:
         for received, said in found.items():
             if before.get(received) == said:
                 continue
             stale = _stale_days(db, series, date.fromisoformat(received), lake.now_us())
             due = [day for day in stale if not _left_alone(context.instance, day, lake.now_us())]
-            requests += [_request(series, day, said) for day in due]
+            due_runs += [_request(series, day, said) for day in due]
             if len(due) == len(stale):
                 seen.days[received] = said
         for touched_ns, day in touched:
@@ -142,9 +141,9 @@ def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDB
                 break
             seen.looked_ns = touched_ns
         events = _landing(db, series, seen, day_of(lake.now_us()))
-    skip = None if requests else "no day's segments changed, or its bars were made less than five minutes ago"
+    skip = None if due_runs else "no day's segments changed, or its bars were made less than five minutes ago"
     cursor = msgspec.json.encode(seen).decode()
-    return dg.SensorResult(run_requests=requests, skip_reason=skip, cursor=cursor, asset_events=events)
+    return dg.SensorResult(run_requests=due_runs, skip_reason=skip, cursor=cursor, asset_events=events)
 
 
 def _seen(cursor: str | None) -> _Seen:
@@ -159,13 +158,11 @@ def _stale_days(
 ) -> list[date]:
     found = (plan.stale_days(connection, one, [received], now_us) for one in series)
     # A trade may say that it happened before there were any: its day is no partition.
-    return sorted({day for days in found for day in days if day.isoformat() >= FIRST_DAY})
+    return sorted({day for days in found for day in days if day >= FIRST_DAY})
 
 
 def _request(series: list[Series], day: date, fingerprint: str) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=f"{day}|{fingerprint}", job_name=_job_for(series, day), partition_key=day.isoformat()
-    )
+    return requests.of_day(series[0], day, f"{day}|{fingerprint}", _job_for(series, day))
 
 
 def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:

@@ -15,7 +15,7 @@ from dagster_duckdb import DuckDBResource
 
 from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.holes import Hole
-from crypto_lake.defs import history
+from crypto_lake.defs import history, requests
 from crypto_lake.defs.assets import bars_1s, healed_trades
 from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.partitions import nightly
@@ -50,11 +50,12 @@ def heal_nightly(
     now_us = lake.at_us(context.scheduled_execution_time)
     today = day_of(now_us)
     days = [today - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
+    series = Series.recorded(lake.config())
     with connected(duckdb) as db:
-        missing = _missing(db, Series.recorded(lake.config()), days, lake.now_us())
+        missing = _missing(db, series, days, lake.now_us())
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
-    return [dg.RunRequest(run_key=f"{today} {day}", partition_key=day.isoformat()) for day in missing]
+    return [requests.of_day(series[0], day, f"{today} {day}") for day in missing]
 
 
 @dg.sensor(job=heal_trades, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -79,7 +80,7 @@ def missing_trades(
     }
     due = [day for day, state in cursor.items() if state != tried.get(day)]
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=f"{day}|{now}", partition_key=day) for day in due],
+        run_requests=[requests.of_day(series[0], date.fromisoformat(day), f"{day}|{now}") for day in due],
         skip_reason=None if due else "no trade is missing, or its heal was tried a short while ago",
         cursor=json.dumps(cursor),
     )

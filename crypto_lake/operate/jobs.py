@@ -23,6 +23,7 @@ from crypto_lake.completeness import backfill as fetching
 from crypto_lake.completeness import holes
 from crypto_lake.completeness.heal import Found, Lack, Round
 from crypto_lake.config import Config
+from crypto_lake.defs import reach
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, Layout, day_start_us
@@ -199,6 +200,7 @@ def backfill(config: Config, days: list[date]) -> dict[date, dict[str, Any]]:
 
     Days whose candles are all there, and that Dagster's history knows, need no run: each would be a few events more.
     """
+    reach.back_to_the_first_day_of_all()
     from crypto_lake.definitions import defs
     from crypto_lake.defs import launch
 
@@ -222,6 +224,7 @@ def backfill(config: Config, days: list[date]) -> dict[date, dict[str, Any]]:
 
 def _execute(job: str, days: list[date], resources: dict[str, Any] | None = None) -> "list[Verdict]":
     """Run a job of ours; see `launch.execute`."""
+    reach.back_to_the_first_day_of_all()
     from crypto_lake.definitions import defs
     from crypto_lake.defs import launch
 
