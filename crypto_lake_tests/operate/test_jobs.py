@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_lake.ask import views
 from crypto_lake.completeness import candles
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import launch
@@ -75,7 +76,7 @@ def test_of_a_day_of_many_symbols_all_together_and_the_worst_are_told(
         {"symbol": f"S{n}", "rows": 1000, "trades": 1, "quotes": 1, "unobserved": n, "bytes": 1}
         for n in range(500)
     ]
-    monkeypatch.setattr(jobs.views, "day_in_numbers", lambda *_: rows)
+    monkeypatch.setattr(views, "day_in_numbers", lambda *_: rows)
     jobs.report_days(lake, [DAY])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 60
