@@ -47,8 +47,11 @@ def iso(us: int) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def _day(name: str) -> date | None:
-    """Return the day that a name is, as this module spells it; a lake has few, each of which many files are of."""
+def named_day(name: str) -> date | None:
+    """The day that a name is, as this module spells it; None where it is none.
+
+    A lake has few days, each of which many files are of.
+    """
     try:
         day = date.fromisoformat(name)
     except ValueError:
@@ -58,8 +61,8 @@ def _day(name: str) -> date | None:
 
 
 def _days(names: Iterable[str]) -> list[date]:
-    """Those names that are days as this module spells them, oldest first."""
-    return sorted(day for name in names if (day := _day(name)))
+    """Those names that are days, oldest first."""
+    return sorted(day for name in names if (day := named_day(name)))
 
 
 def _names(folder: Path, *, folders: bool, begin: str = "", end: str = "") -> Iterator[str]:

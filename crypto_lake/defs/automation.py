@@ -14,9 +14,10 @@ import msgspec
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
-from crypto_lake.defs import history, landings, requests
+from crypto_lake.defs import changes, history, landings, requests
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
-from crypto_lake.defs.partitions import FIRST_DAY, days_tags, nightly
+from crypto_lake.defs.changes import Seen
+from crypto_lake.defs.partitions import days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
@@ -24,8 +25,6 @@ from crypto_lake.transform import minutes, plan
 
 # How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30
-# Of older folders that were touched, so many a tick: a tick that takes a minute is ended.
-_OLD_FOLDERS_A_TICK = 3
 _NIGHTS_TO_CATCH_UP = 7
 _CADENCE_SEC = 300
 _SCHEDULE_SEC = 300
@@ -103,66 +102,33 @@ def compaction_nightly(
     ]
 
 
-class _Seen(msgspec.Struct, forbid_unknown_fields=True):
-    """The sensor's cursor.
-
-    `days`: received day → fingerprint of its sealed segments when it was last dealt with. `landed`: the fingerprint of
-    today's received ones when they were last reported. `looked_ns`: older folders touched before have been dealt with.
-    """
-
-    days: dict[str, str] = {}
-    landed: str = ""
-    looked_ns: int = 0
-
-
 @dg.sensor(
     jobs=[make_bars, compact], minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING
 )
 def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource) -> dg.SensorResult:
     """Days whose segments changed, late and displaced ones too, however old; each at most every five minutes."""
-    series, seen = Series.recorded(lake.config()), _seen(context.cursor)
-    touched = landings.touched(series, seen.looked_ns)[:_OLD_FOLDERS_A_TICK]
-    days = sorted(landings.recent_days(series) | {day for _, day in touched})
-    found = {day.isoformat(): landings.fingerprint(series, day) for day in days}
-    before = seen.days
-    seen.days = {day: said for day, said in before.items() if day in found}
-    due_runs: list[dg.RunRequest] = []
+    series, seen, now_us = Series.recorded(lake.config()), _seen(context.cursor), lake.now_us()
     with connected(duckdb) as db:
-        for received, said in found.items():
-            if before.get(received) == said:
-                continue
-            stale = _stale_days(db, series, date.fromisoformat(received), lake.now_us())
-            due = [day for day in stale if not _left_alone(context.instance, day, lake.now_us())]
-            due_runs += [_request(series, day, said) for day in due]
-            if len(due) == len(stale):
-                seen.days[received] = said
-        for touched_ns, day in touched:
-            if seen.days.get(day.isoformat()) != found[day.isoformat()]:
-                break
-            seen.looked_ns = touched_ns
-        events = _landing(db, series, seen, day_of(lake.now_us()))
-    skip = None if due_runs else "no day's segments changed, or its bars were made less than five minutes ago"
-    cursor = msgspec.json.encode(seen).decode()
-    return dg.SensorResult(run_requests=due_runs, skip_reason=skip, cursor=cursor, asset_events=events)
+        look = changes.Look(db, series, now_us, lambda day: _left_alone(context.instance, day, now_us))
+        due = changes.find(look, seen, day_of(now_us))
+        events = _landing(db, series, seen, day_of(now_us))
+    skip = None if due else "no day's segments changed, or its bars were made less than five minutes ago"
+    return dg.SensorResult(
+        run_requests=[
+            requests.of_day(one.series, one.day, f"{one.day}|{one.touched_ns}", _job_for(series, one.day))
+            for one in due
+        ],
+        skip_reason=skip,
+        cursor=msgspec.json.encode(seen).decode(),
+        asset_events=events,
+    )
 
 
-def _seen(cursor: str | None) -> _Seen:
+def _seen(cursor: str | None) -> Seen:
     """A cursor that cannot be understood, of another version, counts as none: what is in line asks for no run."""
     with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(cursor or "{}", type=_Seen)
-    return _Seen()
-
-
-def _stale_days(
-    connection: DuckDBPyConnection, series: list[Series], received: date, now_us: int
-) -> list[date]:
-    found = (plan.stale_days(connection, one, [received], now_us) for one in series)
-    # A trade may say that it happened before there were any: its day is no partition.
-    return sorted({day for days in found for day in days if day >= FIRST_DAY})
-
-
-def _request(series: list[Series], day: date, fingerprint: str) -> dg.RunRequest:
-    return requests.of_day(series[0], day, f"{day}|{fingerprint}", _job_for(series, day))
+        return msgspec.json.decode(cursor or "{}", type=Seen)
+    return Seen()
 
 
 def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
@@ -183,13 +149,13 @@ def _is_schedules_turn(now: float) -> bool:
 
 
 def _landing(
-    connection: DuckDBPyConnection, series: list[Series], seen: _Seen, today: date
+    connection: DuckDBPyConnection, series: list[Series], seen: Seen, today: date
 ) -> list[dg.AssetMaterialization]:
     """Return what landed today, where that is more than was reported: freshness goes by it, so no other day counts."""
-    landed = landings.fingerprint(series, today, landings.is_received)
-    if landed in {"", seen.landed}:
+    newest = landings.newest_ns(series, today, seen.landed_ns)
+    if not newest:
         return []
-    seen.landed = landed
+    seen.landed_ns = newest
     return [landings.landing(connection, series, today)]
 
 

@@ -1,12 +1,7 @@
-"""The collector's landings, as the sensors and the asset `raw_segments` see them: folders, fingerprints, metadata.
-
-A fingerprint is made of names and sizes. A folder's own time only says where to look again, never that nothing changed.
-"""
+"""The collector's landings, as the asset `raw_segments` tells them: whether anything came today, and what in all."""
 
 import contextlib
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -14,11 +9,9 @@ import dagster as dg
 import duckdb
 
 from crypto_lake.ask import latency
-from crypto_lake.defs.metadata import Metadata
+from crypto_lake.defs.metadata import NAMED, Metadata
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.series import Series
-
-_RECENT_FOLDERS = 3
 
 
 def last_folders(series: Series, count: int) -> list[date]:
@@ -26,61 +19,42 @@ def last_folders(series: Series, count: int) -> list[date]:
     return segments.days(series.layout, series.exchange, series.symbol, count)
 
 
-def recent_days(series: Iterable[Series]) -> set[date]:
-    """The last folders of each series, which are looked at each time."""
-    return {day for one in series for day in last_folders(one, _RECENT_FOLDERS)}
+def newest_ns(series: Iterable[Series], day: date, since_ns: int) -> int:
+    """When the last line of the newest segment of a day was received; 0 where that is not after an instant.
 
-
-def touched(series: Sequence[Series], since_ns: int) -> list[tuple[int, date]]:
-    """Older folders in which files came or went after an instant, and when; the longest ago first."""
-    changed: dict[date, int] = {}
+    What was fetched to heal was not received. Only folders that were touched since are looked into.
+    """
+    newest = 0
     for one in series:
-        for day in one.layout.raw_days(one.exchange, one.symbol)[:-_RECENT_FOLDERS]:
-            folder = one.layout.raw_day(one.exchange, one.symbol, day)
-            with contextlib.suppress(OSError):
-                at = folder.stat().st_mtime_ns
-                # One that holds its journal alone was pruned: what was made of it is left as it is.
-                if at > since_ns and segments.sealed(folder):
-                    changed[day] = max(at, changed.get(day, 0))
-    recent = recent_days(series)
-    return sorted((at, day) for day, at in changed.items() if day not in recent)
+        folder = one.layout.raw_day(one.exchange, one.symbol, day)
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime_ns > since_ns and (received := _received(folder)):
+                newest = max(newest, received[-1].stat().st_mtime_ns)
+    return newest if newest > since_ns else 0
 
 
-def fingerprint(series: Iterable[Series], day: date, of: Callable[[Path], bool] = lambda _: True) -> str:
-    """Names and sizes of a day's sealed segments (those that `of` holds for), in short; empty where there are none."""
-    found = _sealed(series, day, of)
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16] if found else ""
-
-
-def is_received(path: Path) -> bool:
-    """Return whether a segment is the collector's, and not fetched to heal."""
-    return not segments.is_healed(path)
-
-
-def _sealed(series: Iterable[Series], day: date, of: Callable[[Path], bool]) -> list[tuple[str, int]]:
-    return [
-        (f"{one.exchange}/{one.symbol}/{segments.name_of(path)}", segments.size_of(path))
-        for one in series
-        for path in segments.sealed(one.layout.raw_day(one.exchange, one.symbol, day))
-        if of(path)
-    ]
+def _received(folder: Path) -> list[Path]:
+    return [path for path in segments.sealed(folder) if not segments.is_healed(path)]
 
 
 def landing(
     connection: duckdb.DuckDBPyConnection, series: Sequence[Series], day: date
 ) -> dg.AssetMaterialization:
     """Return what has landed of a day so far: a materialization of `raw_segments`, reported by whoever saw it."""
-    sealed = _sealed(series, day, is_received)
-    told = [
-        one for each in series for one in journals.of_symbol(each.layout, each.exchange, each.symbol, day)
-    ]
-    lost = list(journal.of_kind(told, journal.Gap))
-    exchanges = {one.exchange: one.layout for one in series}
-    shared = [one for name, layout in exchanges.items() for one in journals.shared(layout, name, day)]
+    layouts = {one.exchange: one.layout for one in series}
+    told = {
+        name: journals.of_symbols(layout, name, [one.symbol for one in series if one.exchange == name], day)
+        for name, layout in layouts.items()
+    }
+    of_each = [(one, told[one.exchange][one.symbol]) for one in series]
+    sealed = [size for one, records in of_each for size in _sizes(one, records, day)]
+    records = [record for _, some in of_each for record in some]
+    lost = list(journal.of_kind(records, journal.Gap))
+    shared = [one for name, layout in layouts.items() for one in journals.shared(layout, name, day)]
     metadata: Metadata = {
-        "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(told, journal.Sealed)),
+        "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(records, journal.Sealed)),
         "segments": len(sealed),
-        "bytes": sum(size for _, size in sealed),
+        "bytes": sum(sealed),
         "holes_at_first": len(lost),
         "trades_missing_at_first": sum(gap.last_id - gap.first_id + 1 for gap in lost),
         "disconnects": sum(1 for _ in journal.of_kind(shared, journal.Disconnected)),
@@ -89,16 +63,29 @@ def landing(
     return dg.AssetMaterialization("raw_segments", partition=day.isoformat(), metadata=metadata)
 
 
+def _sizes(series: Series, records: Iterable[journal.SymbolRecord], day: date) -> list[int]:
+    """The sizes of a symbol's received segments, as the journal tells them; where there is none, as the files are."""
+    known = {
+        one.segment: one.size for one in journal.of_kind(records, journal.Sealed) if one.segment and one.at
+    }
+    if known:
+        return list(known.values())
+    return [
+        segments.size_of(path)
+        for path in _received(series.layout.raw_day(series.exchange, series.symbol, day))
+    ]
+
+
 def _newest(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> Metadata:
-    """The folder and newest segment of each symbol, and how long the trades in these segments took."""
+    """The newest segment of the first few symbols, and how long the trades in these segments took."""
     found: Metadata = {}
-    paths = []
+    paths: list[Path] = []
     for one in series:
-        folder = one.layout.raw_day(one.exchange, one.symbol, day)
-        received = [path for path in segments.sealed(folder) if is_received(path)]
-        if received:
+        if received := _received(one.layout.raw_day(one.exchange, one.symbol, day)):
             paths.append(received[-1])
             found[f"newest_{one.symbol}"] = dg.MetadataValue.path(str(received[-1]))
+        if len(paths) == NAMED:
+            break
     with contextlib.suppress(duckdb.Error):  # A segment that is none: the run of its bars says so.
         if measured := latency.of_segments(connection, paths):
             found |= measured._asdict()

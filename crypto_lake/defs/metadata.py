@@ -35,7 +35,7 @@ Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]
 # thumbnails, pictures and rows of minutes.
 THUMBNAILS, _PICTURES, _MINUTES = 6, 3, 15
 # So many symbols are named beside a reason that all of them share, and have entries of their own.
-_NAMED = 10
+NAMED = 10
 # Of more rows the worst are shown.
 _ROWS = 30
 
@@ -126,13 +126,13 @@ def places(series: Iterable[Series], day: date) -> Metadata:
         if daily.exists() or parts.is_dir():
             found |= _files([(one.symbol, daily if daily.exists() else parts)])
             found["dagster/uri"] = layout.bars_symbol(one.exchange, one.symbol).parent.as_uri()
-        if len(found) > _NAMED:
+        if len(found) > NAMED:
             break
     return found
 
 
 def _files(paths: Iterable[tuple[str, Path]]) -> Metadata:
-    return {f"file_{name}": dg.MetadataValue.path(str(path)) for name, path in islice(paths, _NAMED)}
+    return {f"file_{name}": dg.MetadataValue.path(str(path)) for name, path in islice(paths, NAMED)}
 
 
 def of_daily(compacted: list[Compacted], state: Metadata) -> Metadata:
@@ -215,7 +215,7 @@ def of_verdict(verdict: Verdict) -> Metadata:
 
     Of many symbols the worst are told by name.
     """
-    worst = {*sorted(verdict.counts, key=lambda symbol: -verdict.counts[symbol])[:_NAMED]}
+    worst = {*sorted(verdict.counts, key=lambda symbol: -verdict.counts[symbol])[:NAMED]}
     return {
         "outcome": verdict.outcome,
         "symbols_checked": len(verdict.counts),
@@ -242,8 +242,8 @@ def unverifiable(verdict: Verdict) -> str:
 
 
 def _some(symbols: list[str]) -> str:
-    more = len(symbols) - _NAMED
-    return ", ".join(symbols[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(symbols) - NAMED
+    return ", ".join(symbols[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _percent(share: float | None) -> str:

@@ -34,6 +34,20 @@ def of_symbol(layout: Layout, exchange: str, symbol: str, day: date) -> list[Sym
     return [one for one in chain(before, own) if isinstance(one, OfSymbol) and one.symbol == symbol]
 
 
+def of_symbols(
+    layout: Layout, exchange: str, symbols: Iterable[str], day: date
+) -> dict[str, list[SymbolRecord]]:
+    """`of_symbol` of each, without reading what all share once for each."""
+    found: dict[str, list[SymbolRecord]] = {symbol: [] for symbol in symbols}
+    for one in shared(layout, exchange, day):
+        if isinstance(one, OfSymbol) and one.symbol in found:
+            found[one.symbol].append(one)
+    for symbol, known in found.items():
+        own = journal.read(layout.symbol_journal(exchange, symbol, day))
+        known += [one for one in own if isinstance(one, OfSymbol) and one.symbol == symbol]
+    return found
+
+
 def displaced(records: Iterable[AnyRecord]) -> set[date]:
     """The days in whose folders trades lie that happened on the day of these records, and were received on another."""
     found = set()

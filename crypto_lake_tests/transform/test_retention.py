@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from crypto_lake import config
-from crypto_lake.defs import landings
+from crypto_lake.defs import changes
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US
@@ -234,8 +234,8 @@ def test_of_a_pruned_day_the_symbols_own_journal_stays_and_nobody_looks_at_the_d
     assert names(series) == ["_segments.jsonl"]
     assert segments.days(series.layout, "binance", SYMBOL) == []
     assert plan.stale_days(duck, series, None, LATER) == []
-    assert landings.recent_days([series]) == set()
-    assert landings.touched([series], 0) == []
+    look = changes.Look(duck, [series], LATER, lambda _: False)
+    assert changes.find(look, changes.Seen(), DAY) == []
     apply(duck, series)
     assert names(series) == ["_segments.jsonl"]
 

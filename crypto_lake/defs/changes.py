@@ -1,0 +1,153 @@
+"""The days that need a run, asked of the symbols in whose raw folders something came or went since the last look.
+
+A folder's own time says where to look, and never that nothing changed: whether a day is in line with its files is asked
+of `plan`, symbol by symbol, for as long as a tick may take. What was not got to, the next one looks at.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
+from duckdb import DuckDBPyConnection
+
+from crypto_lake.defs.partitions import FIRST_DAY
+from crypto_lake.layout import named_day
+from crypto_lake.raw import segments
+from crypto_lake.raw.catalog import Recording
+from crypto_lake.series import Series
+from crypto_lake.transform import plan
+
+_RECENT_DAYS = 3
+# Of older days so many a tick, and all for so long: one that takes a minute is ended.
+_OLD_DAYS_A_TICK = 3
+_LOOK_SEC = 2.0
+# A folder's time moves in steps; what comes within the same step is seen by a look that begins after it.
+_STEP_NS = 20_000_000
+
+
+class Seen(msgspec.Struct, forbid_unknown_fields=True):
+    """The sensor's cursor, of times of folders.
+
+    What was touched up to `looked_ns`, and of some received `days` up to later, has been dealt with. What was received
+    up to `landed_ns` has been reported.
+    """
+
+    days: dict[str, int] = {}
+    looked_ns: int = 0
+    landed_ns: int = 0
+
+    def since(self, day: str) -> int:
+        """Up to when a received day was dealt with."""
+        return max(self.looked_ns, self.days.get(day, 0))
+
+
+class Due(NamedTuple):
+    """A day that needs a run, by a symbol's folder that changed."""
+
+    day: date
+    series: Series
+    touched_ns: int
+
+
+class Look(NamedTuple):
+    """With what a tick looks: a DuckDB, the symbols, the time (µs), and which days are not to be asked for now."""
+
+    connection: DuckDBPyConnection
+    series: Sequence[Series]
+    now_us: int
+    is_left_alone: Callable[[date], bool]
+
+
+def find(look: Look, seen: Seen, today: date) -> list[Due]:
+    """The days that need a run; what was looked at is entered into `seen`."""
+    deadline = time.monotonic() + _LOOK_SEC
+    newest = newest_by_day(look.series, seen.since)
+    if newest and time.time_ns() - max(newest.values()) < _STEP_NS:
+        time.sleep(_STEP_NS / 1e9)
+    chosen = _chosen(newest)
+    due: dict[date, Due] = {}
+    left_alone = cache(look.is_left_alone)
+    for day in chosen:
+        # The schedule asks for today's bars by itself.
+        if named_day(day) == today and left_alone(today):
+            continue
+        seen.days[day] = _dealt_with(look._replace(is_left_alone=left_alone), seen, day, due, deadline)
+    if len(chosen) == len(newest):
+        undone = [seen.since(day) for day, at in newest.items() if seen.since(day) < at]
+        seen.looked_ns = max(seen.looked_ns, min(undone, default=max(newest.values(), default=0)))
+        seen.days = {day: at for day, at in seen.days.items() if at > seen.looked_ns}
+    return sorted(due.values(), key=lambda one: one.day)
+
+
+def newest_by_day(series: Sequence[Series], since: Callable[[str], int]) -> dict[str, int]:
+    """By received day: when files last came or went in a folder of any symbol, where that is after an instant."""
+    found: dict[str, int] = {}
+    for one in series:
+        for day, at in _folders(one):
+            if at > since(day) and at > found.get(day, 0):
+                found[day] = at
+    return {day: at for day, at in found.items() if named_day(day)}
+
+
+def _folders(series: Series) -> Iterator[tuple[str, int]]:
+    """A symbol's raw folders, by name, and when something came or went in each."""
+    try:
+        with os.scandir(series.layout.raw_symbol(series.exchange, series.symbol)) as entries:
+            for entry in entries:
+                told = entry.stat()
+                if stat.S_ISDIR(told.st_mode):
+                    yield entry.name, told.st_mtime_ns
+    except OSError:
+        return  # Removed while it was listed: the next tick sees what is left.
+
+
+def _chosen(newest: dict[str, int]) -> list[str]:
+    """The last days, and of older ones those that were touched the longest ago."""
+    days = sorted(newest)
+    old = sorted(days[:-_RECENT_DAYS], key=newest.__getitem__)
+    return [*days[-_RECENT_DAYS:], *old[:_OLD_DAYS_A_TICK]]
+
+
+def _dealt_with(look: Look, seen: Seen, received: str, due: dict[date, Due], deadline: float) -> int:
+    """Look at the folders of a received day that were touched, the longest ago first; up to when all is dealt with."""
+    since = seen.since(received)
+    for at, one in _touched(look.series, received, since):
+        if time.monotonic() > deadline or not _is_dealt_with(look, one, received, at, due):
+            return at - 1
+        since = at
+    return since
+
+
+def _touched(series: Sequence[Series], day: str, since: int) -> list[tuple[int, Series]]:
+    found = []
+    for one in series:
+        try:
+            at = os.stat(one.layout.raw_symbol(one.exchange, one.symbol) / day).st_mtime_ns  # noqa: PTH116 - by thousands
+        except OSError:
+            continue
+        if at > since:
+            found.append((at, one))
+    return sorted(found, key=lambda folder: folder[0])
+
+
+def _is_dealt_with(look: Look, series: Series, received: str, touched_ns: int, due: dict[date, Due]) -> bool:
+    """Add the days that a folder shows to need a run; False where one of its days is left alone for now."""
+    day = date.fromisoformat(received)
+    # One that holds its journal alone was pruned: what was made of it is left as it is.
+    if not segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day)):
+        return True
+    is_done = True
+    for event_day in sorted(Recording(look.connection, series).event_days(day)):
+        # A trade may say that it happened before there were any: its day is no partition.
+        if event_day in due or event_day < FIRST_DAY:
+            continue
+        if look.is_left_alone(event_day):
+            is_done = False
+        elif plan.is_stale(look.connection, series, event_day, look.now_us):
+            due[event_day] = Due(event_day, series, touched_ns)
+    return is_done
