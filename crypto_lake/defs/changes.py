@@ -4,10 +4,10 @@ A folder's own time says where to look, and never that nothing changed: whether 
 of `plan`, symbol by symbol, for as long as a tick may take. What was not got to, the next one looks at.
 """
 
+import contextlib
 import os
-import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from crypto_lake.transform import plan
 _RECENT_DAYS = 3
 # Of older days so many a tick, and all for so long: one that takes a minute is ended.
 _OLD_DAYS_A_TICK = 3
-_LOOK_SEC = 2.0
+_LOOK_SEC = 1.5
 # A folder's time moves in steps; what comes within the same step is seen by a look that begins after it.
 _STEP_NS = 20_000_000
 
@@ -66,7 +66,7 @@ class Look(NamedTuple):
 def find(look: Look, seen: Seen, today: date) -> list[Due]:
     """The days that need a run; what was looked at is entered into `seen`."""
     deadline = time.monotonic() + _LOOK_SEC
-    newest = newest_by_day(look.series, seen.since)
+    newest = _newest_by_day(look.series, seen)
     if newest and time.time_ns() - max(newest.values()) < _STEP_NS:
         time.sleep(_STEP_NS / 1e9)
     chosen = _chosen(newest)
@@ -84,26 +84,21 @@ def find(look: Look, seen: Seen, today: date) -> list[Due]:
     return sorted(due.values(), key=lambda one: one.day)
 
 
-def newest_by_day(series: Sequence[Series], since: Callable[[str], int]) -> dict[str, int]:
-    """By received day: when files last came or went in a folder of any symbol, where that is after an instant."""
+def _newest_by_day(series: Sequence[Series], seen: Seen) -> dict[str, int]:
+    """By received day: when files last came or went in a folder of any symbol, where that is not dealt with yet."""
     found: dict[str, int] = {}
     for one in series:
-        for day, at in _folders(one):
-            if at > since(day) and at > found.get(day, 0):
-                found[day] = at
-    return {day: at for day, at in found.items() if named_day(day)}
-
-
-def _folders(series: Series) -> Iterator[tuple[str, int]]:
-    """A symbol's raw folders, by name, and when something came or went in each."""
-    try:
-        with os.scandir(series.layout.raw_symbol(series.exchange, series.symbol)) as entries:
+        # Removed while it is listed: the next tick sees what is left.
+        with (
+            contextlib.suppress(OSError),
+            os.scandir(one.layout.raw_symbol(one.exchange, one.symbol)) as entries,
+        ):
             for entry in entries:
-                told = entry.stat()
-                if stat.S_ISDIR(told.st_mode):
-                    yield entry.name, told.st_mtime_ns
-    except OSError:
-        return  # Removed while it was listed: the next tick sees what is left.
+                # A year of two thousand symbols comes by here each minute: few are asked for more than their time.
+                at = entry.stat().st_mtime_ns
+                if at > seen.looked_ns and at > found.get(entry.name, 0) and entry.is_dir():
+                    found[entry.name] = at
+    return {day: at for day, at in found.items() if named_day(day) and at > seen.since(day)}
 
 
 def _chosen(newest: dict[str, int]) -> list[str]:
@@ -124,14 +119,13 @@ def _dealt_with(look: Look, seen: Seen, received: str, due: dict[date, Due], dea
 
 
 def _touched(series: Sequence[Series], day: str, since: int) -> list[tuple[int, Series]]:
-    found = []
+    """The symbols in whose folders of a day something came or went after an instant, and when; by that."""
+    found: list[tuple[int, Series]] = []
     for one in series:
-        try:
-            at = os.stat(one.layout.raw_symbol(one.exchange, one.symbol) / day).st_mtime_ns  # noqa: PTH116 - by thousands
-        except OSError:
-            continue
-        if at > since:
-            found.append((at, one))
+        with contextlib.suppress(OSError):
+            at = (one.layout.raw_symbol(one.exchange, one.symbol) / day).stat().st_mtime_ns
+            if at > since:
+                found.append((at, one))
     return sorted(found, key=lambda folder: folder[0])
 
 
