@@ -69,10 +69,11 @@ def _names(folder: Path, *, folders: bool, begin: str = "", end: str = "") -> It
     # A listing that knows what is a folder asks the system nothing of each of thousands of files.
     if folder.is_dir():
         with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.endswith(end) and name.startswith(begin) and entry.is_dir() == folders:
-                    yield name
+            yield from [
+                name
+                for entry in entries
+                if (name := entry.name).endswith(end) and name.startswith(begin) and entry.is_dir() == folders
+            ]
 
 
 def _symbols(folder: Path) -> list[str]:

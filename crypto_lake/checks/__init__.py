@@ -8,7 +8,7 @@ demo's verdicts are all made from it. Nothing is mended here, and nothing is fet
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -135,12 +135,24 @@ class Look:
         )
 
 
+def names(all_series: Iterable[Series]) -> dict[tuple[str, str], str]:
+    """By exchange and symbol: the names that verdicts tell symbols by."""
+    every = list(all_series)
+    of_symbol = Counter(series.symbol for series in every)
+    return {
+        (one.exchange, one.symbol): one.symbol
+        if of_symbol[one.symbol] == 1
+        else f"{one.exchange} {one.symbol}"
+        for one in every
+    }
+
+
 def _subjects(asset: str, all_series: list[Series], day: date, means: Means) -> dict[str, Subject]:
     """The symbols of which the asset has files, by the names they are told by."""
-    of_symbol = Counter(series.symbol for series in all_series)
+    told_by = names(all_series)
     found: dict[str, Subject] = {}
     for series in all_series:
-        name = series.symbol if of_symbol[series.symbol] == 1 else f"{series.exchange} {series.symbol}"
+        name = told_by[series.exchange, series.symbol]
         if paths := files_of(asset, series, day):
             found[name] = Subject(means.connection, series, day, means.now_us, paths, means.reference)
     return found

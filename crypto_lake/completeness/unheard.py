@@ -25,8 +25,10 @@ def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         RawDataError: a raw file or a journal holds something else.
     """
     past = registry.exchange(series.exchange).capabilities.past_trades
+    if past is None or past.by != "time":
+        return []
     days = series.layout.raw_days(series.exchange, series.symbol)
-    if past is None or past.by != "time" or not days:
+    if not days:
         return []
     recording = Recording(connection, series)
     oldest = recording.around(days[0]).listened

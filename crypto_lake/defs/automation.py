@@ -21,7 +21,7 @@ from crypto_lake.defs.partitions import days_tags, nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
-from crypto_lake.transform import minutes, plan
+from crypto_lake.transform import minutes
 
 # How far back is looked at night, whatever the sensor saw.
 _NIGHTLY_FOLDERS = 30
@@ -60,7 +60,7 @@ def bars_every_5_minutes(
     """Today's bars, while new segments come."""
     today = day_of(lake.now_us())
     with connected(duckdb) as db:
-        stale = any(plan.is_stale(db, s, today, lake.now_us()) for s in Series.recorded(lake.config()))
+        stale = changes.is_any_stale(db, Series.recorded(lake.config()), today, lake.now_us())
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
     if history.is_under_way(context.instance, today, _MAKE_BARS):
@@ -84,17 +84,16 @@ def compaction_nightly(
     """
     config, now_us = lake.config(), lake.at_us(context.scheduled_execution_time)
     today = day_of(now_us)
+    series = Series.recorded(config)
+    waiting = {day: one for one in series for day in one.layout.part_days(one.exchange, one.symbol)}
     with connected(duckdb) as db:
-        waiting = {
-            day: series
-            for series in Series.recorded(config)
-            for day in [
-                *series.layout.part_days(series.exchange, series.symbol),
-                *plan.stale_days(db, series, landings.last_folders(series, _NIGHTLY_FOLDERS), lake.now_us()),
-                *itertools.islice(minutes.lacking([series]), 1),
-            ]
-            if day < today and not history.is_under_way(context.instance, day, {compact.name})
-        }
+        waiting |= changes.stale_of_last(db, series, _NIGHTLY_FOLDERS, lake.now_us(), today)
+    waiting |= {day: one for one in series for day in itertools.islice(minutes.lacking([one]), 1)}
+    waiting = {
+        day: one
+        for day, one in waiting.items()
+        if day < today and not history.is_under_way(context.instance, day, {compact.name})
+    }
     if not waiting:
         return dg.SkipReason("no finished day lies in parts, and no segment changed")
     return [

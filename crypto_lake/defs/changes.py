@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +27,8 @@ _RECENT_DAYS = 3
 # Of older days so many a tick, and all for so long: one that takes a minute is ended.
 _OLD_DAYS_A_TICK = 3
 _LOOK_SEC = 1.5
+# So many are looked at whatever the time, and so many a night of very many.
+_ALWAYS, _LOOKS_A_NIGHT = 100, 150
 # A folder's time moves in steps; what comes within the same step is seen by a look that begins after it.
 _STEP_NS = 20_000_000
 
@@ -82,6 +85,64 @@ def find(look: Look, seen: Seen, today: date) -> list[Due]:
         seen.looked_ns = max(seen.looked_ns, min(undone, default=max(newest.values(), default=0)))
         seen.days = {day: at for day, at in seen.days.items() if at > seen.looked_ns}
     return sorted(due.values(), key=lambda one: one.day)
+
+
+def is_any_stale(connection: DuckDBPyConnection, series: Sequence[Series], day: date, now_us: int) -> bool:
+    """Return whether the bars of any symbol's day are not in line: asked for as long as a tick may take.
+
+    Those in whose folders something came since they were made are asked first.
+    """
+    deadline = time.monotonic() + _LOOK_SEC
+    by_place = enumerate(sorted(series, key=lambda one: not _came_since(one, day)))
+    return any(
+        plan.is_stale(connection, one, day, now_us)
+        for place, one in by_place
+        if place < _ALWAYS or time.monotonic() < deadline
+    )
+
+
+def stale_of_last(
+    connection: DuckDBPyConnection, series: Sequence[Series], count: int, now_us: int, night: date
+) -> dict[date, Series]:
+    """The days, each with a symbol, whose bars are not in line with any of the last `count` folders of their symbols.
+
+    Asked for as long as a tick may take: first where something came since they were made; of very many folders that
+    nobody touched some each night, in turn.
+    """
+    deadline = time.monotonic() + _LOOK_SEC
+    folders = [(day, one) for one in series for day in one.layout.raw_days(one.exchange, one.symbol)[-count:]]
+    turn = night.toordinal() * _LOOKS_A_NIGHT % max(1, len(folders))
+    in_turn = sorted(
+        folders[turn:] + folders[:turn], key=lambda folder: not _came_since(folder[1], folder[0])
+    )
+    found: dict[date, Series] = {}
+    for place, (day, one) in enumerate(in_turn):
+        if place >= _ALWAYS and time.monotonic() > deadline:
+            break
+        if day not in found:
+            found |= dict.fromkeys(plan.stale_days(connection, one, [day], now_us), one)
+    return found
+
+
+def made_ns(series: Series, day: date) -> int:
+    """When the bars of a day last changed; 0 where there are none."""
+    layout, exchange, symbol = series.layout, series.exchange, series.symbol
+    return max(
+        changed_ns(layout.parts_day(exchange, symbol, day)), changed_ns(layout.daily(exchange, symbol, day))
+    )
+
+
+def changed_ns(path: Path) -> int:
+    """When a file, or what is in a folder, last changed; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _came_since(series: Series, day: date) -> bool:
+    """Return whether something came or went in a raw folder since the bars of its day were made."""
+    return changed_ns(series.layout.raw_day(series.exchange, series.symbol, day)) > made_ns(series, day)
 
 
 def _newest_by_day(series: Sequence[Series], seen: Seen) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """The sensor and schedule that start a heal: for holes in recent days' trade ids, and at night, before compaction.
 
-Whether a day has holes is asked of its bars, as the check `trade_ids_contiguous` does; where past trades are asked for
-by time, of who listened. What was tried is remembered in
-the sensor's cursor, so that what cannot be healed, or an exchange that is away, costs a few runs that lie ever further
-apart. Bars and daily files follow by themselves: the sensor on new segments sees the healed ones.
+Whether a day has holes is asked of its bars, as the check `trade_ids_contiguous` does, and only of symbols that it has
+not found whole; where past trades are asked for by time, of who listened. What was tried is remembered in the sensor's
+cursor, so that what cannot be healed, or an exchange that is away, costs a few runs that lie ever further apart. Bars
+and daily files follow by themselves: the sensor on new segments sees the healed ones.
 """
 
+import hashlib
 import json
 from datetime import date, timedelta
 
@@ -13,14 +14,17 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from crypto_lake import checks
+from crypto_lake.checks import TRADE_IDS_CONTIGUOUS
 from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.holes import Hole
-from crypto_lake.defs import history, requests
-from crypto_lake.defs.assets import bars_1s, healed_trades
+from crypto_lake.defs import changes, history, requests
+from crypto_lake.defs.assets import bars_1s, healed_trades, raw_segments
 from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.partitions import nightly
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import SECOND_US, day_of
+from crypto_lake.pages import validation
 from crypto_lake.series import Series
 from crypto_lake.transform import plan
 
@@ -28,6 +32,7 @@ from crypto_lake.transform import plan
 _OLD_ENOUGH_US = 180 * SECOND_US
 _RECENT_DAYS = 3
 _NIGHTS_TO_CATCH_UP = 7
+_MOST_WORDS = 2_000
 _FIRST_WAIT_US = 600 * SECOND_US
 _MOST_TRIES = 6
 # The holes in words, how often their heal was requested, when it may be again (µs).
@@ -107,10 +112,12 @@ def _missing(
     """The days of these that lack trades, or may, for long enough, and what is missing, in words."""
     found: dict[date, str] = {}
     for day in days:
+        suspects = _suspects(series, day)
+        holes_of = holes.find_all(connection, suspects, day, now_us)
         said = [
             f"{one.symbol} {hole.first_id}-{hole.last_id}"
-            for one in series
-            for hole in _of(connection, one, day, now_us)
+            for one, some in zip(suspects, holes_of, strict=True)
+            for hole in _old(connection, one, some, day, now_us)
         ]
         said += [
             f"{one.symbol} {start}-{stop} µs"
@@ -118,12 +125,40 @@ def _missing(
             for start, stop in unheard.find(connection, one, day, now_us - _OLD_ENOUGH_US)
         ]
         if said:
-            found[day] = " ".join(said)
+            found[day] = _in_short(" ".join(said))
     return found
 
 
-def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
-    found = holes.find(connection, series, day, now_us)
+def _in_short(said: str) -> str:
+    """Return what is missing, to be told from what was missing before; of very much its beginning, and a digest."""
+    if len(said) <= _MOST_WORDS:
+        return said
+    return f"{said[:_MOST_WORDS]} … {hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def _suspects(series: list[Series], day: date) -> list[Series]:
+    """Those that may lack trades: all with bars but those that the check of these, made after them, has found whole.
+
+    Every run that makes bars is followed by it, so of thousands of symbols few are left to be asked.
+    """
+    if not series:
+        return []
+    config = series[0].config
+    counts = validation.counts(config, day, raw_segments.key.to_user_string(), TRADE_IDS_CONTIGUOUS.name)
+    names = checks.names(Series.known(config))
+    checked_ns = changes.changed_ns(config.layout.validation(day))
+    return [
+        one
+        for one in series
+        if one.layout.bars_symbol(one.exchange, one.symbol).is_dir()
+        and (counts.get(names[one.exchange, one.symbol]) != 0 or changes.made_ns(one, day) > checked_ns)
+    ]
+
+
+def _old(
+    connection: duckdb.DuckDBPyConnection, series: Series, found: list[Hole], day: date, now_us: int
+) -> list[Hole]:
+    """Those holes that are some minutes old; none where bars are yet to be made."""
     old = [hole for hole in found if hole.before_us < now_us - _OLD_ENOUGH_US]
     # Bars that are yet to be made look like missing trades; of today there always are some, but none follow them.
     finished = [day - timedelta(days=1), *([day] if day < day_of(now_us) else [])]
@@ -132,4 +167,6 @@ def _of(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us
 
 
 def _recent_days(series: list[Series]) -> list[date]:
-    return sorted({day for one in series for day in holes.known_days(one, _RECENT_DAYS)})
+    """The last days of each symbol's recording, by its newest folder; a day may be all hole, and have none."""
+    newest = {days[-1] for one in series if (days := one.layout.raw_days(one.exchange, one.symbol))}
+    return sorted({day - timedelta(days=n) for day in newest for n in range(_RECENT_DAYS)})

@@ -14,11 +14,6 @@ from crypto_lake.raw import journal, journals, segments
 from crypto_lake.series import Series
 
 
-def last_folders(series: Series, count: int) -> list[date]:
-    """The last days whose folders hold segments of a symbol."""
-    return segments.days(series.layout, series.exchange, series.symbol, count)
-
-
 def newest_ns(series: Iterable[Series], day: date, since_ns: int) -> int:
     """When the last line of the newest segment of a day was received; 0 where that is not after an instant.
 

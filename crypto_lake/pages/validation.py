@@ -80,6 +80,11 @@ def read(config: Config, day: date) -> list[Row]:
     return [to_builtins(check) for check in found.checks]
 
 
+def counts(config: Config, day: date, asset: str, check: str) -> dict[str, int]:
+    """Return how many rows offended, by symbol, when a check last looked at a day; empty where it did not."""
+    return next((c["counts"] for c in read(config, day) if (c["asset"], c["check"]) == (asset, check)), {})
+
+
 class _Check(Struct):
     """A check in a validation, as `_entry` makes it."""
 
