@@ -196,7 +196,8 @@ def _highest(series: Series, day: date, runs: list[Run], after: Known | None) ->
 
 def is_pruned(series: Series, day: date) -> bool:
     """Return whether a day's bars were made of files that are all gone: healed lines alone would spoil them."""
-    if segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day)):
+    place = series.exchange, series.symbol, day
+    if segments.sealed(series.layout.raw_day(*place)) or not series.layout.bar_files(*place):
         return False
     made_of = {
         name

@@ -4,6 +4,7 @@ Every check run, however it was started, writes its verdict into that day's vali
 each check. The page is made from the JSON file alone, and needs nothing beside itself: no network, no script.
 """
 
+import contextlib
 import html
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -25,6 +26,7 @@ from crypto_lake.series import Series
 Row = dict[str, Any]
 _ORDER = {name: place for place, name in enumerate(OUTCOMES)}
 _PATIENCE_SEC = 60
+_OF_BARS = {"bars_1s", "daily_bars"}
 # Of more symbols the worst are named on the page, and have their offending rows in the file; it has all counts.
 _NAMED = 50
 _WITH_ROWS = 200
@@ -40,7 +42,7 @@ def enter(
 ) -> None:
     """Put the verdicts on a day of an asset into its validation, in place of earlier ones of the same checks.
 
-    The report says what bars there are of the `series`. A verdict on nothing (no symbol had a file to look at) takes
+    The report says what bars there are of the `series`, anew with each verdict on them. A verdict on nothing (no symbol had a file to look at) takes
     the earlier one away and adds none.
 
     Raises:
@@ -53,16 +55,23 @@ def enter(
     told = [verdict for verdict in verdicts if verdict.counts]
     if not told and not path.exists():
         return
-    coverage = _coverage(connection, series, day)
+    coverage = _coverage(connection, series, day) if asset in _OF_BARS else None
     names = {verdict.check.name for verdict in verdicts}
     try:
         with locks.hold(layout.validation_lock, _PATIENCE_SEC):
-            others = [c for c in read(config, day) if c["asset"] != asset or c["check"] not in names]
+            before = _report(config, day)
+            if coverage is None and not before.coverage:
+                coverage = _coverage(connection, series, day)
+            others = [
+                check
+                for check in to_builtins(before.checks)
+                if check["asset"] != asset or check["check"] not in names
+            ]
             entered = [*others, *(_entry(asset, verdict, now_us) for verdict in told)]
             validation = {
                 "day": str(day),
                 "outcome": min((c["outcome"] for c in entered), key=_ORDER.__getitem__, default="passed"),
-                "coverage": coverage,
+                "coverage": before.coverage if coverage is None else coverage,
                 "checks": sorted(entered, key=lambda c: (_ORDER[c["outcome"]], c["asset"], c["check"])),
             }
             publish.write(path, json.format(json.encode(validation)) + b"\n")
@@ -73,11 +82,13 @@ def enter(
 
 def read(config: Config, day: date) -> list[Row]:
     """Return the checks in the validation of a day; none where there is no file that can be understood."""
-    try:
-        found = json.decode(publish.read(config.layout.validation(day)), type=_Report)
-    except (OSError, *NOT_JSON):
-        return []
-    return [to_builtins(check) for check in found.checks]
+    return [to_builtins(check) for check in _report(config, day).checks]
+
+
+def _report(config: Config, day: date) -> "_Report":
+    with contextlib.suppress(OSError, *NOT_JSON):
+        return json.decode(publish.read(config.layout.validation(day)), type=_Report)
+    return _Report([])
 
 
 def counts(config: Config, day: date, asset: str, check: str) -> dict[str, int]:
@@ -105,6 +116,7 @@ class _Report(Struct):
     """The part of a validation that is read again."""
 
     checks: list[_Check]
+    coverage: list[Row] = []
 
 
 def _entry(asset: str, verdict: Verdict, now_us: int) -> Row:

@@ -1,6 +1,7 @@
 """Dagster's side of healing, and the command: what starts a heal, what does not, and what is said of it."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from crypto_lake import config, definitions
-from crypto_lake.checks import on_raw
+from crypto_lake import checks, config, definitions
+from crypto_lake.checks import Verdict, on_raw
 from crypto_lake.completeness import heal, holes
 from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
@@ -20,6 +21,7 @@ from crypto_lake.defs.resources import RESOURCES
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.operate import jobs
+from crypto_lake.pages import validation
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
@@ -135,6 +137,32 @@ def test_trades_healed_since_the_bars_were_made_are_not_asked_for_again(
     assert (requested(waiting), waiting.cursor) == ([], forgetful)
     instance.report_runless_asset_event(dg.AssetMaterialization("bars_1s", partition=str(DAY)))
     assert requested(tick(instance, forgetful)) == [str(DAY)]
+
+
+def test_symbols_that_the_check_of_their_bars_found_whole_are_not_asked_again(
+    instance: dg.DagsterInstance,
+    holed: Series,
+    duck: duckdb.DuckDBPyConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[Series]] = []
+    find_all = holes.find_all
+
+    def noted(
+        connection: duckdb.DuckDBPyConnection, some: list[Series], day: date, now_us: int
+    ) -> list[list[Hole]]:
+        asked.append(some)
+        return find_all(connection, some, day, now_us)
+
+    monkeypatch.setattr(holes, "find_all", noted)
+    found_whole = Verdict(checks.TRADE_IDS_CONTIGUOUS, DAY, {SYMBOL: 0, "OTHER": 0})
+    validation.enter(duck, holed.config, [holed], "raw_segments", [found_whole], LATER)
+    assert requested(tick(instance)) == []
+    assert asked[-1] == []
+    # As if the bars were made since.
+    os.utime(holed.layout.validation(DAY), ns=(1, 1))
+    assert requested(tick(instance)) == [str(DAY)]
+    assert [holed] in asked
 
 
 def nightly(at: datetime) -> list[str | None]:
