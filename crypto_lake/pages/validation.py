@@ -42,8 +42,8 @@ def enter(
 ) -> None:
     """Put the verdicts on a day of an asset into its validation, in place of earlier ones of the same checks.
 
-    The report says what bars there are of the `series`, anew with each verdict on them. A verdict on nothing (no symbol had a file to look at) takes
-    the earlier one away and adds none.
+    The report says what bars there are of the `series`, anew with each verdict on them. A verdict on nothing (no symbol
+    had a file to look at) takes the earlier one away and adds none.
 
     Raises:
         LakeError: the disk refused, or another run has been at the reports for a minute.
