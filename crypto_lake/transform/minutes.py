@@ -28,6 +28,7 @@ from crypto_lake.transform.workspace import locked
 
 # Goes up when the same daily file would give other minutes.
 MINUTES_VERSION = 1
+_START = "make_timestamptz(epoch_us(s.window_start) // length * length)"
 # A run beside whose own days others lack their minutes makes so many of these: some minutes of work.
 AT_ONCE = 5_000
 
@@ -193,7 +194,8 @@ def _minutes(connection: duckdb.DuckDBPyConnection, seconds: pa.Table, step: int
     connection.register("day_seconds", seconds)
     try:
         sql.define(connection, "ask/exact_sum")
-        sql.define(connection, "ask/longer", macro="minutes_of_day", bars="day_seconds", step=str(step))
+        bars = {"macro": "minutes_of_day", "bars": "day_seconds", "step": str(step)}
+        sql.define(connection, "ask/longer", **bars, start=_START)
         query = f"FROM minutes_of_day({MINUTE_US}) ORDER BY window_start"
         return connection.sql(query).to_arrow_table().cast(parquet.arrow_schema())
     finally:
