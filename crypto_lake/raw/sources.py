@@ -70,11 +70,6 @@ def lines_of(sources: Sequence[Source]) -> str:
     return scan.table(selects(sources))
 
 
-def in_place(lines: str, sources: Iterable[Source]) -> str:
-    """The lines of sources, a table with slots that has each once; quotes that came late in their place."""
-    return scan.in_place(lines) if has_late(sources) else lines
-
-
 def has_late(sources: Iterable[Source]) -> bool:
     """Return whether quotes that came late may be in any of them."""
     return any(source.has_late for source in sources)

@@ -5,7 +5,7 @@ bytes allows. What becomes of an hour does not depend on what it is made togethe
 are made in halves, down to the one whose fault it is.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from msgspec import to_builtins
 from crypto_lake import sql
 from crypto_lake.disk import parquet
 from crypto_lake.errors import NoFileError
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.transform import fill, quote_fit
 from crypto_lake.transform.hours import Hour, clocks_of, needs, once
 from crypto_lake.transform.plan import Carry, PartRecord
@@ -52,33 +53,33 @@ def make(
     hours: Iterable[Hour],
     fit: Iterable[Hour],
 ) -> Made:
-    """Make the parts of hours, those of a run in order, and measure the `fit` of some, each the last of its run.
+    """Make the parts of hours, those of a run in order, and measure the `fit` of some.
 
     Raises:
         LakeError: the disk refused.
     """
     made = Made()
-    for is_fit, batch in _batches(hours, {id(hour) for hour in fit}):
-        _make(connection, workspace, batch, made, is_fit=is_fit)
+    to_fit = {id(hour) for hour in fit}
+    for some in _bounded(hours):
+        happened: dict[int, _Happened] = {}
+        # What is asked together is asked in one way, or it would depend on the others how an hour's lines are read.
+        kinds: dict[tuple[bool, int, bool, bool], list[Hour]] = {}
+        for hour in some:
+            step = int(hour.made_from["step"])
+            kinds.setdefault((id(hour) in to_fit, step, *needs(hour)), []).append(hour)
+        for (is_fit, *_), batch in kinds.items():
+            _look(connection, workspace, batch, (happened, made), is_fit=is_fit)
+        for hour in some:
+            if id(hour) in happened:
+                _fill(hour, happened[id(hour)], made)
     return made
 
 
-def _batches(hours: Iterable[Hour], fit: Container[int]) -> Iterator[tuple[bool, list[Hour]]]:
-    """Cut hours into batches of one way of making them, without changing the order of a run's."""
-    runs: dict[int, list[Hour]] = {}
-    for hour in hours:
-        runs.setdefault(id(hour.run), []).append(hour)
-    kinds: dict[tuple[bool, int, bool, bool], list[Hour]] = {}
-    for run in runs.values():
-        each = [needs(hour) for hour in run]
-        # All hours of a run in one way, since each waits for the values of the one before; but for the last.
-        way = any(copies for copies, _ in each), any(late for _, late in each)
-        for hour in run:
-            step = hour.series.config.transformer.resample_interval_sec
-            kinds.setdefault((id(hour) in fit, step, *way), []).append(hour)
-    for (is_fit, *_), some in sorted(kinds.items()):
-        for batch in _bounded(some):
-            yield is_fit, batch
+class _Happened(NamedTuple):
+    """The intervals of an hour in which something happened, as `bars.sql` has them, and when somebody listened."""
+
+    bars: pa.Table
+    listened: list[Interval]
 
 
 def _bounded(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
@@ -94,14 +95,16 @@ def _bounded(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
         yield batch
 
 
-def _make(
+def _look(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     hours: Sequence[Hour],
-    made: Made,
+    found: tuple[dict[int, _Happened], Made],
     *,
     is_fit: bool,
 ) -> None:
+    """Find what happened in hours that are read in one way."""
+    happened, made = found
     try:
         listened = [hour.listened(connection, workspace) for hour in hours]
         try:
@@ -114,17 +117,21 @@ def _make(
             return
         middle = len(hours) // 2
         for half in (hours[:middle], hours[middle:]):
-            _make(connection, workspace, half, made, is_fit=is_fit)
+            _look(connection, workspace, half, found, is_fit=is_fit)
         return
     made.fits += zip(hours, fits, strict=False)
     ends = np.searchsorted(bars["slot"], np.arange(len(hours) + 1))
     for hour, stretches, (begin, end) in zip(hours, listened, pairwise(map(int, ends)), strict=True):
-        try:
-            record = _publish(hour, fill.hour(hour, bars.slice(begin, end - begin), stretches))
-        except NoFileError as error:
-            made.failed.append(Failed(hour, str(error)))
-        else:
-            made.records.append((hour, record))
+        happened[id(hour)] = _Happened(bars.slice(begin, end - begin), stretches)
+
+
+def _fill(hour: Hour, happened: _Happened, made: Made) -> None:
+    try:
+        record = _publish(hour, fill.hour(hour, *happened))
+    except NoFileError as error:
+        made.failed.append(Failed(hour, str(error)))
+    else:
+        made.records.append((hour, record))
 
 
 def _asked(
