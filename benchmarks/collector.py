@@ -30,6 +30,7 @@ from collector_daemon.daemon import run
 from collector_daemon.decide.listening import Hearing, Listening
 from collector_daemon.decide.session import Session
 from collector_daemon.land.landing import Landing
+from collector_daemon.land.rotation import Rotation
 from crypto_lake.config import Collector, Config, Exchange, General
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.schema import RAW_LINE, names
@@ -188,7 +189,7 @@ def with_handler(some: list[bytes]) -> float:
     clock = SystemClock()
     session, landing, listening, hearing = (
         Session(WIRE, SYMBOLS),
-        Landing(3600, clock),
+        Landing(Rotation(3600 * 1_000_000), clock),
         Listening(),
         Hearing(),
     )

@@ -16,7 +16,7 @@ from collector_daemon import startup
 from collector_daemon.clock import Clock, SystemClock
 from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.follow import Follow
-from collector_daemon.land import recovery
+from collector_daemon.land import handles, recovery
 from collector_daemon.recorder import Edges, Recorder
 from collector_daemon.tell import metrics
 from collector_daemon.tell.report import Reporter
@@ -117,6 +117,7 @@ class _Daemon:
 
     def _made(self) -> list[Recorder]:
         now = self._clock.now_us()
+        handles.allow(sum(len(section.symbols) for section in self._config.exchanges))
         recorders = [
             Recorder(
                 self._config,

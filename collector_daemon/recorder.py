@@ -20,6 +20,7 @@ from collector_daemon.decide.session import Session
 from collector_daemon.ending import Ending
 from collector_daemon.land.disk import CreateSegment, Disk
 from collector_daemon.land.landing import Landing
+from collector_daemon.land.rotation import rotation
 from collector_daemon.land.writer import BUDGET_BYTES, Writer
 from crypto_lake.config import Config, Exchange
 from crypto_lake.exchanges import registry
@@ -62,7 +63,7 @@ class Recorder:
         self.exchange = exchange
         self._clock = clock
         self.session = Session(known.wire, exchange.symbols, known.streams)
-        self.landing = Landing(settings.write_interval_sec, clock, self.session.clock_was_set)
+        self.landing = Landing(rotation(settings), clock, self.session.clock_was_set)
         self.disk = Disk(config.layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
         self.intake = Intake(

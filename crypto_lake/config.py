@@ -58,15 +58,18 @@ class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     """The daemon's settings.
 
-    `write_interval_sec` is how long a segment stays open; `flush_interval_sec` how long a line may wait in
-    memory; `reconnect_backoff` the largest wait between attempts, in seconds; a connection without any frame
-    for `idle_timeout_sec` is dead; `connections` carry each stream at all times, and each is renewed when it is
-    `max_connection_age_sec` old (None: a little before the exchange ends it); `metrics_port` is for
-    Prometheus, on loopback; below `min_free_disk_gb` (10⁹ bytes) the
-    daemon stops cleanly.
+    `write_interval_sec` is how long a segment stays open, unless it reaches `segment_max_mb` (10⁶ bytes) before; one
+    of fewer than `quiet_below_kb` (10³ bytes) stays open for `quiet_interval_sec` (None: not longer than others);
+    `flush_interval_sec` how long a line may wait in memory; `reconnect_backoff` the largest wait between attempts, in
+    seconds; a connection without any frame for `idle_timeout_sec` is dead; `connections` carry each stream at all
+    times, and each is renewed when it is `max_connection_age_sec` old (None: a little before the exchange ends it);
+    `metrics_port` is for Prometheus, on loopback; below `min_free_disk_gb` (10⁹ bytes) the daemon stops cleanly.
     """
 
     write_interval_sec: Seconds = 60
+    segment_max_mb: Annotated[float, Meta(ge=0.1, le=1e6)] | None = None
+    quiet_interval_sec: Seconds | None = None
+    quiet_below_kb: Annotated[float, Meta(gt=0, le=1e6)] = 64
     reconnect_backoff: Annotated[float, Meta(gt=0, le=3600)] = 10
     output_format: Literal["jsonl"] = "jsonl"
     flush_interval_sec: Annotated[float, Meta(gt=0, le=60)] = 1
@@ -301,6 +304,12 @@ def _checked(config: Config, path: Path) -> Config:
     _writable(msgspec.to_builtins(config), str(path), ": ")
     if (config.clock.began is None) != (config.clock.market is None):
         raise ConfigError(f"{path}: clock: began and market belong together; expected both or neither")
+    quiet, often = config.collector.quiet_interval_sec, config.collector.write_interval_sec
+    if quiet is not None and quiet < often:
+        raise ConfigError(
+            f"{path}: collector.quiet_interval_sec: {quiet} is shorter than collector.write_interval_sec; expected "
+            f"{often} or more, or null"
+        )
     step = config.transformer.resample_interval_sec
     if 3600 % step:
         raise ConfigError(

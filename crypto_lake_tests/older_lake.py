@@ -16,7 +16,7 @@ import msgspec
 
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk
-from collector_daemon.land.landing import Append, Note, Seal
+from collector_daemon.land.jobs import Append, Note, Seal
 from crypto_lake.config import Config
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, day_of, day_start_us

@@ -7,12 +7,11 @@ written twice.
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from loguru import logger
 
-from collector_daemon.land.landing import Append, Job, Note, Refusal, Seal
+from collector_daemon.land.jobs import Append, Job, Note, Refusal, Seal, Segment
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
@@ -26,27 +25,6 @@ REFUSED_BYTES_A_DAY = 16 << 20
 TALK_BYTES_A_DAY = 16 << 20
 _TALK = (journal.Notice, journal.Subscribed)
 _FULL = "(so many that the rest of this day's notices and confirmations are left out)"
-
-
-class Segment(Protocol):
-    """An open segment, as the disk wants it; see `segments.OpenSegment`."""
-
-    path: Path
-    day: date
-    size: int
-
-    @property
-    def sha256(self) -> str:
-        """The checksum of what was appended, in hex."""
-
-    def append(self, lines: bytes) -> None:
-        """Write whole lines, or raise `OSError`."""
-
-    def seal(self) -> Path:
-        """Give it its final name, or raise `OSError`."""
-
-    def abandon(self) -> None:
-        """Leave it to recovery."""
 
 
 CreateSegment = Callable[[Layout, str, str, date], Segment]
@@ -75,6 +53,7 @@ class Disk:
         self._create = create
         self._journal = JournalWriter(layout, exchange)
         self._open: dict[str, Segment] = {}
+        self._aside: dict[Path, Segment] = {}
         self._mended: set[Path] = set()
         self._displaced: set[tuple[str, date, date]] = set()
         self.sealed: dict[str, int] = {}
@@ -96,6 +75,13 @@ class Disk:
             case Refusal():
                 self._keep_refused(job)
 
+    def set_aside(self, job: Seal) -> None:
+        """Let go of a segment that is to be sealed, so that the symbol's next lines go to another one."""
+        if job.open is None:
+            job.open = self._open.pop(job.symbol, None)
+            if job.open:
+                self._aside[job.open.path] = job.open
+
     def open_name(self, symbol: str) -> str | None:
         """The name of a symbol's open segment, if it has one."""
         segment = self._open.get(symbol)
@@ -103,9 +89,10 @@ class Disk:
 
     def abandon(self) -> None:
         """Let go of what is still open; recovery seals it at the next start."""
-        for segment in self._open.values():
+        for segment in (*self._open.values(), *self._aside.values()):
             segment.abandon()
         self._open.clear()
+        self._aside.clear()
 
     def _append(self, job: Append) -> None:
         if job.symbol not in self._open:
@@ -119,11 +106,12 @@ class Disk:
             raise
 
     def _seal(self, job: Seal) -> None:
-        if job.symbol in self._open:
-            segment = self._open[job.symbol]
+        self.set_aside(job)
+        if job.open and not job.segment:
+            segment = job.open
             job.segment, job.file_size = _sealed(segment).name, segment.size
             job.sha256 = segment.sha256
-            del self._open[job.symbol]
+            del self._aside[segment.path]
             self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
         # The record comes after the file: a death in between leaves a segment without one, which recovery describes;
         # the other way round the journal would speak of a segment that is not there.

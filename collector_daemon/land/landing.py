@@ -1,159 +1,119 @@
 """Lines in memory on their way to disk: gathered by symbol, cut into windows, handed over as jobs in order. No I/O.
 
-A window lasts `write_interval_sec` from a whole multiple of it since midnight UTC, and ends at midnight at the
-latest. All symbols are cut at once, by the receipt time of a line beyond the window or by a tick of the clock, and
-where the clock was set: a segment has one clock offset. A clock that is set back opens an earlier window again, and
-its lines go to segments with numbers of their own.
+How long a window lasts is told in `rotation`. A symbol is cut by the receipt time of a line beyond its window, by a
+tick of the clock, or by its size, but not while a whole round of segments waits for the disk. All symbols are cut at
+the hour, and where the clock was set: a segment has one clock offset. A clock that is set back opens an earlier window
+again, and its lines go to segments with numbers of their own.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
-from sys import getsizeof
 
 import msgspec
 from loguru import logger
 
 from collector_daemon.clock import Clock, Watch
+from collector_daemon.decide.heard import Heard
 from collector_daemon.decide.listening import Listening
 from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
-from crypto_lake.layout import DAY_US, SECOND_US, day_of
+from collector_daemon.land.jobs import Append, Job, Note, Refusal, Seal, lines_of, size_of
+from collector_daemon.land.rotation import Rotation, turn_of
+from crypto_lake.layout import HOUR_US, SECOND_US, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.raw.offsets import Follow, smallest
 
-_RECORD_SIZE = 256
 # What a line takes in memory, roughly: an object with its strings, or the bytes that are made of it.
 _LINE_SIZE = 512
+# So many segments may wait to be sealed however few symbols there are.
+_WAITING_LEAST = 64
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-@dataclass(slots=True)
-class Append:
-    """Whole lines for a symbol's open segment of a day. `size` is how many bytes of memory they hold, roughly."""
-
-    symbol: str
-    day: date
-    lines: bytes
-    size: int = _RECORD_SIZE
-
-
-@dataclass(slots=True)
-class Seal:
-    """A symbol's window is over. `segment`, `file_size` and `sha256` are filled in once the file is sealed."""
-
-    symbol: str
-    at: int
-    tally: Tally
-    listened: list[Interval]
-    segment: str | None = None
-    file_size: int = 0
-    sha256: str | None = None
-    size: int = _RECORD_SIZE
-
-
-@dataclass(slots=True)
-class Note:
-    """A record for a journal of a day: its symbol's own, if it concerns one."""
-
-    record: journal.AnyRecord
-    day: date
-    size: int = _RECORD_SIZE
-
-
-@dataclass(slots=True)
-class Refusal:
-    """A frame for the file of refused ones."""
-
-    refused: RefusedFrame
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory that this job holds, roughly."""
-        return _RECORD_SIZE + len(self.refused.frame)
-
-
-Job = Append | Seal | Note | Refusal
-
-
-def _size_of(record: journal.AnyRecord) -> int:
-    """Bytes of memory that a record holds, roughly: the exchange decides how long its texts are."""
-    values = msgspec.structs.astuple(record)
-    texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
-    return _RECORD_SIZE + sum(getsizeof(text) for text in texts if isinstance(text, str))
-
-
-def lines_of(jobs: Iterable[Job]) -> Counter[str]:
-    """Return how many lines of each symbol jobs hold."""
-    found = Counter[str]()
-    for job in jobs:
-        if isinstance(job, Append):
-            found[job.symbol] += job.lines.count(b"\n")
-    return found
-
-
 class _Pending:
-    """One symbol's lines of the running window: those not handed over yet, the tally of all, and who listens."""
+    """One symbol's lines of the running window: those not handed over yet, the tally of all, and who listens.
 
-    __slots__ = ("lines", "listening", "tally")
+    `begun` is when the window began, µs UTC; `size` how many bytes were handed over; `given` what was known to be
+    heard when the window before was cut.
+    """
 
-    def __init__(self, day: date, listening: Listening) -> None:
+    __slots__ = ("begun", "given", "lines", "listening", "size", "tally")
+
+    def __init__(self, begun: int, listening: Listening, given: Sequence[Interval]) -> None:
         self.lines: list[RawLine] = []
         self.listening = listening
-        self.tally = Tally(day)
+        self.begun = begun
+        self.given = given
+        self.size = 0
+        self.tally = Tally(day_of(begun))
 
 
-def window_of(us: int, interval_us: int) -> tuple[int, int]:
-    """The window [start, end) of an instant: multiples of the interval since midnight UTC, cut at the next one."""
-    midnight = us - us % DAY_US
-    start = midnight + (us - midnight) // interval_us * interval_us
-    return start, min(start + interval_us, midnight + DAY_US)
+class _Turn:
+    """The symbols that are cut together; `start` and `end` are those of the interval that runs."""
+
+    __slots__ = ("end", "phase", "start", "symbols")
+
+    def __init__(self, phase: int, window: tuple[int, int]) -> None:
+        self.phase = phase
+        self.start, self.end = window
+        self.symbols: list[str] = []
 
 
 class Landing:
     """One exchange's lines in memory. `held` is how many bytes wait here or with the writer.
 
-    `watch` looks at the clock for all of its connections; `clock_was_set` is called once what was before is cut off.
+    `unsealed` is how many windows were cut whose segments are not sealed yet. `watch` looks at the clock for all of its
+    connections; `clock_was_set` is called once what was before is cut off.
     """
 
     def __init__(
-        self, interval_sec: int, clock: Clock, clock_was_set: Callable[[], None] = lambda: None
+        self, rotation: Rotation, clock: Clock, clock_was_set: Callable[[], None] = lambda: None
     ) -> None:
-        self._interval_us = interval_sec * SECOND_US
+        self._rotation = rotation
         self._clock_was_set = clock_was_set
         self.watch = Watch(clock, self._stepped)
         self._offset = Follow()
         self._jobs: list[Job] = []
-        self._start, self._end = window_of(self.watch.now, self._interval_us)
         self._pending: dict[str, _Pending] = {}
+        self._heard = Heard()
+        self._turns: list[_Turn] = []
+        self._arrange()
         self._newest = 0
         self.held = 0
+        self.unsealed = 0
 
     def expect(self, symbols: Iterable[str], listening: Listening) -> None:
         """Lines of these symbols may come; `listening` knows when somebody was there to hear them."""
         for symbol in symbols:
-            self._pending[symbol] = _Pending(day_of(self._start), listening)
+            self._pending[symbol] = self._begun(self.watch.now, listening)
+        self._arrange()
 
     def expect_with(self, symbols: Iterable[str], listening: Listening) -> None:
-        """Somebody listens to these symbols as well from now on: everybody's stretch is cut here."""
-        self._cut_here()
+        """Somebody listens to these symbols as well from now on: their stretches are cut here."""
+        symbols, now = list(symbols), self.watch.look()
+        self._heard.take([listening], now)
+        self._cut(symbols, now, now)
         for symbol in symbols:
-            self._pending[symbol].listening = listening
+            self._pending[symbol] = self._begun(now, listening)
 
     def forget(self, symbols: Iterable[str]) -> None:
         """No more lines of these symbols will come; what there is of them is sealed."""
-        self._cut_here()
+        symbols, now = list(symbols), self.watch.look()
+        self._heard.take({self._pending[symbol].listening for symbol in symbols}, now)
+        self._cut(symbols, now, now)
         for symbol in symbols:
             del self._pending[symbol]
+        self._heard.keep(self._listenings())
+        self._arrange()
 
     def add(self, lines: Sequence[RawLine], now: int) -> None:
         """Keep lines that came just now; the first ones beyond the window end it."""
         if not self._start <= now < self._end:
-            self._turn(now)
+            self._go_on(now)
         if now < self._newest:
             self._hand_over_all()
         self._newest = now
@@ -164,7 +124,7 @@ class Landing:
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for a journal of `day`, or of the day of its `at`."""
-        self._queue(Note(record, day or day_of(record.at), _size_of(record)))
+        self._queue(Note(record, day or day_of(record.at), size_of(record)))
 
     def refuse(self, refused: RefusedFrame) -> None:
         """Keep a refused frame."""
@@ -174,7 +134,7 @@ class Landing:
         """Time passes: a window ends although its symbols are silent; a clock that was set is noticed."""
         now = self.watch.look()
         if not self._start <= now < self._end:
-            self._turn(now)
+            self._go_on(now)
 
     def take(self) -> list[Job]:
         """All that waits, in order; `held` goes on counting it until `landed` says otherwise."""
@@ -182,9 +142,10 @@ class Landing:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def landed(self, size: int) -> None:
-        """So many bytes of the jobs that were taken are on disk."""
+    def landed(self, size: int, sealed: int = 0) -> None:
+        """So many bytes of the jobs that were taken are on disk, so many seals among them."""
         self.held -= size
+        self.unsealed -= sealed
 
     def pending(self, symbol: str) -> int:
         """Return how many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
@@ -197,10 +158,10 @@ class Landing:
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
-        now = self.watch.look()
-        for listening in self._listenings():
+        now, listenings = self.watch.look(), self._listenings()
+        for listening in listenings:
             listening.end_all()
-        self._cut(now, self._heard(max([now, *(listening.last for listening in self._listenings())])))
+        self._cut_all(now, max([now, *(listening.last for listening in listenings)]))
 
     def _queue(self, job: Job) -> None:
         self._jobs.append(job)
@@ -209,44 +170,101 @@ class Landing:
     def _listenings(self) -> set[Listening]:
         return {pending.listening for pending in self._pending.values()}
 
-    def _turn(self, now: int) -> None:
-        """Leave the window for the one that `now` lies in."""
-        self._cut(now, self._heard(self._end))
-        self._begin_window(now)
+    def _begun(self, at: int, listening: Listening) -> _Pending:
+        return _Pending(at, listening, self._heard.of(listening))
 
-    def _cut_here(self) -> None:
-        """End the window for all symbols in its middle; the next one is the rest of it."""
-        now = self.watch.look()
-        self._cut(now, self._heard(now))
-        self._begin_window(now)
+    def _arrange(self) -> None:
+        """Give each symbol its turn; where there are more turns than before, or fewer, all symbols begin anew."""
+        now, turns = self.watch.now, self._rotation.turns(len(self._pending))
+        if turns != len(self._turns):
+            self._cut_all(now, now)
+            phases = [turn * self._rotation.interval_us // turns for turn in range(turns)]
+            self._turns = [_Turn(phase, self._rotation.window_of(now, phase)) for phase in phases]
+        for turn in self._turns:
+            turn.symbols = []
+        for symbol in self._pending:
+            self._turns[turn_of(symbol, turns)].symbols.append(symbol)
+        self._find_next()
 
-    def _begin_window(self, now: int) -> None:
-        self._start, self._end = window_of(now, self._interval_us)
-        day = day_of(self._start)
-        for symbol, pending in self._pending.items():
-            self._pending[symbol] = _Pending(day, pending.listening)
+    def _find_next(self) -> None:
+        """Keep within which times nothing is to be done, which each read of a connection asks."""
+        self._start = max(turn.start for turn in self._turns)
+        self._end = min(turn.end for turn in self._turns)
+
+    def _go_on(self, now: int) -> None:
+        """Leave the intervals that are over for those that `now` lies in."""
+        hour = self._start - self._start % HOUR_US
+        if hour <= now < hour + HOUR_US:
+            due = [turn for turn in self._turns if not turn.start <= now < turn.end]
+            for turn in sorted(due, key=_end):
+                self._end_of(turn, now)
+        else:
+            self._cut_all(now, hour + HOUR_US)
+        self._begin_intervals(now)
+
+    def _end_of(self, turn: _Turn, now: int) -> None:
+        """Cut those symbols of a turn that are worth a segment."""
+        for symbol in turn.symbols:
+            self._hand_over(symbol)
+        due = [symbol for symbol in turn.symbols if now < turn.start or not self._goes_on(symbol, turn.end)]
+        self._heard.take({self._pending[symbol].listening for symbol in due}, turn.end)
+        if turn.phase == 0:
+            self._follow_offset()
+        self._cut(due, now, max(turn.end, turn.start) if now >= turn.end else now)
+
+    @property
+    def _is_disk_behind(self) -> bool:
+        """Return whether a whole round of segments waits: each is an open file more, and a process has so many only."""
+        return self.unsealed >= max(_WAITING_LEAST, len(self._pending))
+
+    def _goes_on(self, symbol: str, border: int) -> bool:
+        pending = self._pending[symbol]
+        return self._is_disk_behind or self._rotation.is_quiet(border - pending.begun, pending.size)
+
+    def _begin_intervals(self, now: int) -> None:
+        for turn in self._turns:
+            turn.start, turn.end = self._rotation.window_of(now, turn.phase)
+        self._find_next()
 
     def _stepped(self, step_us: int) -> None:
         """Cut everything: a stretch, or a segment, across it would lie on two clocks."""
         now = self.watch.now
         if step_us:
             logger.warning("the local clock stepped by {:.3f} s", step_us / SECOND_US)
-        self._cut(now, {listening: listening.step(now) for listening in self._listenings()})
-        self._begin_window(now)
+        self._heard.step(self._listenings(), now)
+        self._seal_all(now)
+        self._begin_intervals(now)
         self._offset.forget()
         self._clock_was_set()
 
-    def _heard(self, border: int) -> dict[Listening, list[Interval]]:
-        return {listening: listening.take(border) for listening in self._listenings()}
+    def _cut_all(self, now: int, border: int) -> None:
+        """Cut all symbols, and give them all that was heard up to a border."""
+        self._heard.take(self._listenings(), border)
+        self._seal_all(now)
 
-    def _cut(self, now: int, heard: dict[Listening, list[Interval]]) -> None:
+    def _seal_all(self, now: int) -> None:
         self._hand_over_all()
         self._follow_offset()
         for symbol, pending in self._pending.items():
-            listened = heard[pending.listening]
-            if pending.tally.lines or listened:
-                pending.tally.known_offset = self._offset.known
-                self._queue(Seal(symbol, now, pending.tally, listened))
+            self._seal(symbol, pending, now)
+        self._heard.forget()
+        for symbol, pending in self._pending.items():
+            self._pending[symbol] = self._begun(now, pending.listening)
+
+    def _cut(self, symbols: Iterable[str], now: int, begin: int) -> None:
+        """End the windows of symbols; the next ones begin at `begin`."""
+        for symbol in symbols:
+            self._hand_over(symbol)
+            pending = self._pending[symbol]
+            self._seal(symbol, pending, now)
+            self._pending[symbol] = self._begun(begin, pending.listening)
+
+    def _seal(self, symbol: str, pending: _Pending, now: int) -> None:
+        listened = self._heard.since(pending.listening, pending.given)
+        if pending.tally.lines or listened:
+            pending.tally.known_offset = self._offset.known
+            self._queue(Seal(symbol, now, pending.tally, listened))
+            self.unsealed += 1
 
     def _follow_offset(self) -> None:
         """Ask all symbols' trades of the window how far the clock is off: one alone may have a single, wrong one."""
@@ -257,13 +275,44 @@ class Landing:
             self._offset.next(kept, sum(pending.tally.trades for pending in self._pending.values()))
 
     def _hand_over_all(self) -> None:
-        for symbol, pending in self._pending.items():
-            self._hand_over(symbol, pending)
+        for symbol in self._pending:
+            self._hand_over(symbol)
 
-    def _hand_over(self, symbol: str, pending: _Pending) -> None:
+    def _hand_over(self, symbol: str) -> None:
         """All at once, which costs a line a third of what it does alone; they lie in order of receipt."""
+        pending = self._pending[symbol]
         if pending.lines:
-            pending.tally.add_all(pending.lines)
-            size = _LINE_SIZE * len(pending.lines)
-            self._jobs.append(Append(symbol, pending.tally.day, _encode_lines(pending.lines), size))
-            pending.lines = []
+            lines, pending.lines = pending.lines, []
+            content, most = _encode_lines(lines), self._rotation.most_bytes
+            if most is None or pending.size + len(content) < most or self._is_disk_behind:
+                self._append(symbol, lines, content)
+            else:
+                self._append_in_pieces(symbol, lines, content, most)
+
+    def _append(self, symbol: str, lines: Sequence[RawLine], content: bytes) -> None:
+        pending = self._pending[symbol]
+        pending.tally.add_all(lines)
+        pending.size += len(content)
+        self._jobs.append(Append(symbol, pending.tally.day, content, _LINE_SIZE * len(lines)))
+
+    def _append_in_pieces(self, symbol: str, lines: Sequence[RawLine], content: bytes, most: int) -> None:
+        """Begin a segment wherever one would be larger than it may be; a line by itself always fits."""
+        start = first = 0
+        while start < len(content):
+            pending = self._pending[symbol]
+            end = content.rfind(b"\n", start, start + max(0, most - pending.size)) + 1
+            if not end and not pending.size:
+                end = content.index(b"\n", start) + 1
+            if end:
+                count = content.count(b"\n", start, end)
+                self._append(symbol, lines[first : first + count], content[start:end])
+                start, first = end, first + count
+            if start < len(content) or pending.size >= most:
+                now = self.watch.now
+                self._heard.take([pending.listening], now)
+                self._seal(symbol, pending, now)
+                self._pending[symbol] = self._begun(now, pending.listening)
+
+
+def _end(turn: _Turn) -> int:
+    return turn.end

@@ -1,5 +1,8 @@
 """From memory to disk, in order, without ever blocking the receive loop: file work happens in one worker thread.
 
+Lines come first. Segments whose window is over wait aside and are sealed one by one in the pauses between two flushes,
+since a thousand may be due at once, at the hour, and each waits for the disk.
+
 A disk that refuses is asked again each second while lines wait in memory; when they fill the budget the feed stops
 reading from its socket. A disk that goes on refusing for a minute ends the daemon, and what did not land is named.
 One that does not answer at all (a network's, a cable that was pulled) is told, and waited for: a write that was begun
@@ -8,14 +11,15 @@ cannot be taken back.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from loguru import logger
 
 from collector_daemon.clock import Clock
 from collector_daemon.land.disk import Disk, TornError
-from collector_daemon.land.landing import Job, Landing, lines_of
+from collector_daemon.land.jobs import Job, Seal, lines_of
+from collector_daemon.land.landing import Landing
 from crypto_lake.errors import LakeError
 
 # Lines in memory, not on disk: about ten seconds of a hundred busy symbols.
@@ -30,6 +34,32 @@ class DiskTroubleError(LakeError):
     """The disk would not take what was received."""
 
 
+class _Patience:
+    """How long the disk has refused one kind of work, and what it said last: `trouble`, None while it obeys."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures, self._since = 0, 0.0
+        self.trouble: str | None = None
+
+    def obeyed(self) -> None:
+        """The work was done."""
+        if self.trouble:
+            logger.info("the disk takes data again")
+        self._failures, self.trouble = 0, None
+
+    def refused(self, error: OSError, held: int, *, after_some: bool) -> float:
+        """Tell of a refusal, `after_some` of the work was done; for how many seconds the disk has refused."""
+        now = self._clock.monotonic()
+        if not self._failures or after_some:
+            self._since = now
+        self._failures += 1
+        self.trouble = f"{type(error).__name__}: {error}"
+        if self._failures % _LOG_EVERY == 1:
+            logger.error("the disk refuses, {} bytes wait in memory: {}", held, self.trouble)
+        return now - self._since
+
+
 class Writer:
     """One exchange's way to disk. `trouble` is what the disk last said, None while it obeys; `budget` in bytes."""
 
@@ -42,12 +72,20 @@ class Writer:
         self._flush_sec = flush_sec
         self.budget = budget
         self._jobs: deque[Job] = deque()
-        self._done = 0
+        self._seals: deque[Seal] = deque()
+        self._done = self._sealed = 0
         self._gave_up = False
+        self._silent: str | None = None
+        self._appending, self._sealing = _Patience(clock), _Patience(clock)
+        self._is_pause_over = False
         self._hurry = asyncio.Event()
         self._progress = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Return what is wrong with the disk, None while it obeys."""
+        return self._appending.trouble or self._sealing.trouble or self._silent
 
     @property
     def full(self) -> bool:
@@ -66,37 +104,20 @@ class Writer:
         """Land what comes, until cancelled. Half the interval, so that a line with its write stays within it."""
         while True:
             await self._pause()
-            await self.flush()
+            await self._append()
 
     async def flush(self) -> None:
-        """Land all that waits.
+        """Land all that waits, and seal what is to be sealed.
 
         Raises:
             DiskTroubleError: the disk has refused for a minute.
             TornError: it refused in a way that trying again would make worse.
         """
-        if self._gave_up:
-            return
-        self._jobs.extend(self._landing.take())
-        failures, since = 0, self._clock.monotonic()
-        while self._jobs:
-            waiting = len(self._jobs)
-            try:
-                await self._work()
-            except OSError as error:
-                failures += 1
-                if len(self._jobs) < waiting:
-                    since = self._clock.monotonic()
-                self._complain(error, failures, self._clock.monotonic() - since)
+        await self._append()
+        self._is_pause_over = False
+        while self._seals and not self._gave_up:
+            if not await self._seal():
                 await self._clock.sleep(_RETRY_SEC)
-            except TornError:
-                self._gave_up = True
-                raise
-            else:
-                failures, since = 0, self._clock.monotonic()
-        if self.trouble:
-            logger.info("the disk takes data again")
-        self.trouble = None
 
     def unwritten(self) -> Counter[str]:
         """Return how many lines of each symbol were received and are not on disk yet."""
@@ -112,55 +133,106 @@ class Writer:
         self._thread.shutdown()
 
     async def _pause(self) -> None:
+        """Wait for half the interval, or until lines are in a hurry; segments are sealed meanwhile."""
         sleep = asyncio.ensure_future(self._clock.sleep(self._flush_sec / 2))
         hurry = asyncio.ensure_future(self._hurry.wait())
+        self._is_pause_over = False
+        seal = asyncio.ensure_future(self._seal()) if self._seals else None
         try:
             await asyncio.wait({sleep, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            self._is_pause_over = True
+            if seal:
+                # At most one wait for the disk more.
+                await seal
         finally:
-            sleep.cancel()
-            hurry.cancel()
+            self._is_pause_over = True
+            for task in (sleep, hurry, *([seal] if seal else [])):
+                task.cancel()
         self._hurry.clear()
 
-    async def _work(self) -> None:
-        """Give the jobs to the thread, and the memory of those done back."""
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._work_in_thread)
+    async def _append(self) -> None:
+        """Land the lines and records that wait, and set aside what is to be sealed."""
+        if self._gave_up:
+            return
+        self._jobs.extend(self._landing.take())
+        while self._jobs:
+            waiting = len(self._jobs)
+            try:
+                await self._work(self._append_in_thread)
+            except OSError as error:
+                self._complain(self._appending, error, after_some=len(self._jobs) < waiting)
+                await self._clock.sleep(_RETRY_SEC)
+        self._appending.obeyed()
+
+    async def _seal(self) -> bool:
+        """Seal until the pause is over; False if the disk refused."""
+        waiting = len(self._seals)
+        try:
+            await self._work(self._seal_in_thread)
+        except OSError as error:
+            self._complain(self._sealing, error, after_some=len(self._seals) < waiting)
+            return False
+        self._sealing.obeyed()
+        return True
+
+    async def _work(self, work_in_thread: Callable[[], None]) -> None:
+        """Let the thread work, and give the memory of what is done back."""
+        work = asyncio.get_running_loop().run_in_executor(self._thread, work_in_thread)
         watch = asyncio.ensure_future(self._watch())
         try:
             await work
+        except TornError:
+            self._gave_up = True
+            raise
         finally:
             watch.cancel()
+            self._silent = None
             done, self._done = self._done, 0
-            self._landing.landed(done)
+            sealed, self._sealed = self._sealed, 0
+            self._landing.landed(done, sealed)
             self._progress.set()
 
     async def _watch(self) -> None:
         """Say so while the disk does not answer: no job gets done."""
-        looks, waiting = 0, len(self._jobs)
+        looks, waiting = 0, self._waiting
         while True:
             await self._clock.sleep(_SILENT_SEC)
-            looks, waiting = (looks + 1 if len(self._jobs) == waiting else 0), len(self._jobs)
+            looks, waiting = (looks + 1 if self._waiting == waiting else 0), self._waiting
             if looks:
-                self.trouble = f"a write has not come back for {looks * _SILENT_SEC:.0f} s"
+                self._silent = f"a write has not come back for {looks * _SILENT_SEC:.0f} s"
             if looks % _LOG_EVERY == 1:
                 held = self._landing.held
-                logger.error("the disk does not answer, {} bytes wait in memory: {}", held, self.trouble)
+                logger.error("the disk does not answer, {} bytes wait in memory: {}", held, self._silent)
 
-    def _work_in_thread(self) -> None:
-        for job in self._undone():
-            self._disk.do(job)
+    @property
+    def _waiting(self) -> int:
+        return len(self._jobs) + len(self._seals)
 
-    def _undone(self) -> Iterator[Job]:
-        """The jobs in order; each leaves the queue only when it is done."""
+    def _append_in_thread(self) -> None:
+        """Each job leaves the queue only when it is done."""
         while self._jobs:
             job = self._jobs[0]
-            yield job
-            self._done += job.size
+            if isinstance(job, Seal):
+                self._disk.set_aside(job)
+                self._seals.append(job)
+            else:
+                self._disk.do(job)
+                self._done += job.size
             self._jobs.popleft()
 
-    def _complain(self, error: OSError, failures: int, lasted: float) -> None:
-        self.trouble = f"{type(error).__name__}: {error}"
-        if failures % _LOG_EVERY == 1:
-            logger.error("the disk refuses, {} bytes wait in memory: {}", self._landing.held, self.trouble)
+    def _seal_in_thread(self) -> None:
+        """At least one, so that they come to an end however short the pauses are."""
+        while self._seals:
+            job = self._seals[0]
+            self._disk.do(job)
+            self._done += job.size
+            self._sealed += 1
+            self._seals.popleft()
+            if self._is_pause_over:
+                return
+
+    def _complain(self, patience: _Patience, error: OSError, *, after_some: bool) -> None:
+        lasted = patience.refused(error, self._landing.held, after_some=after_some)
         if lasted > GIVE_UP_AFTER_SEC:
             self._gave_up = True
-            raise DiskTroubleError(f"the disk has refused for {lasted:.0f} s: {self.trouble}") from None
+            raise DiskTroubleError(f"the disk has refused for {lasted:.0f} s: {patience.trouble}") from None

@@ -68,12 +68,18 @@ def told_of_folders() -> Iterator[None]:
 
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, so that they survive a power loss: else a file on the disk has no place."""
-    if not folder.is_dir():
-        # A drive that is not there is its own parent.
-        if folder.parent != folder:
-            make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+    for changed in made_folder(folder):
+        sync_folder(changed)
+
+
+def made_folder(folder: Path) -> list[Path]:
+    """Make a folder, and those above it; return the folders to sync before what lies in it is relied on."""
+    if folder.is_dir():
+        return []
+    # A drive that is not there is its own parent.
+    above = made_folder(folder.parent) if folder.parent != folder else []
+    folder.mkdir(exist_ok=True)
+    return [*above, folder.parent]
 
 
 def write(path: Path, content: bytes) -> None:

@@ -127,11 +127,16 @@ def next_number(folder: Path, family: str = RECEIVED) -> int:
 
 @dataclass
 class OpenSegment:
-    """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash)."""
+    """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash).
+
+    `unsynced` are folders that got a new one for it, and are synced when it is sealed: at midnight thousands of symbols
+    need a folder, and their lines are not to wait for the disk.
+    """
 
     path: Path
     day: date
     size: int = 0
+    unsynced: list[Path] = field(default_factory=list)
     _file: BinaryIO = field(init=False, repr=False)
     _hash: "hashlib._Hash" = field(init=False, repr=False, default_factory=hashlib.sha256)
 
@@ -148,9 +153,9 @@ class OpenSegment:
             OSError: the disk refused.
         """
         folder = layout.raw_day(exchange, symbol, day)
-        publish.make_folder(folder)
+        unsynced = publish.made_folder(folder)
         final = layout.segment(exchange, symbol, day, next_number(folder))
-        return cls(final.with_name(final.name + OPEN_SUFFIX), day)
+        return cls(final.with_name(final.name + OPEN_SUFFIX), day, unsynced=unsynced)
 
     def append(self, lines: bytes) -> None:
         """Write whole lines, each ending in a newline.
@@ -181,6 +186,8 @@ class OpenSegment:
         os.fsync(self._file.fileno())
         # Windows renames no file that is open.
         self._file.close()
+        for folder in self.unsynced:
+            publish.sync_folder(folder)
         final = _final(self.path)
         publish.replace(self.path, final)
         return final
@@ -282,6 +289,8 @@ def _recover(found: _Found, symbol: str, day: date, moved: int) -> Recovered:
         # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
         final = path.with_name(f"{found.family}_{next_number(path.parent, found.family):04d}.jsonl")
     publish.replace(path, final)
+    # The dead one may have made the day's folder and not come to sync its name.
+    publish.sync_folder(path.parent.parent)
     return Recovered(symbol, day, final, torn, moved)
 
 

@@ -10,7 +10,7 @@ import pytest
 from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk, TornError
-from collector_daemon.land.landing import Append, Note, Refusal, Seal
+from collector_daemon.land.jobs import Append, Note, Refusal, Seal
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import OpenSegment

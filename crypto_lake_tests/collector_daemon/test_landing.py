@@ -1,13 +1,18 @@
 """Lines in memory become jobs, cut at the borders of windows."""
 
+from collections import Counter
 from datetime import date
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from collector_daemon.decide.listening import Hearing, Listening
-from collector_daemon.land.landing import Append, Landing, Seal, window_of
-from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_of
+from collector_daemon.land.jobs import Append, Seal
+from collector_daemon.land.landing import Landing
+from collector_daemon.land.rotation import Rotation
+from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
@@ -15,6 +20,9 @@ from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
 
 def line(recv: int, number: int = 1) -> RawLine:
     return TradeLine("SOLUSDT", recv - 5, recv, number, "1", "1", "buy", None, None, None, None)
+
+
+MINUTELY = Rotation(MINUTE_US)
 
 
 class Ear(Hearing):
@@ -28,9 +36,9 @@ class Ear(Hearing):
         self.listening.begin(self, at)
 
 
-def made(clock: FakeClock) -> tuple[Landing, Ear]:
+def made(clock: FakeClock, rotation: Rotation = MINUTELY) -> tuple[Landing, Ear]:
     ear = Ear()
-    landing = Landing(60, clock)
+    landing = Landing(rotation, clock)
     landing.expect(SYMBOLS, ear.listening)
     return landing, ear
 
@@ -53,16 +61,16 @@ def seals(landing: Landing) -> list[Seal]:
     return [job for job in landing.take() if isinstance(job, Seal)]
 
 
-@given(st.integers(0, 4 * 10**15), st.integers(1, 3600))
-def test_a_window_holds_its_instant_and_one_day_only(us: int, seconds: int) -> None:
-    start, end = window_of(us, seconds * SECOND_US)
+@given(st.integers(0, 4 * 10**15), st.integers(1, 3600), st.integers(0, 3599))
+def test_a_window_holds_its_instant_and_one_hour_only(us: int, seconds: int, phase: int) -> None:
+    start, end = Rotation(seconds * SECOND_US).window_of(us, phase % seconds * SECOND_US)
     assert start <= us < end
     assert end - start <= seconds * SECOND_US
-    assert day_of(start) == day_of(end - 1)
+    assert start // HOUR_US == (end - 1) // HOUR_US
 
 
 def test_the_last_window_of_a_day_ends_at_midnight() -> None:
-    assert window_of(T0 + DAY_US - 1, 7 * SECOND_US)[1] == T0 + DAY_US
+    assert Rotation(7 * SECOND_US).window_of(T0 + DAY_US - 1)[1] == T0 + DAY_US
 
 
 def test_a_line_beyond_the_window_ends_it_for_all_symbols() -> None:
@@ -224,3 +232,110 @@ def test_a_segment_ends_where_the_clock_was_set_so_that_it_has_one_offset() -> N
     hear(landing, ear, line(clock.wall, 2))
     landing.close()
     assert [seal.tally.lines for seal in seals(landing) if seal.symbol == "SOLUSDT"] == [1, 1]
+
+
+MANY = [f"A{number}USDT" for number in range(200)]
+
+
+def three_hours(landing: Landing, clock: FakeClock, ear: Ear, busy: str) -> dict[str, list[Seal]]:
+    """Three hours in which one symbol trades each second, and each symbol each minute; its seals by symbol."""
+    found: dict[str, list[Seal]] = {}
+    ear.begin(clock.wall)
+    for second in range(3 * 3600):
+        clock.pass_by(1)
+        names = [busy] if second % 60 else MANY
+        ids = range(second * 1000, second * 1000 + len(names))
+        lines = [trade_of(name, clock.wall, number) for name, number in zip(names, ids, strict=True)]
+        hear(landing, ear, *lines)
+        for seal in seals(landing):
+            found.setdefault(seal.symbol, []).append(seal)
+        landing.landed(0, landing.unsealed)
+    return found
+
+
+def trade_of(symbol: str, recv: int, number: int) -> RawLine:
+    return TradeLine(symbol, recv - 5, recv, number, "1", "1", "buy", None, None, None, None)
+
+
+def test_a_quiet_symbol_makes_few_segments_and_a_busy_one_beside_it_is_as_quick_as_ever() -> None:
+    clock = FakeClock()
+    ear = Ear()
+    landing = Landing(Rotation(MINUTE_US, quiet_us=10 * MINUTE_US, least_bytes=5000), clock)
+    landing.expect(MANY, ear.listening)
+    busy, quiet = MANY[1], MANY[2]
+    found = three_hours(landing, clock, ear, busy)
+    assert 3 * 60 - 1 <= len(found[busy]) <= 3 * 61
+    # One more an hour than each ten minutes, for the hour ends them all.
+    assert len(found[quiet]) <= 3 * 7
+    for sealed in (found[busy], found[quiet]):
+        stretches = [stretch for seal in sealed for stretch in seal.listened]
+        assert all(before[1] == after[0] for before, after in pairwise(stretches))
+        assert {seal.tally.recv_from // HOUR_US for seal in sealed} == {
+            seal.tally.recv_to // HOUR_US for seal in sealed
+        }
+
+
+def test_many_symbols_are_cut_in_turns_over_the_interval_and_each_once_in_it() -> None:
+    clock = FakeClock()
+    ear = Ear()
+    landing = Landing(Rotation(MINUTE_US), clock)
+    landing.expect(MANY, ear.listening)
+    ear.begin(T0)
+    together: list[int] = []
+    cut: Counter[str] = Counter()
+    for _ in range(10 * 60):
+        clock.pass_by(1)
+        hear(landing, ear)
+        found = seals(landing)
+        landing.landed(0, len(found))
+        together.append(len(found))
+        cut.update(seal.symbol for seal in found)
+    # Seven turns of 29 each, by the names.
+    assert max(together) < len(MANY) / 4
+    assert all(9 <= times <= 11 for times in cut.values())
+    assert len(cut) == len(MANY)
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=8), st.integers(100, 5000))
+def test_no_segment_is_larger_than_it_may_be_and_no_line_is_lost(batches: list[int], most: int) -> None:
+    clock = FakeClock()
+    ear = Ear()
+    landing = Landing(Rotation(MINUTE_US, most_bytes=most), clock)
+    landing.expect(SYMBOLS, ear.listening)
+    number, sizes, open_size, sealed = 0, list[int](), 0, 0
+    for count in batches:
+        clock.pass_by(1)
+        lines = [line(clock.wall, number + one) for one in range(count)]
+        number += count
+        hear(landing, ear, *lines)
+        for job in landing.take():
+            if isinstance(job, Append):
+                open_size += len(job.lines)
+            elif isinstance(job, Seal) and job.symbol == "SOLUSDT":
+                sizes.append(open_size)
+                sealed += job.tally.lines
+                open_size = 0
+        landing.landed(0, landing.unsealed)
+    longest = 1 + max(len(encode(line(T0, n))) for n in (0, 10**6))
+    assert all(size <= max(most, longest) for size in [*sizes, open_size])
+    landing.close()
+    assert sealed + sum(seal.tally.lines for seal in seals(landing)) == number
+
+
+def test_while_a_round_of_segments_waits_for_the_disk_no_more_are_cut() -> None:
+    clock = FakeClock()
+    ear = Ear()
+    landing = Landing(Rotation(MINUTE_US, most_bytes=1000), clock)
+    landing.expect(MANY, ear.listening)
+    ear.begin(T0)
+    most = 0
+    for minute in range(59):
+        clock.pass_by(60)
+        hear(landing, ear, *(trade_of(name, clock.wall, minute) for name in MANY))
+        landing.take()
+        most = max(most, landing.unsealed)
+    assert most < 2 * len(MANY)
+    landing.landed(0, landing.unsealed)
+    clock.pass_by(60)
+    hear(landing, ear)
+    assert {seal.symbol for seal in seals(landing)} == set(MANY)

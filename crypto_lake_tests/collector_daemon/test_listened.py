@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_daemon.decide.listening import Hearing, Listening
-from collector_daemon.land.landing import Landing, Seal
+from collector_daemon.land.jobs import Seal
+from collector_daemon.land.landing import Landing
+from collector_daemon.land.rotation import Rotation
 from crypto_lake.layout import SECOND_US
 from crypto_lake.raw.intervals import Interval, union
 from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
@@ -15,6 +17,8 @@ from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, FakeClock
 TICK = 0.2
 HOUR = 3600
 DAY = 24 * HOUR
+# With them symbols are cut in three turns a minute.
+OTHERS = [f"A{number}USDT" for number in range(90)]
 SIZES = [1, 2, 4, 7, 61, HOUR, DAY]
 
 
@@ -44,11 +48,12 @@ class Truth:
 class Story:
     """The collector's own parts on a clock that obeys, told what happens; `truth` notes it as it really is."""
 
-    def __init__(self, connections: int = 1) -> None:
+    def __init__(self, connections: int = 1, *, crowd: bool = False) -> None:
         self.clock = FakeClock()
-        self.landing = Landing(60, self.clock)
+        rotation = Rotation(60 * SECOND_US, 600 * SECOND_US, 1) if crowd else Rotation(60 * SECOND_US)
+        self.landing = Landing(rotation, self.clock)
         self.listening = Listening()
-        self.landing.expect(SYMBOLS, self.listening)
+        self.landing.expect([*SYMBOLS, *(OTHERS if crowd else [])], self.listening)
         self.ears = [Hearing() for _ in range(connections)]
         self.truth = [Truth() for _ in range(connections)]
         self.sealed: list[Interval] = []
@@ -217,7 +222,7 @@ def test_a_quiet_connection_is_proved_by_the_exchanges_pings() -> None:
 def test_a_fast_market_clock_is_listened_to_without_a_break() -> None:
     story = Story.__new__(Story)
     FakeClock.__init__(fast := FakeClock.__new__(FakeClock), pace=60.0)
-    story.clock, story.landing, story.listening = fast, Landing(60, fast), Listening()
+    story.clock, story.landing, story.listening = fast, Landing(Rotation(60 * SECOND_US), fast), Listening()
     story.landing.expect(SYMBOLS, story.listening)
     story.ears, story.truth, story.sealed = [Hearing()], [Truth()], []
     story.live(1)
@@ -262,11 +267,11 @@ def tell(story: Story, what: str, size: int) -> None:
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 2), st.lists(HAPPENINGS, max_size=25))
+@given(st.integers(1, 2), st.booleans(), st.lists(HAPPENINGS, max_size=25))
 def test_whatever_happens_what_is_claimed_is_what_was_received_to_the_second(
-    connections: int, happenings: list[tuple[str, int]]
+    connections: int, crowd: bool, happenings: list[tuple[str, int]]
 ) -> None:
-    story = Story(connections)
+    story = Story(connections, crowd=crowd)
     for happening in happenings:
         tell(story, *happening)
     story.speak(2, *(n for n, ear in enumerate(story.ears) if ear.since is not None))

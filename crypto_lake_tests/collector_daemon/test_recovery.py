@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk
-from collector_daemon.land.landing import Append
+from collector_daemon.land.jobs import Append
 from collector_daemon.land.mending import Mending
 from collector_daemon.land.recovery import recover, tally_of
 from crypto_lake.layout import HOUR_US, Layout

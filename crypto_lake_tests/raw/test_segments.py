@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto_lake.disk import publish
 from crypto_lake.layout import Layout
 from crypto_lake.raw import segments
 from crypto_lake.raw.segments import OpenSegment, Recovered
@@ -116,6 +117,17 @@ def test_the_bytes_are_on_disk_before_a_segment_is_sealed(
     assert sealed(layout) == []
     assert segment.path.exists()
     segment.abandon()
+
+
+def test_the_folders_of_a_first_segment_wait_for_the_disk_when_it_is_sealed_and_not_before(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", synced.append)
+    segment = opened(layout, LINES[0])
+    assert synced == []
+    day = segment.seal().parent
+    assert {day, day.parent, day.parent.parent} <= set(synced)
 
 
 def _refuse(_: int) -> None:
