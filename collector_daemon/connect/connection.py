@@ -1,7 +1,8 @@
 """One WebSocket connection, whose messages are handed over a read at a time and whose every sign of life is noticed.
 
 The library's own `recv` would cost a message three times what becoming a line does, for a queue and a wakeup of which
-a recorder has no need: it is never behind by more than the read it was just given.
+a recorder has no need: it is never behind by more than the read it was just given. Nor does the library parse the
+messages (`frames` does); it is given the handshake, control frames, and all of a connection that sends anything else.
 Pings are answered by the library. Our own would count against the exchange's limit of five messages a second, so there
 are none.
 """
@@ -15,6 +16,7 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import Event, State
 
 from collector_daemon.clock import Watch
+from collector_daemon.connect import frames
 from collector_daemon.decide.listening import Hearing
 
 _LARGEST_MESSAGE = 1 << 20
@@ -25,10 +27,14 @@ _MOST_CONTROL_FRAMES = 50
 _WITHIN_SEC = 10.0
 _CLOSE_TIMEOUT_SEC = 2.0
 
+# As much as asyncio reads at a time; a frame that is not whole yet takes a quarter of it at most.
+_BUFFER_SIZE = 4 * (frames.LARGEST + 1)
+_END_OF_HEAD = b"\r\n\r\n"
+
 Take = Callable[[list[bytes], int], None]
 
 
-class NoticedConnection(ClientConnection):
+class NoticedConnection(ClientConnection, asyncio.BufferedProtocol):
     """A connection that tells its `Hearing` when something whole was last read: a message, a ping, any control frame.
 
     Bytes alone are no sign of life, or a peer that drips them would be listened to for ever. `reads` counts the reads
@@ -50,6 +56,11 @@ class NoticedConnection(ClientConnection):
         self._is_control = False
         self._control_frames, self._counted_from = 0, self.watch.monotonic
         self._read_at = 0
+        # Read into one buffer: a new one of this size for each read costs as much as the read.
+        self._buffer = memoryview(bytearray(_BUFFER_SIZE))
+        self._filled = 0
+        self._tail = b""
+        self._is_handshake, self._is_library_s = True, False
         super().connection_made(transport)
 
     def hand_over_to(self, take: Take) -> None:
@@ -57,10 +68,26 @@ class NoticedConnection(ClientConnection):
         self._take = take
         self._deliver(self._read_at)
 
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """See asyncio: where to put what is read."""
+        return self._buffer[self._filled :]
+
     def data_received(self, data: bytes) -> None:
-        """See the library; it is handed bytes as they come."""
+        """See asyncio: an event loop that puts nothing into buffers hands over bytes."""
+        while data:
+            some = data[: len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(some)] = some
+            self.buffer_updated(len(some))
+            data = data[len(some) :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio: so many bytes were read."""
         self._read_at = now = self.watch.look()
-        super().data_received(data)
+        end = self._filled + nbytes
+        at = self._consume(end)
+        self._filled = end - at
+        if self._filled:
+            self._buffer[: self._filled] = self._buffer[at:end].tobytes()
         if self._messages or self._is_control:
             self._is_control = False
             self.reads += 1
@@ -69,6 +96,40 @@ class NoticedConnection(ClientConnection):
         if self.protocol.state is not State.OPEN and self._is_over():
             # The library would discard what comes until the peer hangs up, and a peer need not do so.
             self.transport.close()
+
+    def _consume(self, end: int) -> int:
+        """Take what is whole of the buffer's first `end` bytes; return where the rest begins."""
+        at = 0
+        while at < end:
+            if self._is_handshake:
+                at = self._shake_hands(at, end)
+            elif self._is_library_s:
+                super().data_received(self._buffer[at:end].tobytes())
+                at = end
+            else:
+                at = frames.cut(self._buffer, at, end, self._messages)
+                size = frames.control_size(self._buffer, at, end) if at < end else 0
+                if size == 0:
+                    return at
+                if size is not None:
+                    super().data_received(self._buffer[at : at + size].tobytes())
+                    at += size
+                # After a goodbye, or where a message is in fragments, the library has to see all that follows.
+                self._is_library_s = size is None or self._is_over()
+        return at
+
+    def _shake_hands(self, at: int, end: int) -> int:
+        """Give the library the answer to the handshake, up to the end of its head; where that is, is returned."""
+        data = self._buffer[at:end].tobytes()
+        found = (self._tail + data).find(_END_OF_HEAD)
+        size = len(data) if found < 0 else found + len(_END_OF_HEAD) - len(self._tail)
+        self._tail = (self._tail + data)[1 - len(_END_OF_HEAD) :]
+        super().data_received(data[:size])
+        is_open = self.protocol.state is State.OPEN
+        self._is_handshake = found < 0 and not is_open
+        # Open before the end of the head, or not open after it: what follows is no frame that we know where to find.
+        self._is_library_s = not self._is_handshake and not (is_open and found >= 0)
+        return at + size
 
     def process_event(self, event: Event) -> None:
         """See the library; it is handed frames as they are whole."""

@@ -102,7 +102,9 @@ class BinanceWire:
     def decode_all(
         self, frames: Sequence[bytes], ts_recv: int
     ) -> Sequence[RawLine | Reply | Notice | Refused]:
-        """Frames that look as they always do are decoded together; if one does not, each by itself."""
+        """Frames that look as they always do are decoded together; if one does not, or is alone, each by itself."""
+        if len(frames) == 1:
+            return [self.decode(frames[0], ts_recv)]
         return batch.decoded(frames, ts_recv) or [self.decode(frame, ts_recv) for frame in frames]
 
 
