@@ -22,10 +22,14 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class Subscriptions:
-    """The streams that one connection has asked for, in the order they came, and whether events are wrapped."""
+    """The streams that one connection has asked for, in the order they came, and whether events are wrapped.
+
+    `changes` is how often streams were added or taken away.
+    """
 
     combined: bool
     streams: dict[str, None] = field(default_factory=dict)
+    changes: int = 0
 
     def answer(self, text: str) -> str:
         """Do what the client asks; the frame to send back."""
@@ -47,6 +51,7 @@ class Subscriptions:
                 return self._property(method, params, request.get("id"))
         if not all(isinstance(name, str) for name in params):
             raise _invalid(f"invalid type: expected a string at line 1 column {len(text)}")
+        self.changes += 1
         for name in params:
             if method == "SUBSCRIBE":
                 self.streams[name] = None

@@ -26,6 +26,7 @@ from crypto_lake.simulator.binance.limits import WeightLimit
 from crypto_lake.simulator.binance.rest import ENDPOINTS, Query, RequestError
 from crypto_lake.simulator.server.faults import TRADING, Faults
 from crypto_lake.simulator.server.line import Line
+from crypto_lake.simulator.server.program import Program
 from crypto_lake.simulator.server.session import Session, serve
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class SimulatedExchange:
     ) -> None:
         self.tape = tape
         self.clock = clock
+        self.program = Program(tape, clock.speed)
         self.faults = faults or Faults()
         self.latency_us = latency_ms * 1000
         self.limit = WeightLimit(weight_limit)

@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 # struct linger, on and 0 seconds: two shorts on Windows, two ints elsewhere.
 _RESET_ON_CLOSE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+_TEXT, _SHORT, _LONG = 0x81, 126, 1 << 16  # a whole text frame; lengths (RFC 6455, 5.2)
+_GONE = 1006
+
+
+def _framed(content: bytes) -> bytes:
+    if len(content) < _SHORT:
+        return bytes((_TEXT, len(content))) + content
+    if len(content) >= _LONG:
+        raise ValueError(f"a frame of {len(content)} bytes; the exchange sends none of 64 KB")
+    return struct.pack("!BBH", _TEXT, _SHORT, len(content)) + content
 
 
 class Line(WebSocketsSansIOProtocol):
@@ -56,6 +68,19 @@ class Line(WebSocketsSansIOProtocol):
         """Count a pong, and take it as a sign of life."""
         self._note_arrival()
         super().handle_pong(event)
+
+    async def send_texts(self, texts: list[str]) -> None:
+        """Write text frames together, once the client takes them.
+
+        Past uvicorn and the library, which make one write of each; a server's frames are not masked, and have no state.
+
+        Raises:
+            WebSocketDisconnect: the connection is no more.
+        """
+        await self.writable.wait()
+        if self.close_sent or self.transport.is_closing():
+            raise WebSocketDisconnect(_GONE)
+        self.transport.write(b"".join([_framed(text.encode()) for text in texts]))
 
     def mute(self) -> None:
         """Hold the socket, and neither hear nor say anything from here on."""

@@ -1,15 +1,16 @@
 """One client's WebSocket connection, from the handshake to its end.
 
 Here belongs the life of a connection: answering control frames, pushing events when they are due, ending as the faults
-or the client will it. Events are pulled from the tape in small steps and only as fast as the client takes them, so a
-slow client costs time, not memory.
+or the client will it. What is due is written at once, some hundred events at a time and only as fast as the client
+takes them, so a slow client costs time, not memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
+from bisect import bisect_left
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -17,19 +18,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.binance.control import Subscriptions
-from crypto_lake.simulator.market.tape import Quote, Trade
 from crypto_lake.simulator.server.faults import Mangler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from crypto_lake.simulator.server.exchange import SimulatedExchange
     from crypto_lake.simulator.server.faults import Faults
     from crypto_lake.simulator.server.line import Line
+    from crypto_lake.simulator.server.program import Planned
 
 _POLL_S = 0.005
+_NO_FAULT_POLL_S = 0.05  # how long a fault that is switched on may take to be noticed
 _LONGEST_STEP_US = 1_000_000
-_EVENTS_A_TURN = 100  # before other connections get their turn
+_EVENTS_A_WRITE = 200  # before other connections get their turn
 _NORMAL, _POLICY_VIOLATION = 1000, 1008  # close codes
 _TIME_UNITS = {"MILLISECOND": wire.MILLISECOND_US, "MICROSECOND": wire.MICROSECOND_US}
 
@@ -54,6 +56,12 @@ class Session:
         self._is_behind = exchange.accepted % 2 == 0
         self.line: Line = websocket.state.line
         self.line.incoming_limit = exchange.incoming_limit
+        self._program = exchange.program
+        self._planned: Sequence[Planned] = ()
+        self._planned_for: tuple[int, int, int] | None = None
+        self._next = 0
+        self._ahead: Iterator[None] = iter(())
+        self._ahead_a_poll = 1
         self.sent_until_us = exchange.clock.now_us()
         """All events before this market time have been handed over."""
 
@@ -107,38 +115,55 @@ class Session:
             self._exchange.clock.start()
 
     async def _push(self) -> None:
-        count = 0
         while True:
-            until_us = self._exchange.clock.now_us() - self._latency_us
-            until_us = min(until_us, self.sent_until_us + _LONGEST_STEP_US)
-            for symbol, event in self._due(until_us):
-                await self._push_event(symbol, event)
-                count += 1
-                if count % _EVENTS_A_TURN == 0:
-                    await asyncio.sleep(0)
-            is_behind = until_us == self.sent_until_us + _LONGEST_STEP_US
-            self.sent_until_us = max(self.sent_until_us, until_us)
-            await asyncio.sleep(0 if is_behind else _POLL_S)
+            now_us = self._exchange.clock.now_us() - self._latency_us
+            until_us = min(now_us, self.sent_until_us + _LONGEST_STEP_US)
+            while self.sent_until_us < until_us:
+                await self._push_until(until_us)
+            # The next stretch bit by bit, or all connections would wait for hundreds of symbols at its beginning.
+            for _ in islice(self._ahead, self._ahead_a_poll):
+                pass
+            await asyncio.sleep(0 if until_us < now_us else _POLL_S)
 
-    def _due(self, until_us: int) -> Iterator[tuple[str, Trade | Quote]]:
-        """Events of the symbols subscribed to, sent before `until_us` and not pushed yet, in order."""
-        names = {stream.partition("@")[0].upper() for stream in self._subscriptions.streams}
-        symbols = [symbol for symbol in self._exchange.trading if symbol in names]
-        return heapq.merge(*(self._events(symbol, until_us) for symbol in symbols), key=_sent)
+    async def _push_until(self, until_us: int) -> None:
+        """Send what is due before `until_us`, of one stretch of the program."""
+        until_us = min(until_us, self._plan())
+        end = bisect_left(self._planned, until_us, lo=self._next, key=_sent)
+        for start in range(self._next, end, _EVENTS_A_WRITE):
+            await self._send_planned(self._planned[start : min(end, start + _EVENTS_A_WRITE)])
+        self._next, self.sent_until_us = end, until_us
 
-    def _events(self, symbol: str, until_us: int) -> Iterator[tuple[str, Trade | Quote]]:
-        return ((symbol, event) for event in self._exchange.tape.events(symbol, self.sent_until_us, until_us))
-
-    async def _push_event(self, symbol: str, event: Trade | Quote) -> None:
-        stream = f"{symbol.lower()}@{'trade' if isinstance(event, Trade) else 'bookTicker'}"
-        if self._is_stalled or stream not in self._subscriptions.streams:
-            return
+    def _plan(self) -> int:
+        """Know what is to be sent of the stretch in which the next event lies; when that ends, is returned."""
+        program, subscriptions = self._program, self._subscriptions
         unit_us = wire.MILLISECOND_US if self._faults.milliseconds else self._unit_us
-        frame = wire.payload(symbol, event, unit_us)
-        if self._subscriptions.combined:
-            frame = wire.wrapped(stream, frame)
-        for text in self._mangler.frames(self._faults, event, frame):
-            await self._send(text)
+        stretch = program.stretch_of(self.sent_until_us)
+        if self._planned_for != (stretch, unit_us, subscriptions.changes):
+            self._planned_for = stretch, unit_us, subscriptions.changes
+            names = {stream.partition("@")[0].upper() for stream in subscriptions.streams}
+            symbols = [symbol for symbol in self._exchange.trading if symbol in names]
+            self._planned = program.planned(symbols, stretch, unit_us)
+            self._next = bisect_left(self._planned, self.sent_until_us, key=_sent)
+            self._ahead = program.ahead(symbols, stretch + 1, unit_us)
+            polls = program.stretch_us / self._exchange.clock.speed / 1e6 / _POLL_S
+            self._ahead_a_poll = 1 + int(2 * len(symbols) / polls)
+        return (stretch + 1) * program.stretch_us
+
+    async def _send_planned(self, due: Sequence[Planned]) -> None:
+        if not (self._is_stalled or self._is_closed):
+            await self.line.send_texts(self._frames(due))
+        # Another connection's turn, also where nothing is to be sent.
+        await asyncio.sleep(0)
+
+    def _frames(self, due: Sequence[Planned]) -> list[str]:
+        """The frames of events, as this client is subscribed now and the faults will it."""
+        streams, combined, faults = self._subscriptions.streams, self._subscriptions.combined, self._faults
+        found: list[str] = []
+        for one in due:
+            if one.stream in streams:
+                text = wire.wrapped(one.stream, one.text) if combined else one.text
+                found += self._mangler.frames(faults, one.event, text)
+        return found
 
     async def _go_wrong(self) -> None:
         """Return once a fault has ended the connection."""
@@ -155,7 +180,8 @@ class Session:
                 return await self._close()
             if self._is_older_than(faults.disconnect_after_s):
                 return self.line.reset() if faults.abort else await self._close()
-            await asyncio.sleep(_POLL_S)
+            times = faults.stall_after_s, faults.server_shutdown_after_s, faults.disconnect_after_s
+            await asyncio.sleep(_NO_FAULT_POLL_S if times == (None, None, None) else _POLL_S)
 
     def _is_older_than(self, seconds: float | None) -> bool:
         return seconds is not None and self.age_s >= seconds
@@ -187,5 +213,5 @@ async def serve(exchange: SimulatedExchange, websocket: WebSocket) -> None:
         exchange.sessions.discard(session)
 
 
-def _sent(pair: tuple[str, Trade | Quote]) -> int:
-    return pair[1].sent_us
+def _sent(planned: Planned) -> int:
+    return planned.sent_us
