@@ -7,7 +7,7 @@ integers throughout: nothing is rounded before it is printed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -65,10 +65,22 @@ class TradeColumns:
         return (Trade(i, ts, event, sent, p * tick, q * step, m) for i, ts, event, sent, p, q, m in rows)
 
 
-def summarise(trades: TradeColumns, interval_us: int) -> list[Candle]:
+class CandleColumns(NamedTuple):
+    """Candles of a stretch as columns in the order of `Candle`, and what a unit of each column is worth."""
+
+    columns: tuple[NDArray[np.generic], ...]
+    units: tuple[int, ...]
+
+    def records(self) -> list[Candle]:
+        """The same as plain records."""
+        rows = zip(*(column.tolist() for column in self.columns), strict=True)
+        return [Candle(*(value * unit for value, unit in zip(row, self.units, strict=True))) for row in rows]
+
+
+def summarise(trades: TradeColumns, interval_us: int) -> CandleColumns:
     """One candle for each interval that has trades; open and close by trade id."""
     if not len(trades):
-        return []
+        return CandleColumns((), ())
     buckets = trades.ts_us // interval_us
     starts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
     ends = np.append(starts[1:], len(trades))
@@ -80,9 +92,9 @@ def summarise(trades: TradeColumns, interval_us: int) -> list[Candle]:
         np.add.reduceat(trades.qty, starts), _products(trades.price, trades.qty, starts),
         ends - starts, np.add.reduceat(taken, starts), _products(trades.price, taken, starts),
     )  # fmt: skip
-    units = (interval_us, tick, tick, tick, tick, step, tick * step, 1, step, tick * step)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Candle(*(value * unit for value, unit in zip(row, units, strict=True))) for row in rows]
+    return CandleColumns(
+        columns, (interval_us, tick, tick, tick, tick, step, tick * step, 1, step, tick * step)
+    )
 
 
 def _products(

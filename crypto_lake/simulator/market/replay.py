@@ -123,7 +123,7 @@ class Replay:
         )
         before = known.cut(first - 1, first) if first else known.cut(0, 1)
         return filled(
-            joined(summarise(known.cut(first, last), page.interval_us)),
+            joined(summarise(known.cut(first, last), page.interval_us).records()),
             opens,
             int(before.price[0]) * known.tick,
         )

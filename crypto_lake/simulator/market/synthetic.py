@@ -11,11 +11,11 @@ from __future__ import annotations
 import bisect
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from crypto_lake.simulator.market.candles import TradeColumns, filled, joined, summarise
+from crypto_lake.simulator.market.candles import CandleColumns, TradeColumns, filled, joined, summarise
 from crypto_lake.simulator.market.instruments import character
 from crypto_lake.simulator.market.tape import Quote, Trade
 from crypto_lake.simulator.market.waves import SECOND_US, elapsed_activity, mixed, swing, uniform
@@ -31,10 +31,12 @@ EPOCH_US = 1_577_836_800 * SECOND_US  # 2020-01-01: before it nothing was traded
 SEND_DELAY_US = 150  # from the match to the wire
 _BLOCK_LENGTHS_S = (3600, 600, 60, 10, 1)
 _MOST_EVENTS_A_BLOCK = 100_000
-_CACHED_BLOCKS = 4  # of each symbol's trades: those being sent, and a few that are asked for; 1 to 2 MB each
-_CACHED_CANDLES = (
-    24 * 100
-)  # of each symbol, the candles of so many blocks: 90 days of them are asked for at a time
+# Of all symbols together, beside the block of each that is being sent: those that are asked for; 0.1 to 1 MB each.
+_SPARE_BLOCKS = 16
+# Of all symbols together, the candles of so many finished blocks: 90 days of three symbols, or a day of five hundred,
+# are asked for at a time; 5 kB each.
+_CACHED_CANDLES = 12_000
+_MINUTE_US = 60 * SECOND_US
 _ID_STRIDE = 7  # quotes count every change of the book, not only those at the top
 _LONGEST_BURST_GAP_S = 0.03
 
@@ -52,7 +54,8 @@ class SyntheticMarket:
 
     def __init__(self, seed: int, symbols: Sequence[str], rate: float = 1.0) -> None:
         self.symbols = tuple(symbols)
-        self._books = {symbol: _Listing(seed, symbol, rate) for symbol in symbols}
+        self.shared = _Shared(len(self.symbols))
+        self._books = {symbol: _Listing(seed, symbol, rate, self.shared) for symbol in symbols}
 
     def instrument(self, symbol: str) -> Instrument:
         """Return what the symbol stands for; KeyError for one that is not traded."""
@@ -97,10 +100,38 @@ class SyntheticMarket:
         return filled(known, opens, before[0].price if before else listing.first_price)
 
 
+class _Book(NamedTuple):
+    """A block's quotes: times as µs since its start, bids and spreads in ticks, and how many quotes came before it."""
+
+    times: NDArray[np.unsignedinteger]
+    bid: NDArray[np.unsignedinteger]
+    spread: NDArray[np.unsignedinteger]
+    first: int
+
+
+class _Trades(NamedTuple):
+    """A block's trades as `TradeColumns` has them, in as few bytes as they need; times as µs since its start."""
+
+    first_id: int
+    times: NDArray[np.unsignedinteger]
+    price: NDArray[np.unsignedinteger]
+    qty: NDArray[np.unsignedinteger]
+    sells: NDArray[np.bool_]
+
+
+class _Shared:
+    """The blocks that are kept, of all symbols together: hundreds of symbols must not keep what three may."""
+
+    def __init__(self, symbols: int) -> None:
+        self.trades = lru_cache(symbols + _SPARE_BLOCKS)(_Listing.make_trades)
+        self.book = lru_cache(symbols + _SPARE_BLOCKS)(_Listing.make_book)
+        self.candles = lru_cache(_CACHED_CANDLES)(_Listing.make_candles)
+
+
 class _Listing:
     """One symbol's market, block by block."""
 
-    def __init__(self, seed: int, symbol: str, rate: float) -> None:
+    def __init__(self, seed: int, symbol: str, rate: float, shared: _Shared) -> None:
         self.character = character(symbol)
         self.seed = int(mixed(seed, np.array([zlib.crc32(symbol.encode())]))[0]) >> 8
         self._trades_per_s = self.character.trades_per_s * rate
@@ -108,9 +139,7 @@ class _Listing:
         per_s = self._trades_per_s + self._quotes_per_s
         fitting = [length for length in _BLOCK_LENGTHS_S if length * per_s <= _MOST_EVENTS_A_BLOCK]
         self._block_s = fitting[0] if fitting else _BLOCK_LENGTHS_S[-1]
-        self.trades = lru_cache(_CACHED_BLOCKS)(self._trades)
-        self._book = lru_cache(4)(self._make_book)
-        self._whole = lru_cache(_CACHED_CANDLES)(self._summarised)
+        self._shared = shared
         self.first_price = self.character.price * self.character.instrument.tick
 
     def block_at(self, time_us: int) -> int:
@@ -135,30 +164,44 @@ class _Listing:
         if time_us < EPOCH_US:
             return 0
         block = self.block_at(time_us)
-        return self._before(block, self._trades_per_s) + len(self.known_trades(block, time_us))
+        return self._before(block, self._trades_per_s) + self._known(block, time_us)
 
     def known_trades(self, block: int, now_us: int) -> TradeColumns:
         """The block's trades that were matched up to now."""
-        trades = self.trades(block)
-        return trades.cut(0, int(np.searchsorted(trades.ts_us, now_us, side="right")))
+        return self._columns(block, self._shared.trades(self, block), 0, self._known(block, now_us))
+
+    def _known(self, block: int, now_us: int) -> int:
+        """Return how many of the block's trades were matched up to now."""
+        times = self._shared.trades(self, block).times
+        return self._position(block, times, now_us + 1)
+
+    def _position(self, block: int, times: NDArray[np.unsignedinteger], time_us: int) -> int:
+        """Return how many of times in a block are before a time."""
+        since = max(time_us - self._start_us(block), 0)
+        if since > np.iinfo(times.dtype).max:
+            return len(times)
+        # Of the type of the times, or all of them would be made wider for the search.
+        return int(np.searchsorted(times, times.dtype.type(since)))
 
     def candles(self, block: int, interval_us: int, now_us: int) -> list[Candle]:
         """Return what the block's trades up to now make of each interval that has any."""
-        if now_us >= self._start_us(block + 1):
-            return self._whole(block, interval_us)
-        return summarise(self.known_trades(block, now_us), interval_us)
+        if now_us < self._start_us(block + 1):
+            return summarise(self.known_trades(block, now_us), interval_us).records()
+        make = self._shared.candles if interval_us >= _MINUTE_US else _Listing.make_candles
+        return make(self, block, interval_us).records()
 
-    def _summarised(self, block: int, interval_us: int) -> list[Candle]:
-        return summarise(self.trades(block), interval_us)
+    def make_candles(self, block: int, interval_us: int) -> CandleColumns:
+        """Return the candles of a whole block; its trades are not kept for them, since the candles are."""
+        trades = self.make_trades(block)
+        return summarise(self._columns(block, trades, 0, len(trades.times)), interval_us)
 
     def events(self, block: int, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
         """The block's trades and quotes sent in `[start_us, end_us)`, in order; of equal times the quote first."""
         window = (start_us - SEND_DELAY_US, end_us - SEND_DELAY_US)
-        trades = self.trades(block)
-        trades = trades.cut(*(int(at) for at in np.searchsorted(trades.ts_us, window)))
-        times = self._book(block)[0]
-        first, last = (int(at) for at in np.searchsorted(times, window))
-        merged: list[Trade | Quote] = [*self._quotes(block, first, last), *trades.records()]
+        trades, book = self._shared.trades(self, block), self._shared.book(self, block)
+        columns = self._columns(block, trades, *(self._position(block, trades.times, at) for at in window))
+        quotes = self._quotes(block, book, *(self._position(block, book.times, at) for at in window))
+        merged: list[Trade | Quote] = [*quotes, *columns.records()]
         return iter(sorted(merged, key=_sent))
 
     def _start_us(self, block: int) -> int:
@@ -182,45 +225,51 @@ class _Listing:
         offsets = ((bursts + waits).cumsum()[:-1] * SECOND_US).astype(np.int64)
         return np.minimum(offsets, self._block_s * SECOND_US - 1) + self._start_us(block)
 
-    def _make_book(self, block: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
-        """Times, bids and asks (ticks) of the block's quotes, and how many quotes came before it.
+    def make_book(self, block: int) -> _Book:
+        """The block's quotes.
 
         The first quote stands at the block's very start, so that no trade needs the block before.
         """
         first = self._before(block, self._quotes_per_s) + block
         count = self._before(block + 1, self._quotes_per_s) + block + 1 - first
-        start = np.array([self._start_us(block)])
-        times = np.concatenate([start, self._times(block, count - 1, purpose=0)])
+        start_us = self._start_us(block)
+        times = np.concatenate([np.array([start_us]), self._times(block, count - 1, purpose=0)])
         middle = self.character.price * swing(self.seed, times)
         spread = 1 + (uniform(self.seed + 1, first + np.arange(count)) * 1.3).astype(np.int64)
         bid = (middle - spread / 2).astype(np.int64)
-        return times, bid, bid + spread, first
+        return _Book(_narrow(times - start_us), _narrow(bid), _narrow(spread), first)
 
-    def _trades(self, block: int) -> TradeColumns:
+    def make_trades(self, block: int) -> _Trades:
+        """The block's trades."""
         first = self._before(block, self._trades_per_s)
         count = self._before(block + 1, self._trades_per_s) - first
-        times = self._times(block, count, purpose=1)
-        quote_times, bid, ask, _ = self._book(block)
-        prevailing = np.searchsorted(quote_times, times, side="right") - 1
+        times = self._times(block, count, purpose=1) - self._start_us(block)
+        book = self._shared.book(self, block)
+        prevailing = np.searchsorted(book.times, times, side="right") - 1
         ids = 1 + first + np.arange(count)
         sells = uniform(self.seed + 2, ids) < 0.5  # noqa: PLR2004 - as many sell as buy
-        price = np.where(sells, bid[prevailing], ask[prevailing])
-        instrument = self.character.instrument
-        sent = times + SEND_DELAY_US
-        return TradeColumns(
-            instrument.tick, instrument.step, ids, times, sent, sent, price, self._quantities(3, ids), sells
-        )
+        price = book.bid[prevailing].astype(np.int64) + np.where(sells, 0, book.spread[prevailing])
+        return _Trades(1 + first, _narrow(times), _narrow(price), _narrow(self._quantities(3, ids)), sells)
 
-    def _quotes(self, block: int, start: int, stop: int) -> Iterator[Quote]:
-        times, bid, ask, first = self._book(block)
-        instrument = self.character.instrument
-        numbers = first + np.arange(start, stop)
+    def _columns(self, block: int, trades: _Trades, start: int, stop: int) -> TradeColumns:
+        at = slice(start, stop)
+        times = trades.times[at].astype(np.int64) + self._start_us(block)
+        sent = times + SEND_DELAY_US
+        ids = trades.first_id + np.arange(start, start + len(times))
+        price, qty = trades.price[at].astype(np.int64), trades.qty[at].astype(np.int64)
+        tick, step = self.character.instrument.tick, self.character.instrument.step
+        return TradeColumns(tick, step, ids, times, sent, sent, price, qty, trades.sells[at])
+
+    def _quotes(self, block: int, book: _Book, start: int, stop: int) -> Iterator[Quote]:
+        instrument, at = self.character.instrument, slice(start, stop)
+        numbers = book.first + np.arange(start, stop)
+        bid = book.bid[at].astype(np.int64)
         columns = (
             _ID_STRIDE * numbers + (mixed(self.seed + 4, numbers) % np.uint64(_ID_STRIDE)).astype(np.int64),
-            times[start:stop] + SEND_DELAY_US,
-            bid[start:stop] * instrument.tick,
+            book.times[at].astype(np.int64) + self._start_us(block) + SEND_DELAY_US,
+            bid * instrument.tick,
             10 * self._quantities(5, numbers) * instrument.step,
-            ask[start:stop] * instrument.tick,
+            (bid + book.spread[at]) * instrument.tick,
             10 * self._quantities(6, numbers) * instrument.step,
         )
         return (Quote(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
@@ -229,6 +278,12 @@ class _Listing:
         """Steps: mostly small, a few fifty times that."""
         chance = uniform(self.seed + purpose, numbers)
         return 1 + (self.character.qty * chance / (1.02 - chance)).astype(np.int64)
+
+
+def _narrow(values: NDArray[np.int64]) -> NDArray[np.unsignedinteger]:
+    """The same in as few bytes as the largest of them needs; none is negative."""
+    narrow: NDArray[np.unsignedinteger] = values.astype(np.min_scalar_type(int(values.max(initial=0))))
+    return narrow
 
 
 def _sent(event: Trade | Quote) -> int:
