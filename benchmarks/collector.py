@@ -64,7 +64,7 @@ def _frame(number: int) -> bytes:
     return text.encode()
 
 
-def _on_the_wire(payload: bytes) -> bytes:
+def on_the_wire(payload: bytes) -> bytes:
     """A whole text frame, as a server sends it."""
     if len(payload) < _SHORT:
         return bytes([0x81, len(payload)]) + payload
@@ -75,7 +75,7 @@ def _on_the_wire(payload: bytes) -> bytes:
 
 def blast(told: Connection, count: int, rate: float | None) -> None:
     """Serve REST and the frames until the process is ended; `rate` messages a second, or as fast as they are taken."""
-    wire = [_on_the_wire(payload) for payload in frames(count)]
+    wire = [on_the_wire(payload) for payload in frames(count)]
     listed = json.dumps({"symbols": [{"symbol": symbol} for symbol in SYMBOLS]})
 
     def rest(connection: ServerConnection, request: Request) -> Response | None:

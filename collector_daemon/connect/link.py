@@ -145,6 +145,8 @@ class Link:
         except Exception as error:  # noqa: BLE001 - see above
             self._error = self._error or error
             abort(connection)
+        if self._intake.writer.crowded:
+            self._intake.writer.hurry()
         if self._intake.writer.full:
             connection.transport.pause_reading()
             self._is_full.set()

@@ -17,6 +17,8 @@ MAX_HOLES = 256
 # Contents of trades are remembered for at least so long: the other connection's copies come within a second or so.
 REMEMBER_SEC = 5.0
 REMEMBER_MOST = 40_000
+# So many contents of all symbols together, some 400 bytes each: in a burst over many symbols they are forgotten sooner.
+REMEMBER_TOGETHER = 50_000
 
 
 class Hole(NamedTuple):
@@ -146,15 +148,16 @@ class ContiguousIds:
     def settle(self, _monotonic: float) -> None:
         """A connection begins: nothing to do, since these ids say themselves what is missing."""
 
-    def tick(self, monotonic: float) -> None:
-        """Time passes: contents that are old enough are forgotten."""
+    def tick(self, monotonic: float, most: int = REMEMBER_MOST) -> int:
+        """Time passes: contents that are old enough, or more than `most`, are forgotten; see `rules.Ids`."""
         if self._forget_at is None:
             self._forget_at = monotonic + REMEMBER_SEC
         held = len(self._recent) + len(self._before) + len(self._seconds)
-        if monotonic >= self._forget_at or held > REMEMBER_MOST:
+        if monotonic >= self._forget_at or held > most:
             self._before, self._recent = self._recent, {}
             self._seconds.clear()
             self._forget_at = monotonic + REMEMBER_SEC
+        return len(self._recent) + len(self._before)
 
     def reset(self) -> None:
         """Nobody was connected: trades go on where they were, and what is missing of them shows."""

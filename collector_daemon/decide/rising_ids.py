@@ -84,8 +84,8 @@ class RisingIds:
             self._complete = self._low = self._turned_floor = self._floor
             self._turned_at = monotonic + LAG_SEC
 
-    def tick(self, monotonic: float) -> None:
-        """Time passes: a floor that only old ids have come under for `STUCK_SEC` is given up."""
+    def tick(self, monotonic: float, _most: int = 0) -> int:
+        """Time passes: a floor that only old ids have come under for `STUCK_SEC` is given up. No contents are kept."""
         if self._unsettled:
             self._turn(monotonic)
         if self._floor != self._floor_before or self._late < 0:
@@ -93,6 +93,7 @@ class RisingIds:
         elif monotonic - self._since >= STUCK_SEC:
             self._told.append(Jump(self._symbol, self._word, self._late, self._floor + 1))
             self.reset()
+        return 0
 
     def overdue(self, _monotonic: float, _grace: float) -> list[Hole]:
         """None: these ids have holes by nature."""

@@ -6,7 +6,7 @@ Ids are those of one symbol over all connections: whichever delivers first wins,
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
+from collector_daemon.decide.ids import REMEMBER_MOST, ContiguousIds, Hole, Odd
 from collector_daemon.decide.rising_ids import RisingIds
 from collector_daemon.decide.skipping_ids import SkippingIds
 from crypto_lake.raw.lines import IdRule
@@ -18,8 +18,8 @@ class Ids(Protocol):
     def accept(self, line: Any) -> bool:  # noqa: ANN401 - a line of the stream
         """Return whether to keep a line."""
 
-    def tick(self, monotonic: float) -> None:
-        """Time passes."""
+    def tick(self, monotonic: float, most: int = REMEMBER_MOST) -> int:
+        """Time passes. At most so many contents are to be remembered beyond the newest; how many are is returned."""
 
     def settle(self, monotonic: float) -> None:
         """A connection begins that may be ahead of others."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from collector_daemon.decide.ids import REMEMBER_MOST, REMEMBER_TOGETHER
 from collector_daemon.decide.latency import Latency
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES, Ids
@@ -113,6 +114,8 @@ class Session:
         self._offset = Follow()
         self.events: list[Event] = []
         self.rejected = 0
+        # Contents of trades, as of the last tick.
+        self._remembered = 0
         self.expect(symbols)
 
     def take_events(self) -> list[Event]:
@@ -215,6 +218,7 @@ class Session:
 
     def _tell_gaps(self, symbols: dict[str, SymbolState], now: int, monotonic: float, grace: float) -> None:
         for symbol, state in symbols.items():
+            state.latency.trim()
             for stream in state.streams.values():
                 for hole in stream.ids.overdue(monotonic, grace):
                     state.gaps += 1
@@ -253,9 +257,11 @@ class Session:
         """Time passes without a frame: minutes end, silence grows long, holes stay open."""
         if self._minute.trades and not self._minute.start <= now < self._minute.end:
             self._turn_minute(now)
+        most = REMEMBER_MOST if self._remembered < REMEMBER_TOGETHER else 0
+        self._remembered = 0
         for stream in self._streams_of(self.symbols):
             self._listen_for(stream, now, monotonic)
-            stream.ids.tick(monotonic)
+            self._remembered += stream.ids.tick(monotonic, most)
         self._tell_odd(now)
         self._tell_gaps(self.symbols, now, monotonic, GRACE_SEC)
 

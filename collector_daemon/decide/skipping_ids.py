@@ -57,8 +57,11 @@ class SkippingIds:
         self._recent.setdefault(number, []).append(line)
         return True
 
-    def tick(self, monotonic: float) -> None:
-        """Time passes: what is old enough is forgotten, but for the highest of its ids."""
+    def tick(self, monotonic: float, _most: int = 0) -> int:
+        """Time passes: what is old enough is forgotten, but for the highest of its ids.
+
+        Not sooner in a crowd: what a slower connection brings would be taken for what came before.
+        """
         if self._forget_at is None:
             self._forget_at = monotonic + REMEMBER_SEC
         if monotonic >= self._forget_at or len(self._recent) + len(self._before) > REMEMBER_MOST:
@@ -66,6 +69,7 @@ class SkippingIds:
             self._high_before, self._high = self._high, -1
             self._before, self._recent = self._recent, {}
             self._forget_at = monotonic + REMEMBER_SEC
+        return 0
 
     def settle(self, monotonic: float) -> None:
         """A connection begins: what it brings anew is told from copies as ever."""

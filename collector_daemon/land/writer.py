@@ -22,8 +22,10 @@ from collector_daemon.land.jobs import Job, Seal, lines_of
 from collector_daemon.land.landing import Landing
 from crypto_lake.errors import LakeError
 
-# Lines in memory, not on disk: about ten seconds of a hundred busy symbols.
-BUDGET_BYTES = 64 << 20
+# Lines in memory, not on disk: about five seconds of two thousand symbols on an ordinary day.
+BUDGET_BYTES = 32 << 20
+# A quarter of it is reason enough to land at once.
+_HURRY_AT = 4
 GIVE_UP_AFTER_SEC = 60.0
 _RETRY_SEC = 1.0
 _SILENT_SEC = 5.0
@@ -86,6 +88,15 @@ class Writer:
     def trouble(self) -> str | None:
         """Return what is wrong with the disk, None while it obeys."""
         return self._appending.trouble or self._sealing.trouble or self._silent
+
+    @property
+    def crowded(self) -> bool:
+        """Return whether so much waits that the next pause is to end at once."""
+        return self._landing.held > self.budget // _HURRY_AT
+
+    def hurry(self) -> None:
+        """End the pause: in a burst memory would fill before the interval is over."""
+        self._hurry.set()
 
     @property
     def full(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+from collector_daemon.decide.ids import REMEMBER_TOGETHER
 from collector_daemon.decide.oddities import WRITTEN_AN_HOUR
 from collector_daemon.decide.session import (
     GRACE_SEC,
@@ -344,3 +345,20 @@ def test_a_stream_that_is_one_row_more_in_the_table_is_missed_when_it_is_silent(
     kept(made, trade(1), quote(1))
     made.tick(T0, SILENT_AFTER_SEC)
     assert [event.stream for event in of(journal.Silent, made)] == ["solusdt@pulse"]
+
+
+def test_in_a_burst_over_many_symbols_contents_are_forgotten_sooner_and_copies_are_told_all_the_same() -> (
+    None
+):
+    names = [f"A{number}USDT" for number in range(600)]
+    made = Session(WIRE, names)
+    frames = [trade(number, symbol=name) for name in names for number in range(1, 101)]
+    for start in range(0, len(frames), 1000):
+        made.receive(frames[start : start + 1000], T0, 1)
+    made.tick(T0, 0.0)
+    assert made._remembered > REMEMBER_TOGETHER
+    for tenth in range(1, 4):
+        made.tick(T0, tenth / 10)
+    assert made._remembered == 0
+    assert made.receive(frames[:1000], T0, 2) == []
+    assert made.symbols[names[0]].duplicates == 100
