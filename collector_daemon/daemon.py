@@ -29,7 +29,9 @@ from crypto_lake.exchanges import registry
 from crypto_lake.raw import journal
 from crypto_lake.raw.collector_status import Status, StatusFile
 
-_STATUS_SEC = 1.0
+# Of thousands of symbols the status is a megabyte, which is not written each second. Who reads it waits for five.
+_STATUS_SYMBOLS_A_SEC = 500
+_SELDOMEST_STATUS_SEC = 3.0
 _MINUTE_SEC = 60.0
 _DISK_CHECK_SEC = 5.0
 
@@ -117,7 +119,6 @@ class _Daemon:
 
     def _made(self) -> list[Recorder]:
         now = self._clock.now_us()
-        handles.allow(sum(len(section.symbols) for section in self._config.exchanges))
         recorders = [
             Recorder(
                 self._config,
@@ -128,6 +129,7 @@ class _Daemon:
             )
             for section, symbols in zip(self._config.exchanges, self._symbols, strict=True)
         ]
+        handles.allow(sum(len(recorder.exchange.symbols) for recorder in recorders))
         for recorder in recorders:
             recorder.landing.note(
                 journal.Started(at=now, version=VERSION, pid=os.getpid(), symbols=recorder.exchange.symbols)
@@ -188,7 +190,8 @@ class _Daemon:
         next_minute = self._clock.monotonic() + _MINUTE_SEC
         while True:
             await self._write_status(None)
-            await self._clock.sleep(_STATUS_SEC)
+            symbols = sum(len(recorder.exchange.symbols) for recorder in self._recorders)
+            await self._clock.sleep(min(max(symbols / _STATUS_SYMBOLS_A_SEC, 1.0), _SELDOMEST_STATUS_SEC))
             if self._clock.monotonic() >= next_minute:
                 next_minute += _MINUTE_SEC
                 self._reporter.minute()

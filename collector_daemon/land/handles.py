@@ -7,8 +7,8 @@ import sys
 
 from loguru import logger
 
-# Sockets, logs, the interpreter's own.
-_OTHERS = 128
+# Sockets, logs, the interpreter's own, and symbols that are listed later.
+_OTHERS = 512
 # A symbol's open segment, and one more that waits to be sealed.
 _A_SYMBOL = 2
 

@@ -58,7 +58,7 @@ class Session:
         self.line.incoming_limit = exchange.incoming_limit
         self._program = exchange.program
         self._planned: Sequence[Planned] = ()
-        self._planned_for: tuple[int, int, int] | None = None
+        self._planned_for: tuple[int, int, int, tuple[str, ...]] | None = None
         self._next = 0
         self._ahead: Iterator[None] = iter(())
         self._ahead_a_poll = 1
@@ -138,10 +138,11 @@ class Session:
         program, subscriptions = self._program, self._subscriptions
         unit_us = wire.MILLISECOND_US if self._faults.milliseconds else self._unit_us
         stretch = program.stretch_of(self.sent_until_us)
-        if self._planned_for != (stretch, unit_us, subscriptions.changes):
-            self._planned_for = stretch, unit_us, subscriptions.changes
+        traded = self._exchange.trading
+        if self._planned_for != (stretch, unit_us, subscriptions.changes, traded):
+            self._planned_for = stretch, unit_us, subscriptions.changes, traded
             names = {stream.partition("@")[0].upper() for stream in subscriptions.streams}
-            symbols = [symbol for symbol in self._exchange.trading if symbol in names]
+            symbols = [symbol for symbol in traded if symbol in names]
             self._planned = program.planned(symbols, stretch, unit_us)
             self._next = bisect_left(self._planned, self.sent_until_us, key=_sent)
             self._ahead = program.ahead(symbols, stretch + 1, unit_us)
