@@ -87,6 +87,12 @@ class StepDetector:
         """Return whether the wall clock moved unlike the monotonic one since the last look; this is none."""
         return self._last is not None and self._beyond_pace(now_us, monotonic, self._last) != 0.0
 
+    def is_soon(self, now_us: int, monotonic: float) -> bool:
+        """Return whether a look tells nothing that the last one did not: it is that short ago, by both clocks."""
+        if self._last is None or self._pace is None or monotonic - self._last[1] >= _LOOK_SEC:
+            return False
+        return self._beyond_pace(now_us, monotonic, self._last) == 0.0
+
     def step_us(self, now_us: int, monotonic: float) -> int:
         """By how much the wall clock stepped since the last call; 0 where it did not."""
         self.trusted = True
@@ -156,6 +162,10 @@ class Watch:
     def look(self) -> int:
         """Return what time it is, µs UTC."""
         now, monotonic = self._clock.now_us(), self._clock.monotonic()
+        if self._steps.is_soon(now, monotonic):
+            # As nearly all looks are in a busy market; it cannot be the end of an absence either.
+            self.now, self.monotonic = now, monotonic
+            return now
         if self._steps.is_off(now, monotonic):
             # Whoever is held up between the two calls sees a step that a second look does not confirm.
             now, monotonic = self._clock.now_us(), self._clock.monotonic()

@@ -21,6 +21,12 @@ QUOTE = (
 COMMON = [TRADE, TRADE.replace(b'"m":true', b'"m":false'), QUOTE, QUOTE.replace(b"SOL", b"1INCH")]
 
 
+def together(frames: list[bytes]) -> list[object]:
+    """What frames are worth among so many others that they are decoded together."""
+    others = [QUOTE, TRADE] * 4
+    return list(WIRE.decode_all([*frames, *others], RECV_US))[: len(frames)]
+
+
 def by_itself(frames: list[bytes]) -> list[object]:
     return [WIRE.decode(frame, RECV_US) for frame in frames]
 
@@ -73,14 +79,14 @@ def test_usual_frames_take_the_short_way_in_their_order(frames: list[bytes]) -> 
 def test_an_unusual_frame_among_others_is_what_it_is_by_itself(frame: bytes, old: bytes, new: bytes) -> None:
     assert old in frame
     frames = [QUOTE, TRADE, frame.replace(old, new), QUOTE, TRADE]
-    assert list(WIRE.decode_all(frames, RECV_US)) == by_itself(frames)
+    assert together(frames) == by_itself(frames)
 
 
 def test_two_frames_that_make_up_for_each_other_do_not_hide_what_is_wrong_with_them() -> None:
     bare = QUOTE.replace(b"190.11000000", b"abcdefghij").replace(b"8.58900000", b"abcdefghij")
     bare = bare.replace(b"190.12000000", b"abcdefghij").replace(b"239.90500000", b"abcdefghij")
     double = QUOTE[:-1] + b"," + QUOTE[QUOTE.index(b'"b"') :]
-    assert WIRE.decode_all([bare, double], RECV_US)[0] == Refused("a quote with an absurd value")
+    assert together([bare, double])[0] == Refused("a quote with an absurd value")
 
 
 numbers = st.one_of(
@@ -104,10 +110,10 @@ def nearly_usual(draw: st.DrawFn) -> bytes:
     )
 )
 def test_whatever_comes_together_is_what_it_is_alone(frames: list[bytes]) -> None:
-    assert list(WIRE.decode_all(frames, RECV_US)) == by_itself(frames)
+    assert together(frames) == by_itself(frames)
 
 
 @given(st.sampled_from(COMMON), st.binary(max_size=2), st.integers(min_value=0, max_value=200))
 def test_damage_is_seen_as_by_itself(frame: bytes, junk: bytes, position: int) -> None:
     frames = [QUOTE, frame[:position] + junk + frame[position + 1 :], TRADE]
-    assert list(WIRE.decode_all(frames, RECV_US)) == by_itself(frames)
+    assert together(frames) == by_itself(frames)

@@ -29,6 +29,9 @@ _LATEST_US = 4_102_444_800_000_000
 _MILLISECONDS_BELOW = 100_000_000_000_000
 
 
+# So many frames cost less one by one.
+_FEW = 6
+
 # What lines of a stream are called, which is what the exchange calls the stream.
 _TRADE, _QUOTE = "trade", "bookTicker"
 
@@ -102,10 +105,9 @@ class BinanceWire:
     def decode_all(
         self, frames: Sequence[bytes], ts_recv: int
     ) -> Sequence[RawLine | Reply | Notice | Refused]:
-        """Frames that look as they always do are decoded together; if one does not, or is alone, each by itself."""
-        if len(frames) == 1:
-            return [self.decode(frames[0], ts_recv)]
-        return batch.decoded(frames, ts_recv) or [self.decode(frame, ts_recv) for frame in frames]
+        """Frames that look as they always do are decoded together; if one does not, or they are few, each by itself."""
+        together = batch.decoded(frames, ts_recv) if len(frames) > _FEW else None
+        return together or [self.decode(frame, ts_recv) for frame in frames]
 
 
 def _request(method: str, streams: Sequence[str], request_id: int) -> str:
