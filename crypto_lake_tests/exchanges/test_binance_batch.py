@@ -1,6 +1,7 @@
 """Frames of one read become what each of them would become by itself."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ QUOTE = (
 COMMON = [TRADE, TRADE.replace(b'"m":true', b'"m":false'), QUOTE, QUOTE.replace(b"SOL", b"1INCH")]
 
 
-def together(frames: list[bytes]) -> list[object]:
+def together(frames: list[bytes]) -> Sequence[object]:
     """What frames are worth among so many others that they are decoded together."""
     others = [QUOTE, TRADE] * 4
     return list(WIRE.decode_all([*frames, *others], RECV_US))[: len(frames)]
