@@ -56,15 +56,7 @@ class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
-    """The daemon's settings.
-
-    `write_interval_sec` is how long a segment stays open, unless it reaches `segment_max_mb` (10⁶ bytes) before; one
-    of fewer than `quiet_below_kb` (10³ bytes) stays open for `quiet_interval_sec` (None: not longer than others);
-    `flush_interval_sec` how long a line may wait in memory; `reconnect_backoff` the largest wait between attempts, in
-    seconds; a connection without any frame for `idle_timeout_sec` is dead; `connections` carry each stream at all
-    times, and each is renewed when it is `max_connection_age_sec` old (None: a little before the exchange ends it);
-    `metrics_port` is for Prometheus, on loopback; below `min_free_disk_gb` (10⁹ bytes) the daemon stops cleanly.
-    """
+    """The daemon's settings; what each means, and what null means there, is in docs/CONFIG.md."""
 
     write_interval_sec: Seconds = 60
     segment_max_mb: Annotated[float, Meta(ge=0.1, le=1e6)] | None = None

@@ -106,6 +106,13 @@ def test_a_wrong_type_is_named_with_its_path_and_what_was_expected(
     ("text", "line"),
     [
         ("collector: {write_interval_sec: 0}", "collector.write_interval_sec: expected `int` >= 1"),
+        (
+            "collector: {quiet_interval_sec: 30}",
+            (
+                "collector.quiet_interval_sec: 30 is shorter than collector.write_interval_sec; "
+                "expected 60 or more, or null"
+            ),
+        ),
         ("collector: {write_interval_sec: 3601}", "collector.write_interval_sec: expected `int` <= 3600"),
         ("collector: {reconnect_backoff: 0}", "collector.reconnect_backoff: expected `float` > 0.0"),
         ("collector: {reconnect_backoff: .nan}", "collector.reconnect_backoff: expected `float` > 0.0"),
