@@ -27,7 +27,6 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from collector_daemon import loop
 from collector_daemon.clock import SystemClock
 from collector_daemon.daemon import run
 from collector_daemon.decide.listening import Hearing, Listening
@@ -288,7 +287,7 @@ async def _share(work: Awaitable[None]) -> float:
 def at_a_pace(rounds: int) -> None:
     """Print what 1,000 messages a second cost: the collector in the loop it runs in, and the bare loop in asyncio's."""
     pairs = [
-        (loop.run(share_of_collector(1000, 5)), asyncio.run(share_of_bare_loop(1000, 5)))
+        (asyncio.run(share_of_collector(1000, 5)), asyncio.run(share_of_bare_loop(1000, 5)))
         for _ in range(rounds)
     ]
     ours, bare = (100 * median(shares) for shares in zip(*pairs, strict=True))
@@ -313,7 +312,7 @@ def main(*, count: int, rounds: int) -> None:
     for _ in range(rounds):
         with blasting(count) as port:
             bare.append(count / asyncio.run(bare_loop(port, count)))
-            whole.append(count / loop.run(whole_way(port, count)))
+            whole.append(count / asyncio.run(whole_way(port, count)))
     ratios = [one / floor for one, floor in zip(whole, bare, strict=True)]
     click.echo(f"bare websockets loop: {median(bare):,.0f} messages/s (median of {rounds})")
     click.echo(f"collector, frame in to line in file: {median(whole):,.0f} messages/s")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from collector_daemon import loop
 from collector_daemon.clock import LakeClock, SystemClock
 from collector_daemon.daemon import run
 from collector_daemon.ending import Ending
@@ -35,7 +34,7 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
         config = configuration.load(path)
         registry.check(config, path)
         logs.start(config, "collector", console=True)
-        loop.run(_until_asked(path, config, duration))
+        asyncio.run(_until_asked(path, config, duration))
     except LakeError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         return error.exit_code

@@ -21,7 +21,7 @@ from crypto_lake.layout import HOURS_OF_A_DAY
 from crypto_lake.raw import salvage
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
-from crypto_lake.transform import batch
+from crypto_lake.transform import batch, minutes
 from crypto_lake.transform.hours import Hour, Run
 from crypto_lake.transform.plan import Carry, PartRecord, Plan, carry_before, remembered
 from crypto_lake.transform.quote_fit import Hits
@@ -309,6 +309,7 @@ def _replace_daily(series: Series, day: date) -> None:
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
     if len(layout.parts(series.exchange, series.symbol, day)) == HOURS_OF_A_DAY:
+        minutes.forget(series, day)
         # In this order: one that a crash leaves is damaged still, since it lacks its checksum.
         for path in (layout.manifest(daily), layout.checksum(daily), daily):
             path.unlink(missing_ok=True)
