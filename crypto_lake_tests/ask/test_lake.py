@@ -100,9 +100,9 @@ def test_only_the_files_of_the_days_asked_for_are_opened_and_none_of_them_is_lef
     here: Lake[pd.DataFrame], content: bytes
 ) -> None:
     here.config.layout.daily("binance", SYMBOL, DAY).write_bytes(content)
-    assert here.bars(SYMBOL, "1h", NEXT)["trade_count"].sum() == 24
+    assert here.bars(SYMBOL, "1s", NEXT)["trade_count"].sum() == 24
     with pytest.raises(LakeError, match=r"2025-10-20\.parquet: not a readable Parquet file"):
-        here.bars(SYMBOL, "1h", DAY)
+        here.bars(SYMBOL, "1s", DAY)
 
 
 def test_every_interval_has_the_same_bars_as_its_view(here: Lake[pd.DataFrame], duck: Duck) -> None:

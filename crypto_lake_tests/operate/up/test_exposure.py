@@ -19,6 +19,8 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What a person sees of `crypto-lake up`, which starts nothing here."""
     # The command sets it for the processes that it starts.
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "")
+    # A command that ran in this process before may have left its log open.
+    logs.stop()
     seen: list[str] = []
     monkeypatch.setattr(supervisor, "supervise", lambda _config, _programs, hints: seen.extend(hints))
     yield seen
