@@ -25,6 +25,7 @@ ANY_SYMBOL = "[A-Za-z0-9]*"
 _ANY_DIGIT = "[0-9]"
 _ANY_DAY = "-".join(_ANY_DIGIT * count for count in (4, 2, 2))
 _is_like_a_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.parquet)?").fullmatch
+_is_part = re.compile(r"part-[0-9]{4}\.parquet").fullmatch
 # One of the first so many is a symbol's first day; others are no days of the calendar.
 _LOOKED_AT = 5
 # Any exchange's spelling; what else lies there (`_journal`, a copy, a name that steers a terminal) is none of ours.
@@ -185,8 +186,13 @@ class Layout:
 
     def parts(self, exchange: str, symbol: str, day: date) -> list[Path]:
         """The parts of a day that exist, in order of time."""
-        found = self.parts_day(exchange, symbol, day).glob("part-[0-9][0-9][0-9][0-9].parquet")
-        return sorted(path for path in found if path.is_file())
+        return list(self.parts_by_hour(exchange, symbol, day).values())
+
+    def parts_by_hour(self, exchange: str, symbol: str, day: date) -> dict[int, Path]:
+        """The same by hour, in one look at their folder."""
+        folder = self.parts_day(exchange, symbol, day)
+        names = sorted(filter(_is_part, _names(folder, folders=False, begin="part-")))
+        return {int(name[5:9]): folder / name for name in names}
 
     def daily(self, exchange: str, symbol: str, day: date) -> Path:
         """The bars of a finished day."""

@@ -7,7 +7,7 @@ Loading Dagster takes longer than to look whether there is anything to do, so it
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,7 +83,7 @@ def _make_stale(config: Config) -> tuple[list[date], list[str]]:
     done: list[date] = []
     errors: list[str] = []
     for _ in range(_MOST_ROUNDS):
-        stale = [day for day in stale_days(config) if day not in done]
+        stale = stale_days(config, done)
         if not stale:
             break
         errors += _make(config, stale)
@@ -121,11 +121,12 @@ def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) 
     }
 
 
-def stale_days(config: Config) -> list[date]:
-    """Every day whose bars are not in line with what was received."""
+def stale_days(config: Config, but: Container[date] = ()) -> list[date]:
+    """Every day whose bars are not in line with what was received; nothing is asked of the days `but`."""
     with parquet.connect() as connection:
         stale = (
-            plan.stale_days(connection, series, None, now_us(config)) for series in Series.recorded(config)
+            plan.stale_days(connection, series, None, now_us(config), but)
+            for series in Series.recorded(config)
         )
         return sorted({day for days in stale for day in days})
 

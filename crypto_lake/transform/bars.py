@@ -233,8 +233,10 @@ def _forget_damaged(connection: duckdb.DuckDBPyConnection, days: Iterable[_Day])
     parts = {
         path: (of, hour)
         for of in days
-        for hour in of.known
-        if (path := _part(of.plan.series, of.plan.day, hour)).exists()
+        for hour, path in of.plan.series.layout.parts_by_hour(
+            of.plan.series.exchange, of.plan.series.symbol, of.plan.day
+        ).items()
+        if hour in of.known
     }
     for path in parquet.unreadable(connection, list(parts)):
         logger.error("{}: damaged; it is made anew where raw segments or ticks allow it", path)
@@ -313,7 +315,3 @@ def _replace_daily(series: Series, day: date) -> None:
         # In this order: one that a crash leaves is damaged still, since it lacks its checksum.
         for path in (layout.manifest(daily), layout.checksum(daily), daily):
             path.unlink(missing_ok=True)
-
-
-def _part(series: Series, day: date, hour: int) -> Path:
-    return series.layout.part(series.exchange, series.symbol, day, hour)

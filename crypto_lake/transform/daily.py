@@ -131,17 +131,13 @@ def _rows(series: Series, day: date) -> pa.Table:
     """
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
-    present = [
-        hour
-        for hour in range(HOURS_OF_A_DAY)
-        if layout.part(series.exchange, series.symbol, day, hour).exists()
-    ]
+    present = layout.parts_by_hour(series.exchange, series.symbol, day)
     try:
-        found = [parquet.bars(layout.part(series.exchange, series.symbol, day, hour)) for hour in present]
+        found = [parquet.bars(path) for path in present.values()]
         if daily.exists() and len(present) < HOURS_OF_A_DAY:
             rest = parquet.bars(daily)
             hours = (parquet.instants(rest, "window_start") - day_start_us(day)) // HOUR_US
-            found.append(rest.filter(pa.array(~np.isin(hours, present))))
+            found.append(rest.filter(pa.array(~np.isin(hours, list(present)))))
     except LakeError as error:
         raise LakeError(f"{error}; make its day anew (crypto-lake transformer --date {day})") from None
     return _in_order(series, day, pa.concat_tables(found))
@@ -172,8 +168,7 @@ def current_rows(series: Series, day: date) -> str:
     """The query for all rows of a day: its parts, which are the younger, and the hours that only the daily file has."""
     layout = series.layout
     daily = layout.daily(series.exchange, series.symbol, day)
-    parts = {hour: layout.part(series.exchange, series.symbol, day, hour) for hour in range(HOURS_OF_A_DAY)}
-    present = {hour: path for hour, path in parts.items() if path.exists()}
+    present = layout.parts_by_hour(series.exchange, series.symbol, day)
     columns = ", ".join(column.name for column in BAR)
     queries = [f"SELECT {columns} FROM {parquet.scan(list(present.values()))}"] if present else []
     if daily.exists() and len(present) < HOURS_OF_A_DAY:

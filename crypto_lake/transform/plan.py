@@ -6,7 +6,7 @@ remembers the same. No other state is kept.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -71,14 +71,22 @@ def _is_stale(
 
 
 def stale_days(
-    connection: duckdb.DuckDBPyConnection, series: Series, received: list[date] | None, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    series: Series,
+    received: list[date] | None,
+    now_us: int,
+    but: Container[date] = (),
 ) -> list[date]:
-    """The days, oldest first, whose bars are not in line with what was received on the days given (None: on any)."""
+    """The days, oldest first, whose bars are not in line with what was received on the days given (None: on any).
+
+    Nothing is asked of the days `but`.
+    """
     recording = Recording(connection, series)
     if received is None:
         received = segments.days(series.layout, series.exchange, series.symbol)
     candidates = {day for folder in received for day in recording.event_days(folder)}
-    return [day for day in sorted(candidates) if _is_stale(connection, series, recording, day, now_us)]
+    wanted = sorted(day for day in candidates if day not in but)
+    return [day for day in wanted if _is_stale(connection, series, recording, day, now_us)]
 
 
 def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[int, PartRecord]:
@@ -91,9 +99,8 @@ def remembered(series: Series, day: date, *, daily_counts: bool = True) -> dict[
     daily = layout.daily(series.exchange, series.symbol, day)
     counts = daily_counts and parquet.footer(daily) is not None
     found = _in_manifest(series, day) if counts else {}
-    for hour in range(HOURS_OF_A_DAY):
-        path = layout.part(series.exchange, series.symbol, day, hour)
-        if path.exists() and (footer := parquet.footer(path)) is not None:
+    for hour, path in layout.parts_by_hour(series.exchange, series.symbol, day).items():
+        if (footer := parquet.footer(path)) is not None:
             with contextlib.suppress(*NOT_JSON):
                 found[hour] = _understood(convert(footer, PartRecord))
     return found
