@@ -48,8 +48,8 @@ def chosen(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> C
             return EVERYTHING
         found = _of_conditions(connection, select)
         return _newest(connection, config, select, sql, found) or found
-    except (duckdb.Error, LookupError, TypeError, ValueError, OverflowError):
-        # Not of a form that is known here; if it is wrong, it is told when it is asked.
+    except (duckdb.Error, LookupError, TypeError, ValueError, OverflowError, RecursionError):
+        # Not of a form that is known here, or deeper than Python goes; if it is wrong, it is told when it is asked.
         return EVERYTHING
 
 
@@ -178,6 +178,9 @@ def _limit_of_newest(select: _Node) -> int | None:
 def _name(select: _Node, expression: _Node) -> str | None:
     """Return the column that rows are ordered by: by its name, or its number among those shown."""
     if expression["class"] == "CONSTANT":
+        if any(one["class"] == "STAR" for one in select["select_list"]):
+            # Its columns are counted one by one, and only the view knows how many they are.
+            return None
         expression = select["select_list"][int(expression["literal"]["text"]) - 1]
     return expression["column_names"][-1].lower() if expression["class"] == "COLUMN_REF" else None
 
