@@ -221,7 +221,8 @@ class Layout:
 
     def bar_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have bars in either form, oldest first."""
-        return sorted({*self.daily_days(exchange, symbol), *self.part_days(exchange, symbol)})
+        # In this order, a day that is compacted meanwhile is in one of them.
+        return sorted({*self.part_days(exchange, symbol), *self.daily_days(exchange, symbol)})
 
     def bar_files(self, exchange: str, symbol: str, day: date) -> list[Path]:
         """The files that a day's bars are read from: the daily file where there is one, else the parts. Never both."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crypto_lake.config import Config
-from crypto_lake.layout import ANY_SYMBOL, EPOCH, MINUTE_US, SECOND_US
+from crypto_lake.layout import ANY_SYMBOL, EPOCH, MINUTE_US, SECOND_US, Layout
 from crypto_lake.raw.lines import TICKS
 
 _ANY = EPOCH.date()
@@ -130,12 +130,15 @@ def of_all_days(config: Config) -> Sources:
             if any(layout.ticks_days(name, symbol, table) for symbol in layout.ticks_symbols(name)):
                 pattern = layout.every_day(layout.ticks(name, ANY_SYMBOL, table, _ANY))
                 files.paths.append(pattern)
-        daily = {symbol: layout.daily_days(name, symbol) for symbol in layout.bars_symbols(name)}
+        # In this order, a day that is compacted meanwhile is found, and its minutes once.
+        parts = {symbol: layout.part_days(name, symbol) for symbol in layout.bars_symbols(name)}
+        daily = {symbol: layout.daily_days(name, symbol) for symbol in parts}
         minutes = {symbol: _minute_days(config, name, symbol) for symbol in layout.minute_symbols(name)}
         found.seconds.add(layout.every_day(layout.daily(*every)), _all_of(daily))
         found.minutes.add(layout.every_day(layout.minutes(*every)), _all_of(minutes))
         for symbol, days in daily.items():
-            _add_days_apart(config, found, (name, symbol), days, minutes.get(symbol, []))
+            whole = minutes.get(symbol, [])
+            _add_days_apart(layout, found, (name, symbol), (parts[symbol], days, whole))
     return found
 
 
@@ -148,17 +151,17 @@ def _minute_days(config: Config, exchange: str, symbol: str) -> list[date]:
 
 
 def _add_days_apart(
-    config: Config, found: Sources, where: tuple[str, str], daily: list[date], minutes: list[date]
+    layout: Layout, found: Sources, where: tuple[str, str], days: tuple[list[date], list[date], list[date]]
 ) -> None:
-    """Add a symbol's days that have no minutes yet, and those in progress, which are in parts."""
-    layout = config.layout
+    """Add a symbol's days that have no minutes yet, and those in progress, of all that have parts, a file, minutes."""
+    parts, daily, minutes = days
     for day in sorted(set(daily).difference(minutes)):
         found.lacking.add(layout.daily(*where, day), [day])
         found.minutes.elsewhere.append("/".join((*where, str(day))))
-    for day in sorted(set(layout.part_days(*where)).difference(daily)):
-        parts = layout.every_part(layout.part(*where, day, 0))
+    for day in sorted(set(parts).difference(daily)):
+        pattern = layout.every_part(layout.part(*where, day, 0))
         for files in (found.seconds, found.lacking):
-            files.add(parts, [day])
+            files.add(pattern, [day])
         for files in (found.seconds, found.minutes):
             files.elsewhere.append("/".join((*where, str(day))))
 

@@ -1,7 +1,7 @@
 """Which files a question opens: those of its symbols and days, in any client; and that its answer is the same."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,6 +12,7 @@ from crypto_lake.ask import narrowing, query, views
 from crypto_lake.ask.sources import EVERYTHING, Chosen
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
+from crypto_lake.layout import Layout
 from crypto_lake.series import Series
 from crypto_lake_tests.ask import year
 from crypto_lake_tests.ask.year import DAYS, IN_PROGRESS, SYMBOLS
@@ -196,6 +197,24 @@ def test_an_answer_is_the_same_from_all_files_from_those_chosen_and_from_a_clien
     answers.append(sorted(asked_by_a_client(lake, f"SET TimeZone = 'UTC'; {sql}")))
     assert answers[0]
     assert all(one == answers[0] for one in answers)
+
+
+@pytest.mark.parametrize("where", [f"symbol = '{SYMBOL}'", f"symbol LIKE '{SYMBOL}'"])
+def test_a_day_that_is_compacted_while_folders_are_listed_is_in_the_answer(
+    lake: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    listed = Layout.daily_days
+
+    def listed_before_a_compaction(layout: Layout, exchange: str, symbol: str) -> list[date]:
+        found = listed(layout, exchange, symbol)
+        part = layout.part(exchange, symbol, IN_PROGRESS, 0)
+        if part.exists():
+            part.rename(layout.daily(exchange, symbol, IN_PROGRESS))
+        return found
+
+    monkeypatch.setattr(Layout, "daily_days", listed_before_a_compaction)
+    asked = f"SELECT count(*) AS n FROM bars_1s WHERE {where} AND window_start >= '{IN_PROGRESS}'"
+    assert open_lake(tmp_path / "config.yml").sql(asked)["n"].tolist() == [3_600]
 
 
 def test_minutes_of_a_day_whose_daily_file_is_gone_are_those_of_its_parts(lake: Config) -> None:
