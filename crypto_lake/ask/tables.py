@@ -56,8 +56,9 @@ class Table(NamedTuple):
         )
         if self.by_place:
             first = config.layout.columns(_TABLES[self.columns])
-            # In which there is nothing but the columns, if it was made: no other is opened to learn them.
-            known = [*([first] if first.exists() else []), *self.files.paths]
+            # In which there is nothing but the columns, if it was made and is whole: no other is opened to learn them.
+            is_fit = not parquet.schema_differences(first, self.columns)
+            known = [*([first] if is_fit else []), *self.files.paths]
             elsewhere = ", ".join(map(parquet.literal, self.files.elsewhere))
             connection.execute(
                 f"""CREATE OR REPLACE MACRO known_of_{self.name}() AS {_in_lake(config, known)};

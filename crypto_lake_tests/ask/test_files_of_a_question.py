@@ -100,6 +100,21 @@ def test_python_opens_the_files_of_the_symbol_and_days_asked_for(lake: Config, t
     assert len(found.sql(f"FROM bars_1h WHERE {OF_DAY}")) == 24
 
 
+def test_columns_of_a_table_that_are_not_its_own_keep_no_question_from_its_answer(
+    lake: Config, tmp_path: Path
+) -> None:
+    views.save(lake)
+    with parquet.connect() as connection:
+        views.create(connection, lake)
+        other = tmp_path / "other.parquet"
+        parquet.copy(connection, "SELECT symbol, close FROM bars_1m LIMIT 0", other)
+    columns = lake.layout.columns("bars")
+    for content in (b"spoilt", other.read_bytes()):
+        columns.write_bytes(content)
+        found = open_lake(tmp_path / "config.yml").sql("SELECT sum(trade_count)::INT AS n FROM bars_1d")
+        assert found["n"].tolist() == [3 * (3 * 2_880 + 7_200)]
+
+
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
