@@ -18,7 +18,7 @@ from crypto_lake import checks
 from crypto_lake.checks import TRADE_IDS_CONTIGUOUS
 from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.holes import Hole
-from crypto_lake.defs import changes, history, requests
+from crypto_lake.defs import changes, history, metadata, requests
 from crypto_lake.defs.assets import bars_1s, healed_trades, raw_segments
 from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.partitions import nightly
@@ -95,7 +95,10 @@ def _waits_for_bars(instance: dg.DagsterInstance, day: date) -> bool:
     """Return whether trades were healed since the day's bars were made: then these still say that they are missing."""
     healed = history.newest(instance, healed_trades.key, day)
     made = history.newest(instance, bars_1s.key, day)
-    return bool(healed and healed[1].metadata["fetched"].value and (made is None or made[0] < healed[0]))
+    if healed is None:
+        return False
+    fetched = healed[1].metadata.get(metadata.TRADES_FETCHED)
+    return bool(fetched and fetched.value and (made is None or made[0] < healed[0]))
 
 
 def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:

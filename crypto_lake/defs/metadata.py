@@ -30,6 +30,8 @@ from crypto_lake.transform.ticks import Ticks
 
 Metadata = dict[str, Any]
 Rows = list[dict[str, Any]]
+# The sensor for missing trades reads it of the last heal.
+TRADES_FETCHED = "trades_fetched"
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]
 # Every run leaves this behind in Dagster's history, so what is told of a day of many symbols stays below 30 KB: so many
 # thumbnails, pictures and rows of minutes.
@@ -202,7 +204,7 @@ def of_heal(healed: list[Healed]) -> Metadata:
     """Return what a heal brought, and what stays missing."""
     return {
         "trades_missing": sum(one.missing for one in healed),
-        "trades_fetched": sum(one.fetched for one in healed),
+        TRADES_FETCHED: sum(one.fetched for one in healed),
         "trades_withheld": sum(one.withheld for one in healed),
         "requests": sum(one.requests for one in healed),
         "more_than_max_trades": _some([one.symbol for one in healed if one.too_many]) or "none",

@@ -14,9 +14,10 @@ import pytest
 from crypto_lake import checks, config, definitions
 from crypto_lake.checks import Verdict, on_raw
 from crypto_lake.completeness import heal, holes
+from crypto_lake.completeness.healed import Healed
 from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
-from crypto_lake.defs import healing, launch
+from crypto_lake.defs import healing, launch, metadata
 from crypto_lake.defs.resources import RESOURCES
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US
@@ -128,7 +129,8 @@ def test_trades_healed_since_the_bars_were_made_are_not_asked_for_again(
     instance: dg.DagsterInstance, holed: Series
 ) -> None:
     first = tick(instance)
-    healed = dg.AssetMaterialization("healed_trades", partition=str(DAY), metadata={"fetched": 3})
+    told = metadata.of_heal([Healed(SYMBOL, DAY, fetched=3)])
+    healed = dg.AssetMaterialization("healed_trades", partition=str(DAY), metadata=told)
     instance.report_runless_asset_event(healed)
     forgetful = json.dumps(
         {day: [said, tries, 0] for day, (said, tries, _) in json.loads(first.cursor or "").items()}
