@@ -77,10 +77,12 @@ class Disk:
 
     def set_aside(self, job: Seal) -> None:
         """Let go of a segment that is to be sealed, so that the symbol's next lines go to another one."""
-        if job.open is None:
-            job.open = self._open.pop(job.symbol, None)
-            if job.open:
-                self._aside[job.open.path] = job.open
+        if job.is_aside:
+            return
+        # Once only: the segment that is open when a silent window is sealed may be a later one's.
+        job.is_aside, job.open = True, self._open.pop(job.symbol, None)
+        if job.open:
+            self._aside[job.open.path] = job.open
 
     def open_name(self, symbol: str) -> str | None:
         """The name of a symbol's open segment, if it has one."""

@@ -53,14 +53,15 @@ class Append:
 class Seal:
     """A symbol's window is over.
 
-    `open` is its segment, once no more lines are to come to it; `segment`, `file_size` and `sha256` are filled in once
-    the file is sealed.
+    `is_aside` once no more lines are to come to its segment, which is `open`, None where no line came; `segment`,
+    `file_size` and `sha256` are filled in once the file is sealed.
     """
 
     symbol: str
     at: int
     tally: Tally
     listened: list[Interval]
+    is_aside: bool = False
     open: Segment | None = None
     segment: str | None = None
     file_size: int = 0

@@ -135,3 +135,12 @@ def test_each_day_has_room_for_notices_of_its_own(tmp_path: Path) -> None:
         for number in range(50):
             disk.do(Note(notice(number).record, day))
         assert len(records(layout, day)) == 7
+
+
+def test_a_silent_window_that_waits_to_be_sealed_takes_no_segment_from_the_next_one(tmp_path: Path) -> None:
+    disk, silent = Disk(Layout(tmp_path), "binance"), seal()
+    disk.set_aside(silent)
+    disk.do(Append("SOLUSDT", DAY, b"line\n"))
+    disk.do(silent)
+    assert (silent.segment, disk.open_name("SOLUSDT")) == (None, "part_0001.jsonl.open")
+    disk.abandon()
