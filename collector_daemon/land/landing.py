@@ -88,13 +88,14 @@ class Landing:
 
     def expect(self, symbols: Iterable[str], listening: Listening) -> None:
         """Lines of these symbols may come; `listening` knows when somebody was there to hear them."""
+        now = self._now()
         for symbol in symbols:
-            self._pending[symbol] = self._begun(self.watch.now, listening)
+            self._pending[symbol] = self._begun(now, listening)
         self._arrange()
 
     def expect_with(self, symbols: Iterable[str], listening: Listening) -> None:
         """Somebody listens to these symbols as well from now on: their stretches are cut here."""
-        symbols, now = list(symbols), self.watch.look()
+        symbols, now = list(symbols), self._now()
         self._heard.take([listening], now)
         self._cut(symbols, now, now)
         for symbol in symbols:
@@ -102,7 +103,7 @@ class Landing:
 
     def forget(self, symbols: Iterable[str]) -> None:
         """No more lines of these symbols will come; what there is of them is sealed."""
-        symbols, now = list(symbols), self.watch.look()
+        symbols, now = list(symbols), self._now()
         self._heard.take({self._pending[symbol].listening for symbol in symbols}, now)
         self._cut(symbols, now, now)
         for symbol in symbols:
@@ -132,9 +133,7 @@ class Landing:
 
     def tick(self) -> None:
         """Time passes: a window ends although its symbols are silent; a clock that was set is noticed."""
-        now = self.watch.look()
-        if not self._start <= now < self._end:
-            self._go_on(now)
+        self._now()
 
     def take(self) -> list[Job]:
         """All that waits, in order; `held` goes on counting it until `landed` says otherwise."""
@@ -158,10 +157,17 @@ class Landing:
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
-        now, listenings = self.watch.look(), self._listenings()
+        now, listenings = self._now(), self._listenings()
         for listening in listenings:
             listening.end_all()
         self._cut_all(now, max([now, *(listening.last for listening in listenings)]))
+
+    def _now(self) -> int:
+        """Look what time it is, and end what is over by then: a stretch across midnight would be one day's alone."""
+        now = self.watch.look()
+        if not self._start <= now < self._end:
+            self._go_on(now)
+        return now
 
     def _queue(self, job: Job) -> None:
         self._jobs.append(job)
@@ -308,10 +314,11 @@ class Landing:
                 self._append(symbol, lines[first : first + count], content[start:end])
                 start, first = end, first + count
             if start < len(content) or pending.size >= most:
-                now = self.watch.now
-                self._heard.take([pending.listening], now)
-                self._seal(symbol, pending, now)
-                self._pending[symbol] = self._begun(now, pending.listening)
+                # Not now: an hour, or a day, may have begun since these lines came.
+                at = lines[min(first, len(lines) - 1)].ts_recv
+                self._heard.take([pending.listening], at)
+                self._seal(symbol, pending, self.watch.now)
+                self._pending[symbol] = self._begun(at, pending.listening)
 
 
 def _end(turn: _Turn) -> int:

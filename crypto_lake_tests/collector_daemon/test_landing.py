@@ -339,3 +339,44 @@ def test_while_a_round_of_segments_waits_for_the_disk_no_more_are_cut() -> None:
     clock.pass_by(60)
     hear(landing, ear)
     assert {seal.symbol for seal in seals(landing)} == set(MANY)
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=8))
+def test_lines_that_fill_a_segment_as_a_day_ends_stay_with_that_day(batches: list[int]) -> None:
+    clock, ear = FakeClock(T0 + DAY_US - 9 * SECOND_US), Ear()
+    landing = Landing(Rotation(MINUTE_US, most_bytes=1000), clock)
+    landing.expect(SYMBOLS, ear.listening)
+    ear.begin(clock.wall)
+    for count in batches:
+        clock.pass_by(1)
+        hear(landing, ear, *(line(clock.wall, number) for number in range(count)))
+    # Nothing was handed over so far.
+    clock.pass_by(9)
+    hear(landing, ear)
+    landing.close()
+    for seal in seals(landing):
+        days = {seal.tally.day} | {day_of(end - 1) for _, end in seal.listened}
+        assert len(days | ({day_of(seal.tally.recv_to)} if seal.tally.lines else set())) == 1
+
+
+def test_a_symbol_that_leaves_as_a_day_begins_takes_nothing_of_it_from_the_others() -> None:
+    midnight = T0 + DAY_US
+    clock, ear = FakeClock(midnight - 1_100_000), Ear()
+    landing = Landing(MINUTELY, clock)
+    landing.expect(SYMBOLS, ear.listening)
+    ear.begin(clock.wall)
+    live(clock, landing, 1)
+    hear(landing, ear)
+    clock.pass_by(0.2)
+    # A ping: the time is looked at, and no line comes.
+    landing.watch.look()
+    ear.hear(landing.watch)
+    landing.forget(["ADAUSDT"])
+    clock.pass_by(0.2)
+    hear(landing, ear)
+    landing.close()
+    found = [(seal.tally.day, seal.listened) for seal in seals(landing) if seal.symbol == "SOLUSDT"]
+    assert found == [
+        (day_of(T0), [(midnight - 1_100_000, midnight)]),
+        (day_of(midnight), [(midnight, clock.wall)]),
+    ]
