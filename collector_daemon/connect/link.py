@@ -89,8 +89,9 @@ class Link:
                 await self._settled.wait()
         except TimeoutError:
             self.leave("the exchange did not agree to a change of streams")
-            return
-        if self._state.is_subscribed:
+            # Until it has gone it is heard, and who asks would take that for the streams that it did not agree to.
+            await self._settled.wait()
+        if self._state.is_subscribed and self._state.is_settled:
             self._tell_subscribed(self._clock.now_us())
 
     async def run(self, stop: asyncio.Event, timeout_sec: float) -> str:

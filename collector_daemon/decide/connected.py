@@ -28,6 +28,9 @@ def connected(
             alive = {}
         elif isinstance(record, journal.Subscribed) and not streams.isdisjoint(record.streams):
             alive.setdefault(record.connection, record.at)
+        elif isinstance(record, journal.Subscribed) and record.connection in alive:
+            # A record has all streams of its connection: these were given up, and may come back.
+            found.append((alive.pop(record.connection), record.at))
         elif isinstance(record, journal.Disconnected) and record.connection in alive:
             since = alive.pop(record.connection)
             # Nobody has listened on it since its last frame, whenever that was noticed.

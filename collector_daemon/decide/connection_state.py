@@ -67,6 +67,11 @@ class ConnectionState:
         """Return whether the exchange confirmed the streams."""
         return self._confirmed is not None
 
+    @property
+    def is_settled(self) -> bool:
+        """Return whether the exchange has answered all that was asked of it."""
+        return not self._unanswered
+
     def opened(self, now: float, reads: int) -> None:
         """The connection is there; so many reads brought something whole so far."""
         self._opened = self._heard = now

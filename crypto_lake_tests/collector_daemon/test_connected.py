@@ -40,3 +40,8 @@ def test_other_streams_and_failed_attempts_tell_nothing() -> None:
 def test_what_several_connections_heard_is_joined_and_clipped() -> None:
     assert within([(10, 30), (20, math.inf), (0, 5)], 8, 60) == [(10, 60)]
     assert within([(10, 30), (40, 50)], 20, 45) == [(20, 30), (40, 45)]
+
+
+def test_a_symbol_that_was_given_up_and_came_back_was_not_heard_in_between() -> None:
+    written = [subscribed(10, 1), subscribed(20, 1, "adausdt@trade"), subscribed(40, 1)]
+    assert connected(written, STREAMS) == [(10, 20), (40, math.inf)]

@@ -8,10 +8,13 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from collector_daemon.connect.link import Link
 from collector_daemon.connect.stream_group import grouped
+from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.daemon import run
+from collector_daemon.land.jobs import Note
 from collector_daemon.land.landing import Landing
-from collector_daemon.recorder import Edges
+from collector_daemon.recorder import Edges, Recorder
 from crypto_lake.config import Config
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.binance import EXCHANGE
@@ -25,6 +28,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     T0,
     Exchange,
     Hasty,
+    MarketClock,
     Swift,
     Tape,
     configured,
@@ -259,3 +263,30 @@ def test_an_exchange_that_takes_one_stream_a_request_is_asked_for_all_of_them(
 
     record(tmp_path, exchange, confirmed, symbols=exchange.listed)
     assert len(exchange.asked["SUBSCRIBE"]) == len(exchange.subscribed) == 80
+
+
+def test_a_change_that_the_exchange_does_not_agree_to_is_over_when_its_connection_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the new streams would count as listened to over a connection that does not bring them."""
+    monkeypatch.setattr("collector_daemon.connect.link.CONFIRM_SEC", 0.3)
+    limits = replace(EXCHANGE.limits, request_pace_sec=0.001)
+    monkeypatch.setattr(registry, "exchange", lambda _name: replace(EXCHANGE, limits=limits))
+
+    async def change() -> None:
+        exchange = Exchange()
+        async with exchange.running():
+            config = configured(tmp_path, exchange.port)
+            parts = Recorder(config, config.exchanges[0], MarketClock(), Edges(), AttemptLimit(limits))
+            (group,) = parts.stream_groups
+            link = Link(parts.intake, group, config.exchanges[0].wss_url)
+            running = asyncio.create_task(link.run(asyncio.Event(), 5))
+            await until(lambda: group.live == 1, "the subscription")
+            exchange.answer = ""
+            await link.change(["suiusdt@trade"], [])
+            assert (link.left, running.done()) == (True, True)
+            told = [job.record for job in parts.landing.take() if isinstance(job, Note)]
+            # Nor does the journal say that it was agreed to.
+            assert sum(isinstance(record, journal.Subscribed) for record in told) == 1
+
+    asyncio.run(change())
