@@ -8,6 +8,7 @@ from pathlib import Path
 from random import random as system_random
 
 import msgspec
+from loguru import logger
 
 from collector_daemon.clock import Clock
 from collector_daemon.connect.endpoints import Endpoints
@@ -135,14 +136,34 @@ class Recorder:
         self.session.expect(symbols)
         for stream_group in self.stream_groups:
             some, symbols = symbols[: stream_group.room()], symbols[stream_group.room() :]
-            if some:
-                await stream_group.change(some, [])
-                self.landing.expect_with(some, stream_group.listening)
+            if carried := await self._carried(stream_group, some):
+                self.landing.expect_with(carried, stream_group.listening)
         for some in grouped(symbols, self.intake.exchange) if symbols else []:
             stream_group = StreamGroup(some, self.intake.exchange, self.session, self._clock)
+            # It is known that there is an exchange: connections that are begun later and fail do not end the others.
+            stream_group.succeeded.set()
             self._feeds[stream_group] = []
             self.landing.expect_with(some, stream_group.listening)
             self._start_feeds(stream_group)
+
+    async def _carried(self, stream_group: StreamGroup, symbols: list[str]) -> list[str]:
+        """Ask a group's connections for symbols as well; those that the exchange refuses are left out, and told."""
+        refused = await stream_group.change(symbols, [])
+        if refused is None:
+            return symbols
+        if len(symbols) > 1:
+            # One of them may be to blame.
+            half = len(symbols) // 2
+            carried = await self._carried(stream_group, symbols[:half])
+            return carried + await self._carried(stream_group, symbols[half:])
+        name, (symbol,) = self.exchange.name, symbols
+        logger.warning(
+            "{}: {} is left out, since the exchange refuses its streams: {}", name, symbol, refused
+        )
+        rest = [one for one in self.exchange.symbols if one != symbol]
+        self.exchange = msgspec.structs.replace(self.exchange, symbols=rest)
+        self._forget(symbols)
+        return []
 
     async def _remove(self, symbols: list[str]) -> None:
         for stream_group in self.stream_groups:
@@ -150,6 +171,9 @@ class Recorder:
             if not stream_group.symbols:
                 for task in self._feeds.pop(stream_group):
                     task.cancel()
+        self._forget(symbols)
+
+    def _forget(self, symbols: list[str]) -> None:
         self.session.forget(symbols, self._clock.now_us())
         self.intake.pass_on()
         self.landing.forget(symbols)

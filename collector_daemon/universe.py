@@ -203,14 +203,15 @@ class Universe:
         if not (new or gone):
             return
         name, now = self.section.name, self._clock.now_us()
-        if new:
-            recorder.landing.note(journal.Listed(at=now, symbols=new))
-            logger.info("{}: newly listed, and recorded from now on: {}", name, some(new))
         if gone:
             recorder.landing.note(journal.Delisted(at=now, symbols=gone))
             told = [f"{symbol} ({self._status(symbol)})" for symbol in gone]
             logger.warning("{}: trading no more, and recorded no more: {}", name, some(told))
         await recorder.change(wanted)
+        # Not those that the exchange refuses; they are asked for again at the next look.
+        if taken := [symbol for symbol in new if symbol in {*recorder.exchange.symbols}]:
+            recorder.landing.note(journal.Listed(at=now, symbols=taken))
+            logger.info("{}: newly listed, and recorded from now on: {}", name, some(taken))
 
     def _status(self, symbol: str) -> str:
         one = self._table.get(symbol)

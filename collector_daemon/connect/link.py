@@ -77,11 +77,12 @@ class Link:
         self._state.leave(reason)
         self._leave.set()
 
-    async def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
-        """Ask for other streams as well, and for some no more; return once the exchange agreed, or the link ended.
+    async def change(self, added: Sequence[str], removed: Sequence[str]) -> str | None:
+        """Ask for other streams as well, and for some no more; return once the exchange answered, or the link ended.
 
-        One that does not agree in time is left for another.
+        Why it refused is returned. One that does not answer in time is left for another.
         """
+        self._state.denied = None
         self._put(added, self._intake.exchange.wire.subscribe)
         self._put(removed, self._intake.exchange.wire.unsubscribe)
         try:
@@ -91,8 +92,10 @@ class Link:
             self.leave("the exchange did not agree to a change of streams")
             # Until it has gone it is heard, and who asks would take that for the streams that it did not agree to.
             await self._settled.wait()
-        if self._state.is_subscribed and self._state.is_settled:
+        refused = self._state.denied
+        if self._state.is_subscribed and self._state.is_settled and refused is None:
             self._tell_subscribed(self._clock.now_us())
+        return refused
 
     async def run(self, stop: asyncio.Event, timeout_sec: float) -> str:
         """Listen until the end, whose reason is returned.

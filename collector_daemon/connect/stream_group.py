@@ -24,8 +24,11 @@ class Subscriber(Protocol):
 
     hearing: Hearing
 
-    async def change(self, added: "Sequence[str]", removed: "Sequence[str]") -> None:
-        """Ask for other streams as well, and for some no more; return once the exchange agreed, or the link ended."""
+    async def change(self, added: "Sequence[str]", removed: "Sequence[str]") -> str | None:
+        """Ask for other streams as well, and for some no more; return once the exchange answered, or the link ended.
+
+        Why it refused is returned.
+        """
 
 
 class StreamGroup:
@@ -88,17 +91,24 @@ class StreamGroup:
         a_symbol = max(1, len(self.streams) // max(1, len(self.symbols)))
         return self._exchange.limits.streams_a_connection // a_symbol - len(self.symbols)
 
-    async def change(self, added: "Sequence[str]", removed: "Sequence[str]") -> None:
-        """Carry other symbols, on every connection that is open; those to come will ask for the right ones."""
+    async def change(self, added: "Sequence[str]", removed: "Sequence[str]") -> str | None:
+        """Carry other symbols, on every connection that is open; those to come will ask for the right ones.
+
+        Where the exchange refuses any that are added, all of them are taken back, and why it did is returned.
+        """
         if not (added or removed):
-            return
+            return None
         self.symbols = [symbol for symbol in (*self.symbols, *added) if symbol not in removed]
         self.streams = self._names(self.symbols)
         wanted, unwanted = self._names(added), self._names(removed)
         changes = [link.change(wanted, unwanted) for link in self._open]
-        await asyncio.gather(*changes)
+        refused = next((why for why in await asyncio.gather(*changes) if why is not None), None)
+        if refused is not None and added:
+            await self.change([], added)
+            return refused
         if self._live:
             self._session.subscribed(added, self._clock.monotonic())
+        return None
 
     def _names(self, symbols: "Sequence[str]") -> list[str]:
         return [name for symbol in symbols for name in self._exchange.wire.streams(symbol)]

@@ -42,6 +42,7 @@ class ConnectionState:
 
     The streams must be confirmed within `confirm_sec`.
 
+    `denied`: why streams that were asked for later were refused, None unless they were.
     `has_data`: market data came; `farewell`: the exchange asked us to leave; `left`: we were told to.
     """
 
@@ -54,6 +55,8 @@ class ConnectionState:
         self._requests = 0
         self._unanswered: set[int] = set()
         self._confirmed: float | None = None
+        self._agreed = False
+        self.denied: str | None = None
         self._delivers = False
         self._wants_successor = False
         self._reason: str | None = None
@@ -86,9 +89,15 @@ class ConnectionState:
     def answered(self, request_id: int | None, error: str | None, now: float) -> list[Change | Denied]:
         """The exchange answered a request."""
         if error is not None:
-            return [Denied(error)]
+            if not self._agreed or request_id not in self._unanswered:
+                return [Denied(error)]
+            # What is heard already goes on without these.
+            self.denied = error
         self._unanswered.discard(request_id or 0)
-        return [] if self._unanswered else [Change.SETTLED, *self._confirm(now)]
+        if self._unanswered:
+            return []
+        self._agreed = True
+        return [Change.SETTLED, *self._confirm(now)]
 
     def data(self, now: float) -> list[Change]:
         """Market data came. It confirms the streams too, where they were asked for at once."""

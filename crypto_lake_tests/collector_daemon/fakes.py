@@ -132,6 +132,7 @@ class Exchange:
         self.status: dict[str, str] = {}
         self.fails_to_list = self.wants_to_be_left_alone = False
         self.item_only_if_asked: set[str] = set()
+        self.refuses: str | None = None
         self.lists_asked = 0
         self.connections = 0
         self.subscribed: list[list[str]] = []
@@ -198,8 +199,14 @@ class Exchange:
 
     async def _answer(self, connection: ServerConnection) -> None:
         request = json.loads(await connection.recv())
+        if self.refuses in request["params"] and request["method"] == "SUBSCRIBE":
+            error = {"error": {"code": 2, "msg": "Invalid request"}, "id": request["id"]}
+            await connection.send(json.dumps(error))
+            return
         self.subscribed.append(request["params"])
         self.asked[request["method"]].update(request["params"])
+        if request["method"] == "SUBSCRIBE":
+            self.asked["UNSUBSCRIBE"].difference_update(request["params"])
         if self.answer:
             await connection.send(self.answer % request["id"] if "%d" in self.answer else self.answer)
 

@@ -174,3 +174,16 @@ def test_whatever_happens_each_change_comes_once_and_none_delivers_before_it_is_
     told = [one for one in told if isinstance(one, Change) and one is not Change.SETTLED]
     assert len(told) == len(set(told))
     assert Change.DELIVERS not in told or told.index(Change.SUBSCRIBED) < told.index(Change.DELIVERS)
+
+
+def test_what_is_heard_goes_on_without_what_is_refused_later() -> None:
+    made = subscribed()
+    assert made.answered(made.asked(), "no such stream", 2.0) == [Change.SETTLED]
+    assert made.denied == "no such stream"
+
+
+def test_a_refusal_of_streams_that_data_seemed_to_confirm_is_one() -> None:
+    made = opened()
+    first = made.asked()
+    made.data(1.0)
+    assert made.answered(first, "no", 2.0) == [Denied("no")]

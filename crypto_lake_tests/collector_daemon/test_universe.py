@@ -25,6 +25,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     MarketClock,
     configured,
     open_files,
+    records,
     shared,
     until,
 )
@@ -399,3 +400,38 @@ def test_a_table_that_cannot_be_written_ends_no_recording(tmp_path: Path, told: 
 
     recorded(tmp_path, ["*USDT"], story)
     assert "the table of instruments cannot be written" in told[0]
+
+
+def test_a_new_symbol_that_the_exchange_refuses_costs_the_others_nothing(
+    tmp_path: Path, told: list[str]
+) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(has_come(config, "SOLUSDT"), "a line")
+        exchange.refuses = "badusdt@trade"
+        exchange.listed += ["BADUSDT", "NEWUSDT"]
+        await until(has_come(config, "NEWUSDT"), "the other new symbol")
+        await until(looked(exchange), "more looks")
+        assert names_of(config.layout, journal.Listed) == ["NEWUSDT"]
+
+    exchange = trading()
+    layout = recorded(tmp_path, ["*USDT"], story, exchange)
+    assert exchange.connections == 1
+    assert is_whole(numbers(layout, "SOLUSDT"))
+    assert (
+        told[0].partition(": {")[0] == "binance: BADUSDT is left out, since the exchange refuses its streams"
+    )
+    sealed = [one for one in records(layout, DAY, journal.Sealed) if isinstance(one, journal.Sealed)]
+    assert not [one for one in sealed if one.symbol == "BADUSDT" and one.listened]
+
+
+def test_connections_that_are_begun_later_and_fail_end_nothing(tmp_path: Path) -> None:
+    async def story(config: Config, exchange: Exchange) -> None:
+        await until(lambda: exchange.connections == 1, "the connection")
+        await until(looked(exchange), "a look")
+        exchange.refuses = "newusdt@trade"
+        exchange.listed.append("NEWUSDT")
+        await until(lambda: exchange.connections == 3, "a second attempt")
+
+    exchange = Exchange()
+    exchange.listed = [f"S{n:03}USDT" for n in range(512)]
+    recorded(tmp_path, ["*USDT"], story, exchange)
