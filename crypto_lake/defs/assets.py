@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -12,7 +12,7 @@ from crypto_lake.ask import latency, views
 from crypto_lake.completeness import backfill, heal
 from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
-from crypto_lake.defs import columns, metadata
+from crypto_lake.defs import columns, freshness, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
 from crypto_lake.defs.partitions import BACKFILLED, RECORDED, days_of
@@ -26,9 +26,6 @@ from crypto_lake.transform import bars, daily, minutes, retention, ticks
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
 _OWNERS = ["team:crypto-lake"]
-# The collector seals a segment a minute as shipped, and the sensor looks as often.
-_SILENT = timedelta(minutes=15)
-_SUSPICIOUS = timedelta(minutes=5)
 
 raw_segments = dg.AssetSpec(
     "raw_segments",
@@ -37,7 +34,7 @@ raw_segments = dg.AssetSpec(
     owners=_OWNERS,
     kinds={"json"},
     metadata=columns.RAW,
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=_SILENT, warn_window=_SUSPICIOUS),
+    freshness_policy=freshness.of_landings(),
     description=(
         "Every trade and quote as received: the collector's sealed JSONL segments. No run makes them; the sensor "
         "`new_segments` reports what landed today, at most once a minute, and without landings it goes stale. "
