@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FOOTER_KEY = "crypto_lake"
 _MAGIC = b"PAR1"
+# What Arrow calls a compression, where that is not what DuckDB and the settings call it.
+_CODECS = {"uncompressed": "none"}
 # What pyarrow raises over a file that is no Parquet file; the last where a column's name is no text.
 _NOT_PARQUET = (pa.ArrowException, OSError, UnicodeDecodeError)
 
@@ -114,16 +116,13 @@ def write(
         LakeError: the disk refused, or a folder is there; nothing has appeared under `path`.
     """
     text = literal(canonical(footer))
-    try:
-        with publish.told_of_folders(), publish.publishing(path) as temporary:
-            connection.execute(
-                f"COPY ({query}) TO {literal(temporary)} "
-                f"(FORMAT parquet, COMPRESSION {compression}, KV_METADATA {{{FOOTER_KEY}: {text}}})"
-            )
-            if verify:
-                verify(temporary)
-    except (OSError, duckdb.Error) as error:
-        raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
+    with _appearing(path) as temporary:
+        connection.execute(
+            f"COPY ({query}) TO {literal(temporary)} "
+            f"(FORMAT parquet, COMPRESSION {compression}, KV_METADATA {{{FOOTER_KEY}: {text}}})"
+        )
+        if verify:
+            verify(temporary)
 
 
 def write_table(table: pa.Table, path: Path, compression: str, *, footer: dict[str, Any]) -> None:
@@ -135,16 +134,19 @@ def write_table(table: pa.Table, path: Path, compression: str, *, footer: dict[s
         LakeError: as `write`.
     """
     # No schema of Arrow's own beside the file's, as DuckDB writes it.
-    options: dict[str, Any] = {"compression": compression, "store_schema": False}
+    options: dict[str, Any] = {"compression": _CODECS.get(compression, compression), "store_schema": False}
+    with _appearing(path) as temporary, pq.ParquetWriter(temporary, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({FOOTER_KEY: canonical(footer)})
+
+
+@contextlib.contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Give a temporary path that becomes `path`; whatever keeps it from that is a `LakeError`."""
     try:
-        with (
-            publish.told_of_folders(),
-            publish.publishing(path) as temporary,
-            pq.ParquetWriter(temporary, table.schema, **options) as writer,
-        ):
-            writer.write_table(table)
-            writer.add_key_value_metadata({FOOTER_KEY: canonical(footer)})
-    except (OSError, pa.ArrowException) as error:
+        with publish.told_of_folders(), publish.publishing(path) as temporary:
+            yield temporary
+    except (OSError, duckdb.Error, pa.ArrowException) as error:
         raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
 
 
@@ -235,10 +237,20 @@ def bars(path: Path) -> pa.Table:
     return found.cast(arrow_schema())
 
 
-def instants(rows: pa.Table, column: str) -> "NDArray[np.int64]":
-    """Return a column of times, none of them null, in µs since the epoch."""
+def integers(rows: pa.Table, column: str) -> "NDArray[np.int64]":
+    """Return a column of whole numbers, or of times, which are µs since the epoch; none of them is null."""
     # Not `to_numpy`, which has pandas imported: that costs more than a day's work.
     return np.from_dlpack(rows[column].combine_chunks().view(pa.int64())).astype(np.int64, copy=False)
+
+
+def array(numbers: "NDArray[Any]") -> pa.Array:
+    """Return numbers as Arrow has them.
+
+    Neither `pa.array` nor a number given to Arrow's functions does it without loading pandas: that takes longer than to
+    make many hours.
+    """
+    kind = pa.from_numpy_dtype(numbers.dtype)
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def _read(path: Path) -> pa.Table:

@@ -120,7 +120,7 @@ def _look(
             _look(connection, workspace, half, found, is_fit=is_fit)
         return
     made.fits += zip(hours, fits, strict=False)
-    ends = np.searchsorted(bars["slot"], np.arange(len(hours) + 1))
+    ends = np.searchsorted(parquet.integers(bars, "slot"), np.arange(len(hours) + 1))
     for hour, stretches, (begin, end) in zip(hours, listened, pairwise(map(int, ends)), strict=True):
         happened[id(hour)] = _Happened(bars.slice(begin, end - begin), stretches)
 

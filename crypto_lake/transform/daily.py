@@ -136,7 +136,7 @@ def _rows(series: Series, day: date) -> pa.Table:
         found = [parquet.bars(path) for path in present.values()]
         if daily.exists() and len(present) < HOURS_OF_A_DAY:
             rest = parquet.bars(daily)
-            hours = (parquet.instants(rest, "window_start") - day_start_us(day)) // HOUR_US
+            hours = (parquet.integers(rest, "window_start") - day_start_us(day)) // HOUR_US
             found.append(rest.filter(pa.array(~np.isin(hours, list(present)))))
     except LakeError as error:
         raise LakeError(f"{error}; make its day anew (crypto-lake transformer --date {day})") from None
@@ -149,7 +149,7 @@ def _in_order(series: Series, day: date, rows: pa.Table) -> pa.Table:
     Raises:
         LakeError: they are not a whole day.
     """
-    starts = parquet.instants(rows, "window_start")
+    starts = parquet.integers(rows, "window_start")
     if np.any(starts[1:] < starts[:-1]):
         order = np.argsort(starts, kind="stable")
         rows, starts = rows.take(pa.array(order)), starts[order]

@@ -72,7 +72,7 @@ def make(
         seconds = parquet.bars(of.daily)
     forget(series, day)
     minutes = _minutes(connection, seconds, step)
-    starts = parquet.instants(minutes, "window_start")
+    starts = parquet.integers(minutes, "window_start")
     if not np.array_equal(starts, np.arange(day_start_us(day), day_start_us(day) + DAY_US, MINUTE_US)):
         raise LakeError(f"{of.daily}: its bars are not those of {day} in order; expected a whole day")
     _publish(connection, of, minutes)

@@ -111,8 +111,8 @@ def _made(
     minutes = [
         (slot, minute, us) for slot, hour in enumerate(batch) for minute, us in hour.made_from["offsets"]
     ]
-    columns = zip(*minutes, strict=True) if minutes else ((), (), ())
-    connection.register("tick_clock", pa.table([list(column) for column in columns], schema=_CLOCK))
+    columns = np.array(minutes, np.int64).reshape(-1, len(_CLOCK)).T.copy()
+    connection.register("tick_clock", pa.table(list(map(parquet.array, columns)), schema=_CLOCK))
     try:
         lines = workspace.slotted([(hour.sources, hour.window) for hour in batch])
         with sql.kept(connection, _LINES, f"FROM {lines}"):
@@ -203,7 +203,7 @@ def _rows(
         connection.register(_in_memory(stream), rows)
         return _in_memory(stream)
     # Where an hour ends decides where row groups of the day's file do: its bytes do not tell how it was made.
-    of_hour = parquet.instants(rows, "ts_event") // HOUR_US
+    of_hour = parquet.integers(rows, "ts_event") // HOUR_US
     ends = [0, *(np.flatnonzero(np.diff(of_hour)) + 1), len(of_hour)]
     with pq.ParquetWriter(path, rows.schema) as writer:
         for begin, end in pairwise(ends):

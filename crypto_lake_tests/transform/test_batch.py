@@ -2,6 +2,8 @@
 
 import contextlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,3 +147,39 @@ def test_symbols_are_locked_in_one_order_whatever_the_order_they_come_in(lake: C
         folder = lake.layout.bars_lock("binance", "S0USDT").parent
         held = [entry.name for entry in sorted(folder.iterdir())]
     assert held == [f"binance-S{number}USDT.lock" for number in range(3)]
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd", "gzip", "lz4", "uncompressed"])
+def test_parts_are_written_in_every_compression_that_the_settings_know(
+    duck: Duck, lake: Config, compression: str
+) -> None:
+    transformer = msgspec.structs.replace(lake.transformer, parquet_compression=compression)
+    one = Series(msgspec.structs.replace(lake, transformer=transformer), "binance", "S0USDT")
+    event = Event(5, is_quote=False, price="1.00000000", qty="1.00000000")
+    land(lake, one.symbol, Recorded([event], twice=False, journaled=True, damaged=False, offset_us=0))
+    assert bars.build_day(duck, one, DAY, NOW).rebuilt == [0]
+    (part,) = parts(one).values()
+    assert part.startswith(b"PAR1")
+
+
+def test_making_bars_and_ticks_does_without_pandas(lake: Config) -> None:
+    """It takes longer to load than a quiet day to make."""
+    event = Event(5, is_quote=False, price="1.00000000", qty="1.00000000")
+    land(lake, "S0USDT", Recorded([event], twice=False, journaled=True, damaged=False, offset_us=0))
+    program = f"""
+import sys
+from datetime import date
+from pathlib import Path
+from crypto_lake import config
+from crypto_lake.disk import parquet
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily, ticks
+series = Series.recorded(config.load(Path({str(Path(lake.general.base_path).parent / "config.yml")!r})))
+day = date.fromisoformat({DAY.isoformat()!r})
+with parquet.connect() as connection:
+    for make in (bars.build_all, daily.compact_all, ticks.make_all):
+        assert make(connection, series, day, {NOW} * 2)
+print("pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
