@@ -81,9 +81,9 @@ def _symbols(folder: Path) -> list[str]:
     return sorted(name for name in _names(folder, folders=True) if _is_symbol(name))
 
 
-def _file_days(folder: Path) -> list[date]:
-    """The days that have a Parquet file of their own in a folder, oldest first."""
-    return _days(name[: -len(".parquet")] for name in _names(folder, folders=False, end=".parquet"))
+def _file_days(folder: Path, suffix: str = ".parquet") -> list[date]:
+    """The days that have a file of their own in a folder, oldest first."""
+    return _days(name[: -len(suffix)] for name in _names(folder, folders=False, end=suffix))
 
 
 def _part_folders(folder: Path) -> list[str]:
@@ -305,8 +305,7 @@ class Layout:
 
     def reference_days(self, exchange: str) -> list[date]:
         """The days of which there is a table of instruments, oldest first."""
-        names = _names(self.base / "reference" / exchange, folders=False)
-        return _days(name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return _file_days(self.base / "reference" / exchange, ".json")
 
     # patterns, as DuckDB reads them
 

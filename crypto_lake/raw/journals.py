@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 from crypto_lake.layout import Layout
@@ -29,9 +28,7 @@ def shared(layout: Layout, exchange: str, day: date) -> Sequence[AnyRecord]:
 
 def of_symbol(layout: Layout, exchange: str, symbol: str, day: date) -> list[SymbolRecord]:
     """The records of a day that concern a symbol, in order: of lakes written before, then of its own journal."""
-    before = shared(layout, exchange, day)
-    own = journal.read(layout.symbol_journal(exchange, symbol, day))
-    return [one for one in chain(before, own) if isinstance(one, OfSymbol) and one.symbol == symbol]
+    return of_symbols(layout, exchange, [symbol], day)[symbol]
 
 
 def of_symbols(

@@ -146,11 +146,6 @@ class _Day:
         self._made_from = {hour: self.plan.made_from(hour) for hour in self.plan.hours()}
 
     @property
-    def hours(self) -> list[int]:
-        """The hours that the day has by now."""
-        return list(self._made_from)
-
-    @property
     def failures(self) -> list[_Failed]:
         """All that was left out: files, and hours."""
         refused = [_Failed(one.reason, [one.path], refused=True) for one in self.plan.catalog.refused]
@@ -164,9 +159,9 @@ class _Day:
             record = self.known.get(hour)
             if hour in self.failed:
                 continue
-            if record and record.fingerprint == made_from | {
-                "carry": record.fingerprint.get("carry") if run else to_builtins(carry)
-            }:
+            # Of an hour that follows one to be made nobody knows yet what is carried into it.
+            carried = record.fingerprint.get("carry") if record and run else to_builtins(carry)
+            if record and record.fingerprint == made_from | {"carry": carried}:
                 carry, run = record.carry, None
             else:
                 run = run or Run(carry)

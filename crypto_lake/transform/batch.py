@@ -20,7 +20,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import NoFileError
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.transform import fill, quote_fit
-from crypto_lake.transform.hours import Hour, clocks_of, needs, once
+from crypto_lake.transform.hours import Hour, Needs, clocks_of, needs, once
 from crypto_lake.transform.plan import Carry, PartRecord
 from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.workspace import Workspace
@@ -59,20 +59,27 @@ def make(
         LakeError: the disk refused.
     """
     made = Made()
-    to_fit = {id(hour) for hour in fit}
+    to_fit = set(fit)
     for some in _bounded(hours):
-        happened: dict[int, _Happened] = {}
-        # What is asked together is asked in one way, or it would depend on the others how an hour's lines are read.
-        kinds: dict[tuple[bool, int, bool, bool], list[Hour]] = {}
+        happened: dict[Hour, _Happened] = {}
+        kinds: dict[_Kind, list[Hour]] = {}
         for hour in some:
-            step = int(hour.made_from["step"])
-            kinds.setdefault((id(hour) in to_fit, step, *needs(hour)), []).append(hour)
-        for (is_fit, *_), batch in kinds.items():
-            _look(connection, workspace, batch, (happened, made), is_fit=is_fit)
+            kind = _Kind(hour in to_fit, int(hour.made_from["step"]), needs(hour))
+            kinds.setdefault(kind, []).append(hour)
+        for kind, batch in kinds.items():
+            _look(connection, workspace, batch, (happened, made), kind)
         for hour in some:
-            if id(hour) in happened:
-                _fill(hour, happened[id(hour)], made)
+            if hour in happened:
+                _fill(hour, happened[hour], made)
     return made
+
+
+class _Kind(NamedTuple):
+    """What hours that are asked together share, or it would depend on the others how an hour's lines are read."""
+
+    is_fit: bool
+    step: int
+    needs: Needs
 
 
 class _Happened(NamedTuple):
@@ -99,30 +106,31 @@ def _look(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     hours: Sequence[Hour],
-    found: tuple[dict[int, _Happened], Made],
-    *,
-    is_fit: bool,
+    found: tuple[dict[Hour, _Happened], Made],
+    kind: _Kind,
 ) -> None:
-    """Find what happened in hours that are read in one way."""
+    """Find what happened in hours of one kind."""
     happened, made = found
     try:
         listened = [hour.listened(connection, workspace) for hour in hours]
         try:
-            bars, fits = _asked(connection, workspace, hours, is_fit=is_fit, are_copies_same=True)
+            bars, fits = _asked(connection, workspace, hours, kind, are_copies_same=True)
         except duckdb.Error:
-            bars, fits = _asked(connection, workspace, hours, is_fit=is_fit, are_copies_same=False)
+            if not kind.needs.twice:
+                raise
+            bars, fits = _asked(connection, workspace, hours, kind, are_copies_same=False)
     except duckdb.Error as error:
         if len(hours) == 1:
             made.failed.append(Failed(hours[0], f"{hours[0]}: {' '.join(str(error).split())}"))
             return
         middle = len(hours) // 2
         for half in (hours[:middle], hours[middle:]):
-            _look(connection, workspace, half, found, is_fit=is_fit)
+            _look(connection, workspace, half, found, kind)
         return
     made.fits += zip(hours, fits, strict=False)
     ends = np.searchsorted(parquet.integers(bars, "slot"), np.arange(len(hours) + 1))
     for hour, stretches, (begin, end) in zip(hours, listened, pairwise(map(int, ends)), strict=True):
-        happened[id(hour)] = _Happened(bars.slice(begin, end - begin), stretches)
+        happened[hour] = _Happened(bars.slice(begin, end - begin), stretches)
 
 
 def _fill(hour: Hour, happened: _Happened, made: Made) -> None:
@@ -138,25 +146,24 @@ def _asked(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     hours: Sequence[Hour],
+    kind: _Kind,
     *,
-    is_fit: bool,
     are_copies_same: bool,
 ) -> tuple[pa.Table, list[Hits]]:
-    """Return what happened in hours, as `bars.sql` has it, and with `is_fit` how well the quotes of each fit.
+    """Return what happened in hours, as `bars.sql` has it, and if that is asked how well the quotes of each fit.
 
     Raises:
         duckdb.Error: a segment holds something other than raw lines, or copies of a line are not the same.
     """
     lines = workspace.slotted([(hour.sources, hour.window) for hour in hours])
     clocks = clocks_of(hours)
-    step = hours[0].made_from["step"]
-    if not is_fit:
-        raw = once(lines, hours, are_copies_same=are_copies_same)
-        return sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=step), []
+    if not kind.is_fit:
+        raw = once(lines, kind.needs, are_copies_same=are_copies_same)
+        return sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step), []
     # They are asked for twice, and are parsed once.
     with sql.kept(connection, _KEPT, f"FROM {lines}"):
-        raw = once(_KEPT, hours, are_copies_same=are_copies_same)
-        bars = sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=step)
+        raw = once(_KEPT, kind.needs, are_copies_same=are_copies_same)
+        bars = sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step)
         return bars, quote_fit.hits(connection, raw, clocks)
 
 

@@ -1,10 +1,10 @@
 """One hour of one symbol: what it is made from, and when somebody listened in it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -26,14 +26,14 @@ class Run:
     carry: Carry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hour:
     """An hour that is to be made: what from, as `Plan.made_from` has it, and the run that it belongs to."""
 
     plan: Plan
     hour: int
     made_from: dict[str, Any]
-    run: Run = field(compare=False)
+    run: Run
 
     @property
     def series(self) -> Series:
@@ -67,8 +67,10 @@ class Hour:
 
     @property
     def window(self) -> scan.Window:
-        """The lines of its sources that may be its own."""
-        return window(self.start, (minute for minute, _ in self.made_from["offsets"]))
+        """The lines of its sources that may be its own: quotes were received in minutes of which an offset is known."""
+        minutes = [minute for minute, _ in self.made_from["offsets"]]
+        recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
+        return scan.Window(self.start, self.start + HOUR_US, recv_from, recv_to)
 
     def __str__(self) -> str:
         return f"{self.series.symbol} {self.plan.day} hour {self.hour:02d}"
@@ -79,29 +81,18 @@ class Hour:
         Raises:
             duckdb.Error: a segment holds something other than raw lines.
         """
-        beside = self.plan.sources(self.made_from, "beside")
-        return _listened(connection, workspace, self.series, self.made_from, [*self.sources, *beside])
-
-
-def _listened(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Workspace,
-    series: Series,
-    made_from: dict[str, Any],
-    sources: list[Source],
-) -> list[Interval]:
-    start, end = made_from["hour_start"], made_from["hour_start"] + HOUR_US
-    listened = [(first, last) for first, last in made_from["listened"]]
-    missed = without(listened, start, end)
-    healed = [source for source in sources if source.is_healed]
-    # Ids that skip, or that the wire made, follow each other by chance.
-    proves = registry.exchange(series.exchange).capabilities.trade_ids == "contiguous"
-    if not (missed and healed and proves):
-        return listened
-    received = [source for source in sources if not source.is_healed]
-    tables = {"received": workspace.lines(received), "healed": workspace.lines(healed)}
-    proved = sql.ask(connection, "transform/proved", tables, missed=sql.stretches(missed)).fetchall()
-    return union([*listened, *proved])
+        listened = [(first, last) for first, last in self.made_from["listened"]]
+        missed = without(listened, self.start, self.start + HOUR_US)
+        sources = [*self.sources, *self.plan.sources(self.made_from, "beside")]
+        healed = [source for source in sources if source.is_healed]
+        # Ids that skip, or that the wire made, follow each other by chance.
+        proves = registry.exchange(self.series.exchange).capabilities.trade_ids == "contiguous"
+        if not (missed and healed and proves):
+            return listened
+        received = [source for source in sources if not source.is_healed]
+        tables = {"received": workspace.lines(received), "healed": workspace.lines(healed)}
+        proved = sql.ask(connection, "transform/proved", tables, missed=sql.stretches(missed)).fetchall()
+        return union([*listened, *proved])
 
 
 def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:
@@ -120,25 +111,24 @@ def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:
     return {"starts": [hour.start for hour in hours], "clocks": clocks, "offsets": offsets}
 
 
-def once(lines: str, hours: Iterable[Hour], *, are_copies_same: bool = False) -> str:
-    """The lines that were read for some hours, a table with slots, once each, and in their place.
+class Needs(NamedTuple):
+    """What the lines of hours need before they are added up: may some be there `twice`, quotes have come `late`?"""
+
+    twice: bool
+    late: bool
+
+
+def needs(hour: Hour) -> Needs:
+    """Return what the lines of an hour need."""
+    return Needs(not once_only(hour.sources), has_late(hour.sources))
+
+
+def once(lines: str, of: Needs, *, are_copies_same: bool = False) -> str:
+    """The lines that were read for hours of the same needs, a table with slots, once each, and in their place.
 
     Where none can be there twice, looking for copies would be half the work. `are_copies_same`: that is supposed, and
     whoever reads it gets an error where it is not so.
     """
-    each = [needs(hour) for hour in hours]
-    if any(copies for copies, _ in each):
+    if of.twice:
         lines = scan.once_if_same(lines) if are_copies_same else scan.once(lines)
-    return scan.in_place(lines) if any(late for _, late in each) else lines
-
-
-def window(start: int, offsets: Iterable[int]) -> scan.Window:
-    """The hour from `start` on; quotes of it were received in minutes that are among the keys of its offsets."""
-    minutes = list(offsets)
-    recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
-    return scan.Window(start, start + HOUR_US, recv_from, recv_to)
-
-
-def needs(hour: Hour) -> tuple[bool, bool]:
-    """Return whether lines may be there twice, and whether quotes may have come late: what `once` looks at."""
-    return not once_only(hour.sources), has_late(hour.sources)
+    return scan.in_place(lines) if of.late else lines

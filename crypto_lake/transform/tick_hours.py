@@ -20,9 +20,8 @@ from crypto_lake import sql
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import HOUR_US, HOURS_OF_A_DAY
-from crypto_lake.raw import scan
 from crypto_lake.raw.lines import TICKS, Stream
-from crypto_lake.transform.hours import Hour, Run, clocks_of, needs
+from crypto_lake.transform.hours import Hour, Needs, Run, clocks_of, needs, once
 from crypto_lake.transform.plan import Carry, Plan
 from crypto_lake.transform.workspace import Workspace
 
@@ -82,17 +81,12 @@ def _batches(hours: Sequence[Hour]) -> Iterator[list[Hour]]:
         if not hour.sources:
             continue
         fits = sum(one.size for one in batch) + hour.size <= _AT_ONCE
-        if batch and not (fits and _has_late(batch[0]) == _has_late(hour)):
+        if batch and not (fits and needs(batch[0]).late == needs(hour).late):
             yield batch
             batch = []
         batch.append(hour)
     if batch:
         yield batch
-
-
-def _has_late(hour: Hour) -> bool:
-    _, late = needs(hour)
-    return late
 
 
 def _made(
@@ -169,16 +163,10 @@ def _compared(
 
 def _once(batch: Sequence[Hour], *, careful: bool) -> tuple[str, dict[str, Any]]:
     """Return the lines of a batch once each and in their place, as a table, and its variables."""
-    may_repeat = careful or any(copies for copies, _ in map(needs, batch))
+    of = Needs(careful or any(needs(hour).twice for hour in batch), needs(batch[0]).late)
     clocks = clocks_of(batch)
-    wanted = ["starts"] if may_repeat else []
-    lines = _LINES
-    if may_repeat:
-        lines = scan.once(lines) if careful else scan.once_if_same(lines)
-    if _has_late(batch[0]):
-        lines = scan.in_place(lines)
-        wanted += ["offsets", "clocks"]
-    return lines, {name: clocks[name] for name in wanted}
+    wanted = (["starts"] if of.twice else []) + (["offsets", "clocks"] if of.late else [])
+    return once(_LINES, of, are_copies_same=not careful), {name: clocks[name] for name in wanted}
 
 
 def _rows(
