@@ -130,7 +130,7 @@ def fill_candles(loaded: Config, days: int) -> None:
             for number in range(1, days + 1):
                 path = loaded.layout.candles("binance", symbol, today - timedelta(days=number))
                 footer = {"complete": True, "rows": 0, "missing": 1440}
-                candles.write(path, candles.table(symbol, []), "snappy", footer)
+                parquet.write_table(candles.table(symbol, []), path, "snappy", footer=footer)
 
 
 def beside_bars(loaded: Config) -> dict[str, Cost]:

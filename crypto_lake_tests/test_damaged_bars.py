@@ -125,7 +125,9 @@ def test_damaged_pages_are_told_in_one_line_with_the_name_of_the_file(duck: Duck
 def test_candles_whose_pages_are_damaged_are_not_finished(lake: Config) -> None:
     path = lake.layout.candles("binance", SYMBOL, DAY)
     path.parent.mkdir(parents=True)
-    candles.write(path, candles.table(SYMBOL, []), "zstd", {"complete": True, "rows": 0, "missing": 1440})
+    parquet.write_table(
+        candles.table(SYMBOL, []), path, "zstd", footer={"complete": True, "rows": 0, "missing": 1440}
+    )
     assert candles.finished(path)
     with duckdb.connect() as duck:
         footer = {"complete": True, "rows": 1, "missing": 1439}

@@ -22,6 +22,7 @@ from crypto_lake import patterns, universe
 from crypto_lake.completeness import candles, halts
 from crypto_lake.completeness.silence import Silence
 from crypto_lake.config import Config, Exchange
+from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, UnansweredError, UnreachableError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
@@ -185,7 +186,7 @@ class _Place:
         missing = (end - start) // MINUTE_US - len(closed)
         footer = {"complete": is_over, "rows": len(closed), "missing": missing}
         table = candles.table(self.symbol, closed)
-        candles.write(path, table, self.config.transformer.parquet_compression, footer)
+        parquet.write_table(table, path, self.config.transformer.parquet_compression, footer=footer)
         if is_over:
             lacking = holes(closed, start, end)
             halts.enter(self.config.layout, self.exchange, self.symbol, day, lacking)

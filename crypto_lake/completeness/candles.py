@@ -15,8 +15,8 @@ import pyarrow as pa
 from msgspec import Struct
 from pyarrow import parquet as pq
 
-from crypto_lake.disk import parquet, publish
-from crypto_lake.errors import ExchangeError, LakeError
+from crypto_lake.disk import parquet
+from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges.base import Candle, contradiction, uncovered
 from crypto_lake.layout import DAY_US
 
@@ -96,21 +96,6 @@ def table(symbol: str, candles: Sequence[Candle]) -> pa.Table:
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def write(path: Path, table: pa.Table, compression: str, footer: dict[str, Any]) -> None:
-    """Publish a day.
-
-    Raises:
-        LakeError: the disk refused; nothing has appeared.
-    """
-    metadata = {parquet.FOOTER_KEY: parquet.canonical(footer)}
-    codec = {"uncompressed": "none"}.get(compression, compression)
-    try:
-        with publish.publishing(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression=codec)
-    except OSError as error:
-        raise LakeError(f"{path}: cannot be written: {error}") from None
 
 
 def _doubles(texts: Sequence[str], symbol: str) -> np.ndarray[Any, np.dtype[np.float64]]:

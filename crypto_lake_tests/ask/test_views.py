@@ -19,6 +19,7 @@ from crypto_lake.ask import query, sources, views
 from crypto_lake.ask.sources import Sources
 from crypto_lake.completeness import candles
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.series import Series
@@ -211,7 +212,7 @@ def test_history_is_live_where_a_minute_was_observed_whole_and_else_the_candle(
     land(series.config, [trade(n, START + n * SECOND, "5") for n in range(1, 150)])
     bars.build_day(duck, series, DAY, START + 12 * HOUR)
     found = candles.table(SYMBOL, [candle(minute, 7) for minute in (0, 1, 60)])
-    candles.write(series.layout.candles("binance", SYMBOL, DAY), found, "snappy", {})
+    parquet.write_table(found, series.layout.candles("binance", SYMBOL, DAY), "snappy", footer={})
     views.create(duck, series.config)
     rows = duck.execute(
         "SELECT epoch_us(window_start), close, source FROM history_1m ORDER BY window_start"

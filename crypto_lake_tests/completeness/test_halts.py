@@ -6,6 +6,7 @@ import pytest
 
 from crypto_lake.completeness import candles, halts
 from crypto_lake.config import Config
+from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
 from crypto_lake_tests.raw_lines import DAY, HOUR, START
@@ -46,7 +47,7 @@ def test_a_register_that_is_none_is_made_anew_from_the_candles(lake: Config, con
     ]
     path = lake.layout.candles("binance", "SOLUSDT", DAY)
     footer = {"complete": True, "rows": len(found), "missing": 120}
-    candles.write(path, candles.table("SOLUSDT", found), "snappy", footer)
+    parquet.write_table(candles.table("SOLUSDT", found), path, "snappy", footer=footer)
     lake.layout.halts.parent.mkdir(parents=True)
     lake.layout.halts.write_bytes(content)
     assert halts.of_day(lake.layout, "binance", "SOLUSDT", DAY) == STRETCHES

@@ -12,6 +12,7 @@ from crypto_lake.ask import views
 from crypto_lake.completeness import candles
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import launch
+from crypto_lake.disk import parquet
 from crypto_lake.operate import jobs
 from crypto_lake_tests.raw_lines import DAY, SYMBOL
 
@@ -53,8 +54,8 @@ def test_days_whose_candles_are_there_start_no_run_once_the_history_knows_them(
     days = [DAY, DAY + timedelta(days=1)]
     for day in days:
         footer = {"complete": True, "rows": 0, "missing": 1440}
-        candles.write(
-            lake.layout.candles("binance", SYMBOL, day), candles.table(SYMBOL, []), "snappy", footer
+        parquet.write_table(
+            candles.table(SYMBOL, []), lake.layout.candles("binance", SYMBOL, day), "snappy", footer=footer
         )
     runs: list[int] = []
     told = []
