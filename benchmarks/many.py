@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -63,22 +63,28 @@ def record(folder: Path, symbols: int, day: date, minutes: range) -> None:
 def _segment(layout: Layout, number: int, day: date, minute: int) -> journal.Sealed:
     start = day_start_us(day) + minute * MINUTE_US
     path = layout.segment("binance", symbol(number), day, minute + 1)
+    return landed(path, _lines(symbol(number), minute * A_MINUTE, start), (start, start + MINUTE_US))
+
+
+def landed(path: Path, some: Iterable[RawLine], span: tuple[int, int]) -> journal.Sealed:
+    """Write the lines of a stretch as a segment; what the collector's journal says of it."""
+    lines = list(some)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = list(_lines(symbol(number), minute * A_MINUTE, start))
     path.write_bytes(msgspec.json.Encoder().encode_lines(lines))
+    start, end = span
     ids = [line.id for line in lines if isinstance(line, TradeLine)]
     return journal.Sealed(
-        at=start + MINUTE_US,
-        symbol=symbol(number),
+        at=end,
+        symbol=lines[0].symbol,
         segment=path.name,
         lines=len(lines),
         size=path.stat().st_size,
         recv_from=start + DELAY_US,
-        recv_to=start + MINUTE_US - 1,
+        recv_to=end - 1,
         event_from=start,
-        event_to=start + MINUTE_US - 1,
+        event_to=end - 1,
         offset_us=DELAY_US,
-        listened=[(start, start + MINUTE_US)],
+        listened=[span],
         first_trade_id=min(ids),
         last_trade_id=max(ids),
     )

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-import msgspec
 from loguru import logger
 
-from benchmarks.many import configure, cpu_of, symbol
+from benchmarks.many import DELAY_US, configure, cpu_of, landed, symbol
 from crypto_lake import config
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, Layout, day_start_us
@@ -32,7 +31,6 @@ from crypto_lake.transform import bars, daily, ticks
 
 FIRST = date(2025, 9, 1)
 A_TRADE_US = 5 * MINUTE_US
-DELAY_US = 60_000
 FLOOR_REPEATS = 20
 
 
@@ -48,26 +46,8 @@ def record(folder: Path, symbols: int, days: list[date]) -> None:
 
 def _segment(layout: Layout, name: str, day: date, hour: int) -> journal.Sealed:
     start = day_start_us(day) + hour * HOUR_US
-    lines = list(_lines(name, start))
     path = layout.segment("binance", name, day, hour + 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.Encoder().encode_lines(lines))
-    ids = [line.id for line in lines if isinstance(line, TradeLine)]
-    return journal.Sealed(
-        at=start + HOUR_US,
-        symbol=name,
-        segment=path.name,
-        lines=len(lines),
-        size=path.stat().st_size,
-        recv_from=start + DELAY_US,
-        recv_to=start + HOUR_US - 1,
-        event_from=start,
-        event_to=start + HOUR_US - 1,
-        offset_us=DELAY_US,
-        listened=[(start, start + HOUR_US)],
-        first_trade_id=min(ids),
-        last_trade_id=max(ids),
-    )
+    return landed(path, _lines(name, start), (start, start + HOUR_US))
 
 
 def _lines(name: str, start: int) -> Iterator[RawLine]:
