@@ -339,7 +339,11 @@ def test_a_mistake_in_sql_is_exit_code_1(run_here: Run) -> None:
 
 
 @pytest.mark.waits
-def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(tmp_path: Path) -> None:
+def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(
+    write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    # As in a checkout, where the configuration of another lake lies, of which nothing is recorded yet.
+    write_config()
     done = processes.run("crypto_lake", "demo", "--minutes", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "31 of 32 checks passed, 1 warned, 0 failed" in done.stdout

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
@@ -25,13 +26,15 @@ from crypto_lake import config as configuration
 from crypto_lake import logs
 from crypto_lake.ask import query
 from crypto_lake.config import Config
-from crypto_lake.defs.launch import Verdict
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.operate import jobs
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
+
+if TYPE_CHECKING:
+    from crypto_lake.defs.launch import Verdict
 
 SYMBOLS = ("SOLUSDT", "SUIUSDT", "ADAUSDT")
 _SEED = 7
@@ -144,7 +147,7 @@ def _record(console: Console, config: Config, market: MarketClock, minutes: int)
         raise errors[0]
 
 
-def _process(console: Console, config: Config, midnight: date) -> list[Verdict]:
+def _process(console: Console, config: Config, midnight: date) -> "list[Verdict]":
     """Everything that Dagster does with a recording; each step is a run in the demo's own instance."""
     yesterday = midnight - timedelta(days=1)
     candle_days = [midnight - timedelta(days=n) for n in range(_CANDLE_DAYS, 0, -1)]
@@ -158,7 +161,7 @@ def _process(console: Console, config: Config, midnight: date) -> list[Verdict]:
         return jobs.validate(config, [yesterday, midnight])
 
 
-def _summary(console: Console, config: Config, folder: Path, verdicts: list[Verdict]) -> int:
+def _summary(console: Console, config: Config, folder: Path, verdicts: "list[Verdict]") -> int:
     """Return what was made, what the checks say, a sample, where to look next; how many checks failed."""
     console.print(_made(config, folder))
     failed = jobs.report_verdicts(config, verdicts)
