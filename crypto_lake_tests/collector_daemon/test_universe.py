@@ -312,7 +312,7 @@ def test_connections_that_are_begun_later_and_fail_end_nothing(tmp_path: Path) -
         await until(looked(exchange), "a look")
         exchange.refuses = "newusdt@trade"
         exchange.listed.append("NEWUSDT")
-        await until(lambda: exchange.connections == 3, "a second attempt")
+        await until(lambda: exchange.connections >= 3, "a second attempt")
 
     exchange = Exchange()
     exchange.listed = [f"S{n:03}USDT" for n in range(512)]
