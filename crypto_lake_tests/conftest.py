@@ -71,6 +71,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(tmp_path_factory)
 
 
+# Optional, so that `-o addopts=` serves where pytest-xdist is not installed.
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Take one process more than there are cores: while some tests wait for a clock, others use the time."""
     return (os.cpu_count() or 1) + 1
