@@ -1,5 +1,7 @@
 """Raw segments as DuckDB reads them: their lines, and what a file holds when no journal says so."""
 
+import contextlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,17 +11,19 @@ from loguru import logger
 
 from crypto_lake import sql
 from crypto_lake.disk.parquet import literal, path_list, scan
-from crypto_lake.errors import RawDataError
-from crypto_lake.layout import HOUR_US, MINUTE_US
+from crypto_lake.errors import NOT_JSON, RawDataError
+from crypto_lake.layout import COMPRESSED_SUFFIX, HOUR_US, MINUTE_US
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.intervals import Interval
-from crypto_lake.raw.lines import EARLIEST_US, LATEST_US, TICKS, Stream
+from crypto_lake.raw.lines import EARLIEST_US, LATEST_US, TICKS, Stream, decode
 from crypto_lake.raw.offsets import KEPT, Measured, believed, measure
 from crypto_lake.schema import RAW_LINE, Column, names, typed
 
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
+# Many times what a line takes.
+_LONGEST_LINE = 1 << 16
 _NAMES = ", ".join(names(LINES))
 _NOTHING = "SELECT " + ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES) + " WHERE false"
 
@@ -55,6 +59,9 @@ def of_slots(paths: Sequence[Path], slots: Sequence[int]) -> list[str]:
     """All lines of segments, each read for the slot in its place, in one statement; none where there are no segments.
 
     A segment that is read for two slots stands there twice, and is parsed twice.
+
+    Raises:
+        duckdb.InvalidInputException: as `lines`.
     """
     if not paths:
         return []
@@ -64,12 +71,20 @@ def of_slots(paths: Sequence[Path], slots: Sequence[int]) -> list[str]:
 
 
 def lines(paths: Sequence[Path]) -> str:
-    """The lines of segments as an SQL table, as `table` has it."""
+    """The lines of segments as an SQL table, as `table` has it.
+
+    Raises:
+        duckdb.InvalidInputException: what one ends with is no line.
+    """
     return table(of_segments(paths))
 
 
 def of_segments(paths: Sequence[Path]) -> list[str]:
-    """All lines of segments, in one statement; none where there are no segments."""
+    """All lines of segments, in one statement; none where there are no segments.
+
+    Raises:
+        duckdb.InvalidInputException: as `lines`.
+    """
     return [f"SELECT {_NAMES} FROM {_read_json(paths, LINES)}"] if paths else []
 
 
@@ -183,11 +198,11 @@ def event_hours(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
         RawDataError: a file holds something other than raw lines.
     """
     found: dict[Path, list[Interval]] = {path: [] for path in paths}
-    query = f"""
-        SELECT filename, min(ts_event), max(ts_event)
-        FROM {_read_json(paths, RAW_LINE, ", filename = true")}
-        WHERE {_TIMED} GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
     try:
+        query = f"""
+            SELECT filename, min(ts_event), max(ts_event)
+            FROM {_read_json(paths, RAW_LINE, ", filename = true")}
+            WHERE {_TIMED} GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
         for name, first, last in connection.execute(query).fetchall():
             found[Path(name)].append((first, last))
     except duckdb.Error as error:
@@ -199,13 +214,13 @@ def _scan(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
 ) -> dict[Path, Scanned | Refused]:
     found: dict[Path, list[_Minute]] = {path: [] for path in paths}
-    query = f"""
-        SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
-               min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(*) FILTER ({_TIMED}),
-               min(id) FILTER ({_NUMBERED}), max(id) FILTER ({_NUMBERED}),
-               count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
-        FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
     try:
+        query = f"""
+            SELECT filename, ts_recv // {MINUTE_US} * {MINUTE_US}, count(*), min(ts_recv), max(ts_recv),
+                   min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(*) FILTER ({_TIMED}),
+                   min(id) FILTER ({_NUMBERED}), max(id) FILTER ({_NUMBERED}),
+                   count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
+            FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
         for name, *values in connection.execute(query).fetchall():
             found[Path(name)].append(_Minute(*values))
     except duckdb.Error as error:
@@ -299,6 +314,28 @@ def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refus
 
 
 def _read_json(paths: Sequence[Path], columns: tuple[Column, ...], more: str = "") -> str:
+    for path in paths:
+        if path.suffix != COMPRESSED_SUFFIX and not _ends_with_a_line(path):
+            raise duckdb.InvalidInputException(f'Malformed JSON in file "{path}": its last line is none')
     return (
         f"read_json({path_list(list(paths))}, format = 'newline_delimited', columns = {typed(columns)}{more})"
     )
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    """Return whether nothing but a raw line stands behind the last end of a line; of a file that is gone, true.
+
+    DuckDB (2.0, with several threads and files) says nothing, now and then, of other bytes at the end of a file.
+    """
+    with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        for length in (1, _LONGEST_LINE):
+            file.seek(max(size - length, 0))
+            tail = file.read(length)
+            if not size or tail.endswith(b"\n"):
+                return True
+        try:
+            decode(tail.rpartition(b"\n")[2])
+        except NOT_JSON:
+            return False
+    return True
