@@ -16,7 +16,7 @@ from crypto_lake.operate.up import child as module
 from crypto_lake.operate.up import watch
 from crypto_lake.operate.up.child import Child, Program
 
-_PATIENCE_SEC = 30
+_PATIENCE_SEC = 90
 # What it starts says where it listens: whoever is connected to it learns of its end.
 _BELOW = """
 import socket, time
