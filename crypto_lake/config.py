@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -30,6 +31,7 @@ from crypto_lake.sections import (
     General,
     Heal,
     Retention,
+    Store,
     Transformer,
 )
 from crypto_lake.showing import address, is_unicode, printable
@@ -48,6 +50,7 @@ __all__ = [
     "General",
     "Heal",
     "Retention",
+    "Store",
     "Transformer",
     "find",
     "load",
@@ -74,6 +77,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "alerts": Alerts,
     "dagster": Dagster,
     "clock": Clock,
+    "store": Store,
 }
 
 
@@ -215,6 +219,8 @@ def _checked(config: Config, path: Path) -> Config:
     # In such a folder, also one that a variable names, a collector could write what no query can read.
     _writable(str(base), f"{path}: general.base_path")
     _no_file(base, f"{path}: general.base_path")
+    if config.store is not None:
+        _store(config.store, base, f"{path}: store")
     general = msgspec.structs.replace(config.general, base_path=str(base))
     return msgspec.structs.replace(config, general=general)
 
@@ -266,6 +272,33 @@ def _address(url: str, where: str) -> None:
         raise ConfigError(
             f"{where}: {_cut(address(url))!r} is not an address; expected one such as https://host:9443/path"
         )
+
+
+def _store(store: Store, base: Path, where: str) -> None:
+    """Refuse a store that no client opens, one with secrets in its address, and the lake's own folder."""
+    if store.endpoint is not None:
+        _address(store.endpoint, f"{where}.endpoint")
+    for key, url in {"url": store.url, "endpoint": store.endpoint or ""}.items():
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ConfigError(
+                f"{where}.{key}: {_cut(address(url))!r}: holds more than an address; expected none of user, password, "
+                "query: credentials come from the environment"
+            )
+    parts = urlsplit(store.url)
+    if parts.scheme == "s3" and not parts.hostname:
+        raise ConfigError(f"{where}.url: names no bucket; expected s3://bucket or s3://bucket/prefix")
+    if parts.scheme == "file":
+        folder = Path(url2pathname(parts.path))
+        if parts.netloc or not folder.is_absolute():
+            raise ConfigError(
+                f"{where}.url: {_cut(store.url)!r}: expected file:, three slashes, and an absolute folder"
+            )
+        if folder == base or folder in base.parents or base in folder.parents:
+            raise ConfigError(
+                f"{where}.url: {_cut(store.url)!r}: is general.base_path, or one lies in the other; expected a folder "
+                "apart from it"
+            )
 
 
 def _expand(base_path: str, config_file: Path) -> Path:

@@ -83,3 +83,11 @@ class NoListError(ConfigError):
 
 class DiskFullError(LakeError):
     """Less free disk is left than `collector.min_free_disk_gb` asks for."""
+
+
+class StoreError(LakeError):
+    """The object store refuses what is asked of it: credentials, a bucket, a lake that is another one."""
+
+
+class StoreAwayError(StoreError):
+    """The object store does not answer, or has trouble of its own: what is asked may be asked again."""

@@ -29,7 +29,7 @@ _is_part = re.compile(r"part-[0-9]{4}\.parquet").fullmatch
 # One of the first so many is a symbol's first day; others are no days of the calendar.
 _LOOKED_AT = 5
 # Any exchange's spelling; what else lies there (`_journal`, a copy, a name that steers a terminal) is none of ours.
-_is_symbol = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}").fullmatch
+is_symbol = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}").fullmatch
 
 
 def day_of(us: int) -> date:
@@ -78,7 +78,7 @@ def _names(folder: Path, *, folders: bool, begin: str = "", end: str = "") -> It
 
 
 def _symbols(folder: Path) -> list[str]:
-    return sorted(name for name in _names(folder, folders=True) if _is_symbol(name))
+    return sorted(name for name in _names(folder, folders=True) if is_symbol(name))
 
 
 def _file_days(folder: Path, suffix: str = ".parquet") -> list[date]:
@@ -376,3 +376,34 @@ class Layout:
     def database(self) -> Path:
         """The DuckDB file of views; made anew from the files at will."""
         return self.base / "lake.duckdb"
+
+    # a store, and what of it lies here
+
+    @property
+    def identity(self) -> Path:
+        """What tells one lake from another, in its store."""
+        return self.base / "lake.json"
+
+    @property
+    def known_identity(self) -> Path:
+        """The identity of the lake that this folder belongs to, once a store has been asked."""
+        return self.base / "state" / "store.json"
+
+    @property
+    def known_days(self) -> Path:
+        """The folder, in a store, of names of days of which there is something."""
+        return self.base / "state" / "days"
+
+    def halts_of(self, exchange: str, symbol: str) -> Path:
+        """The halts of one symbol, in a store: the part of `halts` that is its own."""
+        return self.base / "state" / "halts" / exchange / f"{symbol}.json"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of copies of a store's objects; any of it may be removed at any moment."""
+        return self.base / "cache"
+
+    @property
+    def workings(self) -> Path:
+        """The folder of the working copies of runs on a store."""
+        return self.base / "state" / "staged"

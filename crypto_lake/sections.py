@@ -132,6 +132,19 @@ class Clock(Struct, forbid_unknown_fields=True, frozen=True):
     speed: Annotated[float, Meta(gt=0, le=100)] = 1
 
 
+class Store(Struct, forbid_unknown_fields=True, frozen=True):
+    """The object store that holds the lake, where that is more than this machine's folder.
+
+    `url` is `s3://bucket/prefix` or `file:///folder`; `endpoint` and `region` are those of an S3 that is not Amazon's.
+    What is stored is kept on this machine for `keep_local_hours`. Credentials are the environment's, never the file's.
+    """
+
+    url: Annotated[str, Meta(pattern=r"^(s3|file)://\S+\Z")]
+    endpoint: Annotated[str, Meta(pattern=r"^https?://\S+\Z")] | None = None
+    region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,60}\Z")] | None = None
+    keep_local_hours: Annotated[float, Meta(ge=0, le=1e6)] = 24
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """A validated `config.yml`. `general.base_path` is absolute, with `${VAR}` and `~` expanded."""
 
@@ -146,6 +159,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     alerts: Alerts = Alerts()
     dagster: Dagster = Dagster()
     clock: Clock = Clock()
+    store: Store | None = None
 
     @property
     def layout(self) -> Layout:

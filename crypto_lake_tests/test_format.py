@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "alerts": config.Alerts,
     "dagster": config.Dagster,
     "clock": config.Clock,
+    "store": config.Store,
 }
 
 

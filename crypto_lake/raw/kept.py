@@ -33,11 +33,16 @@ class Kept(Struct, frozen=True):
 
 def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | None:
     """The manifest of a day's ticks; None where there is none that can be understood, or no ticks beside it."""
-    tables = [stream.table for stream in TICKS]
-    ticks = [layout.ticks(exchange, symbol, kind, day) for kind in tables]
+    kept = read_manifest(layout, exchange, symbol, day)
+    ticks = [layout.ticks(exchange, symbol, stream.table, day) for stream in TICKS]
+    return kept if kept and all(path.exists() for path in ticks) else None
+
+
+def read_manifest(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | None:
+    """The same, whether the ticks are beside it or not."""
     try:
         kept = json.decode(publish.read(layout.ticks_manifest(exchange, symbol, day)), type=Kept)
     except (OSError, *NOT_JSON):
         return None
-    whole = kept.rows.keys() == kept.sha256.keys() == set(tables)
-    return kept if whole and all(path.exists() for path in ticks) else None
+    tables = {stream.table for stream in TICKS}
+    return kept if kept.rows.keys() == kept.sha256.keys() == tables else None
