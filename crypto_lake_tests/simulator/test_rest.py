@@ -139,7 +139,7 @@ def test_a_wrong_request_is_refused_with_the_exchanges_own_code(calm: Address, p
 
 
 def test_an_endpoint_that_does_not_exist_is_not_found(calm: Address) -> None:
-    assert ask(calm, "depth", symbol="SOLUSDT").status_code == 404
+    assert ask(calm, "openOrders", symbol="SOLUSDT").status_code == 404
 
 
 def test_each_answer_tells_the_weight_used(calm: Address) -> None:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crypto_lake.simulator.binance import wire
-from crypto_lake.simulator.market.tape import Page
+from crypto_lake.simulator.market.tape import Book, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,8 @@ INTERVALS_US = {
     "1d": 1440 * _MINUTE_US,
 }
 _DEFAULT_LIMIT, _MOST = 500, 1000
+_MOST_LEVELS = 5000
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _FIRST_MICROSECONDS = 10**14  # as milliseconds the year 5138: the exchange, too, takes either unit
 
@@ -65,12 +67,12 @@ class Query(NamedTuple):
             raise _illegal(name, "^[0-9]{1,20}$")
         return int(text)
 
-    def limit(self) -> int:
+    def limit(self, default: int = _DEFAULT_LIMIT, most: int = _MOST) -> int:
         """Return how many rows; more than the most is the most."""
         limit = self.number("limit")
         if limit == 0:
             raise RequestError(-1130, "Data sent for parameter 'limit' is not valid.")
-        return min(limit or _DEFAULT_LIMIT, _MOST)
+        return min(limit or default, most)
 
     def time_us(self, name: str) -> int | None:
         """A time sent in milliseconds or microseconds, as microseconds."""
@@ -81,10 +83,15 @@ class Query(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """An endpoint: what its answer costs, and who gives it."""
+    """An endpoint: what its answer costs, and who gives it; `weigh` where the cost depends on what is asked."""
 
     weight: int
     answer: Callable[[SimulatedExchange, Query], Any]
+    weigh: Callable[[Mapping[str, str]], int] | None = None
+
+    def cost(self, params: Mapping[str, str]) -> int:
+        """The weight of a request."""
+        return self.weigh(params) if self.weigh else self.weight
 
 
 def _illegal(name: str, legal: str) -> RequestError:
@@ -168,6 +175,26 @@ def _historical_trades(exchange: SimulatedExchange, query: Query) -> list[dict[s
     return [wire.trade_row(trade, query.unit_us) for trade in trades]
 
 
+def _depth(exchange: SimulatedExchange, query: Query) -> dict[str, Any]:
+    symbol, limit = _symbol(exchange, query), query.limit(100, _MOST_LEVELS)
+    faults = exchange.faults
+    now_us = query.now_us - int((faults.snapshot_stale_s or 0) * 1e6)
+    book = exchange.tape.book(symbol, limit, now_us) or Book(0, (), ())
+    if every := faults.snapshot_lacks_every:
+        bids, asks = (
+            tuple(level for number, level in enumerate(side, 1) if number % every)
+            for side in (book.bids, book.asks)
+        )
+        book = Book(book.update_id, bids, asks)
+    return wire.book_row(book)
+
+
+def _depth_weight(params: Mapping[str, str]) -> int:
+    text = params.get("limit", "100")
+    limit = int(text) if _NUMBER.fullmatch(text) else 0
+    return next((weight for most, weight in _DEPTH_WEIGHTS if limit <= most), 250)
+
+
 ENDPOINTS = {
     "ping": Endpoint(1, _ping),
     "time": Endpoint(1, _time),
@@ -175,4 +202,5 @@ ENDPOINTS = {
     "klines": Endpoint(2, _klines),
     "trades": Endpoint(25, _trades),
     "historicalTrades": Endpoint(25, _historical_trades),
+    "depth": Endpoint(5, _depth, _depth_weight),
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crypto_lake.simulator.market.tape import E8, Quote, Trade, from_e8
 
 if TYPE_CHECKING:
-    from crypto_lake.simulator.market.tape import Candle, Instrument
+    from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Levels
 
 MILLISECOND_US = 1000
 MICROSECOND_US = 1
@@ -31,6 +31,23 @@ def payload(symbol: str, event: Trade | Quote, unit_us: int) -> str:
     )
 
 
+def depth_payload(symbol: str, event: DepthEvent, unit_us: int) -> str:
+    """The JSON text of one `@depth` event."""
+    return (
+        f'{{"e":"depthUpdate","E":{event.event_us // unit_us},"s":"{symbol}","U":{event.first_id},'
+        f'"u":{event.last_id},"b":{_levels(event.bids)},"a":{_levels(event.asks)}}}'
+    )
+
+
+def book_payload(book: Book) -> str:
+    """The JSON text of one `@depth<levels>` event."""
+    return f'{{"lastUpdateId":{book.update_id},"bids":{_levels(book.bids)},"asks":{_levels(book.asks)}}}'
+
+
+def _levels(levels: Levels) -> str:
+    return "[" + ",".join([f'["{from_e8(price)}","{from_e8(qty)}"]' for price, qty in levels]) + "]"
+
+
 def wrapped(stream: str, text: str) -> str:
     """A payload as the combined streams send it."""
     return f'{{"stream":"{stream}","data":{text}}}'
@@ -40,6 +57,12 @@ def server_shutdown(now_us: int, unit_us: int, *, combined: bool) -> str:
     """The frame that comes before an announced cut; it has no `s`."""
     text = f'{{"e":"serverShutdown","E":{now_us // unit_us}}}'
     return wrapped("!serverShutdown", text) if combined else text
+
+
+def book_row(book: Book) -> dict[str, Any]:
+    """The answer of `depth`."""
+    bids, asks = ([[from_e8(price), from_e8(qty)] for price, qty in side] for side in (book.bids, book.asks))
+    return {"lastUpdateId": book.update_id, "bids": bids, "asks": asks}
 
 
 def trade_row(trade: Trade, unit_us: int) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """A tape from capture files: what a recorder heard, at the times it heard it.
 
-Here belongs reading captures. A line is `<receive time, ns> <combined-stream JSON>`; `@trade` and `@bookTicker` are
-used, other streams are passed over. The market's clock is the recorder's: a frame is sent when it was received then,
-even where the recorder's clock ran slow and a trade seems to happen later than it is sent.
+Here belongs reading captures. A line is `<receive time, ns> <combined-stream JSON>`; `@trade`, `@bookTicker` and diff
+depth are used, and answers of REST's `depth` (`lastUpdateId` and no symbol), other streams are passed over. The
+market's clock is the recorder's: a frame is sent when it was received then, even where the recorder's clock ran slow
+and a trade seems to happen later than it is sent.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,17 +23,26 @@ import numpy as np
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.candles import TradeColumns, filled, joined, summarise
 from crypto_lake.simulator.market.instruments import split_symbol
-from crypto_lake.simulator.market.tape import Instrument, Quote, Trade, to_e8
+from crypto_lake.simulator.market.recorded_book import (
+    RecordedBook,
+    RecordedEvent,
+    RecordedSnapshot,
+    checked,
+)
+from crypto_lake.simulator.market.tape import Book, Instrument, Quote, Trade, to_e8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crypto_lake.simulator.market.tape import Candle, Page
+    from crypto_lake.simulator.market.tape import Candle, DepthEvent, Page
 
 
 class _Frame(msgspec.Struct):
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
+    last_update_id: int | None = msgspec.field(default=None, name="lastUpdateId")
+    bids: msgspec.Raw = msgspec.Raw(b"[]")
+    asks: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _TradeWire(msgspec.Struct):
@@ -53,13 +64,28 @@ class _QuoteWire(msgspec.Struct):
     A: str
 
 
+class _DepthWire(msgspec.Struct):
+    E: int = 0
+    s: str = ""
+    U: int = 0
+    u: int = 0
+    b: msgspec.Raw = msgspec.Raw(b"[]")
+    a: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+_Heard: TypeAlias = Trade | Quote | RecordedEvent | RecordedSnapshot
+_DEPTH = re.compile(r"[^@]+@depth(?:@(?P<ms>\d+)ms)?")
 _frame = msgspec.json.Decoder(_Frame)
 _trade = msgspec.json.Decoder(_TradeWire)
 _quote = msgspec.json.Decoder(_QuoteWire)
+_depth = msgspec.json.Decoder(_DepthWire)
 
 
 class Replay:
     """A tape of what capture files hold; the files are read at once, in the order given.
+
+    Depth events are those recorded, and a book is a recorded snapshot carried over them. While no such book is known
+    `book` is the newest quote, one level a side; without depth in the capture it is never more, and `depth` is empty.
 
     Args:
         paths: captures, plain or gzip (by the name's `.gz`).
@@ -71,15 +97,19 @@ class Replay:
     """
 
     def __init__(self, *paths: Path | str, time_unit: Literal["ms", "us"] = "ms") -> None:
-        events: dict[str, list[Trade | Quote]] = {}
-        for symbol, event in _events(paths, 1000 if time_unit == "ms" else 1):
-            events.setdefault(symbol, []).append(event)
-        if not events:
+        heard: dict[str, list[_Heard]] = {}
+        for symbol, one in _events(paths, 1000 if time_unit == "ms" else 1):
+            heard.setdefault(symbol, []).append(one)
+        snapshots = [it for it in heard.pop("", []) if isinstance(it, RecordedSnapshot)]
+        if not heard:
             raise ValueError(f"no trade and no quote in {', '.join(str(path) for path in paths)}")
-        self._recordings = {symbol: _Recording(symbol, heard) for symbol, heard in events.items()}
+        self.start_us = min(found[0].sent_us for found in heard.values())
+        self.end_us = max(found[-1].sent_us for found in heard.values())
+        self._recordings = {symbol: _Recording(symbol, found) for symbol, found in heard.items()}
+        self._books = {
+            symbol: RecordedBook(found) for symbol, found in _with_snapshots(heard, snapshots).items()
+        }
         self.symbols = tuple(self._recordings)
-        self.start_us = min(recording.sent_us[0] for recording in self._recordings.values())
-        self.end_us = max(recording.sent_us[-1] for recording in self._recordings.values())
 
     def clock(self, speed: float = 1.0) -> MarketClock:
         """A clock that waits at the first frame until a client has subscribed, so that nothing is lost."""
@@ -97,6 +127,30 @@ class Replay:
                 bisect_left(recording.sent_us, start_us) : bisect_left(recording.sent_us, end_us)
             ]
         )
+
+    def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
+        """See `Tape.depth`: what was recorded, and nothing else."""
+        return self._books[symbol].events(start_us, end_us, window_us)
+
+    def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
+        """See `Tape.book`: the recorded snapshot carried to now, or the newest quote where there is none."""
+        known = self._books[symbol].at(now_us, limit)
+        if known is not None:
+            return known
+        quote = self.quote(symbol, now_us)
+        return quote and Book(quote.update_id, ((quote.bid, quote.bid_qty),), ((quote.ask, quote.ask_qty),))
+
+    def quote(self, symbol: str, now_us: int) -> Quote | None:
+        """See `Tape.quote`: the newest that had been sent."""
+        recording = self._recordings[symbol]
+        position = bisect_right(recording.quotes, now_us, key=_sent)
+        return recording.quotes[position - 1] if position else None
+
+    def last_trade_id(self, symbol: str, time_us: int, now_us: int) -> int:
+        """See `Tape.last_trade_id`."""
+        known = self._recordings[symbol].known_trades(now_us)
+        position = int(np.searchsorted(known.ts_us, time_us, side="right"))
+        return int(known.ids[position - 1]) if position else 0
 
     def trades_from(self, symbol: str, from_id: int, limit: int, now_us: int) -> Sequence[Trade]:
         """The oldest `limit` trades with an id of at least `from_id`, none sent later than now."""
@@ -132,11 +186,11 @@ class Replay:
 class _Recording:
     """The events of one symbol in a capture."""
 
-    def __init__(self, symbol: str, events: list[Trade | Quote]) -> None:
-        self.events = events
-        self.sent_us = [event.sent_us for event in events]
-        trades = sorted({event.id: event for event in events if isinstance(event, Trade)}.values())
-        quotes = [event for event in events if isinstance(event, Quote)]
+    def __init__(self, symbol: str, heard: Sequence[_Heard]) -> None:
+        self.events = [one for one in heard if isinstance(one, Trade | Quote)]
+        self.sent_us = [event.sent_us for event in self.events]
+        trades = sorted({event.id: event for event in self.events if isinstance(event, Trade)}.values())
+        self.quotes = quotes = [event for event in self.events if isinstance(event, Quote)]
         prices = (
             [trade.price for trade in trades]
             + [quote.bid for quote in quotes]
@@ -168,8 +222,26 @@ def _columns(trades: list[Trade], instrument: Instrument) -> TradeColumns:
     )
 
 
-def _events(paths: Sequence[Path | str], us_a_unit: int) -> Iterator[tuple[str, Trade | Quote]]:
-    """Symbol and event of each frame used; `sent_us` never falls, also where the recorder's clock did."""
+def _with_snapshots(
+    heard: dict[str, list[_Heard]], snapshots: Iterable[RecordedSnapshot]
+) -> dict[str, list[RecordedEvent | RecordedSnapshot]]:
+    """What was heard of each symbol's depth; a snapshot is of the symbol whose events can carry it."""
+    found: dict[str, list[RecordedEvent | RecordedSnapshot]] = {
+        symbol: [one for one in events if isinstance(one, RecordedEvent)] for symbol, events in heard.items()
+    }
+    ids = {symbol: RecordedBook(events).ids for symbol, events in found.items()}
+    for snapshot in snapshots:
+        fitting = [symbol for symbol, known in ids.items() if snapshot.last_id in known]
+        if len(fitting) == 1:
+            found[fitting[0]].append(snapshot)
+    return {symbol: sorted(events, key=_sent) for symbol, events in found.items()}
+
+
+def _events(paths: Sequence[Path | str], us_a_unit: int) -> Iterator[tuple[str, _Heard]]:
+    """Symbol and event of each frame used, no symbol of a snapshot.
+
+    `sent_us` never falls, also where the recorder's clock did.
+    """
     latest_us = 0
     for path in map(Path, paths):
         for number, line in enumerate(_lines(path), 1):
@@ -191,11 +263,23 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise ValueError(f"{path}: the compressed file is damaged or cut short") from error
 
 
-def _event(frame: _Frame, sent_us: int, us_a_unit: int) -> tuple[str, Trade | Quote] | None:
+def _event(frame: _Frame, sent_us: int, us_a_unit: int) -> tuple[str, _Heard] | None:
     if frame.stream.endswith("@trade"):
         t = _trade.decode(frame.data)
         return t.s, Trade(t.t, t.T * us_a_unit, t.E * us_a_unit, sent_us, to_e8(t.p), to_e8(t.q), t.m)
     if frame.stream.endswith("@bookTicker"):
         q = _quote.decode(frame.data)
         return q.s, Quote(q.u, sent_us, to_e8(q.b), to_e8(q.B), to_e8(q.a), to_e8(q.A))
+    if depth := _DEPTH.fullmatch(frame.stream):
+        d, window_us = _depth.decode(frame.data), int(depth["ms"] or 1000) * 1000
+        if not (d.s and d.u):  # without ids it says nothing about a book
+            return None
+        levels = checked(d.b), checked(d.a)
+        return d.s, RecordedEvent(sent_us, window_us, d.U, d.u, d.E * us_a_unit, *levels)
+    if frame.last_update_id is not None and not frame.stream:
+        return "", RecordedSnapshot(sent_us, frame.last_update_id, checked(frame.bids), checked(frame.asks))
     return None
+
+
+def _sent(one: _Heard) -> int:
+    return one.sent_us

@@ -3,7 +3,7 @@
 Here belong trades and quotes made up from a seed. Time is cut into blocks; how many trades came before a block has a
 closed form, so any block can be made on its own and its ids still follow the block before, ninety days ago or now.
 In a block, quotes follow a smooth price path and every trade hits the quote that prevails: a taker buys at the ask
-and sells at the bid.
+and sells at the bid. The ids that quotes skip are changes of the levels behind (`ladder`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from crypto_lake.simulator.market.candles import CandleColumns, TradeColumns, filled, joined, summarise
+from crypto_lake.simulator.market.depth import Depth
 from crypto_lake.simulator.market.instruments import character
+from crypto_lake.simulator.market.ladder import Ladder, Tops
 from crypto_lake.simulator.market.tape import Quote, Trade
 from crypto_lake.simulator.market.waves import SECOND_US, elapsed_activity, mixed, swing, uniform
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crypto_lake.simulator.market.tape import Candle, Instrument, Page
+    from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Page
 
 EPOCH_US = 1_577_836_800 * SECOND_US  # 2020-01-01: before it nothing was traded
 SEND_DELAY_US = 150  # from the match to the wire
@@ -39,6 +41,7 @@ _CACHED_CANDLES = 12_000
 _MINUTE_US = 60 * SECOND_US
 _ID_STRIDE = 7  # quotes count every change of the book, not only those at the top
 _LONGEST_BURST_GAP_S = 0.03
+_LADDER = 300  # apart from the seeds of all else
 
 
 class SyntheticMarket:
@@ -68,6 +71,22 @@ class SyntheticMarket:
         if start_us < end_us:
             for block in range(listing.block_at(start_us - SEND_DELAY_US), listing.block_at(end_us) + 1):
                 yield from listing.events(block, start_us, end_us)
+
+    def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
+        """See `Tape.depth`."""
+        return self._books[symbol].depth.events(max(start_us, EPOCH_US), end_us, window_us)
+
+    def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
+        """See `Tape.book`."""
+        return self._books[symbol].depth.book(now_us, limit) if now_us >= EPOCH_US else None
+
+    def quote(self, symbol: str, now_us: int) -> Quote | None:
+        """See `Tape.quote`."""
+        return self._books[symbol].quote(now_us) if now_us >= EPOCH_US else None
+
+    def last_trade_id(self, symbol: str, time_us: int, now_us: int) -> int:
+        """See `Tape.last_trade_id`."""
+        return self._books[symbol].last_id(min(time_us, now_us))
 
     def trades_from(self, symbol: str, from_id: int, limit: int, now_us: int) -> Sequence[Trade]:
         """The oldest `limit` trades with an id of at least `from_id`, none later than now."""
@@ -141,6 +160,10 @@ class _Listing:
         self._block_s = fitting[0] if fitting else _BLOCK_LENGTHS_S[-1]
         self._shared = shared
         self.first_price = self.character.price * self.character.instrument.tick
+        ladder = Ladder(self.seed + _LADDER, self.character.price, self.character.qty)
+        self.depth = Depth(
+            self._ids_at, self._tops, ladder, self.character.instrument, self.seed, SEND_DELAY_US
+        )
 
     def block_at(self, time_us: int) -> int:
         """The block that holds the time; the first one for all time before."""
@@ -204,6 +227,53 @@ class _Listing:
         merged: list[Trade | Quote] = [*quotes, *columns.records()]
         return iter(sorted(merged, key=_sent))
 
+    def quote(self, now_us: int) -> Quote:
+        """The quote that stands; now is not before the market opened."""
+        block = self.block_at(now_us)
+        book = self._shared.book(self, block)
+        stop = self._position(block, book.times, now_us + 1)
+        (quote,) = self._quotes(block, book, stop - 1, stop)
+        return quote
+
+    def _ids_at(self, times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The newest update id at each of rising times.
+
+        The ids between two quotes' are changes of the levels behind, spread over the time between the two.
+        """
+        times_us = np.maximum(times_us, EPOCH_US)
+        blocks = (times_us - EPOCH_US) // (self._block_s * SECOND_US)
+        starts = np.flatnonzero(np.diff(blocks, prepend=-1))
+        parts = zip(blocks[starts].tolist(), np.split(times_us, starts[1:]), strict=True)
+        return np.concatenate([self._ids_in(block, part) for block, part in parts])
+
+    def _ids_in(self, block: int, times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        book = self._shared.book(self, block)
+        since = times_us - self._start_us(block)
+        begins = book.times.astype(np.int64)
+        at = np.searchsorted(begins, since, side="right") - 1
+        ends = np.append(begins, self._block_s * SECOND_US)[at + 1]
+        first = self._update_ids(book.first + at)
+        changes = self._update_ids(book.first + at + 1) - first
+        return first + np.floor_divide(changes * (since - begins[at]), ends - begins[at])
+
+    def _tops(self, start_us: int, end_us: int) -> Tops:
+        """The top of the book at each id from the newest at one time to the newest at another."""
+        first, last = self._ids_at(np.array([start_us, end_us])).tolist()
+        ids = np.arange(first, last + 1)
+        numbers = ids // _ID_STRIDE
+        numbers -= self._update_ids(numbers) > ids
+        bid, spread = np.empty_like(ids), np.empty_like(ids)
+        for block in range(self.block_at(start_us), self.block_at(end_us) + 1):
+            book = self._shared.book(self, block)
+            at = slice(*np.searchsorted(numbers, (book.first, book.first + len(book.times))).tolist())
+            bid[at], spread[at] = (column[numbers[at] - book.first] for column in (book.bid, book.spread))
+        bid_qty, ask_qty = (10 * self._quantities(purpose, numbers) for purpose in (5, 6))
+        return Tops(ids, bid, bid_qty, bid + spread, ask_qty)
+
+    def _update_ids(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The update ids of quotes."""
+        return _ID_STRIDE * numbers + (mixed(self.seed + 4, numbers) % np.uint64(_ID_STRIDE)).astype(np.int64)
+
     def _start_us(self, block: int) -> int:
         return EPOCH_US + block * self._block_s * SECOND_US
 
@@ -265,7 +335,7 @@ class _Listing:
         numbers = book.first + np.arange(start, stop)
         bid = book.bid[at].astype(np.int64)
         columns = (
-            _ID_STRIDE * numbers + (mixed(self.seed + 4, numbers) % np.uint64(_ID_STRIDE)).astype(np.int64),
+            self._update_ids(numbers),
             book.times[at].astype(np.int64) + self._start_us(block) + SEND_DELAY_US,
             bid * instrument.tick,
             10 * self._quantities(5, numbers) * instrument.step,

@@ -9,7 +9,7 @@ Prices and quantities are integers of 1e-8 (`E8` to the whole), as fine as the e
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,32 @@ class Quote(NamedTuple):
     bid_qty: int
     ask: int
     ask_qty: int
+
+
+Levels: TypeAlias = "tuple[tuple[int, int], ...]"
+"""Prices and quantities of one side of a book, 1e-8, best first."""
+
+
+class DepthEvent(NamedTuple):
+    """The changes of the book from one update id to another; a quantity of 0 removes a level."""
+
+    first_id: int
+    last_id: int
+    event_us: int  # E on the wire
+    sent_us: int  # when it leaves the exchange, on the market's clock
+    bids: Levels
+    asks: Levels
+
+
+Event: TypeAlias = Trade | Quote | DepthEvent
+
+
+class Book(NamedTuple):
+    """What is known of the book after the change `update_id`."""
+
+    update_id: int
+    bids: Levels
+    asks: Levels
 
 
 class Candle(NamedTuple):
@@ -107,11 +133,23 @@ class Tape(Protocol):
     def events(self, symbol: str, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
         """Trades and quotes with `start_us <= sent_us < end_us`, in the order they are sent."""
 
+    def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
+        """Changes of the book with `start_us <= sent_us < end_us`, an event for each window in which there were any."""
+
+    def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
+        """The best `limit` levels a side now; None while nothing is known of them."""
+
+    def quote(self, symbol: str, now_us: int) -> Quote | None:
+        """The newest quote up to now; None before the first."""
+
     def trades_from(self, symbol: str, from_id: int, limit: int, now_us: int) -> Sequence[Trade]:
         """The oldest `limit` trades with an id of at least `from_id`, none later than now."""
 
     def recent_trades(self, symbol: str, limit: int, now_us: int) -> Sequence[Trade]:
         """The newest `limit` trades up to now, oldest first."""
+
+    def last_trade_id(self, symbol: str, time_us: int, now_us: int) -> int:
+        """Id of the newest trade matched up to a time and known now; 0 where there is none."""
 
     def candles(self, symbol: str, page: Page, now_us: int) -> list[Candle]:
         """The candles of the page, oldest first; the one that is open at `now_us` is made of what is known by then."""

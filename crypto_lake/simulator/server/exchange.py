@@ -113,7 +113,7 @@ class SimulatedExchange:
     def app(self) -> Starlette:
         """The ASGI application; only `running` serves it with all faults at hand."""
         routes = [
-            Route("/api/v3/{endpoint}", self._rest),
+            Route("/api/v3/{endpoint:path}", self._rest),
             Route("/data/spot/daily/klines/{path:path}", self._archive),
             WebSocketRoute("/ws", self._stream),
             WebSocketRoute("/ws/{streams:path}", self._stream),
@@ -134,7 +134,7 @@ class SimulatedExchange:
     async def _rest(self, request: Request) -> Response:
         await asyncio.sleep(self.latency_us / 1e6)
         endpoint = ENDPOINTS.get(request.path_params["endpoint"])
-        verdict = self.limit.ask(endpoint.weight if endpoint else 1, time.time())
+        verdict = self.limit.ask(endpoint.cost(request.query_params) if endpoint else 1, time.time())
         headers = {
             "X-MBX-USED-WEIGHT": str(verdict.used_weight),
             "X-MBX-USED-WEIGHT-1M": str(verdict.used_weight),

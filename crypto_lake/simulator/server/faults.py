@@ -7,16 +7,17 @@ those that were given `faults` of their own.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_lake.simulator.market.tape import Trade
+from crypto_lake.simulator.market.tape import DepthEvent, Quote, Trade, to_e8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crypto_lake.simulator.market.tape import Quote
+    from crypto_lake.simulator.market.tape import Event
 
 TRADING, BREAK = "TRADING", "BREAK"
 GARBAGE = "<html>502 Bad Gateway</html>"
@@ -51,6 +52,13 @@ class Faults:
     reorder_every: int | None = None  # each nth event of a connection comes after the one that follows it
     garbage_every: int | None = None  # after each nth event of a connection comes a frame that is not JSON
     lose_trades_every: int | None = None  # trades with an id divisible by n are not streamed; REST has them
+    lose_quotes_every: int | None = None  # quotes with an update id divisible by n are not streamed
+    lose_depth_every: int | None = None  # depth events with a last id divisible by n are not streamed
+    double_depth_every: int | None = None  # depth events with a last id divisible by n come twice
+    # Depth events with a last id divisible by n begin where the event before began, and tell its changes again.
+    overlap_depth_every: int | None = None
+    snapshot_stale_s: float | None = None  # REST's depth is that of so many seconds of market time before
+    snapshot_lacks_every: int | None = None  # REST's depth is without each nth level of a side, from the best
     rest_error_every: int | None = None  # each nth REST request fails with HTTP 500
     milliseconds: bool = False  # times come in milliseconds, whatever was asked for
     archive_checksum_wrong: bool = False  # no checksum of the archive fits its file
@@ -146,10 +154,18 @@ class Mangler:
     def __init__(self) -> None:
         self._count = 0
         self._held: str | None = None
+        self._depth_before: dict[str, tuple[int, str]] = {}
 
-    def frames(self, faults: Faults, event: Trade | Quote, frame: str) -> list[str]:
+    def overlapping(self, every: int, stream: str, event: DepthEvent, text: str) -> str:
+        """The payload to send in place of a depth event's own: now and then with the changes of the one before."""
+        last_id, before = self._depth_before.get(stream, (None, ""))
+        self._depth_before[stream] = event.last_id, text
+        overlaps = last_id == event.first_id - 1 and _each(every, event.last_id)
+        return _together(before, text) if overlaps else text
+
+    def frames(self, faults: Faults, event: Event | None, frame: str) -> list[str]:
         """The frames to send in place of the event's own frame, in order; none for one that is lost or held back."""
-        if isinstance(event, Trade) and _each(faults.lose_trades_every, event.id):
+        if _is_lost(faults, event):
             return []
         self._count += 1
         if self._held is None and _each(faults.reorder_every, self._count):
@@ -159,11 +175,33 @@ class Mangler:
         if self._held is not None:
             frames.append(self._held)
             self._held = None
-        if _each(faults.duplicate_every, self._count):
+        is_double = isinstance(event, DepthEvent) and _each(faults.double_depth_every, event.last_id)
+        if is_double or _each(faults.duplicate_every, self._count):
             frames.append(frame)
         if _each(faults.garbage_every, self._count):
             frames.append(GARBAGE)
         return frames
+
+
+def _is_lost(faults: Faults, event: Event | None) -> bool:
+    match event:
+        case Trade():
+            return _each(faults.lose_trades_every, event.id)
+        case Quote():
+            return _each(faults.lose_quotes_every, event.update_id)
+        case DepthEvent():
+            return _each(faults.lose_depth_every, event.last_id)
+    return False
+
+
+def _together(before: str, text: str) -> str:
+    """A depth event that tells the changes of the one before, too."""
+    first, event = json.loads(before), json.loads(text)
+    event["U"] = first["U"]
+    for side in "ba":
+        levels = dict(first[side]) | dict(event[side])
+        event[side] = sorted(levels.items(), key=lambda level: to_e8(level[0]), reverse=side == "b")
+    return json.dumps(event, separators=(",", ":"))
 
 
 def _each(every: int | None, number: int) -> bool:

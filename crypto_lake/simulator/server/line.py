@@ -31,7 +31,7 @@ def _framed(content: bytes) -> bytes:
     if len(content) < _SHORT:
         return bytes((_TEXT, len(content))) + content
     if len(content) >= _LONG:
-        raise ValueError(f"a frame of {len(content)} bytes; the exchange sends none of 64 KB")
+        return struct.pack("!BBQ", _TEXT, _SHORT + 1, len(content)) + content
     return struct.pack("!BBH", _TEXT, _SHORT, len(content)) + content
 
 

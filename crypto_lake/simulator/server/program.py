@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_lake.simulator.binance import wire
+from crypto_lake.simulator.binance import streams, wire
 from crypto_lake.simulator.market.tape import Trade
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from crypto_lake.simulator.market.tape import Quote, Tape
+    from crypto_lake.simulator.market.tape import Event, Tape
 
 _STRETCH_US = 4_000_000
 # The one being sent, the one before for who is late, and the next, in two units of time.
@@ -23,16 +23,19 @@ _KEPT = 6
 
 
 class Planned(NamedTuple):
-    """An event that is to be sent; `text` is its frame's, not wrapped."""
+    """An event that is to be sent; `text` is its frame's, not wrapped; `event` of those that faults may spoil."""
 
     sent_us: int
     stream: str
-    event: Trade | Quote
+    event: Event | None
     text: str
 
 
 class Program:
-    """See the module. Stretches are counted from the epoch."""
+    """See the module. Stretches are counted from the epoch.
+
+    Trades and quotes of a symbol are made together; each of the other streams is made where somebody listens to it.
+    """
 
     def __init__(self, tape: Tape, speed: float) -> None:
         self._tape = tape
@@ -43,22 +46,32 @@ class Program:
         """Return which stretch holds a market time."""
         return time_us // self.stretch_us
 
-    def planned(self, symbols: Iterable[str], stretch: int, unit_us: int) -> list[Planned]:
-        """Everything of these symbols in a stretch, in the order it is sent."""
+    def planned(
+        self, symbols: Iterable[str], stretch: int, unit_us: int, others: Iterable[str] = ()
+    ) -> list[Planned]:
+        """Everything of these symbols and other streams in a stretch, in the order it is sent."""
         made = self._stretch(stretch, unit_us)
         found: list[Planned] = []
         for symbol in symbols:
             found += self._of(symbol, made, stretch, unit_us)
+        for stream in others:
+            found += self._other(stream, made, stretch, unit_us)
         # Of equal times in the order of the symbols; those of one symbol are in order already.
         found.sort(key=_sent)
         return found
 
-    def ahead(self, symbols: Iterable[str], stretch: int, unit_us: int) -> Iterator[None]:
-        """Make a stretch symbol by symbol, as one is drawn."""
+    def ahead(
+        self, symbols: Iterable[str], stretch: int, unit_us: int, others: Iterable[str] = ()
+    ) -> Iterator[None]:
+        """Make a stretch symbol by symbol, and stream by stream, as one is drawn."""
         made = self._stretch(stretch, unit_us)
         for symbol in symbols:
             if symbol not in made:
                 self._of(symbol, made, stretch, unit_us)
+                yield
+        for stream in others:
+            if stream not in made:
+                self._other(stream, made, stretch, unit_us)
                 yield
 
     def _stretch(self, stretch: int, unit_us: int) -> dict[str, list[Planned]]:
@@ -82,6 +95,15 @@ class Program:
                 for event in self._tape.events(symbol, start_us, start_us + self.stretch_us)
             ]
         return made[symbol]
+
+    def _other(
+        self, stream: str, made: dict[str, list[Planned]], stretch: int, unit_us: int
+    ) -> list[Planned]:
+        if stream not in made:
+            start_us = stretch * self.stretch_us
+            said = streams.said(self._tape, stream, start_us, start_us + self.stretch_us, unit_us)
+            made[stream] = [Planned(one.sent_us, stream, one.event, one.text) for one in said]
+        return made[stream]
 
 
 def _sent(planned: Planned) -> int:

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.binance.control import Subscriptions
+from crypto_lake.simulator.market.tape import DepthEvent
 from crypto_lake.simulator.server.faults import Mangler
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _POLL_S = 0.005
 _NO_FAULT_POLL_S = 0.05  # how long a fault that is switched on may take to be noticed
 _LONGEST_STEP_US = 1_000_000
 _EVENTS_A_WRITE = 200  # before other connections get their turn
+_TOGETHER = ("trade", "bookTicker")  # made of each symbol at once
 _NORMAL, _POLICY_VIOLATION = 1000, 1008  # close codes
 _TIME_UNITS = {"MILLISECOND": wire.MILLISECOND_US, "MICROSECOND": wire.MICROSECOND_US}
 
@@ -141,13 +143,18 @@ class Session:
         traded = self._exchange.trading
         if self._planned_for != (stretch, unit_us, subscriptions.changes, traded):
             self._planned_for = stretch, unit_us, subscriptions.changes, traded
-            names = {stream.partition("@")[0].upper() for stream in subscriptions.streams}
+            names = {name[0].upper() for name in map(_parts, subscriptions.streams) if name[2] in _TOGETHER}
             symbols = [symbol for symbol in traded if symbol in names]
-            self._planned = program.planned(symbols, stretch, unit_us)
+            others = [
+                stream
+                for stream in subscriptions.streams
+                if (name := _parts(stream))[2] not in _TOGETHER and name[0].upper() in traded
+            ]
+            self._planned = program.planned(symbols, stretch, unit_us, others)
             self._next = bisect_left(self._planned, self.sent_until_us, key=_sent)
-            self._ahead = program.ahead(symbols, stretch + 1, unit_us)
+            self._ahead = program.ahead(symbols, stretch + 1, unit_us, others)
             polls = program.stretch_us / self._exchange.clock.speed / 1e6 / _POLL_S
-            self._ahead_a_poll = 1 + int(2 * len(symbols) / polls)
+            self._ahead_a_poll = 1 + int(2 * (len(symbols) + len(others)) / polls)
         return (stretch + 1) * program.stretch_us
 
     async def _send_planned(self, due: Sequence[Planned]) -> None:
@@ -162,7 +169,10 @@ class Session:
         found: list[str] = []
         for one in due:
             if one.stream in streams:
-                text = wire.wrapped(one.stream, one.text) if combined else one.text
+                text = one.text
+                if faults.overlap_depth_every and isinstance(one.event, DepthEvent):
+                    text = self._mangler.overlapping(faults.overlap_depth_every, one.stream, one.event, text)
+                text = wire.wrapped(one.stream, text) if combined else text
                 found += self._mangler.frames(faults, one.event, text)
         return found
 
@@ -212,6 +222,10 @@ async def serve(exchange: SimulatedExchange, websocket: WebSocket) -> None:
             await session.run()
     finally:
         exchange.sessions.discard(session)
+
+
+def _parts(stream: str) -> tuple[str, str, str]:
+    return stream.partition("@")
 
 
 def _sent(planned: Planned) -> int:
