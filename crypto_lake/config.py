@@ -24,6 +24,7 @@ from crypto_lake.sections import (
     Backfill,
     Checks,
     Clock,
+    Cluster,
     Collector,
     Config,
     Dagster,
@@ -43,6 +44,7 @@ __all__ = [
     "Backfill",
     "Checks",
     "Clock",
+    "Cluster",
     "Collector",
     "Config",
     "Dagster",
@@ -76,6 +78,7 @@ _SECTIONS: dict[str, type[Struct]] = {
     "backfill": Backfill,
     "alerts": Alerts,
     "dagster": Dagster,
+    "cluster": Cluster,
     "clock": Clock,
     "store": Store,
 }

@@ -332,6 +332,10 @@ class Layout:
         """The verdicts of a day's checks, for programs."""
         return self.logs / "validation" / f"{day.isoformat()}.json"
 
+    def validation_of_shard(self, day: date, shard: int, shards: int) -> Path:
+        """The verdicts on those symbols of a day that belong to one of several shards."""
+        return self.logs / "validation" / "shards" / f"{day.isoformat()}.{shard}-of-{shards}.json"
+
     def validation_page(self, day: date) -> Path:
         """The verdicts of a day's checks, for people."""
         return self.validation(day).with_suffix(".html")

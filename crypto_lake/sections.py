@@ -120,6 +120,12 @@ class Dagster(Struct, forbid_unknown_fields=True, frozen=True):
     keep_runs_days: Annotated[int, Meta(ge=1, le=36_500)] | None = 14
 
 
+class Cluster(Struct, forbid_unknown_fields=True, frozen=True):
+    """The work is parted among `shards` runs a day, each of its share of the symbols; 1: one run has all."""
+
+    shards: Annotated[int, Meta(ge=1, le=1000)] = 1
+
+
 class Clock(Struct, forbid_unknown_fields=True, frozen=True):
     """The time of a lake that is fed by the bundled exchange, whose market may run fast, and in the past.
 
@@ -158,6 +164,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     backfill: Backfill = Backfill()
     alerts: Alerts = Alerts()
     dagster: Dagster = Dagster()
+    cluster: Cluster = Cluster()
     clock: Clock = Clock()
     store: Store | None = None
 

@@ -4,6 +4,7 @@ Who calls decides which: all, a share of them, one. No function of the core list
 files of a series belongs into the rooms above.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -29,6 +30,12 @@ class Series:
     def source(self) -> Exchange:
         """Its exchange, as the configuration describes it."""
         return next(one for one in self.config.exchanges if one.name == self.exchange)
+
+    @property
+    def shard(self) -> int | None:
+        """Which share of the symbols it belongs to, from 0; None where there is one for all (`cluster.shards`)."""
+        count = self.config.cluster.shards
+        return None if count == 1 else zlib.crc32(self.symbol.encode()) % count
 
     @classmethod
     def recorded(cls, config: Config) -> list[Self]:

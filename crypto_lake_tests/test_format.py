@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "backfill": config.Backfill,
     "alerts": config.Alerts,
     "dagster": config.Dagster,
+    "cluster": config.Cluster,
     "clock": config.Clock,
     "store": config.Store,
 }

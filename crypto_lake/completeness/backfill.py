@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -28,6 +28,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
 from crypto_lake.raw.intervals import union
+from crypto_lake.series import Series
 
 # The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
 _SETTLED_US = 2 * MINUTE_US
@@ -58,8 +59,10 @@ class Day(NamedTuple):
     usage: Usage
 
 
-def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int]) -> Iterator[Day]:
-    """Make sure of the candles of all configured symbols, over one set of connections, many requests at once.
+def backfill_days(
+    config: Config, days: Iterable[date], now_us: Callable[[], int], series: Sequence[Series] | None = None
+) -> Iterator[Day]:
+    """Make sure of the candles of symbols (None: all configured), over one set of connections, many requests at once.
 
     Yields each day, oldest first, when all its symbols are done; what was yielded stays done whatever comes after. A
     symbol's day that cannot be had, or written, does not keep the others from it, unless the exchange cannot be asked
@@ -71,7 +74,8 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
         ExchangeError, LakeError: as `backfill_day`, the first, when all was tried.
     """
     with asyncio.Runner() as runner:
-        work = _Backfill(config, sorted(set(days)), now_us())
+        some = with_candles(config) if series is None else series
+        work = _Backfill(config, some, sorted(set(days)), now_us())
         try:
             with interruptible():
                 runner.run(work.start())
@@ -90,7 +94,7 @@ def backfill_days(config: Config, days: Iterable[date], now_us: Callable[[], int
 
 def finished_days(config: Config, days: Iterable[date], now_us: int) -> dict[date, list[Backfilled]]:
     """Those of the days of which all configured symbols have their candles for good, and these."""
-    places = [_Place(config, *one, now_us) for one in with_candles(config)]
+    places = [_Place(config, one.exchange, one.symbol, now_us) for one in with_candles(config)]
     found: dict[date, list[Backfilled]] = {}
     for day in days:
         files = [place.finished(day) for place in places]
@@ -99,8 +103,8 @@ def finished_days(config: Config, days: Iterable[date], now_us: int) -> dict[dat
     return found
 
 
-def with_candles(config: Config) -> list[tuple[str, str]]:
-    """The symbols that the configuration means, each after its exchange, of exchanges that have candles at all.
+def with_candles(config: Config) -> list[Series]:
+    """The symbols that the configuration means, of exchanges that have candles at all.
 
     Raises:
         LakeError: nobody knows yet what a pattern means.
@@ -115,7 +119,7 @@ def with_candles(config: Config) -> list[tuple[str, str]]:
                 f"exchanges.symbols: what {', '.join(exchange.symbols)} means is not known here yet; expected a "
                 "collector to have run on this lake"
             )
-        found += [(exchange.name, symbol) for symbol in symbols]
+        found += [Series(config, exchange.name, symbol) for symbol in symbols]
     return found
 
 
@@ -216,10 +220,10 @@ class _Chunk:
 class _Backfill:
     """Workers that fetch chunks in order of time, while finished days are written behind them."""
 
-    def __init__(self, config: Config, days: list[date], now_us: int) -> None:
+    def __init__(self, config: Config, series: Sequence[Series], days: list[date], now_us: int) -> None:
         self.days = days
         self._config = config
-        self._places = [_Place(config, *one, now_us) for one in with_candles(config)]
+        self._places = [_Place(config, one.exchange, one.symbol, now_us) for one in series]
         self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
@@ -244,11 +248,12 @@ class _Backfill:
         One is asked about in any case, since the answer tells how much more may be asked.
         """
         client = self._clients[exchange.name]
-        names = patterns.chosen(exchange.symbols, exchange.exclude, ())
-        if names:
-            await registry.check_listed(client, exchange.name, names)
+        here = [place.symbol for place in self._places if place.exchange == exchange.name]
+        named = [name for name in patterns.chosen(exchange.symbols, exchange.exclude, ()) if name in here]
+        if named:
+            await registry.check_listed(client, exchange.name, named)
         else:
-            await client.listed(universe.meant(self._config.layout, exchange)[:1])
+            await client.listed(here[:1])
 
     def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
         """Days that follow each other, cut into what one request brings, whatever the days' borders."""

@@ -12,7 +12,7 @@ from crypto_lake.checks import Check, Verdict
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.defs import metadata
 from crypto_lake.defs.assets import bars_1s
-from crypto_lake.defs.partitions import BACKFILLED, RECORDED, days_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, shares_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
@@ -44,9 +44,9 @@ def _asset_checks(asset: str, some: tuple[Check, ...]) -> dg.AssetChecksDefiniti
         wanted = {key.name for key in context.selected_asset_check_keys}
         errors: list[LakeError] = []
         found = _verdicts(context, lake, duckdb, asset, [one for one in some if one.name in wanted], errors)
-        by_check: dict[str, list[Verdict]] = {}
-        for verdict in found:
-            by_check.setdefault(verdict.check.name, []).append(verdict)
+        by_check: dict[str, dict[str, Verdict]] = {}
+        for key, verdict in found:
+            by_check.setdefault(verdict.check.name, {})[key] = verdict
         for verdicts in by_check.values():
             yield from _results(asset, verdicts)
         # Of what cannot be told for a damaged file, once the others have been.
@@ -56,21 +56,22 @@ def _asset_checks(asset: str, some: tuple[Check, ...]) -> dg.AssetChecksDefiniti
     return run
 
 
-def _results(asset: str, verdicts: list[Verdict]) -> Results:
-    """The verdicts of a check on the days of a run."""
-    name = verdicts[0].check.name
+def _results(asset: str, verdicts: dict[str, Verdict]) -> Results:
+    """The verdicts of a check on the partitions of a run, by their keys."""
+    *_, last = verdicts.values()
+    name = last.check.name
     # A result is stored for the run's partition, and for none where the run has a range: an evaluation for each.
-    for verdict in verdicts if len(verdicts) > 1 else []:
+    for key, verdict in verdicts.items() if len(verdicts) > 1 else []:
         yield dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey(asset),
             check_name=name,
             **told(verdict),
             metadata=metadata.of_verdict(verdict),
-            partition=verdict.day.isoformat(),
+            partition=key,
         )
-    worst = min(verdicts, key=lambda verdict: checks.OUTCOMES.index(verdict.outcome))
+    worst = min(verdicts.values(), key=lambda verdict: checks.OUTCOMES.index(verdict.outcome))
     yield dg.AssetCheckResult(
-        asset_key=asset, check_name=name, **told(worst), metadata=metadata.of_verdict(verdicts[-1])
+        asset_key=asset, check_name=name, **told(worst), metadata=metadata.of_verdict(last)
     )
 
 
@@ -95,14 +96,17 @@ def _verdicts(
     asset: str,
     wanted: list[Check],
     errors: list[LakeError],
-) -> Iterator[Verdict]:
-    """The verdicts on the days of a run, those of a day entered together; what kept others from being told is added."""
+) -> Iterator[tuple[str, Verdict]]:
+    """The verdicts on the partitions of a run, by their keys, those of one entered together.
+
+    What kept others from being told is added.
+    """
     config = lake.config()
     with connected(duckdb) as db, ExchangeCandles() as reference:
         means = checks.Means(db, reference, lake.now_us())
-        series = Series.known(config)
-        for day in days_of(context):
-            look = checks.Look.at(asset, series, day, means)
+        each = ((share, day) for share in shares_of(context, Series.known(config)) for day in share.days)
+        for share, day in each:
+            look = checks.Look.at(asset, share.series, day, means)
             found: list[Verdict] = []
             for check in wanted:
                 try:
@@ -110,8 +114,8 @@ def _verdicts(
                 except LakeError as error:
                     logger.error("{}", error)
                     errors.append(error)
-            validation.enter(db, config, series, asset, found, means.now_us)
-            yield from found
+            validation.enter(db, config, share.series, asset, found, means.now_us)
+            yield from ((share.key(day), verdict) for verdict in found)
 
 
 ALL = [_asset_checks(asset, some) for asset, some in checks.ON.items()]

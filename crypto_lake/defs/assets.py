@@ -15,7 +15,7 @@ from crypto_lake.config import Config
 from crypto_lake.defs import columns, freshness, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
-from crypto_lake.defs.partitions import BACKFILLED, RECORDED, days_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, Share, of_each, shares_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
@@ -60,9 +60,11 @@ def healed_trades(
     heal_round: dg.ResourceParam[heal.Round],
 ) -> Events:
     """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
-    series = Series.recorded(lake.config())
+    shares = shares_of(context, Series.recorded(lake.config()))
     with connected(duckdb) as db, tried_again(context):
-        days = heal.heal_days(db, series, days_of(context), lake.now_us, heal_round.found)
+        days = of_each(
+            shares, lambda it: heal.heal_days(db, it.series, it.days, lake.now_us, heal_round.found)
+        )
         yield from metadata.reported(context, _healed(days, heal_round))
 
 
@@ -79,10 +81,13 @@ def healed_trades(
 def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
-    series = Series.recorded(config)
+    shares = shares_of(context, Series.recorded(config))
     with connected(duckdb) as db, tried_again(context):
-        days = bars.build_days(db, series, days_of(context), lake.now_us)
-        said = ((day, metadata.of_bars(built, _seen(db, series, day, built))) for day, built in days)
+        days = of_each(shares, lambda it: bars.build_days(db, it.series, it.days, lake.now_us))
+        said = (
+            (it.key(day), metadata.of_bars(built, _seen(db, it.series, day, built)))
+            for it, (day, built) in days
+        )
         yield from metadata.reported(context, said, columns.BARS_LINEAGE)
     _refresh_views(context, config)
 
@@ -100,12 +105,17 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum, manifest and minutes; the parts then go."""
     config = lake.config()
-    series = Series.recorded(config)
+    shares = shares_of(context, Series.recorded(config))
     with connected(duckdb) as db, tried_again(context):
-        days = ((day, daily.compact_all(db, series, day, lake.now_us())) for day in days_of(context))
-        said = ((day, metadata.of_daily(done, _state(db, series, day))) for day, done in days)
+        days = of_each(
+            shares,
+            lambda it: ((day, daily.compact_all(db, it.series, day, lake.now_us())) for day in it.days),
+        )
+        said = (
+            (it.key(day), metadata.of_daily(done, _state(db, it.series, day))) for it, (day, done) in days
+        )
         yield from metadata.reported(context, said, columns.DAILY_LINEAGE)
-        minutes.complete(db, series)
+        minutes.complete(db, _all(shares))
     _refresh_views(context, config)
 
 
@@ -123,15 +133,20 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
 def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
-    series = Series.recorded(config)
+    shares = shares_of(context, Series.recorded(config))
     with connected(duckdb) as db, tried_again(context):
         # By this machine's clock, not by the lake's: it is what files are stamped with.
         for path in publish.sweep(config.layout.base, time.time()):
             context.log.info("%s: left by a process that died; removed", path)
-        days = ((day, ticks.make_all(db, series, day, lake.now_us())) for day in days_of(context))
-        said = ((day, metadata.of_ticks(done, latency.of_day(db, series, day))) for day, done in days)
+        days = of_each(
+            shares, lambda it: ((day, ticks.make_all(db, it.series, day, lake.now_us())) for day in it.days)
+        )
+        said = (
+            (it.key(day), metadata.of_ticks(done, latency.of_day(db, it.series, day)))
+            for it, (day, done) in days
+        )
         yield from metadata.reported(context, said, columns.TICKS_LINEAGE)
-        retention.apply(db, series, lake.now_us())
+        retention.apply(db, _all(shares), lake.now_us())
     _refresh_views(context, config)
 
 
@@ -147,9 +162,12 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""
     config = lake.config()
-    days = backfill.backfill_days(config, days_of(context), lake.now_us)
+    shares = shares_of(context, backfill.with_candles(config))
     with tried_again(context):
-        yield from metadata.reported(context, ((done.day, metadata.of_candles(done)) for done in days))
+        days = of_each(shares, lambda it: backfill.backfill_days(config, it.days, lake.now_us, it.series))
+        yield from metadata.reported(
+            context, ((it.key(done.day), metadata.of_candles(done)) for it, done in days)
+        )
     _refresh_views(context, config)
 
 
@@ -167,11 +185,15 @@ def lake_views(lake: Lake) -> dg.MaterializeResult[None]:
 
 
 def _healed(
-    days: Iterable[tuple[date, list[Healed]]], heal_round: heal.Round
-) -> Iterator[tuple[date, Metadata]]:
-    for day, done in days:
+    days: Iterable[tuple[Share, tuple[date, list[Healed]]]], heal_round: heal.Round
+) -> Iterator[tuple[str, Metadata]]:
+    for share, (day, done) in days:
         heal_round.healed += done
-        yield day, metadata.of_heal(done)
+        yield share.key(day), metadata.of_heal(done)
+
+
+def _all(shares: Iterable[Share]) -> list[Series]:
+    return [one for share in shares for one in share.series]
 
 
 def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:

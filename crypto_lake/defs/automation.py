@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import time
 from datetime import UTC, date
+from functools import partial
 
 import dagster as dg
 import msgspec
@@ -17,7 +18,7 @@ from duckdb import DuckDBPyConnection
 from crypto_lake.defs import changes, history, landings, requests
 from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
 from crypto_lake.defs.changes import Seen
-from crypto_lake.defs.partitions import days_tags, nightly
+from crypto_lake.defs.partitions import Portion, Share, days_tags, nightly, shard_of, shares
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
@@ -56,17 +57,23 @@ _MAKE_BARS = {make_bars.name, compact.name}
 )
 def bars_every_5_minutes(
     context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
-) -> dg.RunRequest | dg.SkipReason:
+) -> list[dg.RunRequest] | dg.SkipReason:
     """Today's bars, while new segments come."""
     today = day_of(lake.now_us())
+    all_shares = shares(Series.recorded(lake.config()))
     with connected(duckdb) as db:
-        stale = changes.is_any_stale(db, Series.recorded(lake.config()), today, lake.now_us())
+        stale = [
+            share.key(today)
+            for share in all_shares
+            if changes.is_any_stale(db, share.series, today, lake.now_us(), len(all_shares))
+        ]
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
-    if history.is_under_way(context.instance, today, _MAKE_BARS):
+    due = [key for key in stale if not history.is_under_way(context.instance, key, _MAKE_BARS)]
+    if not due:
         return dg.SkipReason("today's bars are being made")
     turn = f"{context.scheduled_execution_time.astimezone(UTC):%Y-%m-%dT%H:%M}"
-    return dg.RunRequest(run_key=turn, partition_key=today.isoformat())
+    return [dg.RunRequest(run_key=f"{turn} {key}", partition_key=key) for key in due]
 
 
 @dg.schedule(
@@ -85,19 +92,26 @@ def compaction_nightly(
     config, now_us = lake.config(), lake.at_us(context.scheduled_execution_time)
     today = day_of(now_us)
     series = Series.recorded(config)
-    waiting = {day: one for one in series for day in one.layout.part_days(one.exchange, one.symbol)}
+    found = [(day, one) for one in series for day in one.layout.part_days(one.exchange, one.symbol)]
+    all_shares = shares(series)
     with connected(duckdb) as db:
-        waiting |= changes.stale_of_last(db, series, _NIGHTLY_FOLDERS, lake.now_us(), today)
-    waiting |= {day: one for one in series for day in itertools.islice(minutes.lacking([one]), 1)}
+        for share in all_shares:
+            look = changes.Nightly(_NIGHTLY_FOLDERS, lake.now_us(), today, len(all_shares))
+            found += changes.stale_of_last(db, share.series, look).items()
+    found += [(day, one) for one in series for day in itertools.islice(minutes.lacking([one]), 1)]
+    waiting = {Portion(day, shard_of(one)): one for day, one in found if day < today}
     waiting = {
-        day: one
-        for day, one in waiting.items()
-        if day < today and not history.is_under_way(context.instance, day, {compact.name})
+        portion: one
+        for portion, one in waiting.items()
+        if not history.is_under_way(context.instance, portion.key, {compact.name})
     }
     if not waiting:
         return dg.SkipReason("no finished day lies in parts, and no segment changed")
+    last = sorted({portion.day for portion in waiting})[-_NIGHTS_TO_CATCH_UP:]
     return [
-        requests.of_day(waiting[day], day, f"{today} {day}") for day in sorted(waiting)[-_NIGHTS_TO_CATCH_UP:]
+        requests.of_day(waiting[portion], portion.day, f"{today} {portion.key}")
+        for portion in sorted(waiting)
+        if portion.day in last
     ]
 
 
@@ -106,41 +120,53 @@ def compaction_nightly(
 )
 def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource) -> dg.SensorResult:
     """Days whose segments changed, late and displaced ones too, however old; each at most every five minutes."""
-    series, seen, now_us = Series.recorded(lake.config()), _seen(context.cursor), lake.now_us()
+    now_us = lake.now_us()
+    all_shares = shares(Series.recorded(lake.config()))
+    seen = _seen(context.cursor, len(all_shares))
+    wanted: list[dg.RunRequest] = []
+    events: list[dg.AssetMaterialization] = []
     with connected(duckdb) as db:
-        look = changes.Look(db, series, now_us, lambda day: _left_alone(context.instance, day, now_us))
-        due = changes.find(look, seen, day_of(now_us))
-        events = _landing(db, series, seen, day_of(now_us))
-    skip = None if due else "no day's segments changed, or its bars were made less than five minutes ago"
+        for share, its in zip(all_shares, seen, strict=True):
+            left_alone = partial(_left_alone, context.instance, share, now_us)
+            look = changes.Look(db, share.series, now_us, left_alone, len(all_shares))
+            for one in changes.find(look, its, day_of(now_us)):
+                key, job = f"{share.key(one.day)}|{one.touched_ns}", _job_for(share.series, one.day)
+                wanted.append(requests.of_day(one.series, one.day, key, job))
+            events += _landing(db, share, its, day_of(now_us))
+    skip = None if wanted else "no day's segments changed, or its bars were made less than five minutes ago"
     return dg.SensorResult(
-        run_requests=[
-            requests.of_day(one.series, one.day, f"{one.day}|{one.touched_ns}", _job_for(series, one.day))
-            for one in due
-        ],
+        run_requests=wanted,
         skip_reason=skip,
-        cursor=msgspec.json.encode(seen).decode(),
+        cursor=msgspec.json.encode(seen if len(seen) > 1 else seen[0]).decode(),
         asset_events=events,
     )
 
 
-def _seen(cursor: str | None) -> Seen:
-    """A cursor that cannot be understood, of another version, counts as none: what is in line asks for no run."""
+def _seen(cursor: str | None, shards: int) -> list[Seen]:
+    """The cursor: what was seen, of each shard where there are several.
+
+    One that cannot be understood, of another version or number of shards, counts as none: what is in line asks for no
+    run.
+    """
     with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(cursor or "{}", type=Seen)
-    return Seen()
+        found = msgspec.json.decode(cursor or "{}", type=Seen | list[Seen])
+        some = found if isinstance(found, list) else [found]
+        if len(some) == shards:
+            return some
+    return [Seen() for _ in range(shards)]
 
 
-def _left_alone(instance: dg.DagsterInstance, day: date, now_us: int) -> bool:
+def _left_alone(instance: dg.DagsterInstance, share: Share, now_us: int, day: date) -> bool:
     """Return whether a day's bars are being made, were made a short while ago, or are the schedule's to make now.
 
     What Dagster does has this machine's time, whatever the lake's `now_us` is.
     """
-    made = history.newest(instance, bars_1s.key, day)
+    made = history.newest(instance, bars_1s.key, share.key(day))
     if made and time.time() - made[0] < _CADENCE_SEC:
         return True
     if day == day_of(now_us) and _is_schedules_turn(time.time()):
         return True
-    return history.is_under_way(instance, day, _MAKE_BARS)
+    return history.is_under_way(instance, share.key(day), _MAKE_BARS)
 
 
 def _is_schedules_turn(now: float) -> bool:
@@ -148,14 +174,14 @@ def _is_schedules_turn(now: float) -> bool:
 
 
 def _landing(
-    connection: DuckDBPyConnection, series: list[Series], seen: Seen, today: date
+    connection: DuckDBPyConnection, share: Share, seen: Seen, today: date
 ) -> list[dg.AssetMaterialization]:
     """Return what landed today, where that is more than was reported: freshness goes by it, so no other day counts."""
-    newest = landings.newest_ns(series, today, seen.landed_ns)
+    newest = landings.newest_ns(share.series, today, seen.landed_ns)
     if not newest:
         return []
     seen.landed_ns = newest
-    return [landings.landing(connection, series, today)]
+    return [landings.landing(connection, share, today)]
 
 
 @dg.run_status_sensor(

@@ -24,9 +24,9 @@ from crypto_lake.series import Series
 from crypto_lake.transform import plan
 
 _RECENT_DAYS = 3
-# Of older days so many a tick, and all for so long: one that takes a minute is ended.
+# Of older days so many a tick, and all for so long: one that takes a minute is ended. Many shards share some seconds.
 _OLD_DAYS_A_TICK = 3
-_LOOK_SEC = 1.5
+_LOOK_SEC, _LOOKS_SEC = 1.5, 20
 # So many are looked at whatever the time, and so many a night of very many.
 _ALWAYS, _LOOKS_A_NIGHT = 100, 150
 # A folder's time moves in steps; what comes within the same step is seen by a look that begins after it.
@@ -58,17 +58,34 @@ class Due(NamedTuple):
 
 
 class Look(NamedTuple):
-    """With what a tick looks: a DuckDB, the symbols, the time (µs), and which days are not to be asked for now."""
+    """With what a tick looks: a DuckDB, the symbols, the time (µs), and which days are not to be asked for now.
+
+    It is one of so many `looks`, a shard each.
+    """
 
     connection: DuckDBPyConnection
     series: Sequence[Series]
     now_us: int
     is_left_alone: Callable[[date], bool]
+    looks: int = 1
+
+
+class Nightly(NamedTuple):
+    """A look at night: at so many of the last folders of a symbol, at a time (µs) of a day; one of so many `looks`."""
+
+    folders: int
+    now_us: int
+    night: date
+    looks: int = 1
+
+
+def _deadline(looks: int) -> float:
+    return time.monotonic() + min(_LOOK_SEC, _LOOKS_SEC / looks)
 
 
 def find(look: Look, seen: Seen, today: date) -> list[Due]:
     """The days that need a run; what was looked at is entered into `seen`."""
-    deadline = time.monotonic() + _LOOK_SEC
+    deadline = _deadline(look.looks)
     newest = _newest_by_day(look.series, seen)
     if newest and time.time_ns() - max(newest.values()) < _STEP_NS:
         time.sleep(_STEP_NS / 1e9)
@@ -87,12 +104,14 @@ def find(look: Look, seen: Seen, today: date) -> list[Due]:
     return sorted(due.values(), key=lambda one: one.day)
 
 
-def is_any_stale(connection: DuckDBPyConnection, series: Sequence[Series], day: date, now_us: int) -> bool:
-    """Return whether the bars of any symbol's day are not in line: asked for as long as a tick may take.
+def is_any_stale(
+    connection: DuckDBPyConnection, series: Sequence[Series], day: date, now_us: int, looks: int = 1
+) -> bool:
+    """Return whether the bars of any symbol's day are not in line: asked for as long as one of `looks` may take.
 
     Those in whose folders something came since they were made are asked first.
     """
-    deadline = time.monotonic() + _LOOK_SEC
+    deadline = _deadline(looks)
     by_place = enumerate(sorted(series, key=lambda one: not _came_since(one, day)))
     return any(
         plan.is_stale(connection, one, day, now_us)
@@ -102,16 +121,18 @@ def is_any_stale(connection: DuckDBPyConnection, series: Sequence[Series], day: 
 
 
 def stale_of_last(
-    connection: DuckDBPyConnection, series: Sequence[Series], count: int, now_us: int, night: date
+    connection: DuckDBPyConnection, series: Sequence[Series], look: Nightly
 ) -> dict[date, Series]:
-    """The days, each with a symbol, whose bars are not in line with any of the last `count` folders of their symbols.
+    """The days, each with a symbol, whose bars are not in line with any of the last folders of their symbols.
 
     Asked for as long as a tick may take: first where something came since they were made; of very many folders that
     nobody touched some each night, in turn.
     """
-    deadline = time.monotonic() + _LOOK_SEC
-    folders = [(day, one) for one in series for day in one.layout.raw_days(one.exchange, one.symbol)[-count:]]
-    turn = night.toordinal() * _LOOKS_A_NIGHT % max(1, len(folders))
+    deadline = _deadline(look.looks)
+    folders = [
+        (day, one) for one in series for day in one.layout.raw_days(one.exchange, one.symbol)[-look.folders :]
+    ]
+    turn = look.night.toordinal() * _LOOKS_A_NIGHT % max(1, len(folders))
     in_turn = sorted(
         folders[turn:] + folders[:turn], key=lambda folder: not _came_since(folder[1], folder[0])
     )
@@ -120,7 +141,7 @@ def stale_of_last(
         if place >= _ALWAYS and time.monotonic() > deadline:
             break
         if day not in found:
-            found |= dict.fromkeys(plan.stale_days(connection, one, [day], now_us), one)
+            found |= dict.fromkeys(plan.stale_days(connection, one, [day], look.now_us), one)
     return found
 
 

@@ -21,7 +21,7 @@ from crypto_lake.completeness.holes import Hole
 from crypto_lake.defs import changes, history, metadata, requests
 from crypto_lake.defs.assets import bars_1s, healed_trades, raw_segments
 from crypto_lake.defs.history import UNDER_WAY
-from crypto_lake.defs.partitions import nightly
+from crypto_lake.defs.partitions import PARTITION, Portion, nightly, shares
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import SECOND_US, day_of
 from crypto_lake.pages import validation
@@ -57,44 +57,57 @@ def heal_nightly(
     days = [today - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
     series = Series.recorded(lake.config())
     with connected(duckdb) as db:
-        missing = _missing(db, series, days, lake.now_us())
+        missing = {
+            Portion(day, share.shard): share.series[0]
+            for share in shares(series)
+            for day in _missing(db, share.series, days, lake.now_us())
+        }
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
-    return [requests.of_day(series[0], day, f"{today} {day}") for day in missing]
+    return [requests.of_day(one, portion.day, f"{today} {portion.key}") for portion, one in missing.items()]
 
 
 @dg.sensor(job=heal_trades, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
 def missing_trades(
     context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> dg.SensorResult:
-    """Recent days with holes that are some minutes old.
+    """Recent days with holes that are some minutes old, of shards of which no heal is under way.
 
-    The cursor is a JSON object: day → [the holes, how often their heal was requested, when it may be again (µs)].
+    The cursor is a JSON object: partition → [the holes, how often their heal was requested, when it may be again (µs)].
     """
-    if context.instance.get_runs_count(dg.RunsFilter(job_name=heal_trades.name, statuses=UNDER_WAY)):
-        return dg.SensorResult(skip_reason="a heal is under way", cursor=context.cursor)
     series, now = Series.recorded(lake.config()), lake.now_us()
+    tried: dict[str, _Tried] = {key: tuple(it) for key, it in json.loads(context.cursor or "{}").items()}
+    busy = _being_healed(context.instance)
+    cursor = {key: state for key, state in tried.items() if Portion.named(key).shard in busy}
+    idle = [share for share in shares(series) if share.shard not in busy and share.series]
+    requested: list[dg.RunRequest] = []
     with connected(duckdb) as db:
-        missing = _missing(db, series, _recent_days(series), now)
-    tried: dict[str, _Tried] = {day: tuple(it) for day, it in json.loads(context.cursor or "{}").items()}
-    cursor = {
-        day.isoformat(): before
-        if (before := tried.get(day.isoformat())) and _waits_for_bars(context.instance, day)
-        else _next(before, said, now)
-        for day, said in missing.items()
-    }
-    due = [day for day, state in cursor.items() if state != tried.get(day)]
+        for share in idle:
+            for day, said in _missing(db, share.series, _recent_days(share.series), now).items():
+                key = share.key(day)
+                before = tried.get(key)
+                waits = before and _waits_for_bars(context.instance, key)
+                cursor[key] = before if before and waits else _next(before, said, now)
+                if cursor[key] != before:
+                    requested.append(requests.of_day(share.series[0], day, f"{key}|{now}"))
+    why = "no trade is missing, or its heal was tried a short while ago" if idle else "a heal is under way"
     return dg.SensorResult(
-        run_requests=[requests.of_day(series[0], date.fromisoformat(day), f"{day}|{now}") for day in due],
-        skip_reason=None if due else "no trade is missing, or its heal was tried a short while ago",
-        cursor=json.dumps(cursor),
+        run_requests=requested, skip_reason=None if requested else why, cursor=json.dumps(cursor)
     )
 
 
-def _waits_for_bars(instance: dg.DagsterInstance, day: date) -> bool:
+def _being_healed(instance: dg.DagsterInstance) -> set[int | None]:
+    """The shards of which a heal is under way, or all where one is that has several."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=heal_trades.name, statuses=UNDER_WAY))
+    if all(PARTITION in run.tags for run in runs):
+        return {Portion.named(run.tags[PARTITION]).shard for run in runs}
+    return {share.shard for share in shares([])}
+
+
+def _waits_for_bars(instance: dg.DagsterInstance, key: str) -> bool:
     """Return whether trades were healed since the day's bars were made: then these still say that they are missing."""
-    healed = history.newest(instance, healed_trades.key, day)
-    made = history.newest(instance, bars_1s.key, day)
+    healed = history.newest(instance, healed_trades.key, key)
+    made = history.newest(instance, bars_1s.key, key)
     if healed is None:
         return False
     fetched = healed[1].metadata.get(metadata.TRADES_FETCHED)
@@ -149,7 +162,7 @@ def _suspects(series: list[Series], day: date) -> list[Series]:
     config = series[0].config
     counts = validation.counts(config, day, raw_segments.key.to_user_string(), TRADE_IDS_CONTIGUOUS.name)
     names = checks.names(Series.known(config))
-    checked_ns = changes.changed_ns(config.layout.validation(day))
+    checked_ns = changes.changed_ns(validation.place(config, day, series[0].shard))
     return [
         one
         for one in series

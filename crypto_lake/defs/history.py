@@ -6,7 +6,7 @@ Dagster forgets ticks by a setting of its own (`retention` in `dagster.yaml`), b
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -53,18 +53,18 @@ def leave_one_version(folder: Path) -> None:
             )
 
 
-def is_under_way(instance: dg.DagsterInstance, day: date, jobs: set[str]) -> bool:
-    """Return whether a run of one of these jobs, or one that a person started in the UI, is at work on the day."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={PARTITION: day.isoformat()}))
+def is_under_way(instance: dg.DagsterInstance, key: str, jobs: set[str]) -> bool:
+    """Return whether a run of one of these jobs, or one that a person started in the UI, is at work on a partition."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={PARTITION: key}))
     return any(run.job_name in jobs | {_BY_BUTTON} for run in runs)
 
 
 def newest(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, day: date
+    instance: dg.DagsterInstance, asset: dg.AssetKey, key: str
 ) -> tuple[float, dg.AssetMaterialization] | None:
-    """Return when a day of an asset was last made (seconds since the epoch) and what was said of it; None if never."""
+    """Return when a partition was last made (seconds since the epoch) and what was said of it; None if never."""
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[day.isoformat()]), limit=1
+        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key]), limit=1
     ).records
     found = records[0].asset_materialization if records else None
     return (records[0].timestamp, found) if found else None

@@ -1,7 +1,7 @@
 """The collector's landings, as the asset `raw_segments` tells them: whether anything came today, and what in all."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import duckdb
 
 from crypto_lake.ask import latency
 from crypto_lake.defs.metadata import NAMED, Metadata
+from crypto_lake.defs.partitions import Share
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.series import Series
 
@@ -32,10 +33,9 @@ def _received(folder: Path) -> list[Path]:
     return [path for path in segments.sealed(folder) if not segments.is_healed(path)]
 
 
-def landing(
-    connection: duckdb.DuckDBPyConnection, series: Sequence[Series], day: date
-) -> dg.AssetMaterialization:
-    """Return what has landed of a day so far: a materialization of `raw_segments`, reported by whoever saw it."""
+def landing(connection: duckdb.DuckDBPyConnection, share: Share, day: date) -> dg.AssetMaterialization:
+    """Return what some symbols have of a day so far: a materialization of `raw_segments`, told by whoever saw it."""
+    series = share.series
     layouts = {one.exchange: one.layout for one in series}
     told = {
         name: journals.of_symbols(layout, name, [one.symbol for one in series if one.exchange == name], day)
@@ -55,7 +55,7 @@ def landing(
         "disconnects": sum(1 for _ in journal.of_kind(shared, journal.Disconnected)),
         **_newest(connection, series, day),
     }
-    return dg.AssetMaterialization("raw_segments", partition=day.isoformat(), metadata=metadata)
+    return dg.AssetMaterialization("raw_segments", partition=share.key(day), metadata=metadata)
 
 
 def _sizes(series: Series, records: Iterable[journal.SymbolRecord], day: date) -> list[int]:

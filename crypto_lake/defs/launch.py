@@ -22,10 +22,10 @@ from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
 from crypto_lake import dagster_home, starter
-from crypto_lake.checks import Outcome
+from crypto_lake.checks import OUTCOMES, Outcome
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
-from crypto_lake.defs.partitions import PARTITION, RANGE_END, RANGE_START
+from crypto_lake.defs.partitions import Portion, range_tags, shares
 from crypto_lake.errors import (
     ConfigError,
     ExchangeError,
@@ -144,8 +144,8 @@ def execute(
     return [verdict for result in _runs(defs, job_name, days, resources) for verdict in _verdicts(result)]
 
 
-def made(defs: dg.Definitions, job_name: str, days: list[date]) -> dict[date, dict[str, Any]]:
-    """Run a job over days as `execute` does; what its asset told of each, by the names of its metadata.
+def made(defs: dg.Definitions, job_name: str, days: list[date]) -> list[tuple[date, dict[str, Any]]]:
+    """Run a job over days as `execute` does; what its asset told of each partition, by the names of its metadata.
 
     Raises:
         LakeError: as `execute`.
@@ -155,17 +155,26 @@ def made(defs: dg.Definitions, job_name: str, days: list[date]) -> dict[date, di
         for result in _runs(defs, job_name, days)
         for event in result.get_asset_materialization_events()
     ]
-    return {
-        date.fromisoformat(one.partition): {name: value.value for name, value in one.metadata.items()}
+    # A run of several partitions tells of each as it is done, and of all at its end.
+    by_key = {
+        one.partition: {name: value.value for name, value in one.metadata.items()}
         for one in told
         if one.partition
     }
+    return [(Portion.named(key).day, metadata) for key, metadata in by_key.items()]
 
 
 def recorded_days(asset: str) -> set[date]:
-    """The days of an asset that Dagster's history has."""
+    """The days of an asset that Dagster's history has, of every shard where there are several."""
     with instance() as where:
-        return {date.fromisoformat(key) for key in where.get_materialized_partitions(dg.AssetKey(asset))}
+        keys = where.get_materialized_partitions(dg.AssetKey(asset))
+    found = [{day for key in keys if (day := _day_of_shard(key, share.shard))} for share in shares([])]
+    return set.intersection(*found)
+
+
+def _day_of_shard(key: str, shard: int | None) -> date | None:
+    portion = Portion.named(key)
+    return portion.day if portion.shard == shard else None
 
 
 def _runs(
@@ -196,10 +205,9 @@ def forget_runs(days: int | None) -> None:
 def _run(
     job: dg.JobDefinition, where: dg.DagsterInstance, days: list[date], resources: dict[str, Any] | None
 ) -> dg.ExecuteInProcessResult:
-    first, last = days[0].isoformat(), days[-1].isoformat()
+    first, last = days[0], days[-1]
     # Tags, and not `partition_key=`, which a job of checks alone refuses.
-    tags = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
-    tags |= _WAITED_FOR
+    tags = range_tags(first, last) | _WAITED_FOR
     try:
         with commands.living(where, run_id := str(uuid.uuid4())):
             return job.execute_in_process(
@@ -219,20 +227,20 @@ def _run(
 
 
 def _verdicts(result: dg.ExecuteInProcessResult) -> list[Verdict]:
-    return [
-        _verdict(found, found.partition) for found in result.get_asset_check_evaluations() if found.partition
-    ]
+    """The verdicts of a run: one a day and check, of all shards together."""
+    by_check: dict[tuple[date, str, str], list[dict[str, Any]]] = {}
+    for found in result.get_asset_check_evaluations():
+        if found.partition:
+            key = Portion.named(found.partition).day, found.asset_key.to_user_string(), found.check_name
+            by_check.setdefault(key, []).append({name: it.value for name, it in found.metadata.items()})
+    return [Verdict(*key, *_together(some)) for key, some in by_check.items()]
 
 
-def _verdict(found: dg.AssetCheckEvaluation, day: str) -> Verdict:
-    metadata: dict[str, Any] = {name: value.value for name, value in found.metadata.items()}
-    return Verdict(
-        date.fromisoformat(day),
-        found.asset_key.to_user_string(),
-        found.check_name,
-        metadata["outcome"],
-        metadata,
-    )
+def _together(some: list[dict[str, Any]]) -> tuple[Outcome, dict[str, Any]]:
+    """Return the worst outcome of the shards that looked at anything, and what they told: numbers added up."""
+    worst = min(some, key=lambda one: (not one["symbols_checked"], OUTCOMES.index(one["outcome"])))
+    added = {name: sum(one[name] for one in some) for name in ("symbols_checked", "offending_rows")}
+    return worst["outcome"], worst | added
 
 
 def _stretches(days: list[date]) -> Iterator[list[date]]:

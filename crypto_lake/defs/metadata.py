@@ -43,29 +43,29 @@ _ROWS = 30
 
 
 def reported(
-    context: dg.AssetExecutionContext, done: Iterable[tuple[date, Metadata]], always: Metadata | None = None
+    context: dg.AssetExecutionContext, done: Iterable[tuple[str, Metadata]], always: Metadata | None = None
 ) -> Events:
-    """Report each day as soon as it is done, so that a run killed half-way keeps what it did.
+    """Report each partition, by its key, as soon as it is done, so that a run killed half-way keeps what it did.
 
     Each has what is `always` said of the asset, and how long its work took.
     """
-    timed = ((day, (always or {}) | metadata) for day, metadata in _timed(done))
+    timed = ((key, (always or {}) | metadata) for key, metadata in _timed(done))
     if context.has_partition_key:
         for _, metadata in timed:
             yield dg.MaterializeResult(metadata=metadata)
         return
-    for day, metadata in timed:
-        logger.bind(day_done=day).info("{} {} done", context.asset_key.to_user_string(), day)
-        yield dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
+    for key, metadata in timed:
+        logger.bind(day_done=key).info("{} {} done", context.asset_key.to_user_string(), key)
+        yield dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
         # The result at the end counts as one more materialization of every day, so it needs the same metadata.
-        context.add_asset_metadata(metadata, partition_key=day.isoformat())
+        context.add_asset_metadata(metadata, partition_key=key)
     yield dg.MaterializeResult()
 
 
-def _timed(done: Iterable[tuple[date, Metadata]]) -> Iterator[tuple[date, Metadata]]:
+def _timed(done: Iterable[tuple[str, Metadata]]) -> Iterator[tuple[str, Metadata]]:
     began = time.monotonic()
-    for day, metadata in done:
-        yield day, metadata | {"seconds_of_work": round(time.monotonic() - began, 3)}
+    for key, metadata in done:
+        yield key, metadata | {"seconds_of_work": round(time.monotonic() - began, 3)}
         began = time.monotonic()
 
 

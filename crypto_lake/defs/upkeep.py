@@ -8,7 +8,7 @@ import dagster as dg
 from crypto_lake import alerts
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
-from crypto_lake.defs.partitions import days_tags
+from crypto_lake.defs.partitions import days_tags, said
 from crypto_lake.defs.resources import Lake
 
 _TWO_HOURS = 7_200
@@ -72,7 +72,7 @@ def _payload(context: dg.RunFailureSensorContext) -> dict[str, Any]:
         "event": "run_failed",
         "job": run.job_name,
         "run_id": run.run_id,
-        "days": "/".join(days_tags(run.tags).values()),
+        "days": said(run.tags),
         "at": _now().isoformat(timespec="seconds"),
         "error": context.failure_event.message or "",
         "errors": errors,

@@ -49,6 +49,7 @@ _NOT_ANEW = (
 _MOST_PAGES = 5
 # Of a day with more symbols the worst are printed.
 _MOST_ROWS = 30
+_OF_CANDLES = ("fetched", "dagster/partition_row_count", "minutes_missing")
 _NUMBERS = ("rows", "trades", "quotes", "unobserved", "bytes")
 
 
@@ -196,8 +197,8 @@ def verify(config: Config) -> int:
     return len(found)
 
 
-def backfill(config: Config, days: list[date]) -> dict[date, dict[str, Any]]:
-    """Fetch the candles of some days; what the asset `candles_1m` told of each.
+def backfill(config: Config, days: list[date]) -> dict[date, dict[str, int]]:
+    """Fetch the candles of some days; what the asset `candles_1m` told of each, in numbers.
 
     Days whose candles are all there, and that Dagster's history knows, need no run: each would be a few events more.
     """
@@ -219,7 +220,9 @@ def backfill(config: Config, days: list[date]) -> dict[date, dict[str, Any]]:
     due = [day for day in days if day not in told]
     if due:
         with _progress("candles", len(due)):
-            told |= launch.made(defs, "backfill_candles", due)
+            for day, part in launch.made(defs, "backfill_candles", due):
+                before = told.setdefault(day, dict.fromkeys(_OF_CANDLES, 0))
+                told[day] = {name: before[name] + part[name] for name in _OF_CANDLES}
     return told
 
 
@@ -232,7 +235,7 @@ def _execute(job: str, days: list[date], resources: dict[str, Any] | None = None
     return launch.execute(defs, job, days, resources)
 
 
-def report_candles(config: Config, days: dict[date, dict[str, Any]]) -> None:
+def report_candles(config: Config, days: dict[date, dict[str, int]]) -> None:
     """Print what a backfill of days came to, where some were there already."""
     there = [day for day, told in days.items() if not told["fetched"]]
     rows = sum(told["dagster/partition_row_count"] for told in days.values())

@@ -9,6 +9,7 @@ import html
 from collections.abc import Iterable
 from datetime import date, datetime
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -43,15 +44,18 @@ def enter(
     """Put the verdicts on a day of an asset into its validation, in place of earlier ones of the same checks.
 
     The report says what bars there are of the `series`, anew with each verdict on them. A verdict on nothing (no symbol
-    had a file to look at) takes the earlier one away and adds none.
+    had a file to look at) takes the earlier one away and adds none. Where symbols are parted into shards, the `series`
+    are those of one, whose verdicts are a file of their own, and the validation is all of these together.
 
     Raises:
         LakeError: the disk refused, or another run has been at the reports for a minute.
     """
     if not verdicts:
         return
+    series = list(series)
     layout, day = config.layout, verdicts[0].day
-    path = layout.validation(day)
+    shard = series[0].shard if series else None
+    path = place(config, day, shard)
     told = [verdict for verdict in verdicts if verdict.counts]
     if not told and not path.exists():
         return
@@ -59,7 +63,7 @@ def enter(
     names = {verdict.check.name for verdict in verdicts}
     try:
         with locks.hold(layout.validation_lock, _PATIENCE_SEC):
-            before = _report(config, day)
+            before = _report(path)
             if coverage is None and not before.coverage:
                 coverage = _coverage(connection, series, day)
             others = [
@@ -68,26 +72,61 @@ def enter(
                 if check["asset"] != asset or check["check"] not in names
             ]
             entered = [*others, *(_entry(asset, verdict, now_us) for verdict in told)]
-            validation = {
-                "day": str(day),
-                "outcome": min((c["outcome"] for c in entered), key=_ORDER.__getitem__, default="passed"),
-                "coverage": before.coverage if coverage is None else coverage,
-                "checks": sorted(entered, key=lambda c: (_ORDER[c["outcome"]], c["asset"], c["check"])),
-            }
+            validation = _validation(day, before.coverage if coverage is None else coverage, entered)
             publish.write(path, json.format(json.encode(validation)) + b"\n")
+            if shard is not None:
+                validation = _together(config, day)
+                publish.write(layout.validation(day), json.format(json.encode(validation)) + b"\n")
             publish.write(layout.validation_page(day), page(validation).encode())
     except OSError as error:
         raise LakeError(f"{path}: cannot be written: {error}") from None
 
 
+def _validation(day: date, coverage: list[Row], checks: list[Row]) -> Row:
+    return {
+        "day": str(day),
+        "outcome": min((c["outcome"] for c in checks), key=_ORDER.__getitem__, default="passed"),
+        "coverage": coverage,
+        "checks": sorted(checks, key=lambda c: (_ORDER[c["outcome"]], c["asset"], c["check"])),
+    }
+
+
+def _together(config: Config, day: date) -> Row:
+    """Return the validation of a day that is parted into shards: a check is as bad as in its worst, and as old."""
+    reports = [_report(place(config, day, shard)) for shard in range(config.cluster.shards)]
+    found: dict[tuple[str, str], Row] = {}
+    for check in (to_builtins(one) for report in reports for one in report.checks):
+        key = check["asset"], check["check"]
+        here = found.setdefault(key, check)
+        if here is check:
+            continue
+        worst = min(here, check, key=lambda c: _ORDER[c["outcome"]])
+        merged = {name: here[name] | check[name] for name in ("counts", "rows", "unverifiable")}
+        found[key] = worst | merged | {"checked_at": min(here["checked_at"], check["checked_at"])}
+    coverage = [row for report in reports for row in report.coverage]
+    coverage.sort(key=lambda row: (row["exchange"], row["symbol"]))
+    return _validation(day, coverage, list(found.values()))
+
+
+def place(config: Config, day: date, shard: int | None) -> Path:
+    """Return the file that has the verdicts on a day of a shard, or of all symbols (None)."""
+    layout = config.layout
+    if shard is None:
+        return layout.validation(day)
+    return layout.validation_of_shard(day, shard, config.cluster.shards)
+
+
 def read(config: Config, day: date) -> list[Row]:
     """Return the checks in the validation of a day; none where there is no file that can be understood."""
-    return [to_builtins(check) for check in _report(config, day).checks]
+    if config.cluster.shards > 1:
+        # Two runs that put it together at once leave out each other's verdicts until the next.
+        return list(_together(config, day)["checks"])
+    return [to_builtins(check) for check in _report(config.layout.validation(day)).checks]
 
 
-def _report(config: Config, day: date) -> "_Report":
+def _report(path: Path) -> "_Report":
     with contextlib.suppress(OSError, *NOT_JSON):
-        return json.decode(publish.read(config.layout.validation(day)), type=_Report)
+        return json.decode(publish.read(path), type=_Report)
     return _Report([])
 
 
