@@ -28,6 +28,7 @@ from crypto_lake.errors import DiskFullError, LakeError
 from crypto_lake.exchanges import registry
 from crypto_lake.raw import journal
 from crypto_lake.raw.collector_status import Status, StatusFile
+from crypto_lake.share import Share
 
 # Of thousands of symbols the status is a megabyte, which is not written each second. Who reads it waits for five.
 _STATUS_SYMBOLS_A_SEC = 500
@@ -55,7 +56,7 @@ async def run(
         LakeError: it could not start, or had to stop; everything received until then is sealed, or named in the log.
     """
     daemon = _Daemon(config, clock or SystemClock(), stop or asyncio.Event(), edges or Edges(), follow)
-    with startup.holding(config.layout):
+    with startup.holding(config.collector_layout):
         try:
             await daemon.run(duration)
         except LakeError as error:
@@ -73,10 +74,12 @@ class _Daemon:
         self._edges = edges
         self._follow = follow
         self._failure: LakeError | None = None
-        self._status = StatusFile(config.layout.collector_status)
+        self._status = StatusFile(config.collector_layout.collector_status)
         self._status_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
+        share = Share.parse(config.collector.share) if config.collector.share else None
         self._universes = [
-            Universe(config.layout, section, clock, edges.look_sec) for section in config.exchanges
+            Universe(config.collector_layout, section, clock, edges.look_sec, share)
+            for section in config.exchanges
         ]
         self._symbols: list[list[str]] = []
         self._recorders: list[Recorder] = []
@@ -111,7 +114,7 @@ class _Daemon:
             startup.check_disk(self._config, self._edges.free_bytes)
             for exchange in self._config.exchanges:
                 now = self._clock.now_us()
-                await asyncio.to_thread(recovery.recover, self._config.layout, exchange.name, now)
+                await asyncio.to_thread(recovery.recover, self._config.collector_layout, exchange.name, now)
             for universe in self._universes:
                 self._symbols.append(await unless(self._stop, universe.start()) or [])
         except OSError as error:

@@ -65,7 +65,7 @@ class Recorder:
         self._clock = clock
         self.session = Session(known.wire, exchange.symbols, known.streams)
         self.landing = Landing(rotation(settings), clock, self.session.clock_was_set)
-        self.disk = Disk(config.layout, exchange.name, edges.create_segment)
+        self.disk = Disk(config.collector_layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)
         self.intake = Intake(
             name=exchange.name,
@@ -138,7 +138,7 @@ class Recorder:
             some, symbols = symbols[: stream_group.room()], symbols[stream_group.room() :]
             if carried := await self._carried(stream_group, some):
                 self.landing.expect_with(carried, stream_group.listening)
-        for some in grouped(symbols, self.intake.exchange) if symbols else []:
+        for some in grouped(symbols, self.intake.exchange):
             stream_group = StreamGroup(some, self.intake.exchange, self.session, self._clock)
             # It is known that there is an exchange: connections that are begun later and fail do not end the others.
             stream_group.succeeded.set()

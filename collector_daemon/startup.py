@@ -23,13 +23,14 @@ _T = TypeVar("_T")
 
 
 def holding(layout: Layout) -> AbstractContextManager[None]:
-    """Hold the lake for this collector.
+    """Hold the lake for this collector. Others may record into it under names of their own.
 
     Raises:
-        LakeBusyError: another collector holds it.
+        LakeBusyError: another collector of this name holds it.
         LakeError: its folder cannot be written.
     """
-    busy = f"{layout.base}: another collector is recording into this lake"
+    named = f" named {layout.recorder}" if layout.recorder else ""
+    busy = f"{layout.base}: another collector{named} is recording into this lake"
     return locks.hold(layout.collector_lock, wait_sec=0, busy=busy)
 
 

@@ -22,6 +22,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout, day_of
 from crypto_lake.raw import instruments, journal
 from crypto_lake.raw.instruments import Table
+from crypto_lake.share import Share
 from crypto_lake.showing import printable, some
 
 # After a look that failed; the client has asked several times by then.
@@ -36,10 +37,16 @@ _LONGEST_NAME = 40
 
 
 class Universe:
-    """See the module. `section` is the exchange's of the configuration; each `look_sec` its list is looked at."""
+    """See the module. `section` is the exchange's of the configuration; each `look_sec` its list is looked at.
 
-    def __init__(self, layout: Layout, section: Exchange, clock: Clock, look_sec: float) -> None:
+    Of several collectors this one records its `share`, which may be nothing yet.
+    """
+
+    def __init__(
+        self, layout: Layout, section: Exchange, clock: Clock, look_sec: float, share: Share | None = None
+    ) -> None:
         self.section = section
+        self._share = share
         self._layout = layout
         self._clock = clock
         self._look_sec = look_sec
@@ -74,7 +81,7 @@ class Universe:
                 raise
             logger.warning("{}; recording what traded on {}", error, self._written[0])
         self._tell_unmatched()
-        return wanted
+        return self._mine(wanted)
 
     async def choose(self, section: Exchange) -> list[str]:
         """Ask the exchange which symbols a section of the configuration means, if it takes the list to know.
@@ -106,7 +113,7 @@ class Universe:
                 await self._follow(recorder)
                 return
             self.section = section
-            wanted = self._meant(section)
+            wanted = self._mine(self._meant(section))
             if wanted != recorder.exchange.symbols:
                 await recorder.change(wanted)
                 logger.info("{}: recording {} from now on", section.name, some(wanted))
@@ -195,10 +202,13 @@ class Universe:
         wanted = patterns.chosen(words, exclude, instruments.trading(self._table))
         return [symbol for symbol in wanted if symbol not in self._names_gone]
 
+    def _mine(self, symbols: list[str]) -> list[str]:
+        return [symbol for symbol in symbols if self._share is None or self._share.has(symbol)]
+
     async def _follow(self, recorder: Recorder) -> None:
         """Record what is meant now, and say what came and went."""
         self._tell_unfit()
-        wanted, recorded = self._meant(self.section), recorder.exchange.symbols
+        wanted, recorded = self._mine(self._meant(self.section)), recorder.exchange.symbols
         new, gone = _without(wanted, recorded), _without(recorded, wanted)
         if not (new or gone):
             return

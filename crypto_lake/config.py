@@ -35,6 +35,7 @@ from crypto_lake.sections import (
     Store,
     Transformer,
 )
+from crypto_lake.share import Share
 from crypto_lake.showing import address, is_unicode, printable
 
 __all__ = [
@@ -199,6 +200,7 @@ def _checked(config: Config, path: Path) -> Config:
             f"{path}: collector.quiet_interval_sec: {quiet} is shorter than collector.write_interval_sec; expected "
             f"{often} or more, or null"
         )
+    _one_of_several(config.collector, f"{path}: collector")
     step = config.transformer.resample_interval_sec
     if 3600 % step:
         raise ConfigError(
@@ -226,6 +228,26 @@ def _checked(config: Config, path: Path) -> Config:
         _store(config.store, base, f"{path}: store")
     general = msgspec.structs.replace(config.general, base_path=str(base))
     return msgspec.structs.replace(config, general=general)
+
+
+def _one_of_several(collector: Collector, where: str) -> None:
+    """Refuse a collector whose files could not be told from those of the others, and a share that there is not."""
+    if collector.name is not None and patterns.is_device(collector.name):
+        raise ConfigError(
+            f"{where}.name: {collector.name} is a device to Windows; expected a name that a file can have"
+        )
+    if collector.share is None:
+        return
+    share = Share.parse(collector.share)
+    if share is None:
+        raise ConfigError(
+            f"{where}.share: {_cut(collector.share)!r}; expected which of how many collectors this is, such as 1/4"
+        )
+    if share.of > 1 and collector.name is None:
+        raise ConfigError(
+            f"{where}.share: one of {share.of} collectors has no collector.name, and would write files of the same "
+            "names as the others; expected a name of its own"
+        )
 
 
 def _no_twins(names: list[str], where: str) -> None:

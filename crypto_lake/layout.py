@@ -3,13 +3,13 @@
 A day is a UTC day. Symbols and exchanges are used as folder names as they are spelled in `config.yml`.
 """
 
-import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
+from typing import Self
+
+from crypto_lake import listing
 
 OPEN_SUFFIX = ".open"
 COMPRESSED_SUFFIX = ".zst"
@@ -24,12 +24,12 @@ _EPOCH = date(1970, 1, 1)
 ANY_SYMBOL = "[A-Za-z0-9]*"
 _ANY_DIGIT = "[0-9]"
 _ANY_DAY = "-".join(_ANY_DIGIT * count for count in (4, 2, 2))
-_is_like_a_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.parquet)?").fullmatch
 _is_part = re.compile(r"part-[0-9]{4}\.parquet").fullmatch
-# One of the first so many is a symbol's first day; others are no days of the calendar.
-_LOOKED_AT = 5
-# Any exchange's spelling; what else lies there (`_journal`, a copy, a name that steers a terminal) is none of ours.
-is_symbol = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}").fullmatch
+# The name of a collector. No `_`, which parts it from the rest of a file's name.
+RECORDER = r"[A-Za-z0-9][A-Za-z0-9-]{0,30}"
+_is_recorder = re.compile(RECORDER).fullmatch
+_is_symbol_journal = re.compile(rf"_segments(?:_({RECORDER}))?\.jsonl").fullmatch
+_is_reference = re.compile(rf"(.{{10}})(?:_({RECORDER}))?\.json").fullmatch
 
 
 def day_of(us: int) -> date:
@@ -47,66 +47,20 @@ def iso(us: int) -> str:
     return (EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
-@lru_cache(maxsize=10_000)
-def named_day(name: str) -> date | None:
-    """The day that a name is, as this module spells it; None where it is none.
-
-    A lake has few days, each of which many files are of.
-    """
-    try:
-        day = date.fromisoformat(name)
-    except ValueError:
-        return None
-    # To Python, 20251020 and 2025-W43-1 are days as well; a path made from them would lead elsewhere.
-    return day if day.isoformat() == name else None
-
-
-def _days(names: Iterable[str]) -> list[date]:
-    """Those names that are days, oldest first."""
-    return sorted(day for name in names if (day := named_day(name)))
-
-
-def _names(folder: Path, *, folders: bool, begin: str = "", end: str = "") -> Iterator[str]:
-    # A listing that knows what is a folder asks the system nothing of each of thousands of files.
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            yield from [
-                name
-                for entry in entries
-                if (name := entry.name).endswith(end) and name.startswith(begin) and entry.is_dir() == folders
-            ]
-
-
-def _symbols(folder: Path) -> list[str]:
-    return sorted(name for name in _names(folder, folders=True) if is_symbol(name))
-
-
-def _file_days(folder: Path, suffix: str = ".parquet") -> list[date]:
-    """The days that have a file of their own in a folder, oldest first."""
-    return _days(name[: -len(suffix)] for name in _names(folder, folders=False, end=suffix))
-
-
-def _part_folders(folder: Path) -> list[str]:
-    """The days that have a folder for parts in that of a symbol's bars, as names."""
-    folders = [folder]
-    for key in ("year=", "month=", "day="):
-        folders = [one / name for one in folders for name in _names(one, folders=True, begin=key)]
-    return ["-".join(part.partition("=")[2] for part in one.parts[-3:]) for one in folders]
-
-
-def _first_names(folder: Path) -> list[str]:
-    """The first names in a folder that look like a day's; nothing is asked of what lies there."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if _is_like_a_day(entry.name))[:_LOOKED_AT]
-
-
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one lake. Nothing here needs to exist."""
+    """The paths of one lake. Nothing here needs to exist.
+
+    What a collector writes bears its name, so several can record into one lake: `recorder` says whose those paths are;
+    empty: of a collector without a name.
+    """
 
     base: Path
+    recorder: str = ""
+
+    def of(self, recorder: str) -> Self:
+        """Return the same lake with the paths of what another collector writes."""
+        return self if recorder == self.recorder else replace(self, recorder=recorder)
 
     # raw: the collector's side
 
@@ -119,25 +73,42 @@ class Layout:
         return self.raw_symbol(exchange, symbol) / day.isoformat()
 
     def segment(self, exchange: str, symbol: str, day: date, number: int, family: str = "part") -> Path:
-        """A sealed segment (`family` part, as received, or heal, as fetched later); numbers start at 1."""
-        return self.raw_day(exchange, symbol, day) / f"{family}_{number:04d}.jsonl"
+        """A sealed segment (`family` part, as received, or heal, as fetched later); numbers start at 1.
+
+        Whoever heals does so for all recorders.
+        """
+        owner = f"_{self.recorder}" if self.recorder and family == "part" else ""
+        return self.raw_day(exchange, symbol, day) / f"{family}{owner}_{number:04d}.jsonl"
 
     def journal(self, exchange: str, day: date) -> Path:
         """Return what the collector lived through on a day: its connections, and how far off its clock was."""
-        return self.base / "raw" / exchange / "_journal" / f"{day.isoformat()}.jsonl"
+        return self._journals(exchange) / self.recorder / f"{day.isoformat()}.jsonl"
 
     def symbol_journal(self, exchange: str, symbol: str, day: date) -> Path:
         """Return what the collector says of a symbol's day; no segment has a name like it."""
-        return self.raw_day(exchange, symbol, day) / "_segments.jsonl"
+        owner = f"_{self.recorder}" if self.recorder else ""
+        return self.raw_day(exchange, symbol, day) / f"_segments{owner}.jsonl"
 
     def journal_days(self, exchange: str) -> list[date]:
         """The days that have a journal, oldest first."""
-        names = _names(self.base / "raw" / exchange / "_journal", folders=False)
-        return _days(name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl"))
+        return listing.file_days(self._journals(exchange) / self.recorder, ".jsonl")
+
+    def journal_recorders(self, exchange: str) -> list[str]:
+        """Those who have journals, sorted; the one without a name is always among them."""
+        names = listing.names(self._journals(exchange), folders=True)
+        return ["", *sorted(name for name in names if _is_recorder(name))]
+
+    def recorders(self, exchange: str, symbol: str, day: date) -> list[str]:
+        """Those who have a journal of a symbol's day, sorted; the one without a name is always among them."""
+        names = listing.names(self.raw_day(exchange, symbol, day), folders=False, begin="_segments")
+        return sorted({"", *(match[1] or "" for match in map(_is_symbol_journal, names) if match)})
+
+    def _journals(self, exchange: str) -> Path:
+        return self.base / "raw" / exchange / "_journal"
 
     def rejected(self, exchange: str, day: date) -> Path:
         """Frames of a day that could not be understood, verbatim, and what was no line in files of the day."""
-        return self.base / "raw" / exchange / "_rejected" / f"{day.isoformat()}.jsonl"
+        return self.base / "raw" / exchange / "_rejected" / self.recorder / f"{day.isoformat()}.jsonl"
 
     def set_aside(self, exchange: str, symbol: str, day: date) -> Path:
         """The folder of sealed segments that were damaged, as they were."""
@@ -145,11 +116,11 @@ class Layout:
 
     def raw_symbols(self, exchange: str) -> list[str]:
         """The symbols that have raw folders, sorted."""
-        return _symbols(self.base / "raw" / exchange)
+        return listing.symbols(self.base / "raw" / exchange)
 
     def raw_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have raw folders, oldest first."""
-        return _days(_names(self.raw_symbol(exchange, symbol), folders=True))
+        return listing.days(listing.names(self.raw_symbol(exchange, symbol), folders=True))
 
     def first_day(self, exchange: str) -> date | None:
         """The first day that has a raw folder, or bars, of any symbol; also if no bar is in them yet."""
@@ -157,9 +128,9 @@ class Layout:
             name.removesuffix(".parquet")
             for symbol in {*self.raw_symbols(exchange), *self.bars_symbols(exchange)}
             for folder in (self.raw_symbol(exchange, symbol), self.bars_symbol(exchange, symbol))
-            for name in [*_first_names(folder), *_part_folders(folder)]
+            for name in [*listing.first_names(folder), *listing.part_folders(folder)]
         }
-        return min(_days(names), default=None)
+        return min(listing.days(names), default=None)
 
     # parquet: the transformer's side
 
@@ -169,7 +140,7 @@ class Layout:
 
     def bars_symbols(self, exchange: str) -> list[str]:
         """The symbols that have bars, sorted."""
-        return _symbols(self.base / "parquet" / exchange)
+        return listing.symbols(self.base / "parquet" / exchange)
 
     def parts_day(self, exchange: str, symbol: str, day: date) -> Path:
         """The folder of the parts of a day that is not compacted (or whose late parts are not yet)."""
@@ -191,7 +162,7 @@ class Layout:
     def parts_by_hour(self, exchange: str, symbol: str, day: date) -> dict[int, Path]:
         """The same by hour, in one look at their folder."""
         folder = self.parts_day(exchange, symbol, day)
-        names = sorted(filter(_is_part, _names(folder, folders=False, begin="part-")))
+        names = sorted(filter(_is_part, listing.names(folder, folders=False, begin="part-")))
         return {int(name[5:9]): folder / name for name in names}
 
     def daily(self, exchange: str, symbol: str, day: date) -> Path:
@@ -212,12 +183,12 @@ class Layout:
 
     def daily_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have a daily file, oldest first."""
-        return _file_days(self.bars_symbol(exchange, symbol))
+        return listing.file_days(self.bars_symbol(exchange, symbol))
 
     def part_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have at least one part, oldest first."""
-        folders = _part_folders(self.bars_symbol(exchange, symbol))
-        return [day for day in _days(folders) if self.parts(exchange, symbol, day)]
+        folders = listing.part_folders(self.bars_symbol(exchange, symbol))
+        return [day for day in listing.days(folders) if self.parts(exchange, symbol, day)]
 
     def bar_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have bars in either form, oldest first."""
@@ -239,11 +210,11 @@ class Layout:
 
     def minute_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have a minute file, oldest first."""
-        return _file_days(self.minutes_symbol(exchange, symbol))
+        return listing.file_days(self.minutes_symbol(exchange, symbol))
 
     def minute_symbols(self, exchange: str) -> list[str]:
         """The symbols that have minute files, sorted."""
-        return _symbols(self.base / "bars" / "1m" / exchange)
+        return listing.symbols(self.base / "bars" / "1m" / exchange)
 
     def candles(self, exchange: str, symbol: str, day: date) -> Path:
         """The exchange's own 1-minute candles of a day."""
@@ -251,15 +222,15 @@ class Layout:
 
     def candle_days(self, exchange: str, symbol: str) -> list[date]:
         """The days whose candles were backfilled, oldest first."""
-        return _file_days(self.base / "backfill" / exchange / symbol)
+        return listing.file_days(self.base / "backfill" / exchange / symbol)
 
     def candle_exchanges(self) -> list[str]:
         """The exchanges that have backfilled candles, sorted."""
-        return sorted(_names(self.base / "backfill", folders=True))
+        return sorted(listing.names(self.base / "backfill", folders=True))
 
     def candle_symbols(self, exchange: str) -> list[str]:
         """The symbols that have backfilled candles, sorted."""
-        return _symbols(self.base / "backfill" / exchange)
+        return listing.symbols(self.base / "backfill" / exchange)
 
     @property
     def halts(self) -> Path:
@@ -291,21 +262,28 @@ class Layout:
 
     def ticks_days(self, exchange: str, symbol: str, table: str = "trades") -> list[date]:
         """The days that have ticks of a table, oldest first."""
-        return _file_days(self.ticks_symbol(exchange, symbol) / table)
+        return listing.file_days(self.ticks_symbol(exchange, symbol) / table)
 
     def ticks_symbols(self, exchange: str) -> list[str]:
         """The symbols that have ticks, sorted."""
-        return _symbols(self.base / "ticks" / exchange)
+        return listing.symbols(self.base / "ticks" / exchange)
 
     # reference: what the exchanges list
 
     def reference(self, exchange: str, day: date) -> Path:
-        """The instruments that an exchange listed on a day."""
-        return self.base / "reference" / exchange / f"{day.isoformat()}.json"
+        """The instruments that an exchange listed on a day, as one collector saw them."""
+        owner = f"_{self.recorder}" if self.recorder else ""
+        return self.base / "reference" / exchange / f"{day.isoformat()}{owner}.json"
 
-    def reference_days(self, exchange: str) -> list[date]:
-        """The days of which there is a table of instruments, oldest first."""
-        return _file_days(self.base / "reference" / exchange, ".json")
+    def references(self, exchange: str) -> list[tuple[date, Path]]:
+        """The tables of instruments of all collectors, each with its day, oldest first, those of a day by name."""
+        folder = self.base / "reference" / exchange
+        matches = map(_is_reference, listing.names(folder, folders=False, end=".json"))
+        found = [(day, match) for match in matches if match and (day := listing.named_day(match[1]))]
+        return [
+            (day, folder / match[0])
+            for day, match in sorted(found, key=lambda one: (one[0], one[1][2] or ""))
+        ]
 
     # patterns, as DuckDB reads them
 
@@ -327,6 +305,11 @@ class Layout:
     def logs(self) -> Path:
         """The folder of the logs."""
         return self.base / "logs"
+
+    @property
+    def collector_log(self) -> Path:
+        """What the collector says."""
+        return self.logs / (f"collector-{self.recorder}.log" if self.recorder else "collector.log")
 
     def validation(self, day: date) -> Path:
         """The verdicts of a day's checks, for programs."""
@@ -352,12 +335,18 @@ class Layout:
     @property
     def collector_status(self) -> Path:
         """The collector's status file: how it is, replaced each second or so."""
-        return self.base / "state" / "collector.json"
+        state = self.base / "state"
+        return state / "collectors" / f"{self.recorder}.json" if self.recorder else state / "collector.json"
+
+    def status_recorders(self) -> list[str]:
+        """Those who have a status file, sorted; the one without a name is always among them."""
+        names = listing.names(self.base / "state" / "collectors", folders=False, end=".json")
+        return ["", *sorted(name for name in (name[:-5] for name in names) if _is_recorder(name))]
 
     @property
     def collector_lock(self) -> Path:
-        """Keeps two collectors off one lake."""
-        return self.base / ".collector.lock"
+        """Keeps two collectors of one name off one lake."""
+        return self.base / (f".collector-{self.recorder}.lock" if self.recorder else ".collector.lock")
 
     def bars_lock(self, exchange: str, symbol: str) -> Path:
         """Keeps two runs off the bars of one symbol."""

@@ -57,7 +57,9 @@ def start(config: "Config", purpose: Purpose, *, console: bool = False) -> None:
     # `pythonw.exe` has none. It comes first, so that a file on a disk that does not answer keeps nothing from it.
     if console and sys.stderr is not None:
         logger.add(sys.stderr, level=level, format=line, filter=_is_untold)
-    logger.add(_File(config.layout.logs / f"{purpose}.log"), level=level, format=line)
+    layout = config.collector_layout
+    path = layout.collector_log if purpose == "collector" else layout.logs / f"{purpose}.log"
+    logger.add(_File(path), level=level, format=line)
 
 
 class _File:

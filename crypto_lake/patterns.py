@@ -27,6 +27,11 @@ def has_patterns(words: Iterable[str]) -> bool:
     return any(map(is_pattern, words))
 
 
+def is_device(name: str) -> bool:
+    """Return whether Windows takes a name, with whatever ending, for a device's."""
+    return name.upper() in _DEVICES
+
+
 def is_symbol(name: str) -> bool:
     """Return whether a symbol of that name can be recorded."""
     return bool(_is_name(name)) and name not in _DEVICES

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from crypto_lake.layout import Layout
+from crypto_lake.layout import RECORDER, Layout
 
 StreamUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
 Seconds = Annotated[int, Meta(ge=1, le=3600)]
@@ -53,6 +53,8 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     max_connection_age_sec: Annotated[float, Meta(ge=1)] | None = None
     metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
+    name: Annotated[str, Meta(pattern=rf"^{RECORDER}\Z")] | None = None
+    share: str | None = None
 
 
 class Transformer(Struct, forbid_unknown_fields=True, frozen=True):
@@ -172,3 +174,8 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     def layout(self) -> Layout:
         """The paths of the lake that this configuration describes."""
         return Layout(Path(self.general.base_path))
+
+    @property
+    def collector_layout(self) -> Layout:
+        """The same, with the paths of what the collector of this configuration writes."""
+        return self.layout.of(self.collector.name or "")

@@ -124,5 +124,16 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.collector_status,
         layout.database,
     ]
+    named = layout.of("a")
+    paths += [
+        named.segment("binance", "SOLUSDT", DAY, 1),
+        named.symbol_journal("binance", "SOLUSDT", DAY),
+        named.journal("binance", DAY),
+        named.rejected("binance", DAY),
+        named.reference("binance", DAY),
+        named.collector_status,
+        named.collector_log,
+        named.collector_lock,
+    ]
     documented = set(re.findall(r"`([^`]+)`", TEXT.split("\n## A raw line\n")[0]))
     assert {path.relative_to(layout.base).as_posix() for path in paths} <= documented

@@ -137,6 +137,8 @@ class StreamGroup:
 
 def grouped(symbols: "Sequence[str]", exchange: "Exchange") -> "list[list[str]]":
     """The symbols in as few groups as the exchange's limit of streams a connection allows."""
+    if not symbols:
+        return []
     a_symbol = max(1, len(exchange.wire.streams(symbols[0])))
     size = max(1, exchange.limits.streams_a_connection // a_symbol)
     return [list(symbols[start : start + size]) for start in range(0, len(symbols), size)]

@@ -33,7 +33,8 @@ _LAST_JOURNALS = 2
 def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]:
     """Seal what is open, and enter what the journal lacks: the death may have come between the two.
 
-    Call it with the lake's lock held. `now` is µs UTC.
+    All of it is of the recorder whose layout this is: what another one has open is none of ours. Call it with its lock
+    held. `now` is µs UTC.
 
     Raises:
         OSError: the disk refused.
@@ -86,15 +87,15 @@ def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
     return {
         (symbol, day)
         for symbol in layout.raw_symbols(exchange)
-        for day in segments.days(layout, exchange, symbol, 1)
+        for day in segments.days(layout, exchange, symbol, 1, layout.recorder)
     }
 
 
 def _not_entered(layout: Layout, exchange: str, symbol: str, day: date) -> list[Path]:
     """The received segments of a day that no journal describes."""
-    told = journals.of_symbol(layout, exchange, symbol, day)
+    told = journals.of_recorder(layout, exchange, symbol, day)
     described = {one.segment for one in journal.of_kind(told, journal.Sealed)}
-    found = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED])
+    found = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED], layout.recorder)
     return [path for path in found if path.name not in described]
 
 
@@ -166,10 +167,10 @@ def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iter
     """Yield what is missing in the last two segments of a day, and not a gap in its journals."""
     if registry.exchange(exchange).capabilities.trade_ids != "contiguous":
         return
-    gaps = journal.of_kind(journals.of_symbol(layout, exchange, symbol, day), journal.Gap)
+    gaps = journal.of_kind(journals.of_recorder(layout, exchange, symbol, day), journal.Gap)
     told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
     ids = ContiguousIds(symbol, TRADE.word, [])
-    received = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED])
+    received = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED], layout.recorder)
     for path in received[-2:]:
         for line in lines_of(path):
             if isinstance(line, TradeLine):

@@ -157,7 +157,9 @@ def _tell_all(recorder: Recorder, counted: list[_Minute]) -> None:
 def _state(recorder: Recorder) -> State:
     if recorder.writer.trouble:
         return "disk trouble"
-    return "listening" if recorder.connected_since is not None else "connecting"
+    # One whose share of the symbols is nothing waits for symbols, and not for the exchange.
+    is_idle = not recorder.exchange.symbols
+    return "listening" if is_idle or recorder.connected_since is not None else "connecting"
 
 
 def _ms(us: int | None) -> str:

@@ -13,6 +13,8 @@ from crypto_lake.raw import instruments
 
 _END = b"]"
 _TAIL = 8
+# Left out where it changes nothing: a window would have to see all rows.
+_ONCE = "QUALIFY row_number() OVER (PARTITION BY exchange, day, symbol ORDER BY filename) = 1"
 
 
 def create(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: bool) -> list[Path]:
@@ -21,18 +23,17 @@ def create(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: b
     `thorough`: each is read for that; else only its end is looked at.
     """
     layout = config.layout
-    paths = [
-        layout.reference(exchange.name, day)
-        for exchange in config.exchanges
-        for day in layout.reference_days(exchange.name)
-    ]
+    paths = [path for exchange in config.exchanges for _, path in layout.references(exchange.name)]
     good = [path for path in paths if (_is_readable(path) if thorough else _is_whole(path))]
     left_out = [path for path in paths if path not in {*good}]
     for path in left_out:
         logger.warning("{}: not a table of instruments; left out", path)
     if good:
         listed = parquet.path_list([path.relative_to(layout.base) for path in good])
-        sql.define(connection, "ask/instruments", files=f"[lake_folder() || path FOR path IN {listed}]")
+        once = "" if len(good) == len({(path.parent, path.name[:10]) for path in good}) else _ONCE
+        sql.define(
+            connection, "ask/instruments", files=f"[lake_folder() || path FOR path IN {listed}]", once=once
+        )
     else:
         sql.define(connection, "ask/no_instruments")
     return left_out

@@ -134,7 +134,7 @@ def stale_quotes(subject: Subject) -> Rows:
 
 def clock_errors(subject: Subject) -> Rows:
     """Minutes in which the collector's clock was off, or away from where it was for most of the day."""
-    told = journals.shared(subject.series.layout, subject.series.exchange, subject.day)
+    told = journals.shared_by_all(subject.series.layout, subject.series.exchange, subject.day)
     measured = journal.of_kind(told, journal.ClockOffset)
     return subject.query(
         "clock_offset",

@@ -17,7 +17,7 @@ import msgspec
 from duckdb import DuckDBPyConnection
 
 from crypto_lake.defs.partitions import FIRST_DAY
-from crypto_lake.layout import named_day
+from crypto_lake.listing import named_day
 from crypto_lake.raw import segments
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series

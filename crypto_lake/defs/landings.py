@@ -45,7 +45,7 @@ def landing(connection: duckdb.DuckDBPyConnection, share: Share, day: date) -> d
     sealed = [size for one, records in of_each for size in _sizes(one, records, day)]
     records = [record for _, some in of_each for record in some]
     lost = list(journal.of_kind(records, journal.Gap))
-    shared = [one for name, layout in layouts.items() for one in journals.shared(layout, name, day)]
+    shared = [one for name, layout in layouts.items() for one in journals.shared_by_all(layout, name, day)]
     metadata: Metadata = {
         "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(records, journal.Sealed)),
         "segments": len(sealed),

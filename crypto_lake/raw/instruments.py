@@ -6,6 +6,7 @@ for the collector. How an exchange spells its list belongs into its package.
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -53,12 +54,22 @@ def read(path: Path) -> dict[str, Instrument]:
 
 
 def newest(layout: Layout, exchange: str) -> tuple[date, dict[str, Instrument]] | None:
-    """Return the newest table that can be read, and its day; None where there is none. A damaged one is told."""
-    for day in reversed(layout.reference_days(exchange)):
-        try:
-            return day, read(layout.reference(exchange, day))
-        except LakeError as error:
-            logger.error("{}; the one before it counts", error)
+    """Return the newest table that can be read, and its day; None where there is none. A damaged one is told.
+
+    Several collectors each have a table of a day: of what they all list the first one by name tells.
+    """
+    for day, paths in groupby(reversed(layout.references(exchange)), key=lambda one: one[0]):
+        found: dict[str, Instrument] = {}
+        is_any = False
+        for _, path in paths:
+            try:
+                found |= read(path)
+            except LakeError as error:
+                logger.error("{}; the one before it counts", error)
+            else:
+                is_any = True
+        if is_any:
+            return day, found
     return None
 
 

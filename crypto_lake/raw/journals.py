@@ -1,4 +1,4 @@
-"""The journals of a day: of all symbols, and of one. Lakes written before have all of it in one file."""
+"""The journals of a day: of all symbols, and of one; of one recorder, and of all. Old lakes have all in one file."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -17,17 +17,33 @@ _LARGEST_KEPT = 16 << 20
 
 
 def shared(layout: Layout, exchange: str, day: date) -> Sequence[AnyRecord]:
-    """The records of a day that concern all symbols, and in lakes written before those of each, in order.
+    """The records of a day, by the recorder whose layout this is, that concern all symbols, in order.
 
-    Each symbol of a run asks for them, so the last days' are kept, and parsed again only if the file has other bytes.
+    In lakes written before those of each symbol are among them. Each symbol of a run asks for them, so the last days'
+    are kept, and parsed again only if the file has other bytes.
     """
     path = layout.journal(exchange, day)
     content = journal.content(path)
     return _kept(path, content) if len(content) <= _LARGEST_KEPT else journal.records(path, content)
 
 
+def shared_by_all(layout: Layout, exchange: str, day: date) -> list[AnyRecord]:
+    """The same by all recorders, one after the other."""
+    recorders = layout.journal_recorders(exchange)
+    return [record for one in recorders for record in shared(layout.of(one), exchange, day)]
+
+
+def of_recorder(layout: Layout, exchange: str, symbol: str, day: date) -> list[SymbolRecord]:
+    """The records of a day that concern a symbol, by the recorder whose layout this is, in order.
+
+    Those of lakes written before come first, then those of the symbol's own journal.
+    """
+    both = [*shared(layout, exchange, day), *journal.read(layout.symbol_journal(exchange, symbol, day))]
+    return [one for one in both if isinstance(one, OfSymbol) and one.symbol == symbol]
+
+
 def of_symbol(layout: Layout, exchange: str, symbol: str, day: date) -> list[SymbolRecord]:
-    """The records of a day that concern a symbol, in order: of lakes written before, then of its own journal."""
+    """`of_recorder` of all recorders, one after the other."""
     return of_symbols(layout, exchange, [symbol], day)[symbol]
 
 
@@ -36,12 +52,14 @@ def of_symbols(
 ) -> dict[str, list[SymbolRecord]]:
     """`of_symbol` of each, without reading what all share once for each."""
     found: dict[str, list[SymbolRecord]] = {symbol: [] for symbol in symbols}
-    for one in shared(layout, exchange, day):
+    # Only one without a name can have written a lake of before.
+    for one in shared(layout.of(""), exchange, day):
         if isinstance(one, OfSymbol) and one.symbol in found:
             found[one.symbol].append(one)
     for symbol, known in found.items():
-        own = journal.read(layout.symbol_journal(exchange, symbol, day))
-        known += [one for one in own if isinstance(one, OfSymbol) and one.symbol == symbol]
+        for recorder in layout.recorders(exchange, symbol, day):
+            own = journal.read(layout.of(recorder).symbol_journal(exchange, symbol, day))
+            known += [one for one in own if isinstance(one, OfSymbol) and one.symbol == symbol]
     return found
 
 

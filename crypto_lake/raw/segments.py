@@ -4,7 +4,7 @@ A segment is open (`part_0001.jsonl.open`, the only file of the lake that grows)
 without `.open`, never changed again). A death can tear the tail of an open one alone, and a power loss spoil the rest
 of it, so recovery looks at open ones alone: what is no line is taken out, a torn tail cut, the rest sealed. Numbers
 start at 1 each UTC day of receipt and are never reused: the next one is one above the highest that is there, sealed or
-open.
+open. Those of a collector with a name (`part_a_0001.jsonl`) are numbered by themselves.
 """
 
 import hashlib
@@ -21,10 +21,12 @@ import msgspec
 
 from crypto_lake.disk import checksums, publish
 from crypto_lake.errors import RawDataError
-from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX, Layout
+from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX, RECORDER, Layout
 from crypto_lake.raw.lines import FAMILIES, HEALED, RECEIVED, RawLine
 
-_NAME = re.compile(rf"({'|'.join(FAMILIES)})_([0-9]{{4,}})\.jsonl(\.open|\.zst)?")
+_NAME = re.compile(
+    rf"({'|'.join(FAMILIES)})(?:(?<!{HEALED})_({RECORDER}))?_([0-9]{{4,}})\.jsonl(\.open|\.zst)?"
+)
 # Those that hold trades and quotes.
 _OF_TICKS = (RECEIVED, HEALED)
 _TAIL = 1 << 16
@@ -34,15 +36,24 @@ _SHORTEST_FRAME = 9
 _ADDED = {2: 256}
 
 
-def sealed(folder: Path, families: Sequence[str] = _OF_TICKS) -> list[Path]:
-    """The sealed segments of a day's folder, in order of family and number; empty where there is no folder.
+def sealed(folder: Path, families: Sequence[str] = _OF_TICKS, recorder: str | None = None) -> list[Path]:
+    """The sealed segments of a day's folder, in order of family, recorder and number; empty where there is no folder.
 
-    One that is there in both forms, plain and compressed, is taken plain.
+    One that is there in both forms, plain and compressed, is taken plain. With `recorder`, those of that one alone.
     """
     all_found = (found for found in reversed(_found(folder)) if found.family in families)
-    entries = (found for found in all_found if found.is_file and not found.is_open)
+    entries = (found for found in all_found if found.is_file and not found.is_open and found.is_of(recorder))
     by_name = {name_of(found.path): found.path for found in entries}
     return list(reversed(by_name.values()))
+
+
+def by_recorder(folder: Path) -> dict[str, list[Path]]:
+    """The same by recorder, in order of names; what was fetched is with the one without a name."""
+    paths = sealed(folder)
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(recorder_of(path), []).append(path)
+    return dict(sorted(found.items()))
 
 
 def is_healed(path: Path) -> bool:
@@ -51,20 +62,30 @@ def is_healed(path: Path) -> bool:
     return match is not None and match[1] == HEALED
 
 
-def days(layout: Layout, exchange: str, symbol: str, latest: int | None = None) -> list[date]:
+def recorder_of(path: Path) -> str:
+    """The name of the collector that wrote a segment; empty where it has none, and of what was fetched."""
+    match = _NAME.fullmatch(path.name)
+    return (match[2] or "") if match else ""
+
+
+def days(
+    layout: Layout, exchange: str, symbol: str, latest: int | None = None, recorder: str | None = None
+) -> list[date]:
     """The days whose folders hold a segment, oldest first; with `latest`, so many of them, the last ones.
 
     A folder may hold a journal alone: nothing came that day, its segments were removed, or it points to another day.
+    With `recorder`, segments of that one alone count.
     """
     folders = reversed(layout.raw_days(exchange, symbol))
-    found = (day for day in folders if _holds_any(layout.raw_day(exchange, symbol, day)))
+    found = (day for day in folders if _holds_any(layout.raw_day(exchange, symbol, day), recorder))
     return sorted(islice(found, latest))
 
 
-def _holds_any(folder: Path) -> bool:
+def _holds_any(folder: Path, recorder: str | None) -> bool:
     try:
         with os.scandir(folder) as entries:
-            return any(_NAME.fullmatch(entry.name) for entry in entries)
+            matches = (match for entry in entries if (match := _NAME.fullmatch(entry.name)))
+            return any(recorder in {None, match[2] or ""} for match in matches)
     except FileNotFoundError:
         return False  # Pruned since the folders were listed.
 
@@ -102,10 +123,15 @@ def _content_size(path: Path, head: bytes) -> int:
 
 class _Found(NamedTuple):
     family: str
+    recorder: str
     number: int
     is_open: bool
     path: Path
     is_file: bool
+
+    def is_of(self, recorder: str | None) -> bool:
+        """Return whether it is a recorder's; None: of any."""
+        return recorder is None or self.recorder == recorder
 
 
 def _found(folder: Path) -> list[_Found]:
@@ -115,14 +141,22 @@ def _found(folder: Path) -> list[_Found]:
     with os.scandir(folder) as entries:
         matches = [(match, entry) for entry in entries if (match := _NAME.fullmatch(entry.name))]
         return sorted(
-            _Found(match[1], int(match[2]), match[3] == OPEN_SUFFIX, folder / entry.name, entry.is_file())
+            _Found(
+                family=match[1],
+                recorder=match[2] or "",
+                number=int(match[3]),
+                is_open=match[4] == OPEN_SUFFIX,
+                path=folder / entry.name,
+                is_file=entry.is_file(),
+            )
             for match, entry in matches
         )
 
 
-def next_number(folder: Path, family: str = RECEIVED) -> int:
-    """The number for the next segment of a folder: one above the highest there, open ones counted."""
-    return 1 + max((found.number for found in _found(folder) if found.family == family), default=0)
+def next_number(folder: Path, family: str = RECEIVED, recorder: str = "") -> int:
+    """The number for a recorder's next segment of a folder: one above its highest there, open ones counted."""
+    numbers = (one.number for one in _found(folder) if one.family == family and one.recorder == recorder)
+    return 1 + max(numbers, default=0)
 
 
 @dataclass
@@ -147,14 +181,15 @@ class OpenSegment:
 
     @classmethod
     def create(cls, layout: Layout, exchange: str, symbol: str, day: date) -> "OpenSegment":
-        """Open the next segment of a symbol's day.
+        """Open the next segment of a symbol's day, of the recorder whose layout this is.
 
         Raises:
             OSError: the disk refused.
         """
         folder = layout.raw_day(exchange, symbol, day)
         unsynced = publish.made_folder(folder)
-        final = layout.segment(exchange, symbol, day, next_number(folder))
+        number = next_number(folder, recorder=layout.recorder)
+        final = layout.segment(exchange, symbol, day, number)
         return cls(final.with_name(final.name + OPEN_SUFFIX), day, unsynced=unsynced)
 
     def append(self, lines: bytes) -> None:
@@ -264,21 +299,22 @@ def _believed(_path: Path, _symbol: str, _day: date) -> int:
 def recover(layout: Layout, exchange: str, mend: Mend = _believed) -> list[Recovered]:
     """Seal what a crash left open: mend each open segment, truncate it to its last whole line, then rename it.
 
-    Call it with the lake's lock held, before the first segment is created.
+    Only those of the recorder whose layout this is: another one may be writing to its own. Call it with its lock held,
+    before the first segment is created.
 
     Raises:
         OSError: the disk refused; call it again.
     """
     return [
-        _recover(found, symbol, day, mend(found.path, symbol, day))
+        _recover(layout, found, symbol, day, mend(found.path, symbol, day))
         for symbol in layout.raw_symbols(exchange)
         for day in layout.raw_days(exchange, symbol)
         for found in _found(layout.raw_day(exchange, symbol, day))
-        if found.is_open and found.is_file
+        if found.is_open and found.is_file and found.is_of(layout.recorder)
     ]
 
 
-def _recover(found: _Found, symbol: str, day: date, moved: int) -> Recovered:
+def _recover(layout: Layout, found: _Found, symbol: str, day: date, moved: int) -> Recovered:
     path = found.path
     torn = truncate_torn_tail(path)
     if path.stat().st_size == 0:
@@ -287,7 +323,8 @@ def _recover(found: _Found, symbol: str, day: date, moved: int) -> Recovered:
     final = _final(path)
     if final.exists():
         # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
-        final = path.with_name(f"{found.family}_{next_number(path.parent, found.family):04d}.jsonl")
+        number = next_number(path.parent, found.family, found.recorder)
+        final = path.with_name(layout.segment("", symbol, day, number, found.family).name)
     publish.replace(path, final)
     # The dead one may have made the day's folder and not come to sync its name.
     publish.sync_folder(path.parent.parent)

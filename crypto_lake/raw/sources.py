@@ -23,7 +23,8 @@ class Source:
     `received` is the same on the local clock, None where it was fetched; `trade_ids` the lowest and the highest, if the
     journal says so and so vouches for the rest. `strays` are the stretches in which its trades say that they happened,
     where some of these lie far from the rest. The `paths` of ticks are in the order of `lines.TICKS`. `has_late`:
-    quotes that came late may be in it, as the journal says.
+    quotes that came late may be in it, as the journal says. `recorders` received its lines: one, several of ticks, none
+    of what was fetched. `is_described`: the journal tells of it.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Source:
     strays: tuple[Interval, ...] = ()
     is_ticks: bool = False
     has_late: bool = False
+    recorders: tuple[str, ...] = ("",)
+    is_described: bool = True
 
     @property
     def spans(self) -> list[Interval]:
@@ -68,6 +71,11 @@ def selects(sources: Sequence[Source], window: Window | None = None) -> list[str
 def lines_of(sources: Sequence[Source]) -> str:
     """The lines of sources as an SQL table, as `scan.table` has it."""
     return scan.table(selects(sources))
+
+
+def recorders_of(sources: Iterable[Source]) -> list[str]:
+    """Those who received the lines of sources, sorted."""
+    return sorted({recorder for source in sources for recorder in source.recorders})
 
 
 def has_late(sources: Iterable[Source]) -> bool:

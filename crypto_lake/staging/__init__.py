@@ -19,7 +19,8 @@ from crypto_lake.config import Config
 from crypto_lake.disk import locks
 from crypto_lake.disk.cache import Cache
 from crypto_lake.errors import LakeBusyError, LakeError
-from crypto_lake.layout import Layout, is_symbol
+from crypto_lake.layout import Layout
+from crypto_lake.listing import is_symbol
 from crypto_lake.series import Series
 from crypto_lake.staging import identity, pointed, registers
 from crypto_lake.staging.needs import Needs, Rooms, day_of_file, newest

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crypto_lake.disk.store import Entry, Store
-from crypto_lake.layout import Layout, named_day
+from crypto_lake.layout import Layout
+from crypto_lake.listing import named_day
 from crypto_lake.series import Series
 
 # Bars carry values in from the newest bars before; of these one day may be damaged.

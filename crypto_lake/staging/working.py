@@ -18,7 +18,8 @@ from loguru import logger
 from crypto_lake.disk.cache import Cache, link
 from crypto_lake.disk.store import Entry, Store
 from crypto_lake.errors import LakeBusyError
-from crypto_lake.layout import Layout, named_day
+from crypto_lake.layout import Layout
+from crypto_lake.listing import named_day
 
 # Folders of this machine alone; of logs the verdicts of checks are the lake's.
 _LOCAL = {"state", "logs"}

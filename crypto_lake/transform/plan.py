@@ -187,7 +187,7 @@ class Plan:
             return end
         step = self.series.config.transformer.resample_interval_sec * SECOND_US
         # Whatever a journal says, nobody has listened to what is still to come.
-        sealed = min(self.catalog.end, self.catalog.offsets.exchange_now(self.now_us))
+        sealed = min(self.catalog.end, self.catalog.exchange_now(self.now_us))
         return min(end, sealed - sealed % step)
 
     def fingerprint(self, hour: int, carry: Carry) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Plan:
         end = start + HOUR_US
         sources = self.catalog.between(start, end)
         transformer = self.series.config.transformer
-        offsets = self.catalog.offsets.by_minute(sources, start, end)
+        offsets = self.catalog.offsets(sources, start, end)
         return {
             "version": TRANSFORM_VERSION,
             "step": transformer.resample_interval_sec * SECOND_US,

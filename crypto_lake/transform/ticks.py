@@ -113,7 +113,7 @@ def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> li
 
 def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str, Any]:
     start = day_start_us(day)
-    offsets = catalog.offsets.by_minute(sources, start, start + DAY_US)
+    offsets = catalog.offsets(sources, start, start + DAY_US)
     clock = checksums.of_bytes(parquet.canonical(sorted(offsets.items())).encode())
     return {
         "version": TICKS_VERSION,

@@ -128,7 +128,7 @@ def test_a_symbol_that_trades_no_more_ends_in_order_and_is_said(
     (line,) = told
     reason = "not listed" if how == "gone" else "BREAK"
     assert line == f"binance: trading no more, and recorded no more: ADAUSDT ({reason})"
-    (day,) = layout.reference_days("binance")
+    ((day, _),) = layout.references("binance")
     kept = instruments.read(layout.reference("binance", day))["ADAUSDT"]
     assert (kept.trading, kept.status) == (False, "TRADING" if how == "gone" else "BREAK")
 
@@ -190,7 +190,7 @@ def test_a_list_that_lost_most_of_itself_ends_nothing_and_its_new_symbols_are_ta
     layout = recorded(tmp_path, ["all"], story, exchange)
     assert not exchange.asked["UNSUBSCRIBE"]
     assert any("that is not believed, and ends no recording" in line for line in told)
-    (day,) = layout.reference_days("binance")
+    ((day, _),) = layout.references("binance")
     assert len(instruments.trading(instruments.read(layout.reference("binance", day)))) == 5
 
 
@@ -263,7 +263,7 @@ def test_a_symbol_that_no_folder_can_be_named_after_is_left_out_and_said_once(
 
 def test_a_lake_of_names_has_its_table_of_instruments_too(tmp_path: Path) -> None:
     async def story(config: Config, exchange: Exchange) -> None:
-        await until(lambda: bool(config.layout.reference_days("binance")), "the table")
+        await until(lambda: bool(config.layout.references("binance")), "the table")
         before = config.layout.reference("binance", DAY).stat().st_mtime_ns
         await until(looked(exchange), "two looks at the same")
         assert config.layout.reference("binance", DAY).stat().st_mtime_ns == before

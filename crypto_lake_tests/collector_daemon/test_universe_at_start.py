@@ -123,7 +123,7 @@ def test_an_exchange_that_tells_no_list_is_recorded_by_names_and_by_no_patterns(
     monkeypatch.setattr(registry, "rest_client", lambda _name, url: NamesOnly(url))
     exchange = trading()
     layout = recorded(tmp_path, ["SOLUSDT"], story, exchange)
-    assert (exchange.lists_asked, told, layout.reference_days("binance")) == (1, [], [])
+    assert (exchange.lists_asked, told, layout.references("binance")) == (1, [], [])
     with pytest.raises(NoListError, match="binance tells no list of its symbols; expected names") as caught:
         recorded(tmp_path, ["*USDT"], nothing)
     assert caught.value.exit_code == 2

@@ -86,7 +86,7 @@ def _lake(config: Config, exchange: Exchange, symbols: list[str], folder: Path) 
         config,
         general=replace(config.general, base_path=str(folder)),
         exchanges=[replace(exchange, symbols=symbols, exclude=[])],
-        collector=replace(config.collector, metrics_port=None, min_free_disk_gb=0),
+        collector=replace(config.collector, metrics_port=None, min_free_disk_gb=0, name=None, share=None),
     )
 
 

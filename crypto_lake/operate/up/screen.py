@@ -73,7 +73,7 @@ class Screen:
     def _collector(self) -> str:
         """Return what it says of itself, in a line."""
         try:
-            status = read_status(self._config.layout.collector_status)
+            status = read_status(self._config.collector_layout.collector_status)
         except LakeError as error:
             return str(error)
         if status is None:

@@ -42,7 +42,7 @@ def programs(config: Config, config_file: Path, host: str, port: int) -> list[Pr
         Program(
             "collector",
             ("-m", "crypto_lake", "collector", "--config", str(config_file)),
-            f"logs to {config.layout.logs / 'collector.log'}",
+            f"logs to {config.collector_layout.collector_log}",
             config_file.parent,
             own,
             keeps_log=False,

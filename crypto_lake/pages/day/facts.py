@@ -110,7 +110,7 @@ def _add_latency(
     """Ticks know each trade's; of a day that has none yet, the journal knows the smallest of each minute."""
     length = _length(series)
     measured = latency.by_interval(connection, series, day, length)
-    shared = journals.shared(series.layout, series.exchange, day)
+    shared = journals.shared_by_all(series.layout, series.exchange, day)
     told = {
         one.minute // MINUTE_US * 60: one.offset_us / 1000
         for one in journal.of_kind(shared, journal.ClockOffset)

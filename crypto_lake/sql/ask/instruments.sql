@@ -1,9 +1,10 @@
 -- The tables of instruments, a JSON array a day: {files} of them, as a list.
 -- Exchange and day are in a file's name alone, so a condition on either opens no other file.
+-- {once}: of a day of which several collectors have a table, the first one by name tells of what they all list.
 CREATE OR REPLACE VIEW instruments AS
 SELECT
     regexp_extract(filename, '([^/\\]+)[/\\][^/\\]+$', 1) AS exchange,
-    regexp_extract(filename, '([^/\\]+)\.json$', 1)::DATE AS day,
+    regexp_extract(filename, '([^/\\]{10})[^/\\]*\.json$', 1)::DATE AS day,
     symbol,
     status,
     base,
@@ -26,4 +27,5 @@ FROM read_json(
         lot: 'VARCHAR',
         listed_since: 'VARCHAR'
     }
-);
+)
+{once};
