@@ -47,7 +47,7 @@ def prepare(folder: Path, speed: float | None) -> Path:
     try:
         (folder / "dagster").mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_text(_text(speed or 1.0), encoding="utf-8")
+            path.write_text(text(speed or 1.0), encoding="utf-8")
     except OSError as error:
         raise LakeError(f"{folder}: cannot be made: {error}") from None
     there = configuration.load(path).clock.speed
@@ -58,14 +58,15 @@ def prepare(folder: Path, speed: float | None) -> Path:
     return path
 
 
-def _text(speed: float) -> str:
+def text(speed: float) -> str:
+    """Return a configuration for the bundled exchange at a free port, whose market begins now, or a week ago."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        text = _CONFIG.format(port=probe.getsockname()[1], symbols=", ".join(_SYMBOLS))
+        found = _CONFIG.format(port=probe.getsockname()[1], symbols=", ".join(_SYMBOLS))
     if speed == 1:
-        return text
+        return found
     began = datetime.now(UTC).replace(microsecond=0)
     market = datetime.combine(began.date() - _BEFORE, _SHORTLY_BEFORE_MIDNIGHT, UTC)
-    return text + _CLOCK.format(speed=speed, began=began.isoformat(), market=market.isoformat())
+    return found + _CLOCK.format(speed=speed, began=began.isoformat(), market=market.isoformat())
 
 
 def exchange(config: Config, folder: Path) -> Program:

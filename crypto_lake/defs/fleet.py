@@ -1,0 +1,99 @@
+"""Dagster's runs on several hosts: the launcher that `deploy/fleet/dagster.yaml` names, and the workers' Celery app.
+
+Here belongs what Dagster's own launcher for Celery does not know: whether the host at work on a run is still there. A
+run whose worker does not answer is failed, and the daemon starts it again on another (`run_retries`). Needs the extra
+`fleet`; nothing else imports this.
+"""
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from celery.signals import worker_process_init
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.tags import PRIORITY_TAG
+from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+# A worker that is there answers in milliseconds; after a restart of Redis it takes some seconds to connect again.
+_ANSWER_SEC = 2.0
+_PATIENCE_SEC = 10.0
+_LOOK_SEC = 1.0
+_FIRST = "100"
+
+
+class FleetLauncher(CeleryRunLauncher):
+    """Starts runs as Celery tasks, and asks the worker of each run whether it is still there."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - handed through as they are
+        super().__init__(*args, **settings)
+        self._silent_since: dict[str, float] = {}
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Return whether a run is being worked on; the monitor of the daemon asks every few seconds."""
+        task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
+        if task is None:
+            # A command's own, in its own process: see `commands`.
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        found = super().check_run_worker_health(run)
+        if found.status != WorkerStatus.RUNNING:
+            return found
+        worker = self.celery.AsyncResult(task).info["hostname"]
+        silent_sec = self._silence(worker)
+        if silent_sec < _PATIENCE_SEC:
+            return found
+        # The run that the daemon begins in its place has its tags: it comes before those that wait already.
+        self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: _FIRST})
+        return CheckRunHealthResult(
+            WorkerStatus.FAILED, f"{worker} has not answered for {silent_sec:.0f} s; expected it there"
+        )
+
+    def _silence(self, worker: str) -> float:
+        """Ask a worker; return for how long it has not answered.
+
+        Raises:
+            OperationalError: Redis is away, so that nobody can be asked: no worker's silence counts.
+        """
+        try:
+            answers = self.celery.control.ping(destination=[worker], timeout=_ANSWER_SEC)
+        except Exception:
+            self._silent_since.clear()
+            raise
+        if answers:
+            self._silent_since.pop(worker, None)
+            return 0.0
+        now = time.monotonic()
+        return now - self._silent_since.setdefault(worker, now)
+
+
+def app() -> "Celery":
+    """Return the Celery app of a worker: that of the launcher in the `dagster.yaml` of `$DAGSTER_HOME`."""
+    with dg.DagsterInstance.get() as instance:
+        launcher = instance.run_launcher
+    if not isinstance(launcher, CeleryRunLauncher):
+        raise SystemExit(
+            f"{type(launcher).__name__}: expected a run_launcher that is crypto_lake.defs.fleet's"
+        )
+    create_execute_job_task(launcher.celery)
+    create_resume_job_task(launcher.celery)
+    return launcher.celery
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SEC)
+    os._exit(1)
+
+
+def _watch_parent(**_: object) -> None:
+    """Let a run end with the worker whose process it has: the monitor takes both for dead when that is killed."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+worker_process_init.connect(_watch_parent)

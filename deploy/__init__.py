@@ -1,0 +1,1 @@
+"""A fleet: what several hosts need to work on one lake. See `docs/FLEET.md`."""
