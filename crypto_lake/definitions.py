@@ -17,6 +17,7 @@ defs = dg.Definitions(
         assets.bars_1s,
         assets.daily_bars,
         assets.ticks_of_days,
+        assets.coverage_of_days,
         assets.candles_1m,
         assets.lake_views,
     ],
@@ -25,6 +26,7 @@ defs = dg.Definitions(
         automation.make_bars,
         automation.compact,
         automation.validate,
+        automation.cover,
         automation.backfill_candles,
         healing.heal_trades,
     ],
@@ -32,6 +34,7 @@ defs = dg.Definitions(
     sensors=[
         automation.new_segments,
         automation.validation_after_compaction,
+        automation.coverage_after_validation,
         healing.missing_trades,
         upkeep.failed_runs,
         upkeep.old_runs,

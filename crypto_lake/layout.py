@@ -285,6 +285,26 @@ class Layout:
             for day, match in sorted(found, key=lambda one: (one[0], one[1][2] or ""))
         ]
 
+    # coverage: what there is of each day
+
+    def coverage(self, day: date) -> Path:
+        """The rows of a day's coverage, of all symbols."""
+        return self.base / "coverage" / f"{day.isoformat()}.parquet"
+
+    def coverage_days(self) -> list[date]:
+        """The days that have one, oldest first."""
+        return _file_days(self.base / "coverage")
+
+    @property
+    def coverage_page(self) -> Path:
+        """The coverage of the days that were asked for last, for people."""
+        return self.base / "reports" / "coverage.html"
+
+    @property
+    def coverage_lock(self) -> Path:
+        """Keeps two runs off the coverage of one day."""
+        return self.base / "state" / "locks" / "coverage.lock"
+
     # patterns, as DuckDB reads them
 
     def every_day(self, file: Path) -> Path:

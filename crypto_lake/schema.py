@@ -79,6 +79,52 @@ BAR: tuple[Column, ...] = (
 )
 
 
+COVERAGE: tuple[Column, ...] = (
+    Column("exchange", "VARCHAR", "as in `config.yml`"),
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("day", "DATE", "UTC"),
+    Column("trades", "BIGINT", "trades in the day's bars"),
+    Column(
+        "trade_ids_missing",
+        "BIGINT",
+        "trade ids that are not there; null where the exchange's ids do not tell",
+    ),
+    Column(
+        "trades_healed",
+        "BIGINT",
+        "trades that were fetched later; null where the files they came in are gone",
+    ),
+    Column("seconds_observed", "BIGINT", "seconds of which a bar is observed"),
+    Column("seconds_listened", "BIGINT", "seconds that a collector listened to throughout"),
+    Column("quotes", "BIGINT", "quotes in the day's bars"),
+    Column(
+        "book_boundaries",
+        "BIGINT",
+        "depth events at whose end the quote was held against the book; null without",
+    ),
+    Column("boundaries_proved", "BIGINT", "those at which they are equal"),
+    Column("boundaries_contradicted", "BIGINT", "those at which they are not"),
+    Column("book_breaks", "BIGINT", "breaks of the chain of depth events; null without depth"),
+    Column(
+        "candle_minutes",
+        "BIGINT",
+        "minutes of which the lake has the exchange's candle; null without all of them",
+    ),
+    Column("candle_minutes_equal", "BIGINT", "those whose bar equals it in every column, to the last bit"),
+    Column("checks_passed", "BIGINT", "checks of the day that this symbol passed"),
+    Column("checks_warned", "BIGINT", "checks that warned of it"),
+    Column("checks_failed", "BIGINT", "checks that it failed"),
+    Column("checks_unverifiable", "BIGINT", "checks that the exchange's data cannot prove"),
+    Column(
+        "files",
+        "STRUCT(path VARCHAR, bytes BIGINT, sha256 VARCHAR)[]",
+        "the day's finished files, by their path from the lake's folder",
+    ),
+    Column("transform_version", "BIGINT", "of the transform that made the bars"),
+    Column("complete", "BOOLEAN", "whether nothing of all this leaves a doubt; what is null leaves none"),
+)
+
+
 def names(columns: tuple[Column, ...]) -> list[str]:
     """The names of the columns, in order."""
     return [column.name for column in columns]

@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 from crypto_lake.config import Config
+from crypto_lake.coverage import table
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.synthetic import SyntheticMarket
 from crypto_lake.simulator.server.exchange import SimulatedExchange, running
@@ -204,6 +205,28 @@ def test_a_dagster_home_that_is_not_there_is_exit_code_2(lake: Config, tmp_path:
     done = processes.run("crypto_lake", "transformer", cwd=tmp_path, DAGSTER_HOME=str(tmp_path / "nowhere"))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_coverage_follows_verdicts_and_finds_a_file_that_was_changed(
+    run_here: Run, lake: Config, tmp_path: Path
+) -> None:
+    land(lake, [trade(n, START + n * HOUR) for n in range(1, 24)])
+    code, _, err = run_here("coverage")
+    assert (code, "no finished day of these is compacted" in err) == (1, True)
+    assert [run_here(*words)[0] for words in (["transformer"], ["compact"])] == [0, 0]
+    before = table.understood(lake.layout.coverage(DAY))
+    assert run_here("validate", "--date", "2025-10-20")[0] == 0
+    (row,) = table.understood(lake.layout.coverage(DAY))
+    assert row.checks_passed > before[0].checks_passed
+    assert run_here("coverage", "--verify")[:2] == (0, "1 days told again from their files: no differences\n")
+    code, out, _ = run_here("coverage", "--format", "csv", "--date", "2025-10-20")
+    assert out.splitlines()[1].startswith("binance,SOLUSDT,2025-10-20,23,0,0,")
+    code, out, _ = run_here("coverage", "--output", str(tmp_path / "page.html"))
+    assert (code, "SOLUSDT" in (tmp_path / "page.html").read_text(encoding="utf-8")) == (0, True)
+    lake.layout.minutes("binance", SYMBOL, DAY).unlink()
+    code, out, err = run_here("coverage", "--verify")
+    assert (code, f"{DAY}.parquet: is gone" in out) == (1, True)
+    assert err.endswith("error: coverage and files differ: 1\n")
 
 
 def test_a_failed_check_is_exit_code_1(run_here: Run, lake: Config) -> None:

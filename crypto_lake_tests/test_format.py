@@ -47,6 +47,7 @@ def table(heading: str, text: str = TEXT) -> list[list[str]]:
         ("A bar", schema.BAR),
         ("A trade", schema.TRADE),
         ("A quote", schema.QUOTE),
+        ("Coverage", schema.COVERAGE),
     ],
 )
 def test_columns_are_documented_in_order_with_their_types_and_meanings(

@@ -1,4 +1,4 @@
-"""The views: `bars_1s` over daily files and, for days without one, parts; minutes and longer bars; candles; ticks.
+"""The views: `bars_1s` over daily files and, for days without one, parts; longer bars; candles; ticks; coverage.
 
 Which files they are made of is the business of `sources`. A view names them by their places in the lake's folder, which
 is asked for each time (`sql/ask/lake_folder.sql`), and a question opens those of its symbols and days
@@ -16,7 +16,7 @@ import duckdb
 from loguru import logger
 
 from crypto_lake import sql
-from crypto_lake.ask import instruments, sources, tables
+from crypto_lake.ask import coverage, instruments, sources, tables
 from crypto_lake.ask.sources import EVERYTHING, Chosen, Sources
 from crypto_lake.ask.tables import Table
 from crypto_lake.config import Config
@@ -39,7 +39,7 @@ OF_DAYS = (
     "candles_1m",
     "history_1m",
 )
-NAMES = (*OF_DAYS, "instruments")
+NAMES = (*OF_DAYS, "coverage", "instruments")
 # So many symbols' numbers are asked for at once, which bounds the files of a statement.
 _AT_ONCE = 200
 # An exchange and a symbol.
@@ -55,9 +55,10 @@ def create(
     *,
     thorough: bool = False,
 ) -> list[Path]:
-    """Make all views (`NAMES`) in a database, over the files that there are now; `instruments` only of everything.
+    """Make all views (`NAMES`) in a database, over the files that there are now.
 
-    No file of theirs is opened for that, but the end of each table of instruments is looked at.
+    `coverage` and `instruments` are made of everything only. No file is opened for that, but the end of each of theirs
+    is looked at.
 
     `thorough`: each file's footer is read, and files that cannot be read are left out, so that one bad file does not
     silence the others; they are returned and logged.
@@ -69,6 +70,7 @@ def create(
     left_out = _leave_out(found) if thorough else []
     _create(connection, config, found, by_place=chosen == EVERYTHING)
     if chosen == EVERYTHING:
+        left_out += coverage.create(connection, config, thorough=thorough)
         left_out += instruments.create(connection, config, thorough=thorough)
     return left_out
 

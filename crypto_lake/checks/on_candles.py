@@ -24,7 +24,7 @@ def differences_from_exchange(subject: Subject) -> Rows:
         candles = subject.reference.of(subject.series, subject.day)
     except ExchangeError as error:
         return [{"reason": f"the exchange gave no candles to compare with: {error}"}]
-    rows = _differences(subject, candles)
+    rows = differences(subject, candles)
     return [row for row in rows if not row["reason"]] + _stretches([row for row in rows if row["reason"]])
 
 
@@ -33,11 +33,15 @@ def differences_from_backfill(subject: Subject) -> Rows:
     series = subject.series
     candles = pq.read_table(*subject.files, columns=["window_start", *NINE])
     recorded = series.layout.bar_files(series.exchange, series.symbol, subject.day)
-    rows = _differences(replace(subject, files=recorded), candles) if recorded else []
+    rows = differences(replace(subject, files=recorded), candles) if recorded else []
     return [row for row in rows if not row["reason"] and row["candle"]]
 
 
-def _differences(subject: Subject, candles: pa.Table) -> Rows:
+def differences(subject: Subject, candles: pa.Table) -> Rows:
+    """Minutes that differ from candles, which are a table of `window_start` and the columns `reference.NINE`.
+
+    `candle` says whether there is a candle of the minute, `reason` why a trade of it may be missing, null: none may.
+    """
     if MINUTE_US % subject.step:
         return [{"reason": "bars of this length do not make up minutes", "candle": False}]
     found = holes.find(subject.connection, subject.series, subject.day, subject.now_us)

@@ -13,7 +13,7 @@ from crypto_lake.cli import ask, look_after, make, record, set_up
 _COMMANDS = (
     *(record.collector, record.up, record.demo),
     *(make.transformer, make.compact, make.heal, make.backfill),
-    *(look_after.status, look_after.validate, look_after.verify, look_after.doctor),
+    *(look_after.status, look_after.validate, look_after.verify, look_after.coverage, look_after.doctor),
     *(ask.query, ask.report),
     *(set_up.init, set_up.service),
 )

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - see the package
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import click
 
@@ -65,6 +66,59 @@ def verify(config_file: str | None) -> None:
 
     if damaged := jobs.verify(loaded):
         raise LakeError(f"files damaged, missing or without a checksum: {damaged}")
+
+
+@click.command()
+@options.config_option
+@options.days_options
+@click.option(
+    "--verify", "prove", is_flag=True, help="Tell it again from the files alone; name each difference."
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["table", "csv", "json", "parquet", "html"]),
+    help="The form; html is a page.  [default: as --output's name says, else a table]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file (.csv, .json, .parquet, .html) instead.",
+)
+def coverage(  # noqa: PLR0913 - as many as there are options
+    config_file: str | None,
+    day: date | None,
+    first: date | None,
+    last: date | None,
+    kind: str | None,
+    output: Path | None,
+    *,
+    prove: bool,
+) -> None:
+    """Say what there is of each symbol and finished day.
+
+    Trades and those missing or healed, seconds heard, quotes, minutes equal to the exchange's candles, verdicts,
+    checksums: of the days given; without one, of all.
+    """
+    if prove and (kind or output):
+        raise click.UsageError("--verify prints differences; expected it without --format and --output")
+    from crypto_lake.ask import query as questions
+    from crypto_lake.operate import coverage as table
+
+    is_page = kind == "html" or (kind is None and output is not None and output.suffix == ".html")
+    written = None if is_page else questions.format_of(kind, output)
+    loaded = options.loaded(config_file, "validation")
+    wanted = options.days(loaded, day, first, last)
+    if prove:
+        if found := table.verify(loaded, wanted):
+            raise LakeError(f"coverage and files differ: {found}")
+    elif is_page:
+        click.echo(table.write_page(loaded, wanted, output))
+    elif written is None:
+        table.show(loaded, wanted)
+    else:
+        table.write(loaded, wanted, written, output)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from crypto_lake.ask import latency, views
 from crypto_lake.completeness import backfill, heal
 from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
+from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import columns, freshness, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
@@ -151,6 +152,31 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 
 
 @dg.asset(
+    name="coverage",
+    partitions_def=RECORDED,
+    deps=[daily_bars, ticks_of_days],
+    backfill_policy=_RANGE_IN_ONE_RUN,
+    group_name="daily",
+    owners=_OWNERS,
+    kinds={"parquet"},
+    metadata=columns.COVERAGE,
+)
+def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+    """What there is of each symbol and finished day, as anybody may check it: counts, verdicts, checksums."""
+    config = lake.config()
+    shares = shares_of(context, Series.known(config))
+    with connected(duckdb) as db, tried_again(context):
+        days = of_each(
+            shares,
+            lambda it: ((day, coverage.make(db, it.series, day, lake.now_us())) for day in it.days),
+        )
+        said = ((it.key(day), metadata.of_coverage(rows)) for it, (day, rows) in days)
+        yield from metadata.reported(context, said)
+        coverage.complete(db, Series.known(config), lake.now_us())
+    _refresh_views(context, config)
+
+
+@dg.asset(
     partitions_def=BACKFILLED,
     backfill_policy=_RANGE_IN_ONE_RUN,
     group_name="backfill",
@@ -172,7 +198,7 @@ def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
 
 
 @dg.asset(
-    deps=[bars_1s, daily_bars, ticks_of_days, candles_1m],
+    deps=[bars_1s, daily_bars, ticks_of_days, coverage_of_days, candles_1m],
     group_name="views",
     owners=_OWNERS,
     kinds={"duckdb"},

@@ -15,10 +15,29 @@ import msgspec
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
+from crypto_lake.coverage import rows
 from crypto_lake.defs import changes, history, landings, requests
-from crypto_lake.defs.assets import bars_1s, candles_1m, daily_bars, raw_segments, ticks_of_days
+from crypto_lake.defs.assets import (
+    bars_1s,
+    candles_1m,
+    coverage_of_days,
+    daily_bars,
+    raw_segments,
+    ticks_of_days,
+)
 from crypto_lake.defs.changes import Seen
-from crypto_lake.defs.partitions import Portion, Share, days_tags, nightly, shard_of, shares
+from crypto_lake.defs.partitions import (
+    PARTITION,
+    RANGE_END,
+    RANGE_START,
+    Portion,
+    Share,
+    days_tags,
+    nightly,
+    range_tags,
+    shard_of,
+    shares,
+)
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
@@ -41,10 +60,12 @@ _comparison = dg.AssetSelection.checks(dg.AssetCheckKey(daily_bars.key, "equals_
 make_bars = dg.define_asset_job("make_bars", selection=dg.AssetSelection.assets(bars_1s) | _proof, tags=_ENDS)
 compact = dg.define_asset_job(
     "compact",
-    selection=(dg.AssetSelection.assets(bars_1s, daily_bars, ticks_of_days) | _proof) - _comparison,
+    selection=(dg.AssetSelection.assets(bars_1s, daily_bars, ticks_of_days, coverage_of_days) | _proof)
+    - _comparison,
     tags=_ENDS,
 )
 validate = dg.define_asset_job("validate", selection=dg.AssetSelection.all_asset_checks(), tags=_ENDS)
+cover = dg.define_asset_job("cover", selection=[coverage_of_days], tags=_ENDS)
 backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m])
 _MAKE_BARS = {make_bars.name, compact.name}
 
@@ -193,6 +214,26 @@ def _landing(
 def validation_after_compaction(context: dg.RunStatusSensorContext) -> dg.RunRequest:
     """All checks of the days of a compaction, when it is done: the end of the night's work."""
     return dg.RunRequest(run_key=context.dagster_run.run_id, tags=days_tags(context.dagster_run.tags))
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[validate, backfill_candles],
+    request_job=cover,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def coverage_after_validation(
+    context: dg.RunStatusSensorContext, lake: Lake
+) -> dg.RunRequest | dg.SkipReason:
+    """The coverage of the days of a validation, or of candles, when it is done: it tells what they say."""
+    tags = context.dagster_run.tags
+    first, last = (Portion.named(tags.get(name) or tags[PARTITION]) for name in (RANGE_START, RANGE_END))
+    compacted = rows.days_with_rows(Series.known(lake.config()))
+    days = [day for day in compacted if first.day <= day <= last.day]
+    if not days:
+        return dg.SkipReason("none of its days is compacted")
+    wanted = first.tags if first == last else range_tags(days[0], days[-1])
+    return dg.RunRequest(run_key=context.dagster_run.run_id, tags=wanted)
 
 
 def _job_for(series: list[Series], day: date) -> str:

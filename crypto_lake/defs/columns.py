@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from crypto_lake import schema
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.schema import BAR, RAW_LINE, Column
 
@@ -53,3 +54,4 @@ TICKS_LINEAGE = {
     "dagster/column_lineage": _lineage("raw_segments", {name: (name,) for name in _TICK_COLUMNS})
 }
 TICKS_OF_DAYS = {"dagster/column_schema": _schema(_TICK_COLUMNS.values())} | TICKS_LINEAGE
+COVERAGE = {"dagster/column_schema": _schema(schema.COVERAGE)}

@@ -19,6 +19,8 @@ from crypto_lake.checks import Verdict
 from crypto_lake.completeness import backfill
 from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
+from crypto_lake.coverage.page import doubts
+from crypto_lake.coverage.rows import Row
 from crypto_lake.pages.preview import Lacking, Preview
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
@@ -116,6 +118,19 @@ def of_previews(previews: list[Preview], lacking: Lacking) -> Metadata:
 
 def _inline(name: str, svg: str) -> str:
     return f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def of_coverage(rows: list[Row]) -> Metadata:
+    """Return how many symbols of a day are complete, and what those that are not leave in doubt."""
+    left = [row for row in rows if not row.complete]
+    worst = _worst([(row.symbol, row) for row in left], lambda item: -len(doubts(item[1])))
+    told = [{"symbol": symbol, "doubts": ", ".join(doubts(row))} for symbol, row in worst]
+    return {
+        "symbols": len(rows),
+        "symbols_complete": len(rows) - len(left),
+        "trades_missing": sum(row.trade_ids_missing or 0 for row in rows),
+        **({"not_complete": _table(told)} if told else {}),
+    }
 
 
 def places(series: Iterable[Series], day: date) -> Metadata:

@@ -40,6 +40,13 @@ _ARROW: dict[str, pa.DataType] = {
     "BOOLEAN": pa.bool_(),
     PRICE: pa.decimal128(18, 8),
     QUANTITY: pa.decimal128(20, 8),
+    "DATE": pa.date32(),
+    "STRUCT(path VARCHAR, bytes BIGINT, sha256 VARCHAR)[]": pa.list_(
+        pa.field(
+            "element",
+            pa.struct([("path", pa.string()), ("bytes", pa.int64()), ("sha256", pa.string())]),
+        )
+    ),
 }
 
 

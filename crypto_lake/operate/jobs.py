@@ -23,6 +23,7 @@ from crypto_lake.completeness import backfill as fetching
 from crypto_lake.completeness import holes
 from crypto_lake.completeness.heal import Found, Lack, Round
 from crypto_lake.config import Config
+from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import reach
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
@@ -162,6 +163,7 @@ def validate(config: Config, days: list[date]) -> "list[Verdict]":
     """Check those of the days that have bars or candles; the runs leave the verdicts in `logs/validation/`."""
     known = _days_of(config, Layout.bar_days) | _days_of(config, Layout.candle_days)
     found = _execute("validate", [day for day in days if day in known])
+    coverage.refresh(config, days, now_us(config))
     # Of a day that is not compacted the daily file's checks look at nothing, and so on.
     return [one for one in found if one.metadata["symbols_checked"]]
 
@@ -223,6 +225,7 @@ def backfill(config: Config, days: list[date]) -> dict[date, dict[str, int]]:
             for day, part in launch.made(defs, "backfill_candles", due):
                 before = told.setdefault(day, dict.fromkeys(_OF_CANDLES, 0))
                 told[day] = {name: before[name] + part[name] for name in _OF_CANDLES}
+        coverage.refresh(config, due, now_us(config))
     return told
 
 
