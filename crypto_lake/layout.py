@@ -300,6 +300,10 @@ class Layout:
         """The coverage of the days that were asked for last, for people."""
         return self.base / "reports" / "coverage.html"
 
+    def exports(self, kind: str) -> Path:
+        """The folder of what was written for other programs, in one format."""
+        return self.base / "exports" / kind
+
     @property
     def coverage_lock(self) -> Path:
         """Keeps two runs off the coverage of one day."""

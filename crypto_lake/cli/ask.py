@@ -64,3 +64,44 @@ def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
     click.echo(path)
     if opened and not webbrowser.open(path.resolve().as_uri()):
         raise LakeError(f"{path}: no browser could be started; the page itself is there")
+
+
+@click.command()
+@options.config_option
+@options.days_options
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["hftbacktest", "nautilus"]),
+    required=True,
+    help="Whose files: an event array (.npz), or a Parquet catalog.",
+)
+@click.option("--symbol", help="One symbol.  [default: all that have ticks of the day]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write to.  [default: exports/ and the format's name, in the lake's folder]",
+)
+def export(  # noqa: PLR0913, PLR0917 - as many as there are options
+    config_file: str | None,
+    day: date | None,
+    first: date | None,
+    last: date | None,
+    kind: str,
+    symbol: str | None,
+    output: Path | None,
+) -> None:
+    """Write ticks for a back-tester.
+
+    Trades and quotes of finished days, with the time at the exchange and that of receipt.
+    """
+    from crypto_lake.operate import exporting
+
+    loaded = options.configured(config_file)
+    days = options.days(loaded, day, first, last)
+    if not days:
+        raise click.UsageError("--date, or --from, is missing; expected which days to write")
+    folder = output or loaded.layout.exports(kind)
+    for path in exporting.export(loaded, kind, days, symbol, folder):
+        click.echo(path)

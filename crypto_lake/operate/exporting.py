@@ -1,0 +1,42 @@
+"""What the command `export` does: the ticks of some days, in files of another program's."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.errors import LakeError
+from crypto_lake.export import hftbacktest, local, nautilus
+from crypto_lake.series import Series
+
+# By the name of the format.
+FORMATS = {"hftbacktest": hftbacktest.write, "nautilus": nautilus.write}
+
+
+def export(
+    config: Config, kind: str, days: Sequence[date], symbol: str | None, folder: Path
+) -> Iterator[Path]:
+    """Write the files of days, of one symbol or of all that have ticks of them, and yield where each is.
+
+    Raises:
+        LakeError: there is nothing of these days, a file cannot be read, or the disk refused.
+    """
+    write: Callable[..., list[Path]] = FORMATS[kind]
+    known = [one for one in Series.known(config) if symbol in {None, one.symbol}]
+    if not known:
+        raise LakeError(
+            f"{config.layout.base}: nothing of {symbol or 'any symbol'}; expected what was recorded"
+        )
+    found = [(one, day) for day in days for one in known if symbol or _has_ticks(one, day)]
+    if not found:
+        raise LakeError(
+            f"{config.layout.base}: no ticks of these days; crypto-lake compact --date makes them of finished days"
+        )
+    with parquet.connect() as connection:
+        for one, day in found:
+            yield from write(connection, local.of(connection, one, day), folder)
+
+
+def _has_ticks(series: Series, day: date) -> bool:
+    return day in series.layout.ticks_days(series.exchange, series.symbol)
