@@ -293,7 +293,7 @@ class Layout:
 
     def coverage_days(self) -> list[date]:
         """The days that have one, oldest first."""
-        return _file_days(self.base / "coverage")
+        return listing.file_days(self.base / "coverage")
 
     @property
     def coverage_page(self) -> Path:
