@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -94,29 +95,31 @@ def test_units_may_change_within_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    "made",
     [
-        None,
-        b"no zip",
-        zipped(lines(*range(1440)), "another.csv"),
-        zipped("open_time,open\n1,2\n"),
-        zipped(lines(*range(1440)).replace("1.0", "x")),
-        zipped(lines(*range(1440)).replace("1.0", "1" * 400)),
-        zipped(lines(*range(1440)).replace("1.0", "1" * 200_000)),
-        zipped(lines(*range(1440)).replace(",3,", f",{1 << 62},")),
-        zipped(lines(*range(1440)).replace(",3,", ",1_0,")),
-        zipped(lines(*range(1440)) + "\n" * (17 << 20)),
-        zipped(lines(*range(1440)), method=zipfile.ZIP_LZMA)[:-400] + b"torn",
-        flipped(zipped(lines(*range(1440)), method=zipfile.ZIP_DEFLATED)),
-        zipped(lines(5, 4)),
-        zipped(lines(-1, 0)),
-        zipped(lines(*range(1440)).replace("1.0,2.0,0.5", "1.0,0.5,2.0")),
-        zipped(lines(*range(1440)).replace("1.0,2.0,0.5,1.5,10.0", "0.0,0.0,0.0,0.0,0.0")),
-        zipped(""),
+        lambda: None,
+        lambda: b"no zip",
+        lambda: zipped(lines(*range(1440)), "another.csv"),
+        lambda: zipped("open_time,open\n1,2\n"),
+        lambda: zipped(lines(*range(1440)).replace("1.0", "x")),
+        lambda: zipped(lines(*range(1440)).replace("1.0", "1" * 400)),
+        lambda: zipped(lines(*range(1440)).replace("1.0", "1" * 200_000, 100)),
+        lambda: zipped(lines(*range(1440)).replace(",3,", f",{1 << 62},")),
+        lambda: zipped(lines(*range(1440)).replace(",3,", ",1_0,")),
+        lambda: zipped(lines(*range(1440)) + "\n" * (17 << 20)),
+        lambda: zipped(lines(*range(1440)), method=zipfile.ZIP_LZMA)[:-400] + b"torn",
+        lambda: flipped(zipped(lines(*range(1440)), method=zipfile.ZIP_DEFLATED)),
+        lambda: zipped(lines(5, 4)),
+        lambda: zipped(lines(-1, 0)),
+        lambda: zipped(lines(*range(1440)).replace("1.0,2.0,0.5", "1.0,0.5,2.0")),
+        lambda: zipped(lines(*range(1440)).replace("1.0,2.0,0.5,1.5,10.0", "0.0,0.0,0.0,0.0,0.0")),
+        lambda: zipped(""),
     ],
 )
-def test_a_file_that_is_not_there_or_none_of_candles_is_replaced_by_rest(content: bytes | None) -> None:
-    exchange = Archive(content)
+def test_a_file_that_is_not_there_or_none_of_candles_is_replaced_by_rest(
+    made: Callable[[], bytes | None],
+) -> None:
+    exchange = Archive(made())
     assert exchange.day() == WHOLE
     assert exchange.rest_asked == 2
 
@@ -177,19 +180,19 @@ def locked() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content",
+    "made",
     [
-        packed("0" * (64 << 20), zipfile.ZIP_DEFLATED),
-        packed(lines(*range(1440)), zipfile.ZIP_LZMA),
-        packed(lines(*range(1440)), zipfile.ZIP_BZIP2),
-        packed('"' + "0" * 200_000, zipfile.ZIP_DEFLATED),
-        changed(60, 0xFF),
-        locked(),
+        lambda: packed("0" * (64 << 20), zipfile.ZIP_DEFLATED),
+        lambda: packed(lines(*range(1440)), zipfile.ZIP_LZMA),
+        lambda: packed(lines(*range(1440)), zipfile.ZIP_BZIP2),
+        lambda: packed('"' + "0" * 200_000, zipfile.ZIP_DEFLATED),
+        lambda: changed(60, 0xFF),
+        locked,
     ],
     ids=["a bomb", "lzma", "bzip2", "a field without end", "damaged", "encrypted"],
 )
-def test_a_zip_that_is_not_as_the_exchange_packs_it_is_replaced_by_rest(content: bytes) -> None:
-    exchange = Archive(content)
+def test_a_zip_that_is_not_as_the_exchange_packs_it_is_replaced_by_rest(made: Callable[[], bytes]) -> None:
+    exchange = Archive(made())
     assert exchange.day() == WHOLE
     assert exchange.rest_asked == 2
 
