@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,9 +79,25 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that wait for a clock come first: one process takes them, beside those that compute."""
-    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let tests that wait for a clock come first, in two processes, beside those that compute.
+
+    Of several processes each is given as many tests as the others, in order, and takes over from others in the end.
+    """
+    waiting = [item for item in items if item.get_closest_marker("waits")]
+    others = [item for item in items if not item.get_closest_marker("waits")]
+    modules = list(dict.fromkeys(item.path for item in waiting))
+    first, second = ([item for item in waiting if item.path in modules[n::2]] for n in (0, 1))
+    begin = len(items) // getattr(config, "workerinput", {}).get("workercount", 1) - len(first)
+    items[:] = [*first, *others[:begin], *second, *others[begin:]] if begin >= 0 else [*waiting, *others]
+
+
+def pytest_collection_finish() -> None:
+    """Spare tests what Dagster does again and again, unless it is none of those that are collected that loads it."""
+    if "dagster" in sys.modules:
+        from crypto_lake_tests import dagster_kept  # noqa: PLC0415 - it loads Dagster
+
+        dagster_kept.keep()
 
 
 def pytest_unconfigure() -> None:
