@@ -10,13 +10,13 @@ from crypto_lake.ask import latency, views
 from crypto_lake.checks import Means
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.completeness import holes
-from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import preview, validation
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, plan, retention, ticks
 from crypto_lake_tests.checks.days import Told, backfilled
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
@@ -55,16 +55,19 @@ def left(duck: Duck) -> list[tuple[str, ...]]:
     ).fetchall()
 
 
-@pytest.fixture
-def recorded(duck: Duck, series: Series) -> Series:
-    """A day with bars, a daily file and ticks, which lacks the trades 4 and 5; made with another connection."""
+def a_day(duck: Duck, series: Series) -> None:
+    """A day with bars, a daily file and ticks, which lacks the trades 4 and 5."""
     land(series.config, LINES)
     backfilled(series, Told(LINES))
-    with parquet.connect() as other:
-        bars.build_day(other, series, DAY, LATER)
-        daily.compact_all(other, [series], DAY, LATER)
-        ticks.make(other, series, DAY, LATER)
-    return series
+    bars.build_day(duck, series, DAY, LATER)
+    daily.compact_all(duck, [series], DAY, LATER)
+    ticks.make(duck, series, DAY, LATER)
+
+
+@pytest.fixture
+def recorded(made: Made, series: Series) -> Series:
+    """The day, which was made with another connection."""
+    return made(series, a_day)
 
 
 def test_an_hour_that_cannot_be_written_leaves_nothing_behind(duck: Duck, series: Series) -> None:

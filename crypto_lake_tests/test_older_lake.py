@@ -36,6 +36,16 @@ def expected(older: Config) -> dict[str, Any]:
     return dict(json.loads((older.layout.base.parent / "expected.json").read_text()))
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The lake extended, with bars, daily files and ticks of all its days; to be looked at alone."""
+    lake = config.load(older_lake.unpack(tmp_path_factory.mktemp("older")))
+    older_lake.extend(lake)
+    with parquet.connect() as duck:
+        finish(duck, lake)
+    return lake
+
+
 def series_of(lake: Config) -> list[Series]:
     return [Series(lake, "binance", symbol) for symbol in SYMBOLS]
 
@@ -102,20 +112,18 @@ def _every_other_moved(lake: Config) -> None:
 
 
 def test_wherever_its_records_lie_the_same_bars_and_holes_come_out(
-    duck: Duck, older: Config, tmp_path: Path
+    duck: Duck, older: Config, finished: Config
 ) -> None:
-    other = config.load(older_lake.unpack(tmp_path / "other"))
-    _every_other_moved(other)
-    for lake in (older, other):
-        older_lake.extend(lake)
-        finish(duck, lake)
-    for series, same in zip(series_of(older), series_of(other), strict=True):
+    _every_other_moved(older)
+    older_lake.extend(older)
+    finish(duck, older)
+    for series, same in zip(series_of(finished), series_of(older), strict=True):
         for day in DAYS:
-            for path in (older.layout.daily("binance", series.symbol, day), *series_ticks(series, day)):
-                twin = other.layout.base / path.relative_to(older.layout.base)
+            for path in (finished.layout.daily("binance", series.symbol, day), *series_ticks(series, day)):
+                twin = older.layout.base / path.relative_to(finished.layout.base)
                 assert twin.read_bytes() == path.read_bytes()
-            manifest = older.layout.manifest(older.layout.daily("binance", series.symbol, day))
-            twin = other.layout.base / manifest.relative_to(older.layout.base)
+            manifest = finished.layout.manifest(finished.layout.daily("binance", series.symbol, day))
+            twin = older.layout.base / manifest.relative_to(finished.layout.base)
             assert twin.read_bytes() == manifest.read_bytes()
             assert holes.find(duck, same, day, AFTER) == holes.find(duck, series, day, AFTER)
 
@@ -178,20 +186,20 @@ def test_its_finished_days_get_minutes_that_say_what_their_bars_say(duck: Duck, 
 
 
 def test_extended_it_has_the_bars_that_the_code_before_made(
-    duck: Duck, older: Config, expected: dict[str, Any]
+    duck: Duck, finished: Config, expected: dict[str, Any]
 ) -> None:
-    older_lake.extend(older)
-    finish(duck, older)
-    for series in series_of(older):
+    for series in series_of(finished):
         for day in DAYS:
-            path = older.layout.daily("binance", series.symbol, day)
-            made_from = json.loads(older.layout.manifest(path).read_text())["made_from"]
+            path = finished.layout.daily("binance", series.symbol, day)
+            made_from = json.loads(finished.layout.manifest(path).read_text())["made_from"]
             assert made_from == expected["extended"][f"{series.symbol} {day}"]["made_from"]
-            before = parquet.scan([older.layout.base.parent / "extended" / f"{series.symbol}_{day}.parquet"])
+            before = parquet.scan(
+                [finished.layout.base.parent / "extended" / f"{series.symbol}_{day}.parquet"]
+            )
             now = parquet.scan([path])
             differing = (
                 f"(FROM {now} EXCEPT ALL FROM {before}) UNION ALL (FROM {before} EXCEPT ALL FROM {now})"
             )
             assert duck.execute(differing).fetchall() == []
-            kept = json.loads(older.layout.ticks_manifest("binance", series.symbol, day).read_text())
+            kept = json.loads(finished.layout.ticks_manifest("binance", series.symbol, day).read_text())
             assert kept["made_from"] == expected["ticks"][f"{series.symbol} {day}"]["made_from"]
