@@ -28,7 +28,8 @@ FILES = ["README.md", "config.yml", "dagster.yaml", "workspace.yaml"]
 
 
 def crypto_lake(*words: str, cwd: Path, **environment: str) -> CompletedProcess[str]:
-    return processes.run("crypto_lake", *words, cwd=cwd, **environment)
+    """How `crypto-lake …` goes, within this process."""
+    return CompletedProcess(words, *commands.run(*words, cwd=cwd, **environment))
 
 
 def make_bars(lake: config.Config, monkeypatch: pytest.MonkeyPatch, home: Path | None = None) -> None:
@@ -61,7 +62,7 @@ def test_the_checkout_is_such_a_folder(name: str) -> None:
 
 
 def test_a_folder_that_is_not_there_is_made_with_four_files(tmp_path: Path) -> None:
-    done = crypto_lake("init", "Mein Läke/tief", cwd=tmp_path)
+    done = processes.run("crypto_lake", "init", "Mein Läke/tief", cwd=tmp_path)
     folder = tmp_path / "Mein Läke" / "tief"
     assert (done.returncode, done.stderr, names(folder)) == (0, "", FILES)
     assert [line for line in done.stdout.splitlines() if line.startswith("made: ")] == [
@@ -140,7 +141,7 @@ def test_the_commands_work_from_such_a_folder_and_from_anywhere_on_one_history(
     assert crypto_lake("init", str(folder), cwd=tmp_path).returncode == 0
     lake = config.load(folder / "config.yml")
     land(lake, [trade(1, START + HOUR)])
-    assert crypto_lake("transformer", "--date", "2025-10-20", cwd=folder).returncode == 0
+    assert processes.run("crypto_lake", "transformer", "--date", "2025-10-20", cwd=folder).returncode == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     words = ("compact", "--date", "2025-10-20", "--config", "../Mein Läke/config.yml")
