@@ -3,7 +3,10 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from hypothesis import given, settings
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crypto_lake import sql
@@ -67,27 +70,38 @@ def bars(some: list[Second]) -> list[list[object]]:
     return rows
 
 
+@pytest.fixture
+def both_ways(duck: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Longer bars of the table `of_seconds`: `by_seconds`, and `by_minutes`, made of minutes of them."""
+    duck.execute("CREATE TABLE of_seconds AS " + tables.nothing(BAR))
+    views.add_exactly(duck)
+    start = tables.start_of("s.window_start")
+    for macro, table, step in (
+        ("by_seconds", "of_seconds", SECOND_US),
+        ("by_minutes", "(FROM by_seconds(60000000))", MINUTE_US),
+    ):
+        sql.define(duck, "ask/longer", macro=macro, bars=table, step=str(step), start=start)
+    return duck
+
+
 @given(some=seconds())
-@settings(max_examples=40)
-def test_longer_bars_are_the_same_of_minutes_and_of_seconds(some: list[Second]) -> None:
-    with parquet.connect() as connection:
-        typed = ", ".join(f"{column.name} {column.type}" for column in BAR)
-        connection.execute(f"CREATE TABLE of_seconds ({typed})")
-        place = ", ".join("make_timestamptz(?)" if name == "window_start" else "?" for name in names(BAR))
-        connection.executemany(f"INSERT INTO of_seconds VALUES ({place})", bars(some))
-        views.add_exactly(connection)
-        start = tables.start_of("s.window_start")
-        for macro, table, step in (
-            ("by_seconds", "of_seconds", SECOND_US),
-            ("by_minutes", "(FROM by_seconds(60000000))", MINUTE_US),
-        ):
-            sql.define(connection, "ask/longer", macro=macro, bars=table, step=str(step), start=start)
-        for length in LENGTHS:
-            of_minutes, of_seconds = (
-                connection.execute(f"FROM {macro}({length}) ORDER BY window_start").fetchall()
-                for macro in ("by_minutes", "by_seconds")
-            )
-            assert of_minutes == of_seconds
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_longer_bars_are_the_same_of_minutes_and_of_seconds(
+    both_ways: duckdb.DuckDBPyConnection, some: list[Second]
+) -> None:
+    columns = [[*values] for values in zip(*bars(some), strict=True)]
+    rows = pa.table([pa.array(values) for values in columns], names(BAR))
+    both_ways.register("given", rows)
+    both_ways.execute("DELETE FROM of_seconds")
+    both_ways.execute(
+        "INSERT INTO of_seconds SELECT * REPLACE (make_timestamptz(window_start) AS window_start) FROM given"
+    )
+    for length in LENGTHS:
+        of_minutes, of_seconds = (
+            both_ways.execute(f"FROM {macro}({length}) ORDER BY window_start").fetchall()
+            for macro in ("by_minutes", "by_seconds")
+        )
+        assert of_minutes == of_seconds
 
 
 def test_a_minute_all_of_whose_seconds_were_observed_makes_an_observed_hour(lake: Config) -> None:
