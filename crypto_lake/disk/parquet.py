@@ -69,6 +69,8 @@ def ready(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_progress_bar = false")
+    # It takes a file of lines for a handful, and would hold every trade of a busy hour against every quote.
+    connection.execute("SET asof_loop_join_threshold = 0")
     return connection
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from crypto_lake import sql
 from crypto_lake.raw import scan
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
@@ -55,6 +56,23 @@ def test_the_newest_hour_is_parsed_once_for_its_bars_and_its_fit(
     assert built.fit
     assert built.fit.corrected
     assert parsed == paths[1:]
+
+
+def test_no_trade_is_held_against_every_quote(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour_of(series, 23)
+    plans: list[str] = []
+
+    def explained(connection: Duck, name: str, tables: sql.Tables, **variables: object) -> Duck:
+        question = f"EXPLAIN {sql.statement(name, tables)}"
+        plans.append(connection.execute(question, variables).fetchall()[0][1])
+        return ask(connection, name, tables, **variables)
+
+    ask = sql.ask
+    monkeypatch.setattr(sql, "ask", explained)
+    assert fit_of(duck, series, DAY, 23).corrected
+    assert [plan.count("Asof Join") for plan in plans] == [2]
 
 
 def test_the_fit_is_that_of_the_newest_hour_that_was_rebuilt(duck: Duck, series: Series) -> None:
