@@ -16,6 +16,7 @@ from crypto_lake.layout import Layout
 from crypto_lake.series import Series
 from crypto_lake_tests.ask import year
 from crypto_lake_tests.ask.year import DAYS, IN_PROGRESS, SYMBOLS
+from crypto_lake_tests.made import Made
 
 Duck = duckdb.DuckDBPyConnection
 SYMBOL, DAY = SYMBOLS[1], DAYS[1]
@@ -23,10 +24,13 @@ NEXT = DAY + timedelta(days=1)
 OF_DAY = f"symbol = '{SYMBOL}' AND window_start >= '{DAY}' AND window_start < '{NEXT}'"
 
 
+def some_days(_: Duck, series: Series) -> None:
+    year.write(series.config)
+
+
 @pytest.fixture
-def lake(lake: Config) -> Config:
-    year.write(lake)
-    return lake
+def lake(made: Made, series: Series) -> Config:
+    return made(series, some_days).config
 
 
 def spoil_all_but(lake: Config, *kept: Path) -> None:

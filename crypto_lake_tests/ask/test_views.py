@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crypto_lake import config
@@ -113,12 +113,17 @@ def test_volumes_of_longer_intervals_are_exact(duck: Duck, series: Series) -> No
     assert found == [(float(base), float(value), float(value) / float(base))]
 
 
-@pytest.mark.parametrize("view", ["bars_1m", "bars_5m", "bars_1h"])
-def test_every_interval_adds_up_to_the_same_day(duck: Duck, series: Series, view: str) -> None:
+def trades_of_a_day(duck: Duck, series: Series) -> None:
+    """Bars of trades all over a day."""
     land(
         series.config, [trade(n, START + n * 37 * SECOND) for n in range(1, 2000)] + [quote(5, START + HOUR)]
     )
     bars.build_day(duck, series, DAY, LATER)
+
+
+@pytest.mark.parametrize("view", ["bars_1m", "bars_5m", "bars_1h"])
+def test_every_interval_adds_up_to_the_same_day(duck: Duck, made: Made, series: Series, view: str) -> None:
+    made(series, trades_of_a_day)
     views.create(duck, series.config)
     totals = "SELECT sum(trade_count), sum(quote_count), sum(volume_base), min(low), max(high) FROM"
     assert duck.execute(f"{totals} {view}").fetchall() == duck.execute(f"{totals} bars_1s").fetchall()
@@ -273,31 +278,32 @@ def fine_trades(draw: st.DrawFn) -> list[tuple[Decimal, Decimal]]:
     return found
 
 
-@given(fine_trades())
-@example([(Decimal("1e-8"), Decimal("1e-8"))] * 2)
-@example([(Decimal("0.00000003"), Decimal("70.12345679"))] * 3)
-@settings(max_examples=150)
-def test_volumes_are_exact_however_fine_price_and_quantity(some: list[tuple[Decimal, Decimal]]) -> None:
+@given(some=fine_trades())
+@example(some=[(Decimal("1e-8"), Decimal("1e-8"))] * 2)
+@example(some=[(Decimal("0.00000003"), Decimal("70.12345679"))] * 3)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_volumes_are_exact_however_fine_price_and_quantity(
+    duck: Duck, some: list[tuple[Decimal, Decimal]]
+) -> None:
     values = [price * qty for price, qty in some]
-    assert sum_of([float(value) for value in values]) == float(sum(values))
+    assert sum_of(duck, [float(value) for value in values]) == float(sum(values))
 
 
-@given(st.lists(st.integers(min_value=1, max_value=10**10 * 10**12), min_size=1, max_size=60))
-@settings(max_examples=100)
-def test_a_sum_of_absurd_volumes_does_not_overflow(values: list[int]) -> None:
-    assert sum_of([float(value) for value in values]) == float(
+@given(values=st.lists(st.integers(min_value=1, max_value=10**10 * 10**12), min_size=1, max_size=60))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_sum_of_absurd_volumes_does_not_overflow(duck: Duck, values: list[int]) -> None:
+    assert sum_of(duck, [float(value) for value in values]) == float(
         sum(Decimal(repr(float(value))) for value in values)
     )
 
 
-def sum_of(seconds: list[float]) -> float:
-    with duckdb.connect() as connection:
-        views.add_exactly(connection)
-        ((found,),) = connection.execute(
-            "SELECT exact_sum(volume) FROM (SELECT unnest($seconds::DOUBLE[]) AS volume)",
-            {"seconds": seconds},
-        ).fetchall()
-        return float(found)
+def sum_of(duck: Duck, seconds: list[float]) -> float:
+    views.add_exactly(duck)
+    ((found,),) = duck.execute(
+        "SELECT exact_sum(volume) FROM (SELECT unnest($seconds::DOUBLE[]) AS volume)",
+        {"seconds": seconds},
+    ).fetchall()
+    return float(found)
 
 
 def test_bars_of_a_fine_priced_symbol_are_exact(duck: Duck, series: Series) -> None:

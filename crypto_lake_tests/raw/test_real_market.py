@@ -158,21 +158,33 @@ def test_the_trades_of_both_days_are_proved_complete(made: Config, duck: duckdb.
     assert total == [(19_904, 19_904)]
 
 
-@pytest.mark.parametrize(("day", "hour"), [(date(2024, 8, 8), 23), (date(2024, 8, 9), 0)])
-def test_the_share_of_trades_at_the_prevailing_quote_rises_from_a_tenth_to_a_half(
-    write_config: Callable[..., Path], duck: duckdb.DuckDBPyConnection, day: date, hour: int
-) -> None:
-    series = Series(config.load(write_config()), "binance", "BTCUSDT")
+@pytest.fixture(scope="module")
+def received(tmp_path_factory: pytest.TempPathFactory) -> Series:
+    """What the recorder of the capture received, as segments of the days in which it did."""
+    path = tmp_path_factory.mktemp("received") / "config.yml"
+    path.write_text(
+        "general: {base_path: ./lake}\nexchanges: [{name: binance, symbols: [BTCUSDT], "
+        'rest_url: "http://127.0.0.1:1/api/v3", wss_url: "ws://127.0.0.1:1/ws"}]\n',
+        encoding="utf-8",
+    )
+    series = Series(config.load(path), "binance", "BTCUSDT")
     lines: dict[date, list[RawLine]] = {}
     for recv_us, frame in recorded():
         line = WIRE.decode(frame, recv_us)
         assert isinstance(line, RawLine)
         lines.setdefault(day_of(recv_us), []).append(line)
-    for received, some in lines.items():
-        path = series.layout.segment("binance", "BTCUSDT", received, 1)
+    for day, some in lines.items():
+        path = series.layout.segment("binance", "BTCUSDT", day, 1)
         path.parent.mkdir(parents=True)
         path.write_bytes(msgspec.json.Encoder().encode_lines(some))
-    before, after = fit_of(duck, series, day, hour)
+    return series
+
+
+@pytest.mark.parametrize(("day", "hour"), [(date(2024, 8, 8), 23), (date(2024, 8, 9), 0)])
+def test_the_share_of_trades_at_the_prevailing_quote_rises_from_a_tenth_to_a_half(
+    received: Series, duck: duckdb.DuckDBPyConnection, day: date, hour: int
+) -> None:
+    before, after = fit_of(duck, received, day, hour)
     assert before is not None
     assert after is not None
     assert before < 0.15

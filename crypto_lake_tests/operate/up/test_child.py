@@ -86,7 +86,9 @@ def told() -> Told:
 
 
 @pytest.fixture
-def child_of(tmp_path: Path, told: Told) -> Iterator[Callable[[str], Child]]:
+def child_of(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Child]]:
+    # What has ended counts as alive until it is reaped, which the first process of a container may take its time for.
+    monkeypatch.setattr(watch, "_GROUP_SEC", 1.0)
     made: list[Child] = []
     guardian = watch.of_this_system()
 
