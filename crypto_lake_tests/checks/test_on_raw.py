@@ -13,7 +13,6 @@ from crypto_lake.checks.batch import Batch
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Subject
 from crypto_lake.config import Config, Exchange, General
-from crypto_lake.disk import parquet
 from crypto_lake.raw import journal
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
@@ -75,8 +74,10 @@ def test_trades_before_midnight_whose_bars_are_yet_to_be_made_are_not_missing(
     kept=st.sets(st.integers(1, 60), min_size=1),
     spacing=st.sampled_from([1, SECOND // 4, 7 * SECOND]),
 )
-def test_the_holes_told_are_exactly_the_ids_that_are_missing(kept: set[int], spacing: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, parquet.connect() as duck:
+def test_the_holes_told_are_exactly_the_ids_that_are_missing(
+    duck: Duck, kept: set[int], spacing: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
         exchange = Exchange("binance", [SYMBOL], "http://h", "ws://h")
         config = Config(exchanges=[exchange], general=General(base_path=folder))
         series = Series(config, "binance", SYMBOL)

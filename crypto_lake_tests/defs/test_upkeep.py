@@ -13,7 +13,7 @@ import pytest
 from crypto_lake import config, definitions
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
 from crypto_lake.defs import commands, history, launch, upkeep
-from crypto_lake.defs.resources import RESOURCES
+from crypto_lake.defs.resources import RESOURCES, Lake
 from crypto_lake.operate import jobs
 from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 
@@ -24,6 +24,8 @@ RAW, BARS = dg.AssetKey("raw_segments"), dg.AssetKey("bars_1s")
 @pytest.fixture(autouse=True)
 def configured(write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(write_config()))
+    # Runs are what is looked at, and not the many hours of a day that is over.
+    monkeypatch.setattr(Lake, "now_us", lambda _: START + 3 * HOUR)
 
 
 @pytest.fixture
@@ -56,8 +58,9 @@ def remembered(instance: dg.DagsterInstance) -> set[str]:
 
 
 def test_a_run_that_made_a_partitions_newest_state_is_kept_and_those_before_it_go(
-    instance: dg.DagsterInstance, lake: Config, folder: Path
+    instance: dg.DagsterInstance, lake: Config, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Lake, "now_us", lambda _: START + 27 * HOUR)
     land(lake, [trade(1, START + HOUR), trade(2, START + 25 * HOUR)])
     old, kept, other = run(instance), run(instance), run(instance, str(NEXT))
     assert history.forget(instance, later()) == 1

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crypto_lake import config
@@ -63,6 +63,10 @@ def at(found: list[dict[str, Any]], second: int) -> dict[str, Any]:
     return bar
 
 
+# Each example is a lake of its own, made with one DuckDB.
+lakes = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
 @st.composite
 def recordings(draw: st.DrawFn) -> list[RawLine]:
     """Some seconds of a market, ids rising with time, delays and clock offsets of any size."""
@@ -82,9 +86,9 @@ def recordings(draw: st.DrawFn) -> list[RawLine]:
     return lines
 
 
-def bars_of(segments: list[list[RawLine]], step: int = 1) -> list[dict[str, Any]]:
+def bars_of(duck: Duck, segments: list[list[RawLine]], step: int = 1) -> list[dict[str, Any]]:
     """The bars of the day's first hour, of a lake that holds just these segments."""
-    with tempfile.TemporaryDirectory() as folder, parquet.connect() as connection:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yml"
         exchange = {"name": "binance", "symbols": [SYMBOL], "rest_url": "http://h/", "wss_url": "ws://h/"}
         settings = {"exchanges": [exchange], "transformer": {"resample_interval_sec": step}}
@@ -93,24 +97,24 @@ def bars_of(segments: list[list[RawLine]], step: int = 1) -> list[dict[str, Any]
         for lines in segments:
             if lines:
                 land(series.config, lines)
-        bars.build_day(connection, series, DAY, NOON_OF_DAY)
-        return read(connection, series) if series.layout.parts("binance", SYMBOL, DAY) else []
+        bars.build_day(duck, series, DAY, NOON_OF_DAY)
+        return read(duck, series) if series.layout.parts("binance", SYMBOL, DAY) else []
 
 
-@settings(max_examples=25)
-@given(recordings())
-def test_bars_equal_those_of_plain_decimal_arithmetic(lines: list[RawLine]) -> None:
-    found = bars_of([lines])
+@lakes
+@given(lines=recordings())
+def test_bars_equal_those_of_plain_decimal_arithmetic(duck: Duck, lines: list[RawLine]) -> None:
+    found = bars_of(duck, [lines])
     expected = plain_bars(lines, START, START + len(found) * SECOND)
     assert [{k: v for k, v in bar.items() if k not in {"observed", "symbol"}} for bar in found] == [
         {name: bar[name] for name in names(BAR) if name not in {"observed", "symbol"}} for bar in expected
     ]
 
 
-@settings(max_examples=25)
-@given(recordings(), st.data())
+@lakes
+@given(lines=recordings(), data=st.data())
 def test_any_split_order_and_duplication_of_the_lines_gives_the_same_bars(
-    lines: list[RawLine], data: st.DataObject
+    duck: Duck, lines: list[RawLine], data: st.DataObject
 ) -> None:
     again = data.draw(st.lists(st.sampled_from(lines), max_size=5))
     shuffled = data.draw(st.permutations([*lines, *again]))
@@ -120,15 +124,16 @@ def test_any_split_order_and_duplication_of_the_lines_gives_the_same_bars(
     def without_observed(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{k: v for k, v in bar.items() if k != "observed"} for bar in found]
 
-    assert without_observed(bars_of(split)) == without_observed(bars_of([lines]))
+    assert without_observed(bars_of(duck, split)) == without_observed(bars_of(duck, [lines]))
 
 
-@settings(max_examples=25)
-@given(recordings())
+@lakes
+@given(lines=recordings())
 def test_a_bars_prices_lie_between_its_extremes_and_takers_bought_no_more_than_all(
+    duck: Duck,
     lines: list[RawLine],
 ) -> None:
-    for bar in bars_of([lines]):
+    for bar in bars_of(duck, [lines]):
         if bar["open"] is not None:
             assert (
                 bar["low"] <= min(bar["open"], bar["close"]) <= max(bar["open"], bar["close"]) <= bar["high"]
@@ -137,11 +142,13 @@ def test_a_bars_prices_lie_between_its_extremes_and_takers_bought_no_more_than_a
         assert bar["taker_buy_quote"] <= bar["volume_quote"]
 
 
-@settings(max_examples=25)
-@given(recordings(), st.sampled_from([5, 60, 3600]))
-def test_longer_intervals_hold_what_the_seconds_in_them_hold(lines: list[RawLine], step: int) -> None:
+@lakes
+@given(lines=recordings(), step=st.sampled_from([5, 60, 3600]))
+def test_longer_intervals_hold_what_the_seconds_in_them_hold(
+    duck: Duck, lines: list[RawLine], step: int
+) -> None:
     counts = ("trade_count", "quote_count")
-    seconds, intervals = bars_of([lines]), bars_of([lines], step)
+    seconds, intervals = bars_of(duck, [lines]), bars_of(duck, [lines], step)
     for number, interval in enumerate(intervals):
         inside = seconds[number * step : (number + 1) * step]
         for name in counts:
