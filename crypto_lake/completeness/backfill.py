@@ -192,7 +192,7 @@ class _Place:
         table = candles.table(self.symbol, closed)
         parquet.write_table(table, path, self.config.transformer.parquet_compression, footer=footer)
         if is_over:
-            lacking = holes(closed, start, end)
+            lacking = holes(closed, start, end) if missing else []
             halts.enter(self.config.layout, self.exchange, self.symbol, day, lacking)
             for first, last in lacking:
                 logger.warning(

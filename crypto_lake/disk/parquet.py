@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOOTER_KEY = "crypto_lake"
 _MAGIC = b"PAR1"
+_AS_LETTERS = str.maketrans({letter: f"[{letter}]" for letter in "*?["})
 # What Arrow calls a compression, where that is not what DuckDB and the settings call it.
 _CODECS = {"uncompressed": "none"}
 # What pyarrow raises over a file that is no Parquet file; the last where a column's name is no text.
@@ -100,7 +101,7 @@ def scan_each(groups: Sequence[list[Path]]) -> str:
 
 
 def _no_glob(path: Path) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.as_posix())
+    return path.as_posix().translate(_AS_LETTERS)
 
 
 def copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, **variables: object) -> None:

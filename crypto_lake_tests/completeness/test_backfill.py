@@ -298,19 +298,19 @@ def test_days_from_the_archive_equal_those_from_rest(
     assert tables[0] == tables[1]
 
 
-def test_ninety_days_of_three_symbols_cost_few_requests_and_a_second_run_none(
+def test_thirty_days_of_three_symbols_cost_few_requests_and_a_second_run_none(
     write_config: Callable[..., Path],
 ) -> None:
     symbols = ["SOLUSDT", "SUIUSDT", "ADAUSDT"]
     exchange = SimulatedExchange(SyntheticMarket(3, symbols, rate=0.02), MarketClock(OVER))
-    days = [DAY - timedelta(days=n) for n in range(90)]
+    days = [DAY - timedelta(days=n) for n in range(30)]
     with running(exchange) as address:
         lake = simulated(write_config, address, symbols=symbols)
         first = list(backfill.backfill_days(lake, days, lambda: OVER))
     # Nobody is there any more: a request would be an error.
     second = list(backfill.backfill_days(lake, days, lambda: OVER))
-    assert sum(done.usage.requests for done in first) == 1 + 3 * 130
-    assert sum(done.usage.weight for done in first) == 20 + 2 * 3 * 130
+    assert sum(done.usage.requests for done in first) == 1 + 3 * 44
+    assert sum(done.usage.weight for done in first) == 20 + 2 * 3 * 44
     assert {file.rows for done in first for file in done.files} == {1440}
-    assert [file.fetched for done in second for file in done.files] == [False] * 270
+    assert [file.fetched for done in second for file in done.files] == [False] * 90
     assert sum(done.usage.requests for done in second) == 0

@@ -85,9 +85,10 @@ def _are_sane(some: Sequence[Candle]) -> bool:
 
 def _all_match(pattern: Callable[[str], object], texts: Sequence[str | None]) -> bool:
     """Return whether all are texts that a pattern fits; this exchange tells all of a candle, so None is none."""
-    joined = "".join(f"{text}\n" for text in texts)
+    told = [text for text in texts if text is not None]
+    joined = "\n".join([*told, ""])
     # A text with an end of line in it would pass for two.
-    return joined.count("\n") == len(texts) and pattern(joined) is not None
+    return len(told) == len(texts) == joined.count("\n") and pattern(joined) is not None
 
 
 def _cut(value: object) -> str:
