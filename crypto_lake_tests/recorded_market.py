@@ -28,6 +28,7 @@ MIDNIGHT = START + DAY_US
 OVER = START + 400 * DAY_US
 MARKET = SyntheticMarket(7, [SYMBOL], rate=2)
 _DELAY_US = 40_000
+_QUOTES_SHARE = 8
 
 
 def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled: bool = True) -> None:
@@ -47,8 +48,9 @@ def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled
 
 
 def _lines(start: int, end: int, *, quotes: bool) -> Iterator[RawLine]:
-    for event in MARKET.events(SYMBOL, start, end):
-        if quotes or isinstance(event, Trade):
+    """Return every trade, and a few quotes a second, of more than ten that there are: they are not lost here."""
+    for number, event in enumerate(MARKET.events(SYMBOL, start, end)):
+        if isinstance(event, Trade) or (quotes and number % _QUOTES_SHARE == 0):
             frame = wire.payload(SYMBOL, event, wire.MICROSECOND_US).encode()
             line = WIRE.decode(frame, event.sent_us + _DELAY_US)
             assert isinstance(line, RawLine)
