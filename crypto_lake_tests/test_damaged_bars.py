@@ -6,6 +6,8 @@ import duckdb
 import msgspec
 import pytest
 
+from crypto_lake.checks.reference import ExchangeCandles
+from crypto_lake.checks.subject import Subject
 from crypto_lake.completeness import candles, holes
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
@@ -164,3 +166,13 @@ def test_the_events_of_a_record_that_its_lines_do_not_bear_out_bring_no_days(
     assert Recording(duck, series).event_days(DAY) == {DAY}
     path.write_bytes(path.read_bytes().replace(b"trade", b"tr\xffde"))
     assert Recording(duck, series).event_days(DAY) == {DAY}
+
+
+@damages
+def test_a_day_beside_one_that_cannot_be_read_is_looked_at_all_the_same(
+    duck: Duck, finished: Series, damage: object
+) -> None:
+    bars.build_day(duck, finished, NEXT, LATER)
+    damage(finished.layout.part("binance", SYMBOL, NEXT, 1))  # type: ignore[operator]
+    assert holes.find(duck, finished, DAY, LATER) == []
+    assert Subject(duck, finished, DAY, LATER, [], ExchangeCandles()).trade_id_after() is None

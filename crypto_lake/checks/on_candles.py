@@ -30,8 +30,10 @@ def differences_from_exchange(subject: Subject) -> Rows:
 
 def differences_from_backfill(subject: Subject) -> Rows:
     """Backfilled candles that differ from what we recorded of the same minutes, where nothing of these is missing."""
-    series = subject.series
-    candles = pq.read_table(*subject.files, columns=["window_start", *NINE])
+    series, (path,) = subject.series, subject.files
+    if not parquet.is_readable(path):
+        return [{"reason": f"{path}: damaged; fetch its day anew (crypto-lake backfill --date)"}]
+    candles = pq.read_table(path, columns=["window_start", *NINE])
     recorded = series.layout.bar_files(series.exchange, series.symbol, subject.day)
     rows = differences(replace(subject, files=recorded), candles) if recorded else []
     return [row for row in rows if not row["reason"] and row["candle"]]

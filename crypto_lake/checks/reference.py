@@ -8,6 +8,7 @@ from typing import Any, Self
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from crypto_lake.completeness import candles
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import registry
@@ -56,10 +57,10 @@ class ExchangeCandles:
         """A finished day's candles: `window_start` and the columns `NINE`, fewer rows where the exchange has none.
 
         Raises:
-            ExchangeError: there is no finished file, and the exchange gave no usable answer.
+            ExchangeError: there is no finished file that can be read, and the exchange gave no usable answer.
         """
         path = series.layout.candles(series.exchange, series.symbol, day)
-        if path.exists() and (parquet.footer(path) or {}).get("complete"):
+        if candles.finished(path):
             return pq.read_table(path, columns=_SCHEMA.names)
         return pa.Table.from_pylist([_row(candle) for candle in self._ask(series, day)], schema=_SCHEMA)
 

@@ -58,13 +58,13 @@ class Subject:
         return sql.rows(sql.ask(self.connection, f"checks/{name}", tables, **variables))
 
     def trade_id_before(self) -> int | None:
-        """The last trade id of the latest earlier day that has trades; None where there is none."""
+        """The last trade id of the latest earlier day that has trades; None where there is none, or none to read."""
         return self._trade_id(
             "max(last_trade_id)", [day for day in reversed(self.bar_days()) if day < self.day]
         )
 
     def trade_id_after(self) -> int | None:
-        """The first trade id of the earliest later day that has trades; None where there is none."""
+        """The first trade id of the earliest later day that has trades; None where there is none, or none to read."""
         return self._trade_id("min(first_trade_id)", [day for day in self.bar_days() if day > self.day])
 
     def bar_days(self) -> list[date]:
@@ -74,7 +74,11 @@ class Subject:
     def _trade_id(self, aggregate: str, days: list[date]) -> int | None:
         for day in days:
             scan = parquet.scan(self.series.layout.bar_files(self.series.exchange, self.series.symbol, day))
-            row = self.connection.execute(f"SELECT {aggregate} FROM {scan}").fetchone()
+            try:
+                row = self.connection.execute(f"SELECT {aggregate} FROM {scan}").fetchone()
+            except duckdb.Error:
+                # Damaged, and made anew when its own day is: until then nobody knows.
+                return None
             if row and row[0] is not None:
                 return int(row[0])
         return None

@@ -1,6 +1,7 @@
 """The missing trades of a day, of exchanges that number them without holes: a number that is not there is one.
 
-The bars say between which trades and in which seconds any are missing, and the raw lines of those seconds which. Where
+The bars say between which trades and in which seconds any are missing, and the raw lines of those seconds which; a
+trade that was received there, and says that it happened at another time, is not. Where
 a recording has no trade before, or after, the journal still knows the first and the last id that was ever received.
 Nothing is fetched here.
 """
@@ -16,12 +17,23 @@ from crypto_lake import sql
 from crypto_lake.completeness import unbroken
 from crypto_lake.completeness.unbroken import Known
 from crypto_lake.disk import parquet
+from crypto_lake.errors import LakeError
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.catalog import Recording
-from crypto_lake.raw.numbering import MOST_A_SECOND, MOST_AT_ONCE, Followed, Jump, Run, follow, may_be_missing
-from crypto_lake.raw.sources import lines_of
+from crypto_lake.raw.numbering import (
+    MOST_A_SECOND,
+    MOST_AT_ONCE,
+    Followed,
+    Jump,
+    Missing,
+    Run,
+    follow,
+    may_be_missing,
+    without,
+)
+from crypto_lake.raw.sources import Source, lines_of
 from crypto_lake.series import Series
 from crypto_lake.transform import daily, plan
 
@@ -62,7 +74,7 @@ def find(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
 def _alone(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Hole]:
     if is_pruned(series, day) or not tells_holes(series):
         return []
-    return [Hole(*one) for one in _follow(connection, series, day, now_us).missing]
+    return _never_came(connection, series, day, _follow(connection, series, day, now_us).missing)
 
 
 def find_all(
@@ -97,7 +109,30 @@ def _find_together(
             ends, step = known[number], _step(one)
             runs = [Run(ends.first.id, ends.last.id, ends.first.us + step, ends.last.us)] if ends else []
             followed = _between(one, day, runs, earlier[number], later.get(number), over=over)
-            yield [Hole(*missing) for missing in followed.missing]
+            yield _never_came(connection, one, day, followed.missing)
+
+
+def _never_came(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, missing: list[Missing]
+) -> list[Hole]:
+    """The holes without trades that were received there, and say that they happened at quite another time."""
+    sources = Recording(connection, series).around(day).sources if missing else []
+    near = [source for source in sources if any(_may_have(source, hole) for hole in missing)]
+    came: list[Run] = []
+    if near:
+        ends = {"firsts": [hole.first_id for hole in missing], "lasts": [hole.last_id for hole in missing]}
+        rows = sql.ask(connection, "completeness/came", {"raw": lines_of(near)}, **ends).fetchall()
+        came = [Run(number, number, 0, 0) for (number,) in rows]
+    return [Hole(*one) for one in without(missing, came)]
+
+
+def _may_have(source: Source, hole: Missing) -> bool:
+    """Return whether trades of a hole may lie in what was received while they should have happened."""
+    # Ticks hold the day's trades alone, and of what was fetched the time was looked at.
+    if source.is_ticks or source.is_healed or source.start >= hole.before_us or source.end < hole.after_us:
+        return False
+    first, last = source.trade_ids or (hole.first_id, hole.last_id)
+    return first <= hole.last_id and last >= hole.first_id
 
 
 def jumps(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_us: int) -> list[Jump]:
@@ -252,12 +287,18 @@ def _inner(
 def _neighbour(
     connection: duckdb.DuckDBPyConnection, series: Series, day: date, *, later: bool
 ) -> Known | None:
-    """The last trade of the latest earlier day that has any; or the first of the earliest later one."""
+    """The last trade of the latest earlier day that has any; or the first of the earliest later one.
+
+    None as well where that day cannot be read: its own run makes it anew, and this day must not wait for it.
+    """
     days = series.layout.bar_days(series.exchange, series.symbol)
     step = _step(series)
     for other in [d for d in days if d > day] if later else [d for d in reversed(days) if d < day]:
-        with parquet.named(series.layout.bar_files(series.exchange, series.symbol, other)):
-            first, last = _ends(connection, f"({daily.current_rows(series, other)})", step)
+        try:
+            with parquet.named(series.layout.bar_files(series.exchange, series.symbol, other)):
+                first, last = _ends(connection, f"({daily.current_rows(series, other)})", step)
+        except LakeError:
+            return None
         if found := first if later else last:
             return found
     return None

@@ -66,7 +66,7 @@ def follow(runs: Iterable[Run]) -> Followed:
     came = sorted(runs, key=lambda run: run.before_us)
     for run in came:
         counts.add(run)
-    return Followed(list(_without(counts.missing, sorted(came))), counts.jumps)
+    return Followed(list(without(counts.missing, sorted(came))), counts.jumps)
 
 
 class _Counts:
@@ -109,8 +109,8 @@ class _Counts:
         return True
 
 
-def _without(missing: list[Missing], came: list[Run]) -> Iterator[Missing]:
-    """Yield what is missing without the ids of runs (sorted), once each."""
+def without(missing: list[Missing], came: list[Run]) -> Iterator[Missing]:
+    """Yield what is missing (in order of ids) without the ids of runs (sorted), once each."""
     done = 0
     for hole in missing:
         first = max(hole.first_id, done)

@@ -30,6 +30,7 @@ from crypto_lake_tests.checks.days import (
     without,
 )
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land
+from crypto_lake_tests.test_damaged_bars import spoil_pages
 
 
 @pytest.mark.parametrize("name", NINE)
@@ -152,6 +153,21 @@ def test_a_backfilled_candle_that_differs_from_the_recorded_minute_warns(duck: D
     assert verdict.rows[SYMBOL][0]["difference"] == (
         "volume_base 0.0, the exchange's 1.0; volume_quote 0.0, the exchange's 191.12"
     )
+
+
+@pytest.mark.parametrize("size", [0, 500, -1])
+def test_a_file_of_candles_that_cannot_be_read_warns_with_its_name_and_is_not_compared_with(
+    duck: Duck, good: Series, size: int
+) -> None:
+    backfilled(good, Told(GOOD))
+    path = good.layout.candles("binance", SYMBOL, DAY)
+    path.write_bytes(path.read_bytes()[:size]) if size >= 0 else spoil_pages(path)
+    verdict = run(checks.BACKFILL_AGREES_WITH_LIVE, duck, good, asset="candles_1m")
+    assert (verdict.outcome, verdict.counts) == ("warning", {SYMBOL: 1})
+    assert path.name in verdict.rows[SYMBOL][0]["reason"]
+    exchange = Away([])
+    assert "no answer" in compared(duck, good, exchange).rows[SYMBOL][0]["reason"]
+    assert exchange.asked
 
 
 def test_backfilled_candles_of_minutes_that_were_not_recorded_agree(duck: Duck, series: Series) -> None:

@@ -46,3 +46,15 @@ def test_trades_that_are_there_are_not_missing_because_they_came_in_another_orde
     duck: Duck, series: Series
 ) -> None:
     assert found(duck, series, [1, 2, 5, 7, 6, 8, 3, 4, 9])[0] == []
+
+
+@pytest.mark.parametrize("away", [-400, -1, 1, 27_000])
+def test_a_trade_that_says_it_happened_on_another_day_is_not_missing(
+    duck: Duck, series: Series, away: int
+) -> None:
+    came = [trade(number, AT + number * SECOND) for number in range(1, 10) if number != 7]
+    came[4] = trade(5, AT + away * 24 * HOUR, recv=came[4].ts_recv)
+    land(series.config, came)
+    bars.build_day(duck, series, DAY, LATER)
+    for found_holes in (holes.find(duck, series, DAY, LATER), *holes.find_all(duck, [series], DAY, LATER)):
+        assert [(hole.first_id, hole.last_id) for hole in found_holes] == [(7, 7)]
