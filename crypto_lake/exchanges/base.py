@@ -109,6 +109,7 @@ def contradiction(candle: Candle) -> str | None:
         "finite numbers": all(map(math.isfinite, numbers)),
         f"at most {MOST_TRADES} trades": 0 <= candle.trade_count <= MOST_TRADES,
         "prices above 0": low > 0,
+        "a volume where there were trades": base > 0 or not candle.trade_count,
         "low ≤ open, close ≤ high": low <= min(open_, close) <= max(open_, close) <= high,
         "takers to have bought no more than was traded": taker_base <= base and taker_quote <= quote,
         "a value (quote volume) of low … high times the base volume": low * base - rounding

@@ -104,6 +104,7 @@ def test_minutes_that_the_exchange_lacks_stay_missing_and_are_counted(lake: Conf
         {"volume_quote": "9.9999", "taker_buy_quote": "5"},
         {"volume_base": "0"},
         {"trade_count": 1 << 62},
+        dict.fromkeys(("volume_base", "volume_quote", "taker_buy_base", "taker_buy_quote"), "0"),
     ],
 )
 def test_a_candle_that_contradicts_itself_is_not_written(lake: Config, changes: dict[str, str]) -> None:
