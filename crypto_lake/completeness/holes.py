@@ -129,7 +129,9 @@ def _never_came(
 def _may_have(source: Source, hole: Missing) -> bool:
     """Return whether trades of a hole may lie in what was received while they should have happened."""
     # Ticks hold the day's trades alone, and of what was fetched the time was looked at.
-    if source.is_ticks or source.is_healed or source.start >= hole.before_us or source.end < hole.after_us:
+    if source.is_ticks or source.is_healed:
+        return False
+    if not any(start < hole.before_us and end >= hole.after_us for start, end in source.spans):
         return False
     first, last = source.trade_ids or (hole.first_id, hole.last_id)
     return first <= hole.last_id and last >= hole.first_id

@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from crypto_lake.completeness import holes
+from crypto_lake.layout import day_of
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, land, trade
@@ -58,3 +59,13 @@ def test_a_trade_that_says_it_happened_on_another_day_is_not_missing(
     bars.build_day(duck, series, DAY, LATER)
     for found_holes in (holes.find(duck, series, DAY, LATER), *holes.find_all(duck, [series], DAY, LATER)):
         assert [(hole.first_id, hole.last_id) for hole in found_holes] == [(7, 7)]
+
+
+def test_trades_that_tell_odd_times_by_turns_lack_nothing_between_them(duck: Duck, series: Series) -> None:
+    other = LATER - 30 * 24 * HOUR
+    came = [trade(n, (other if n % 2 else AT) + n * SECOND, recv=AT + n * SECOND) for n in range(1, 9)]
+    land(series.config, came)
+    for day in (DAY, day_of(other)):
+        bars.build_day(duck, series, day, LATER)
+    for day in (DAY, day_of(other)):
+        assert holes.find(duck, series, day, LATER) == []
