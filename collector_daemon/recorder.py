@@ -27,6 +27,7 @@ from crypto_lake.config import Config, Exchange
 from crypto_lake.exchanges import registry
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import OpenSegment
+from crypto_lake.showing import without_secrets
 
 _TICK_SEC = 0.2
 
@@ -63,7 +64,12 @@ class Recorder:
         known = registry.exchange(exchange.name)
         self.exchange = exchange
         self._clock = clock
-        self.session = Session(known.wire, exchange.symbols, known.streams)
+        asked = exchange.wss_url, *exchange.fallback_wss_urls, exchange.rest_url
+
+        def quoted(text: str) -> str:
+            return without_secrets(text, *asked)
+
+        self.session = Session(known.wire, exchange.symbols, known.streams, quoted)
         self.landing = Landing(rotation(settings), clock, self.session.clock_was_set)
         self.disk = Disk(config.collector_layout, exchange.name, edges.create_segment)
         self.writer = Writer(self.landing, self.disk, clock, settings.flush_interval_sec, edges.budget)

@@ -66,13 +66,14 @@ def printable(text: str, longest: int = LONGEST, *, lines: bool = False) -> str:
     return told if len(told) <= longest else told[: longest - 1] + "…"
 
 
-def without_secrets(text: str, url: str) -> str:
-    """Return a text without the user, the password and the values of the query of an address, however they are spelled.
+def without_secrets(text: str, *urls: str) -> str:
+    """Return a text without the users, the passwords and the values of the queries of addresses, however spelled.
 
     Who is asked with them may repeat them in its answer. Blank a text before it is cut: half a key tells as well.
     """
-    secrets = _secrets(url)
-    return secrets.sub("…", text) if secrets else text
+    for secrets in filter(None, map(_secrets, urls)):
+        text = secrets.sub("…", text)
+    return text
 
 
 @functools.lru_cache(maxsize=32)

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Callable
 from http import HTTPStatus
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI
@@ -25,8 +26,11 @@ def is_hopeless(error: BaseException) -> bool:
     return isinstance(error, InvalidURI | ssl.SSLCertVerificationError)
 
 
-def described(error: BaseException) -> str:
-    """One line for people, without a traceback; what the exchange says in it cannot steer a terminal."""
+def described(error: BaseException, quoted: Callable[[str], str] = str) -> str:
+    """One line for people, without a traceback; what the exchange says in it cannot steer a terminal.
+
+    `quoted` takes out of it what is secret in the address that was asked: the exchange may repeat that.
+    """
     match error:
         case InvalidStatus():
             text = f"the handshake was answered with HTTP {error.response.status_code}"
@@ -44,4 +48,4 @@ def described(error: BaseException) -> str:
             text = f"closed: {error}"
         case _:
             text = f"{type(error).__name__}: {error}"
-    return printable(text, _LONGEST_TEXT)
+    return printable(quoted(text), _LONGEST_TEXT)

@@ -130,7 +130,7 @@ class Feed:
         try:
             reason = await link.run(stop, _TIMEOUT_SEC if succeeded else _FIRST_TIMEOUT_SEC)
         except (OSError, WebSocketException, ExchangeError) as error:
-            reason = described(error)
+            reason = described(error, self._intake.session.quoted)
             self._failed(link, reason, error)
         else:
             if not (stop.is_set() or link.left):

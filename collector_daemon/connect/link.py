@@ -131,7 +131,9 @@ class Link:
             if self._error is not None:
                 raise self._error from None
             refused, stopped = connection.refused, stop.is_set()
-            return self._state.why(refused=refused, stopped=stopped, closed=described(error))
+            return self._state.why(
+                refused=refused, stopped=stopped, closed=described(error, self._intake.session.quoted)
+            )
         finally:
             for guard in guards:
                 guard.cancel()

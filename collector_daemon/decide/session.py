@@ -6,7 +6,7 @@ All `now` are µs UTC of the local clock, all `monotonic` seconds.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -97,10 +97,18 @@ class Session:
     """One exchange's frames.
 
     `receive` returns the lines to keep; all else that happened is appended to `events`, in order, for the caller to
-    take away with `take_events`. `streams` is the table of those that it records.
+    take away with `take_events`. `streams` is the table of those that it records. `quoted` takes out of a text of the
+    exchange's what is secret in its address.
     """
 
-    def __init__(self, wire: WireFormat, symbols: Iterable[str], streams: Sequence[Stream] = STREAMS) -> None:
+    def __init__(
+        self,
+        wire: WireFormat,
+        symbols: Iterable[str],
+        streams: Sequence[Stream] = STREAMS,
+        quoted: Callable[[str], str] = str,
+    ) -> None:
+        self.quoted = quoted
         self._wire = wire
         self._decode_all = wire.decode_all
         self._table = streams
@@ -238,12 +246,14 @@ class Session:
             # An event, so that the frame is not taken for the copy of a trade, which proves that streams were granted.
             self.events.append(said)
         elif isinstance(said, Reply):
-            error = said.error if said.error is None else shortened(said.error)
+            error = said.error if said.error is None else shortened(self.quoted(said.error))
             self.events.append(Reply(said.request_id, error))
             if error is not None:
                 self.events.append(journal.Notice(at=now, connection=connection, frame=error))
         elif isinstance(said, Notice):
-            self.events.append(journal.Notice(at=now, connection=connection, frame=shortened(said.text)))
+            self.events.append(
+                journal.Notice(at=now, connection=connection, frame=shortened(self.quoted(said.text)))
+            )
             if said.closing:
                 self.events.append(Farewell())
         else:

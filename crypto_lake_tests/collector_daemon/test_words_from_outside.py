@@ -1,6 +1,7 @@
 """What an exchange says when it refuses or hangs up: told in visible characters, wherever it is told."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError
 from crypto_lake.raw import journal
 from crypto_lake_tests.collector_daemon.daemon_runs import DAY, record, status_of
-from crypto_lake_tests.collector_daemon.fakes import Exchange, configured, records, trade, until
+from crypto_lake_tests.collector_daemon.fakes import Exchange, MarketClock, configured, records, trade, until
 
 EVIL = "\x1b[31m\x9b2J\u202e\x07 wss://user:CANARY@host"
 
@@ -79,6 +80,39 @@ def test_a_notice_is_in_the_journal_in_visible_characters(tmp_path: Path) -> Non
         await until(lambda: bool(records(config.layout, DAY, journal.Notice)), "the notice")
 
     config = record(tmp_path, Exchange(notice), noticed)
+    assert_harmless(config)
+
+
+async def close_with_the_key(connection: ServerConnection) -> None:
+    await connection.send(trade(1).decode())
+    await connection.close(1008, "no such key: CANARY")
+
+
+async def leave_with_the_key(connection: ServerConnection) -> None:
+    await connection.send(msgspec.json.encode({"e": "serverShutdown", "why": "no such key: CANARY"}).decode())
+    await connection.send(trade(1).decode())
+    await connection.wait_closed()
+
+
+@pytest.mark.parametrize("echo", [close_with_the_key, leave_with_the_key])
+def test_an_exchange_that_repeats_the_key_of_its_address_is_quoted_without_it(
+    tmp_path: Path, echo: Callable[[ServerConnection], Awaitable[None]]
+) -> None:
+    async def attempt() -> Config:
+        exchange, stop = Exchange(echo), asyncio.Event()
+        async with exchange.running():
+            config = configured(tmp_path, exchange.port)
+            keyed = f"ws://127.0.0.1:{exchange.port}/ws?key=CANARY"
+            section = msgspec.structs.replace(config.exchanges[0], wss_url=keyed)
+            config = msgspec.structs.replace(config, exchanges=[section])
+            daemon = asyncio.create_task(run(config, clock=MarketClock(), stop=stop))
+            await until(lambda: exchange.connections > 1, "another connection")
+            stop.set()
+            await daemon
+            return config
+
+    config = asyncio.run(attempt())
+    assert "no such key: …" in str(records(config.layout, DAY))
     assert_harmless(config)
 
 

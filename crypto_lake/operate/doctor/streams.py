@@ -46,7 +46,8 @@ async def _reach(wire: WireFormat, url: str, symbols: Sequence[str], *, is_first
                     await _confirmed(connection, wire)
     except (OSError, WebSocketException, TimeoutError) as error:
         outcome = Finding.failed if is_first else Finding.warning
-        return outcome("streams", f"{where}: {described(error)}; {_ADVICE}")
+        reason = described(error, lambda text: showing.without_secrets(text, url))
+        return outcome("streams", f"{where}: {reason}; {_ADVICE}")
     took = asyncio.get_running_loop().time() - began
     return Finding.ok("streams", f"{where} ({address}) subscribed in {took * 1000:.0f} ms")
 
@@ -117,7 +118,7 @@ async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event
                 taking.cancel()
                 await asyncio.gather(taking, return_exceptions=True)
     except (OSError, WebSocketException, TimeoutError) as error:
-        heard.end = described(error)
+        heard.end = described(error, lambda text: showing.without_secrets(text, exchange.wss_url))
     heard.silent_sec = time.monotonic() - heard.newest
     return heard
 
