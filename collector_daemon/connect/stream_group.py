@@ -94,6 +94,7 @@ class StreamGroup:
     async def change(self, added: "Sequence[str]", removed: "Sequence[str]") -> str | None:
         """Carry other symbols, on every connection that is open; those to come will ask for the right ones.
 
+        They are asked one after the other: where the exchange does not answer, or hangs up, one at a time is replaced.
         Where the exchange refuses any that are added, all of them are taken back, and why it did is returned.
         """
         if not (added or removed):
@@ -101,11 +102,11 @@ class StreamGroup:
         self.symbols = [symbol for symbol in (*self.symbols, *added) if symbol not in removed]
         self.streams = self._names(self.symbols)
         wanted, unwanted = self._names(added), self._names(removed)
-        changes = [link.change(wanted, unwanted) for link in self._open]
-        refused = next((why for why in await asyncio.gather(*changes) if why is not None), None)
-        if refused is not None and added:
-            await self.change([], added)
-            return refused
+        for link in list(self._open):
+            refused = await link.change(wanted, unwanted) if link in self._open else None
+            if refused is not None and added:
+                await self.change([], added)
+                return refused
         if self._live:
             self._session.subscribed(added, self._clock.monotonic())
         return None

@@ -1,5 +1,6 @@
 """Whose turn it is to connect: never too often, never late, never together."""
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
@@ -208,6 +209,22 @@ def test_of_two_that_the_exchange_accepted_together_the_later_is_to_be_renewed()
         stream_group.subscribed(link, 0)
     assert stream_group.in_step(quick)
     assert not StreamGroup.in_step(_alone(clock, quick), quick)
+
+
+def test_connections_are_asked_for_other_streams_one_after_the_other() -> None:
+    class Asked(Connection):
+        async def change(self, added: object, removed: object) -> None:  # noqa: ARG002 - it only tells when
+            told.append("asked")
+            await asyncio.sleep(0)
+            told.append("answered")
+
+    told: list[str] = []
+    stream_group = StreamGroup(["SOLUSDT"], EXCHANGE, Session(EXCHANGE.wire, ["SOLUSDT"]), FakeClock())
+    for link in (Asked(), Asked()):
+        stream_group.opening(link, 0.0)
+        stream_group.opened(link)
+    assert asyncio.run(stream_group.change(["ADAUSDT"], [])) is None
+    assert told == ["asked", "answered"] * 2
 
 
 def _alone(clock: FakeClock, link: Connection) -> StreamGroup:
