@@ -38,6 +38,15 @@ def address(exchange: SimulatedExchange, _address: Address) -> Iterator[Address]
 
 
 @pytest.fixture(scope="session")
+def quiet() -> Iterator[Address]:
+    """An exchange at the real rate, of which a day's statistics are soon counted."""
+    market = SyntheticMarket(7, ["SOLUSDT", "ADAUSDT"])
+    exchange = SimulatedExchange(market, MarketClock(NOON_US), weight_limit=900_000, incoming_limit=None)
+    with running(exchange) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     if not DATA.is_dir():
         pytest.skip("the folder of real market data is not beside this checkout")

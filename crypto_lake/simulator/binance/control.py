@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
-_ID_TEXT = re.compile(r"[A-Za-z0-9]{1,36}")
+_ID_TEXT = re.compile(r"[A-Za-z0-9-]{1,36}")  # hyphens, too: the official client sends UUIDs
 _INT64 = range(-(2**63), 2**63)
 
 

@@ -6,11 +6,14 @@ sockets, no decisions. Times leave in the unit asked for, given as microseconds 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from crypto_lake.simulator.market.tape import E8, Quote, Trade, from_e8
 
 if TYPE_CHECKING:
+    from crypto_lake.simulator.market.aggregates import Aggregate
+    from crypto_lake.simulator.market.intervals import Spell
     from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Levels
 
 MILLISECOND_US = 1000
@@ -48,6 +51,36 @@ def _levels(levels: Levels) -> str:
     return "[" + ",".join([f'["{from_e8(price)}","{from_e8(qty)}"]' for price, qty in levels]) + "]"
 
 
+def aggregate_payload(symbol: str, it: Aggregate, unit_us: int) -> str:
+    """The JSON text of one `@aggTrade` event."""
+    return (
+        f'{{"e":"aggTrade","E":{it.last.event_us // unit_us},"s":"{symbol}","a":{it.id},'
+        f'"p":"{from_e8(it.first.price)}","q":"{from_e8(it.qty)}","f":{it.first.id},"l":{it.last.id},'
+        f'"T":{it.first.ts_us // unit_us},"m":{"true" if it.first.buyer_is_maker else "false"},"M":true}}'
+    )
+
+
+def candle_payload(
+    symbol: str, name: str, event_us: int, candle: tuple[Spell, Candle], ids: tuple[int, int], unit_us: int
+) -> str:
+    """The JSON text of one `@kline` event; `ids` are those of its first and last trade."""
+    (open_us, close_us), columns = candle
+    row = candle_row(columns, close_us - open_us, unit_us)
+    return json.dumps(
+        {
+            "e": "kline",
+            "E": event_us // unit_us,
+            "s": symbol,
+            "k": {
+                "t": row[0], "T": row[6], "s": symbol, "i": name, "f": ids[0], "L": ids[1], "o": row[1], "c": row[4],
+                "h": row[2], "l": row[3], "v": row[5], "n": row[8], "x": event_us >= close_us, "q": row[7],
+                "V": row[9], "Q": row[10], "B": "0",
+            },
+        },
+        separators=(",", ":"),
+    )  # fmt: skip
+
+
 def wrapped(stream: str, text: str) -> str:
     """A payload as the combined streams send it."""
     return f'{{"stream":"{stream}","data":{text}}}'
@@ -63,6 +96,20 @@ def book_row(book: Book) -> dict[str, Any]:
     """The answer of `depth`."""
     bids, asks = ([[from_e8(price), from_e8(qty)] for price, qty in side] for side in (book.bids, book.asks))
     return {"lastUpdateId": book.update_id, "bids": bids, "asks": asks}
+
+
+def aggregate_row(it: Aggregate, unit_us: int) -> dict[str, Any]:
+    """An item of `aggTrades`."""
+    return {
+        "a": it.id,
+        "p": from_e8(it.first.price),
+        "q": from_e8(it.qty),
+        "f": it.first.id,
+        "l": it.last.id,
+        "T": it.first.ts_us // unit_us,
+        "m": it.first.buyer_is_maker,
+        "M": True,
+    }
 
 
 def trade_row(trade: Trade, unit_us: int) -> dict[str, Any]:
@@ -108,9 +155,13 @@ def symbol_row(symbol: str, instrument: Instrument, status: str) -> dict[str, An
         "quoteAsset": instrument.quote,
         "quotePrecision": 8,
         "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
         "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
         "filters": [
             {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": largest, "tickSize": tick},
             {"filterType": "LOT_SIZE", "minQty": step, "maxQty": largest, "stepSize": step},
         ],
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
     }

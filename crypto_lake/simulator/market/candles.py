@@ -130,7 +130,7 @@ def _together(first: Candle, then: Candle) -> Candle:
     )
 
 
-def filled(known: dict[int, Candle], opens: range, previous_close: int) -> list[Candle]:
+def filled(known: dict[int, Candle], opens: Iterable[int], previous_close: int) -> list[Candle]:
     """A candle for each open time; flat at the close before it where nothing was traded.
 
     The exchange does the same: 23,863 minutes without a trade in eight years of its own files, each of them flat.

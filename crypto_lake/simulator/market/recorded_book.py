@@ -43,6 +43,7 @@ class RecordedSnapshot(NamedTuple):
     asks: msgspec.Raw
 
 
+_CARRIED = 4
 _levels = msgspec.json.Decoder(list[tuple[str, str]])
 _sent = attrgetter("sent_us")
 
@@ -66,7 +67,7 @@ class RecordedBook:
             it for it in heard if isinstance(it, RecordedSnapshot) or it.window_us == self.windows_us[0]
         ]
         self._lock = threading.Lock()
-        self._carried = _Carried()
+        self._carried: list[_Carried] = []
         self._in_windows = lru_cache(self._in_windows_of)
 
     def events(self, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
@@ -86,9 +87,11 @@ class RecordedBook:
     def at(self, now_us: int, limit: int) -> Book | None:
         """The best `limit` levels a side at a moment; None while they are not known."""
         with self._lock:
-            if now_us < self._carried.now_us:
-                self._carried = _Carried()
-            return self._carried.to(now_us, self._heard, limit)
+            # Who plans ahead, and who asks for now, each go on from where they were.
+            before = [it for it in self._carried if it.now_us <= now_us]
+            carried = max(before, key=lambda it: it.now_us, default=None) or _Carried()
+            self._carried = [*(it for it in self._carried if it is not carried), carried][-_CARRIED:]
+            return carried.to(now_us, self._heard, limit)
 
     @staticmethod
     def _between(events: Sequence, start_us: int, end_us: int) -> Sequence:  # type: ignore[type-arg]

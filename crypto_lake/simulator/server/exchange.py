@@ -23,7 +23,8 @@ from starlette.routing import Route, WebSocketRoute
 
 from crypto_lake.simulator.binance import archive, wire
 from crypto_lake.simulator.binance.limits import WeightLimit
-from crypto_lake.simulator.binance.rest import ENDPOINTS, Query, RequestError
+from crypto_lake.simulator.binance.query import Query, RequestError
+from crypto_lake.simulator.binance.rest import ENDPOINTS
 from crypto_lake.simulator.server.faults import TRADING, Faults
 from crypto_lake.simulator.server.line import Line
 from crypto_lake.simulator.server.program import Program
@@ -73,7 +74,7 @@ class SimulatedExchange:
     ) -> None:
         self.tape = tape
         self.clock = clock
-        self.program = Program(tape, clock.speed)
+        self.program = Program(tape, clock.speed, lambda: self.trading)
         self.faults = faults or Faults()
         self.latency_us = latency_ms * 1000
         self.limit = WeightLimit(weight_limit)

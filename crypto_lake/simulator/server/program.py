@@ -13,7 +13,7 @@ from crypto_lake.simulator.binance import streams, wire
 from crypto_lake.simulator.market.tape import Trade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from crypto_lake.simulator.market.tape import Event, Tape
 
@@ -35,10 +35,14 @@ class Program:
     """See the module. Stretches are counted from the epoch.
 
     Trades and quotes of a symbol are made together; each of the other streams is made where somebody listens to it.
+    `trading` are the symbols that streams of all of them tell.
     """
 
-    def __init__(self, tape: Tape, speed: float) -> None:
+    def __init__(
+        self, tape: Tape, speed: float, trading: Callable[[], tuple[str, ...]] | None = None
+    ) -> None:
         self._tape = tape
+        self._trading = trading or (lambda: tape.symbols)
         self.stretch_us = int(_STRETCH_US * min(max(speed, 1.0), 5.0))
         self._made: OrderedDict[tuple[int, int], dict[str, list[Planned]]] = OrderedDict()
 
@@ -101,7 +105,12 @@ class Program:
     ) -> list[Planned]:
         if stream not in made:
             start_us = stretch * self.stretch_us
-            said = streams.said(self._tape, stream, start_us, start_us + self.stretch_us, unit_us)
+            end_us = start_us + self.stretch_us
+            said = (
+                streams.said_of_all(self._tape, stream, self._trading(), start_us, end_us, unit_us)
+                if stream.startswith("!")
+                else streams.said(self._tape, stream, start_us, end_us, unit_us)
+            )
             made[stream] = [Planned(one.sent_us, stream, one.event, one.text) for one in said]
         return made[stream]
 

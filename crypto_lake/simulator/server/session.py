@@ -148,7 +148,8 @@ class Session:
             others = [
                 stream
                 for stream in subscriptions.streams
-                if (name := _parts(stream))[2] not in _TOGETHER and name[0].upper() in traded
+                if (name := _parts(stream))[2] not in _TOGETHER
+                and (stream.startswith("!") or name[0].upper() in traded)
             ]
             self._planned = program.planned(symbols, stretch, unit_us, others)
             self._next = bisect_left(self._planned, self.sent_until_us, key=_sent)
