@@ -15,7 +15,7 @@ from crypto_lake.layout import DAY_US, MINUTE_US, Layout, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval, clipped
 from crypto_lake.raw.journal_writer import JournalWriter
-from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
+from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.raw.segments import next_number
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
@@ -37,7 +37,7 @@ def market(start: int, end: int, step: int) -> list[tuple[int, RawLine]]:
 
 @dataclass
 class Heard:
-    """One recorder: by which clock it heard the market, how late, when it listened (true time), and what it missed."""
+    """One recorder: by which clock it heard, how late, when it listened (true time), and which trades it missed."""
 
     name: str
     listened: list[Interval]
@@ -50,7 +50,8 @@ class Heard:
         found = []
         for at, line in events:
             came = at + self.delay(line)
-            if line.id not in self.misses and any(first <= came < last for first, last in self.listened):
+            is_missed = isinstance(line, TradeLine) and line.id in self.misses
+            if not is_missed and any(first <= came < last for first, last in self.listened):
                 found.append(msgspec.structs.replace(line, ts_recv=came + self.clock(came)))
         return sorted(found, key=lambda line: line.ts_recv)
 
@@ -150,8 +151,3 @@ def finished(series: Series) -> dict[str, bytes]:
         for root in roots
         for path in sorted(root.rglob("*.parquet"))
     }
-
-
-def quotes(events: Iterable[tuple[int, RawLine]]) -> set[int]:
-    """The ids of the quotes among events."""
-    return {line.id for _, line in events if isinstance(line, QuoteLine)}

@@ -77,7 +77,8 @@ class Catalog:
 
     def offsets(self, sources: Sequence[Source], start: int, end: int) -> dict[int, int]:
         """The offset of each minute in which something of these sources, one recorder's, was received."""
-        return self.recorded[(recorders_of(sources) or [""])[0]].offsets.by_minute(sources, start, end)
+        name = next(iter(recorders_of(one for one in sources if one.received)), "")
+        return self.recorded[name].offsets.by_minute(sources, start, end)
 
 
 class Recording:

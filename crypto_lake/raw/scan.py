@@ -109,6 +109,14 @@ def in_place(table: str) -> str:
     return sql.table("raw/late", {"raw": table})
 
 
+def merged(table: str) -> str:
+    """The lines of a table with readings, of several recorders, as `sql/raw/merged.sql` has them: once each, in place.
+
+    Whoever reads it gives that statement's variables.
+    """
+    return sql.table("raw/merged", {"raw": table})
+
+
 def of_ticks(stream: Stream, path: Path, window: Window | None = None) -> str:
     """The ticks of a stream, of the window if one is given, as the lines that they were made from.
 

@@ -20,7 +20,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import NoFileError
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.transform import fill, quote_fit
-from crypto_lake.transform.hours import Hour, Needs, clocks_of, needs, once
+from crypto_lake.transform.hours import Hour, Needs, clocks_of, lines_of, merging, needs, once
 from crypto_lake.transform.plan import Carry, PartRecord
 from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.workspace import Workspace
@@ -155,8 +155,10 @@ def _asked(
     Raises:
         duckdb.Error: a segment holds something other than raw lines, or copies of a line are not the same.
     """
-    lines = workspace.slotted([(hour.sources, hour.window) for hour in hours])
+    lines = lines_of(workspace, hours)
     clocks = clocks_of(hours)
+    if kind.needs.merged:
+        clocks |= merging(hours)
     if not kind.is_fit:
         raw = once(lines, kind.needs, are_copies_same=are_copies_same)
         return sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step), []

@@ -15,6 +15,7 @@ from crypto_lake.raw import scan
 from crypto_lake.raw.intervals import Interval, union, without
 from crypto_lake.raw.sources import Source, has_late, once_only
 from crypto_lake.series import Series
+from crypto_lake.transform.chosen import MARGIN_US
 from crypto_lake.transform.plan import Carry, Plan
 from crypto_lake.transform.workspace import Workspace
 
@@ -66,11 +67,24 @@ class Hour:
         return self.plan.files(self.made_from)
 
     @property
-    def window(self) -> scan.Window:
-        """The lines of its sources that may be its own: quotes were received in minutes of which an offset is known."""
-        minutes = [minute for minute, _ in self.made_from["offsets"]]
-        recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
-        return scan.Window(self.start, self.start + HOUR_US, recv_from, recv_to)
+    def readings(self) -> list["Reading"]:
+        """Its sources as they are read: all together, or where several recorders' clocks differ, by recorder."""
+        offsets = [(minute, us) for minute, us in self.made_from["offsets"]]
+        recorders = self.made_from.get("recorders")
+        if not recorders:
+            return [Reading(self, self.sources, offsets)]
+        found = [
+            Reading(
+                self,
+                [one for one in self.sources if one.received is not None and name in one.recorders],
+                [(minute, us) for minute, us in told["offsets"]],
+                here=told["here"],
+                before=told["before"],
+            )
+            for name, told in sorted(recorders.items())
+        ]
+        # What ticks stand for, and what was fetched, comes first, and is everybody's.
+        return [Reading(self, [one for one in self.sources if one.received is None], []), *found]
 
     def __str__(self) -> str:
         return f"{self.series.symbol} {self.plan.day} hour {self.hour:02d}"
@@ -95,6 +109,52 @@ class Hour:
         return union([*listened, *proved])
 
 
+class Reading(NamedTuple):
+    """Sources of an hour that one clock serves, by its offsets of minutes of receipt.
+
+    Of several recorders': whether it is one of those that the hour, and that the hour `before` it, is read from.
+    """
+
+    hour: Hour
+    sources: list[Source]
+    offsets: list[tuple[int, int]]
+    here: bool = True
+    before: bool = True
+
+    @property
+    def window(self) -> scan.Window:
+        """The lines that may be the hour's: its quotes were received in minutes of which an offset is known."""
+        minutes = [minute for minute, _ in self.offsets]
+        recv_from, recv_to = (min(minutes), max(minutes) + MINUTE_US) if minutes else (0, 0)
+        start = self.hour.start
+        early = MARGIN_US if "recorders" in self.hour.made_from else 0
+        return scan.Window(start - early, start + HOUR_US, recv_from, recv_to)
+
+
+def lines_of(workspace: Workspace, hours: Sequence[Hour]) -> str:
+    """The lines of hours of the same needs, each with its slot; of hours of several recorders, with its reading.
+
+    Raises:
+        duckdb.Error: a long file holds something other than raw lines, or the disk refused.
+    """
+    return workspace.slotted([(one.sources, one.window) for hour in hours for one in hour.readings])
+
+
+def merging(hours: Sequence[Hour]) -> dict[str, Any]:
+    """Return the variables of statements that merge the lines of several recorders."""
+    readings = [(slot, one) for slot, hour in enumerate(hours) for one in hour.readings]
+    return {
+        "readings": [{"slot": slot, "here": one.here, "before": one.before} for slot, one in readings],
+        "reading_offsets": [
+            {"reading": number, "minute": minute, "offset_us": us}
+            for number, (_, one) in enumerate(readings)
+            for minute, us in one.offsets
+        ],
+        "starts": [hour.start for hour in hours],
+        "margin": MARGIN_US,
+    }
+
+
 def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:
     """Return the start of each hour, and by which clock its lines were received, as statements over slots take them.
 
@@ -112,14 +172,20 @@ def clocks_of(hours: Sequence[Hour]) -> dict[str, Any]:
 
 
 class Needs(NamedTuple):
-    """What the lines of hours need before they are added up: may some be there `twice`, quotes have come `late`?"""
+    """What the lines of hours need before they are added up: may some be there `twice`, quotes have come `late`?
+
+    `merged`: several recorders heard them, and what that needs is all of it.
+    """
 
     twice: bool
     late: bool
+    merged: bool = False
 
 
 def needs(hour: Hour) -> Needs:
     """Return what the lines of an hour need."""
+    if "recorders" in hour.made_from:
+        return Needs(twice=False, late=False, merged=True)
     return Needs(not once_only(hour.sources), has_late(hour.sources))
 
 
@@ -127,8 +193,10 @@ def once(lines: str, of: Needs, *, are_copies_same: bool = False) -> str:
     """The lines that were read for hours of the same needs, a table with slots, once each, and in their place.
 
     Where none can be there twice, looking for copies would be half the work. `are_copies_same`: that is supposed, and
-    whoever reads it gets an error where it is not so.
+    whoever reads it gets an error where it is not so. Of merged lines whoever reads it gives the variables `merging`.
     """
+    if of.merged:
+        return scan.merged(lines)
     if of.twice:
         lines = scan.once_if_same(lines) if are_copies_same else scan.once(lines)
     return scan.in_place(lines) if of.late else lines

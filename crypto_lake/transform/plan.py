@@ -6,9 +6,10 @@ remembers the same. No other state is kept.
 """
 
 import contextlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +19,14 @@ from msgspec import Meta, Struct, convert, json, to_builtins
 
 from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import NOT_JSON
+from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.raw import segments
 from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.intervals import clipped, without
-from crypto_lake.raw.sources import Source, paths_of
+from crypto_lake.raw.sources import Source, paths_of, recorders_of
 from crypto_lake.series import Series
+from crypto_lake.transform.chosen import MARGIN_US, Choice, Chosen
 
 # Goes up when the same raw lines would give other bars: every part is then rebuilt.
 TRANSFORM_VERSION = 3
@@ -198,10 +201,10 @@ class Plan:
         """Return the same but for the values carried in."""
         start = self._start(hour)
         end = start + HOUR_US
-        sources = self.catalog.between(start, end)
+        sources, here, before = self.chosen(hour)
         transformer = self.series.config.transformer
-        offsets = self.catalog.offsets(sources, start, end)
-        return {
+        offsets = {} if here else self.catalog.offsets(sources, start, end)
+        made_from: dict[str, Any] = {
             "version": TRANSFORM_VERSION,
             "step": transformer.resample_interval_sec * SECOND_US,
             "compression": transformer.parquet_compression,
@@ -212,6 +215,40 @@ class Plan:
             "listened": [list(one) for one in clipped(self.catalog.covered, start, end)],
             "beside": self._beside(sources, start, end),
         }
+        if here:
+            made_from["recorders"] = {
+                name: {
+                    "here": name in here,
+                    "before": name in before,
+                    "offsets": [list(one) for one in self._offsets_around(name, sources, start)],
+                }
+                for name in recorders_of(one for one in sources if one.received)
+            }
+        return made_from
+
+    def chosen(self, hour: int) -> Chosen:
+        """The sources that an hour is read from, and whose they are."""
+        return self._choice.of(self._start(hour), self._until(hour))
+
+    def read(self) -> list[Source]:
+        """All sources that the day is read from."""
+        start = day_start_us(self.day)
+        found = self.catalog.between(start, start + DAY_US)
+        if not self._choice.is_free:
+            return found
+        names = {source.name for hour in range(HOURS_OF_A_DAY) for source in self.chosen(hour).sources}
+        return [source for source in self.catalog.sources if source.name in names]
+
+    @cached_property
+    def _choice(self) -> Choice:
+        proves = registry.exchange(self.series.exchange).capabilities.trade_ids == "contiguous"
+        return Choice(self.catalog, day_start_us(self.day), proves)
+
+    def _offsets_around(self, name: str, sources: list[Source], start: int) -> Iterable[tuple[int, int]]:
+        """One recorder's offsets, by minute, of an hour that several are read for, and of what is near its borders."""
+        own = [one for one in sources if name in one.recorders]
+        offsets = self.catalog.recorded[name].offsets
+        return offsets.by_minute(own, start - MARGIN_US, start + HOUR_US + MARGIN_US).items()
 
     def _beside(self, sources: list[Source], start: int, end: int) -> list[list[Any]]:
         """Return the segments that bring the trades around an hour, where healed trades may prove what nobody heard."""

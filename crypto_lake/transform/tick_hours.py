@@ -21,7 +21,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import HOUR_US, HOURS_OF_A_DAY
 from crypto_lake.raw.lines import TICKS, Stream
-from crypto_lake.transform.hours import Hour, Needs, Run, clocks_of, needs, once
+from crypto_lake.transform.hours import Hour, Needs, Run, clocks_of, lines_of, merging, needs, once
 from crypto_lake.transform.plan import Carry, Plan
 from crypto_lake.transform.workspace import Workspace
 
@@ -81,12 +81,17 @@ def _batches(hours: Sequence[Hour]) -> Iterator[list[Hour]]:
         if not hour.sources:
             continue
         fits = sum(one.size for one in batch) + hour.size <= _AT_ONCE
-        if batch and not (fits and needs(batch[0]).late == needs(hour).late):
+        if batch and not (fits and _is_like(batch[0], hour)):
             yield batch
             batch = []
         batch.append(hour)
     if batch:
         yield batch
+
+
+def _is_like(one: Hour, other: Hour) -> bool:
+    """Return whether the lines of two hours may be made by one statement: what may be there twice, may."""
+    return needs(one)._replace(twice=False) == needs(other)._replace(twice=False)
 
 
 def _made(
@@ -108,7 +113,7 @@ def _made(
     columns = np.array(minutes, np.int64).reshape(-1, len(_CLOCK)).T.copy()
     connection.register("tick_clock", pa.table(list(map(parquet.array, columns)), schema=_CLOCK))
     try:
-        lines = workspace.slotted([(hour.sources, hour.window) for hour in batch])
+        lines = lines_of(workspace, batch)
         with sql.kept(connection, _LINES, f"FROM {lines}"):
             try:
                 rows, differences = _compared(connection, batch, files, alone=alone, careful=False)
@@ -146,7 +151,10 @@ def _compared(
     """
     starts = [hour.start for hour in batch]
     lines, values = _once(batch, careful=careful)
-    raw = sql.table("transform/tick_firsts", {"raw": _LINES}) if "starts" in values else _LINES
+    are_merged = "margin" in values
+    firsts = "transform/tick_firsts_merged" if are_merged else "transform/tick_firsts"
+    raw = sql.table(firsts, {"raw": _LINES}) if "starts" in values else _LINES
+    variables = values if are_merged else {"starts": starts}
     with contextlib.ExitStack() as kept:
         if lines != _LINES:
             kept.enter_context(sql.kept(connection, "tick_once", f"FROM {lines}", **values))
@@ -156,14 +164,16 @@ def _compared(
             for stream, path in files.items()
         }
         tables = {stream.table: table for stream, table in rows.items()} | {"clock": "tick_clock", "raw": raw}
-        answer = sql.ask(connection, "transform/tick_differences", tables, starts=starts)
+        answer = sql.ask(connection, "transform/tick_differences", tables, **variables)
         ((differences,),) = answer.fetchall()
     return rows, differences
 
 
 def _once(batch: Sequence[Hour], *, careful: bool) -> tuple[str, dict[str, Any]]:
     """Return the lines of a batch once each and in their place, as a table, and its variables."""
-    of = Needs(careful or any(needs(hour).twice for hour in batch), needs(batch[0]).late)
+    of = Needs(careful or any(needs(hour).twice for hour in batch), *needs(batch[0])[1:])
+    if of.merged:
+        return once(_LINES, of), merging(batch)
     clocks = clocks_of(batch)
     wanted = (["starts"] if of.twice else []) + (["offsets", "clocks"] if of.late else [])
     return once(_LINES, of, are_copies_same=not careful), {name: clocks[name] for name in wanted}

@@ -100,7 +100,7 @@ def fit_of(duck: Duck, series: Series, day: date, hour: int) -> Hits:
     with Workspace(duck, series) as workspace:
         plan = Plan(Recording(duck, series).around(day), series, day, LATER)
         alone = hours.Hour(plan, hour, plan.made_from(hour), hours.Run(Carry()))
-        lines = hours.once(workspace.slotted([(alone.sources, alone.window)]), hours.needs(alone))
+        lines = hours.once(hours.lines_of(workspace, [alone]), hours.needs(alone))
         (found,) = quote_fit.hits(duck, lines, hours.clocks_of([alone]))
         return found
 

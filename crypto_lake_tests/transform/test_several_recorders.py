@@ -1,0 +1,166 @@
+"""Hours that several recorders heard: the second is read where it is needed, and the bytes say nothing of who died."""
+
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crypto_lake.config import Config
+from crypto_lake.disk import parquet
+from crypto_lake.layout import HOUR_US, MINUTE_US
+from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
+from crypto_lake.series import Series
+from crypto_lake.transform import bars, daily
+from crypto_lake.transform.plan import Plan
+from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL
+from crypto_lake_tests.two_recorders import OVER, Heard, finish, finished, lake_of, market
+
+Duck = duckdb.DuckDBPyConnection
+FROM, TO = START + HOUR_US // 2, START + 3 * HOUR_US + HOUR_US // 2
+EVENTS = market(FROM, TO, 20 * SECOND)
+ALL = [(FROM, TO)]
+
+
+def recorders_read(duck: Duck, series: Series) -> dict[int, set[str]]:
+    """Whose files each hour of the day is read from, of the hours that have any; but for a few at its borders."""
+    plan = Plan(Recording(duck, series).around(DAY), series, DAY, OVER)
+    of_hours = {
+        hour: Counter(name for one in plan.chosen(hour).sources for name in one.recorders)
+        for hour in range(24)
+    }
+    return {hour: {name for name in found if found[name] > 3} for hour, found in of_hours.items() if found}
+
+
+def rows(duck: Duck, series: Series, table: str, columns: str = "id") -> list[tuple[object, ...]]:
+    path = series.layout.ticks("binance", SYMBOL, table, DAY)
+    return duck.execute(f"SELECT {columns} FROM {parquet.scan([path])} ORDER BY id").fetchall()
+
+
+def until(at: int) -> list[tuple[int, int]]:
+    return [(FROM, at)]
+
+
+def test_while_the_first_lacks_nothing_the_second_is_not_read(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    both = lake_of(lake, tmp_path / "both", [Heard("a", ALL), Heard("b", ALL)], EVENTS)
+    alone = lake_of(lake, tmp_path / "alone", [Heard("a", ALL)], EVENTS)
+    # Of the first and the last hour nobody heard all.
+    assert recorders_read(duck, both) == {0: {"a", "b"}, 1: {"a", "b"}, 2: {"a"}, 3: {"a", "b"}}
+    assert recorders_read(duck, alone) == {hour: {"a"} for hour in range(4)}
+    assert finish(duck, both) == finish(duck, alone)
+
+
+def test_from_the_hour_in_which_the_first_died_the_second_is_read_instead(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    dead = Heard("a", until(START + HOUR_US + 10 * MINUTE_US))
+    series = lake_of(lake, tmp_path / "lake", [dead, Heard("b", ALL)], EVENTS)
+    assert recorders_read(duck, series) == {0: {"a", "b"}, 1: {"b"}, 2: {"b"}, 3: {"b"}}
+    dead.listened = until(START + HOUR_US + 50 * MINUTE_US)
+    late = Heard("b", [(START + HOUR_US + 10 * MINUTE_US, TO)])
+    series = lake_of(lake, tmp_path / "lake", [dead, late], EVENTS)
+    assert recorders_read(duck, series) == {0: {"a"}, 1: {"a", "b"}, 2: {"b"}, 3: {"b"}}
+
+
+def test_the_second_is_read_where_the_first_lacks_a_trade(duck: Duck, lake: Config, tmp_path: Path) -> None:
+    after = START + 2 * HOUR_US + 9 * MINUTE_US
+    lost = next(line.id for at, line in EVENTS if at > after and isinstance(line, TradeLine))
+    series = lake_of(
+        lake, tmp_path / "lake", [Heard("a", ALL, misses=frozenset({lost})), Heard("b", ALL)], EVENTS
+    )
+    assert recorders_read(duck, series)[2] == {"b"}
+    finish(duck, series)
+    assert [number for (number,) in rows(duck, series, "trades")] == list(range(1, len(EVENTS) // 2 + 1))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    death=st.tuples(st.sampled_from("ab"), st.integers(FROM, TO), st.none() | st.integers(0, 3 * HOUR_US)),
+    clock=st.tuples(st.sampled_from([0, 2, -2, 120]), st.booleans()),
+)
+def test_the_daily_file_has_the_same_bytes_whichever_died_and_whenever(
+    duck: Duck, lake: Config, tmp_path: Path, death: tuple[str, int, int | None], clock: tuple[int, bool]
+) -> None:
+    whole = lake_of(lake, tmp_path / "whole", [Heard("a", ALL)], EVENTS)
+    expected = finish(duck, whole)
+    who, dies, back = death
+    heard = until(dies) + ([(dies + back, TO)] if back is not None and dies + back < TO else [])
+    mended = [Heard(name, heard if name == who else ALL) for name in "ab"]
+    off, steps = clock
+    step = START + 2 * HOUR_US + 17 * MINUTE_US
+    mended[1].clock = lambda true: off * SECOND + (3 * SECOND if steps and true > step else 0)
+    series = lake_of(lake, tmp_path / "lake", mended, EVENTS)
+    found = finish(duck, series)
+    same = [name for name in expected if not name.startswith("ticks")]
+    assert {name: found[name] for name in same} == {name: expected[name] for name in same}
+    for table in ("trades", "quotes"):
+        columns = "* EXCLUDE (ts_recv)"
+        assert rows(duck, series, table, columns) == rows(duck, whole, table, columns)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32))
+def test_no_line_that_either_heard_is_missing_or_there_twice_however_late_each_came(
+    duck: Duck, lake: Config, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    events = _crowded(chance)
+    recorders = [_unsteady(name, chance, events) for name in "abc"[: chance.choice([2, 3])]]
+    series = lake_of(lake, tmp_path / "lake", recorders, events)
+    files = finish(duck, series)
+    heard = [line for one in recorders for line in one.lines(events)]
+    trades = {line.id for line in heard if isinstance(line, TradeLine)}
+    assert [number for (number,) in rows(duck, series, "trades")] == sorted(trades)
+    quotes = {line.id for line in heard if isinstance(line, QuoteLine)}
+    assert [number for (number,) in rows(duck, series, "quotes")] == sorted(quotes)
+    assert _in_another_order(duck, series, tmp_path / "other", chance) == files
+
+
+def _crowded(chance: random.Random) -> list[tuple[int, RawLine]]:
+    """A market whose lines lie at the borders of hours, most of them."""
+    borders = [START + hour * HOUR_US for hour in (1, 2, 3)]
+    times = sorted(chance.choice(borders) + chance.randrange(-3 * SECOND, 3 * SECOND) for _ in range(60))
+    return [
+        (at, msgspec.structs.replace(line, ts_event=at if isinstance(line, TradeLine) else None))
+        for at, (_, line) in zip(times, market(FROM, TO, 20 * SECOND), strict=False)
+    ]
+
+
+def _unsteady(name: str, chance: random.Random, events: list[tuple[int, RawLine]]) -> Heard:
+    """A recorder with a clock and delays of its own, that dies and comes back."""
+    cuts = sorted(chance.randrange(FROM, TO) for _ in range(2 * chance.choice([0, 1, 2])))
+    listened = [(FROM, TO)]
+    for first, last in zip(cuts[::2], cuts[1::2], strict=True):
+        begin, end = listened.pop()
+        listened += [(begin, first), (last, end)]
+    late = {line.id: chance.randrange(10_000, chance.choice([30_000, 1_500_000])) for _, line in events}
+    off = chance.choice([0, 2, -2, 120, -61]) * SECOND
+    misses = (
+        frozenset(chance.sample([line.id for _, line in events], 2)) if chance.random() < 0.5 else frozenset()
+    )
+    return Heard(name, listened, lambda _: off, lambda line: late[line.id], misses)
+
+
+def _in_another_order(duck: Duck, series: Series, folder: Path, chance: random.Random) -> dict[str, bytes]:
+    """Bring the same files into another lake one after the other, with runs between: its finished files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    general = msgspec.structs.replace(series.config.general, base_path=str(folder))
+    other = Series(msgspec.structs.replace(series.config, general=general), "binance", SYMBOL)
+    paths = sorted((series.layout.base / "raw").rglob("*.jsonl"))
+    chance.shuffle(paths)
+    for number, path in enumerate(paths):
+        target = folder / path.relative_to(series.layout.base)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        if number % (len(paths) // 4 + 1) == 0:
+            bars.build_day(duck, other, DAY, OVER)
+            daily.compact(duck, other, DAY, OVER)
+    finish(duck, other)
+    return finished(other)
