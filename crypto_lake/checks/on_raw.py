@@ -11,12 +11,13 @@ from crypto_lake import sql
 from crypto_lake.checks.batch import Batch
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
-from crypto_lake.layout import DAY_US, HOUR_US, SECOND_US, day_of, day_start_us, iso
+from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_of, day_start_us, iso
 from crypto_lake.raw import journal, journals, numbering, segments
 from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.intervals import clipped
 from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
+from crypto_lake.transform.plan import Plan
 
 
 def missing_trades(batch: Batch) -> list[Rows]:
@@ -73,14 +74,20 @@ def ambiguous_trades(subject: Subject) -> Rows:
 
 
 def _contradictions(subject: Subject) -> Rows:
-    catalog = Recording(subject.connection, subject.series).around(subject.day)
     start = day_start_us(subject.day)
-    hours = {hour: catalog.between(hour, hour + HOUR_US) for hour in range(start, start + DAY_US, HOUR_US)}
-    doubtful = {hour: sources for hour, sources in hours.items() if not once_only(sources)}
-    if not doubtful:
-        return []
-    sources = sorted({source for some in doubtful.values() for source in some}, key=lambda one: one.name)
-    return subject.query("trade_ids_unambiguous", {"raw": lines_of(sources)}, hours=sorted(doubtful))
+    catalog = Recording(subject.connection, subject.series).around(subject.day)
+    day = Plan(catalog, subject.series, subject.day, start + DAY_US)
+    hours = {start + hour * HOUR_US: day.chosen(hour) for hour in range(HOURS_OF_A_DAY)}
+    doubtful = {hour: one.sources for hour, one in hours.items() if one.here or not once_only(one.sources)}
+    merged = {hour: one.sources for hour, one in hours.items() if one.here}
+    rows: Rows = []
+    for statement, some in (("trade_ids_unambiguous", doubtful), ("quote_ids_unambiguous", merged)):
+        sources = {source.name: source for each in some.values() for source in each}
+        if sources:
+            raw = lines_of([sources[name] for name in sorted(sources)])
+            given = {"hours": sorted(some)} if some is doubtful else {}
+            rows += subject.query(statement, {"raw": raw}, **given)
+    return rows
 
 
 def _spelt(said: journal.Contents) -> str:

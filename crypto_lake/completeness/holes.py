@@ -275,9 +275,10 @@ def _inner(
     found: dict[int, list[Run]] = {}
     if not short:
         return found
-    catalog = Recording(connection, series).around(day)
+    begin = day_start_us(day)
+    of_day = plan.Plan(Recording(connection, series).around(day), series, day, begin + DAY_US)
     for hour in sorted({start // HOUR_US for start in short}):
-        sources = catalog.between(hour * HOUR_US, (hour + 1) * HOUR_US)
+        sources = of_day.chosen(hour - begin // HOUR_US).sources
         starts = [start for start in short if start // HOUR_US == hour]
         raw = {"raw": lines_of(sources)}
         runs = sql.ask(connection, "completeness/holes_inside", raw, starts=starts, step=step).fetchall()

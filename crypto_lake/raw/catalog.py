@@ -242,6 +242,6 @@ def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
         is_ticks=True,
         recorders=tuple(sorted({segments.recorder_of(path) for path in received})),
     )
-    others = [source for source in found.sources if (source.name, source.size) not in kept.segments]
+    others = [source for source in found.sources if (source.name, source.size) not in kept.known]
     listened = union([*found.listened, *kept.listened])
     return replace(found, sources=[*others, ticks], listened=listened)

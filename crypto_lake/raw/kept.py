@@ -15,11 +15,12 @@ from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import TICKS
 
 
-class Kept(Struct, frozen=True):
+class Kept(Struct, frozen=True, omit_defaults=True):
     """The memory of a day's ticks, in the manifest beside them.
 
     `made_from` is the fingerprint of what they were made from; `segments` the names and sizes of all segments whose
-    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock.
+    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock. `spare` are segments
+    that were there and not read, since another recorder's lacked nothing.
     """
 
     rows: dict[str, int]
@@ -29,6 +30,12 @@ class Kept(Struct, frozen=True):
     listened: list[Interval]
     span: Interval
     trade_ids: Interval | None
+    spare: list[tuple[str, int]] = []
+
+    @property
+    def known(self) -> set[tuple[str, int]]:
+        """All segments that nothing has to be read of any more."""
+        return {*self.segments, *self.spare}
 
 
 def read_kept(layout: Layout, exchange: str, symbol: str, day: date) -> Kept | None:

@@ -228,19 +228,29 @@ class Plan:
 
     def chosen(self, hour: int) -> Chosen:
         """The sources that an hour is read from, and whose they are."""
-        return self._choice.of(self._start(hour), self._until(hour))
+        return self.choice.of(self._start(hour), self._until(hour))
 
     def read(self) -> list[Source]:
         """All sources that the day is read from."""
-        start = day_start_us(self.day)
-        found = self.catalog.between(start, start + DAY_US)
-        if not self._choice.is_free:
-            return found
+        if not self.choice.is_free:
+            return self._all()
         names = {source.name for hour in range(HOURS_OF_A_DAY) for source in self.chosen(hour).sources}
         return [source for source in self.catalog.sources if source.name in names]
 
+    def spare(self) -> list[Source]:
+        """The sources of the day that need not be read, since another recorder's lack nothing."""
+        if not self.choice.is_free:
+            return []
+        read = {source.name for source in self.read()}
+        return [source for source in self._all() if source.name not in read]
+
+    def _all(self) -> list[Source]:
+        start = day_start_us(self.day)
+        return self.catalog.between(start, start + DAY_US)
+
     @cached_property
-    def _choice(self) -> Choice:
+    def choice(self) -> Choice:
+        """The choice between recorders."""
         proves = registry.exchange(self.series.exchange).capabilities.trade_ids == "contiguous"
         return Choice(self.catalog, day_start_us(self.day), proves)
 

@@ -4,25 +4,30 @@ A folder of raw segments is safe elsewhere when each day that its lines happened
 with the checksums that they were verified with, and the ticks name the segments. One that is not what was received, by
 its own checksum, stays with its whole folder: what was made of it is as wrong as it is. Journals always stay, the
 symbol's own alone in its folder: they say what was listened to, and where trades lie that came on another day.
+
+A segment that ticks were not made from, since another recorder's lacked nothing, goes with the others if each of its
+lines is in the ticks, and stays for good if one is not: nobody else has that.
 """
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 from loguru import logger
 
-from crypto_lake.disk import checksums, publish
+from crypto_lake import sql
+from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
-from crypto_lake.raw import originals, segments
+from crypto_lake.raw import originals, scan, segments
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.kept import read_kept
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.transform import daily
+from crypto_lake.transform.plan import Plan
 from crypto_lake.transform.workspace import locked
 
 # A segment is compressed in memory; one that was put there by hand may be too large for that, and stays.
@@ -80,7 +85,7 @@ def _is_due(after_days: int | None, age: int) -> bool:
 def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
     found = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
     plain = [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
-    if plain and _is_safe(connection, series, day):
+    if plain and _is_safe(connection, series, day, found):
         known = originals.noted(series.layout, series.exchange, series.symbol, day)
         with locked(series):
             for path in plain:
@@ -91,9 +96,11 @@ def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) 
 def _prune(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
     folder = series.layout.raw_day(series.exchange, series.symbol, day)
     found = segments.sealed(folder)
-    if found and _is_safe(connection, series, day):
+    spare = _spare(series, day) if any(segments.recorder_of(path) for path in found) else set()
+    if {segments.name_of(path) for path in found} - spare and _is_safe(connection, series, day, found):
         with locked(series):
             _be_sure(series, day, found)
+            found = _held(connection, series, day, found, spare)
             for path in found:
                 path.unlink()
                 plain = path.with_name(segments.name_of(path))
@@ -104,6 +111,44 @@ def _prune(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> 
         logger.info(
             "{} {}: {} raw segments removed; their ticks stand for them", series.symbol, day, len(found)
         )
+
+
+def _spare(series: Series, received: date) -> set[str]:
+    """Return the names of the segments of a folder that the ticks of any day near it were not made from."""
+    days = [received + timedelta(days=n) for n in (-1, 0, 1)]
+    kept = [read_kept(series.layout, series.exchange, series.symbol, day) for day in days]
+    used = {name for one in kept if one for name, _ in one.segments}
+    spare = {name for one in kept if one for name, _ in one.spare} - used
+    folder = f"{received.isoformat()}/"
+    return {name.removeprefix(folder) for name in spare if name.startswith(folder)}
+
+
+def _held(
+    connection: duckdb.DuckDBPyConnection, series: Series, received: date, found: list[Path], spare: set[str]
+) -> list[Path]:
+    """Return those segments without spare ones of which a line is in no ticks."""
+    doubtful = [path for path in found if segments.name_of(path) in spare]
+    if not doubtful:
+        return found
+    days = [received + timedelta(days=n) for n in (-1, 0, 1)]
+    ticks = {
+        stream.table: parquet.scan(
+            [
+                path
+                for day in days
+                if (path := series.layout.ticks(series.exchange, series.symbol, stream.table, day)).exists()
+            ]
+        )
+        for stream in TICKS
+    }
+    (raw,) = scan.of_slots(doubtful, range(len(doubtful)))
+    answer = sql.ask(connection, "transform/not_held", {"raw": f"({raw})"} | ticks)
+    kept = {doubtful[slot]: lines for slot, lines in answer.fetchall()}
+    for path, lines in kept.items():
+        logger.warning(
+            "{}: {} of its lines are in no ticks, though another recording is whole; it stays", path, lines
+        )
+    return [path for path in found if path not in kept]
 
 
 def _be_sure(series: Series, day: date, found: list[Path]) -> None:
@@ -119,14 +164,20 @@ def _be_sure(series: Series, day: date, found: list[Path]) -> None:
             raise RawDataError(f"{path}: {wrong}; nothing of its folder is removed")
 
 
-def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> bool:
+def _is_safe(
+    connection: duckdb.DuckDBPyConnection, series: Series, received: date, found: list[Path]
+) -> bool:
     """Return whether all that a folder holds is in verified ticks and daily files."""
     recording = Recording(connection, series)
     if recording.refused(received):
         return False
-    for day in recording.event_days(received):
-        start = day_start_us(day)
-        sources = recording.around(day).between(start, start + DAY_US)
+    days = recording.event_days(received)
+    if any(segments.recorder_of(path) for path in found):
+        # A day is read from what lies right before it as well, where there are several recorders.
+        days |= {day + timedelta(days=1) for day in days}
+    for day in sorted(days):
+        plan = Plan(recording.around(day), series, day, day_start_us(day) + DAY_US)
+        sources = [*plan.read(), *plan.spare()]
         here = {(s.name, s.size) for s in sources if s.name.startswith(f"{received.isoformat()}/")}
         if here and not _holds(series, day, here):
             return False
@@ -135,7 +186,7 @@ def _is_safe(connection: duckdb.DuckDBPyConnection, series: Series, received: da
 
 def _holds(series: Series, day: date, wanted: set[tuple[str, int]]) -> bool:
     kept = read_kept(series.layout, series.exchange, series.symbol, day)
-    if kept is None or not wanted.issubset(kept.segments):
+    if kept is None or not wanted.issubset(kept.known):
         return False
     ticks = {one.table: series.layout.ticks(series.exchange, series.symbol, one.table, day) for one in TICKS}
     return _is_as_verified(series, day) and all(

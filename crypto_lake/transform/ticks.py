@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import duckdb
 from loguru import logger
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError, RawDataError
-from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.raw.catalog import Catalog, Recording
+from crypto_lake.layout import DAY_US, HOURS_OF_A_DAY, day_start_us
+from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.intervals import Interval, clipped, union
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS, TRADE
@@ -66,7 +67,8 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         catalog = Recording(connection, series).around(day)
         if catalog.refused:
             raise RawDataError("; ".join(one.reason for one in catalog.refused))
-        sources = catalog.between(start, start + DAY_US)
+        plan = Plan(catalog, series, day, start + DAY_US)
+        sources = plan.read()
         if not sources:
             manifest = series.layout.ticks_manifest(series.exchange, series.symbol, day)
             if manifest.exists():
@@ -74,14 +76,16 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
                     f"{manifest}: it, or its ticks, are gone or damaged, and so are the raw segments; {_ADVICE}"
                 )
             return None
-        wanted = _fingerprint(catalog, sources, day)
+        wanted, spare = _fingerprint(plan, sources), _spare(plan, sources, kept)
         damaged = _damaged(series, day, kept, sources) if kept else []
         if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
+            if kept.spare != spare:
+                _publish(series, day, replace(kept, spare=spare))
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
-        hours = tick_hours.of_day(Plan(catalog, series, day, start + DAY_US))
+        hours = tick_hours.of_day(plan)
         rows = _write(connection, workspace, series, day, hours)
         heard = union(stretch for hour in hours for stretch in hour.listened(connection, workspace))
-        _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), heard, rows))
+        _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), spare, heard, rows))
         logger.info("{} {}: ticks of {} trades and {} quotes", series.symbol, day, *rows.values())
         return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
 
@@ -111,23 +115,37 @@ def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> li
     return found
 
 
-def _fingerprint(catalog: Catalog, sources: list[Source], day: date) -> dict[str, Any]:
-    start = day_start_us(day)
-    offsets = catalog.offsets(sources, start, start + DAY_US)
-    clock = checksums.of_bytes(parquet.canonical(sorted(offsets.items())).encode())
+def _fingerprint(plan: Plan, sources: list[Source]) -> dict[str, Any]:
+    start = day_start_us(plan.day)
     return {
         "version": TICKS_VERSION,
         "segments": [[source.name, source.size] for source in sources],
-        "clock": clock,
-        "listened": [list(one) for one in clipped(catalog.covered, start, start + DAY_US)],
+        "clock": checksums.of_bytes(parquet.canonical(_clock(plan, sources)).encode()),
+        "listened": [list(one) for one in clipped(plan.catalog.covered, start, start + DAY_US)],
     }
 
 
+def _clock(plan: Plan, sources: list[Source]) -> list[Any]:
+    """Return the offset of each minute; of several recorders by hour, with whose segments the hour is read from."""
+    start = day_start_us(plan.day)
+    if not plan.choice.is_free:
+        return sorted(plan.catalog.offsets(sources, start, start + DAY_US).items())
+    hours = [plan.made_from(hour) for hour in range(HOURS_OF_A_DAY)]
+    return [[hour["segments"], hour["offsets"], hour.get("recorders")] for hour in hours]
+
+
+def _spare(plan: Plan, sources: list[Source], kept: Kept | None) -> list[tuple[str, int]]:
+    """Return the segments that need not be read, those included that were so when ticks were made that stand now."""
+    before = kept.spare if kept and any(source.is_ticks for source in sources) else []
+    return sorted({*before, *((source.name, source.size) for source in plan.spare())})
+
+
 class _Made(NamedTuple):
-    """The origin of new ticks: the segments in them, when these were heard, and how many rows there are."""
+    """The origin of new ticks: the segments in them, those spared, when they were heard, how many rows there are."""
 
     fingerprint: dict[str, Any]
     segments: list[tuple[str, int]]
+    spare: list[tuple[str, int]]
     heard: list[Interval]
     rows: dict[str, int]
 
@@ -183,7 +201,12 @@ def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: 
         listened=made.heard,
         span=(start, start + DAY_US - 1),
         trade_ids=None if first is None else (first, last),
+        spare=made.spare,
     )
+    _publish(series, day, kept)
+
+
+def _publish(series: Series, day: date, kept: Kept) -> None:
     text = parquet.canonical(to_builtins(kept)).encode() + b"\n"
     publish.write(series.layout.ticks_manifest(series.exchange, series.symbol, day), text)
 
