@@ -25,7 +25,7 @@ from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.intervals import Interval, clipped, union
 from crypto_lake.raw.kept import Kept, read_kept
 from crypto_lake.raw.lines import TICKS, TRADE
-from crypto_lake.raw.sources import Source
+from crypto_lake.raw.sources import Source, recorders_of
 from crypto_lake.schema import names
 from crypto_lake.series import Series
 from crypto_lake.transform import tick_hours
@@ -128,7 +128,7 @@ def _fingerprint(plan: Plan, sources: list[Source]) -> dict[str, Any]:
 def _clock(plan: Plan, sources: list[Source]) -> list[Any]:
     """Return the offset of each minute; of several recorders by hour, with whose segments the hour is read from."""
     start = day_start_us(plan.day)
-    if not plan.choice.is_free:
+    if len(recorders_of(sources)) <= 1:
         return sorted(plan.catalog.offsets(sources, start, start + DAY_US).items())
     hours = [plan.made_from(hour) for hour in range(HOURS_OF_A_DAY)]
     return [[hour["segments"], hour["offsets"], hour.get("recorders")] for hour in hours]

@@ -7,19 +7,23 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crypto_lake import checks
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw.catalog import Recording
+from crypto_lake.raw.kept import read_kept
 from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily
+from crypto_lake.transform import bars, daily, retention, ticks
 from crypto_lake.transform.plan import Plan
-from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL
-from crypto_lake_tests.two_recorders import OVER, Heard, finish, finished, lake_of, market
+from crypto_lake_tests.checks.days import run
+from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL, quote
+from crypto_lake_tests.two_recorders import OVER, Heard, finish, finished, lake_of, market, write
 
 Duck = duckdb.DuckDBPyConnection
 FROM, TO = START + HOUR_US // 2, START + 3 * HOUR_US + HOUR_US // 2
@@ -164,3 +168,76 @@ def _in_another_order(duck: Duck, series: Series, folder: Path, chance: random.R
             daily.compact(duck, other, DAY, OVER)
     finish(duck, other)
     return finished(other)
+
+
+def pruned(series: Series) -> Series:
+    """The same lake, whose raw files go as soon as they are safe elsewhere."""
+    retention = msgspec.structs.replace(series.config.retention, prune_raw_after_days=1)
+    return Series(msgspec.structs.replace(series.config, retention=retention), "binance", SYMBOL)
+
+
+def segments_left(series: Series) -> list[str]:
+    folder = series.layout.raw_day("binance", SYMBOL, DAY)
+    return sorted(path.name for path in folder.glob("part_*"))
+
+
+def test_a_recording_that_was_not_read_goes_with_the_one_that_was_and_the_bytes_stay(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    series = pruned(lake_of(lake, tmp_path / "lake", [Heard("a", ALL), Heard("b", ALL)], EVENTS))
+    files = finish(duck, series)
+    kept = read_kept(series.layout, "binance", SYMBOL, DAY)
+    assert kept
+    assert {name[11:17] for name, _ in kept.spare} == {"part_b"}
+    retention.apply(duck, [series], OVER)
+    assert segments_left(series) == []
+    series.layout.daily("binance", SYMBOL, DAY).unlink()
+    assert finish(duck, series) == files
+
+
+def test_what_only_the_recording_that_was_not_read_has_stays_in_the_lake(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    alone = (START + 2 * HOUR_US + MINUTE_US // 2, quote(7, 0, "99.00000000"))
+    both = [Heard("a", ALL), Heard("b", ALL)]
+    series = pruned(lake_of(lake, tmp_path / "lake", both[:1], EVENTS))
+    write(series.layout, both[1], [*EVENTS, alone])
+    files = finish(duck, series)
+    for _ in range(2):
+        retention.apply(duck, [series], OVER)
+        assert segments_left(series) == ["part_b_0091.jsonl"]
+    series.layout.daily("binance", SYMBOL, DAY).unlink()
+    assert finish(duck, series) == files
+
+
+def test_a_second_recording_that_comes_after_the_ticks_are_made_is_entered_in_them(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    series = lake_of(lake, tmp_path / "lake", [Heard("a", [(START, START + 4 * HOUR_US)])], EVENTS)
+    files = finish(duck, series)
+    write(series.layout, Heard("b", ALL), EVENTS)
+    done = ticks.make(duck, series, DAY, OVER)
+    assert done
+    assert not done.rewritten
+    kept = read_kept(series.layout, "binance", SYMBOL, DAY)
+    assert kept
+    assert {name[11:17] for name, _ in kept.spare} == {"part_b"}
+    assert finish(duck, series) == files
+
+
+@pytest.mark.parametrize(("sooner", "taken"), [(0, "101.25000000"), (1, "99.00000000")])
+def test_of_a_quote_of_two_contents_the_earliest_is_taken_and_both_are_told(
+    duck: Duck, lake: Config, tmp_path: Path, sooner: int, taken: str
+) -> None:
+    """Of two that are equally early the first recorder's."""
+    other = [
+        (at, msgspec.structs.replace(line, bid="99.00000000") if line.id == 50 and line.bid else line)
+        for at, line in EVENTS
+    ]
+    series = lake_of(lake, tmp_path / "lake", [Heard("a", ALL)], EVENTS)
+    late = Heard("b", ALL, lambda _: -2 * SECOND, lambda line: 90_000 - (sooner if line.bid else 0))
+    write(series.layout, late, other)
+    finish(duck, series)
+    assert rows(duck, series, "quotes", "id, bid::VARCHAR")[4] == (50, taken)
+    verdict = run(checks.TRADE_IDS_UNAMBIGUOUS, duck, series, asset="raw_segments")
+    assert [(row["id"], row["contents"]) for row in verdict.rows[SYMBOL]] == [(50, 2)]
