@@ -213,7 +213,7 @@ def test_what_only_the_recording_that_was_not_read_has_stays_in_the_lake(
 def test_a_second_recording_that_comes_after_the_ticks_are_made_is_entered_in_them(
     duck: Duck, lake: Config, tmp_path: Path
 ) -> None:
-    series = lake_of(lake, tmp_path / "lake", [Heard("a", [(START, START + 4 * HOUR_US)])], EVENTS)
+    series = lake_of(lake, tmp_path / "lake", [Heard("a", [(START, START + 5 * HOUR_US)])], EVENTS)
     files = finish(duck, series)
     write(series.layout, Heard("b", ALL), EVENTS)
     done = ticks.make(duck, series, DAY, OVER)
