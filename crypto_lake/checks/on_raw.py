@@ -140,13 +140,20 @@ def stale_quotes(subject: Subject) -> Rows:
 
 
 def clock_errors(subject: Subject) -> Rows:
-    """Minutes in which the collector's clock was off, or away from where it was for most of the day."""
-    told = journals.shared_by_all(subject.series.layout, subject.series.exchange, subject.day)
-    measured = journal.of_kind(told, journal.ClockOffset)
-    return subject.query(
-        "clock_offset",
-        {},
-        offsets=[{"minute": one.minute, "offset_us": one.offset_us} for one in measured],
-        max_offset=round(subject.bounds.max_clock_offset_sec * SECOND_US),
-        max_drift=round(subject.bounds.max_clock_drift_sec * SECOND_US),
-    )
+    """Minutes in which a collector's clock was off, or away from where it was for most of the day."""
+    layout, exchange = subject.series.layout, subject.series.exchange
+    rows: Rows = []
+    for recorder in layout.journal_recorders(exchange):
+        told = journals.shared(layout.of(recorder), exchange, subject.day)
+        found = subject.query(
+            "clock_offset",
+            {},
+            offsets=[
+                {"minute": one.minute, "offset_us": one.offset_us}
+                for one in journal.of_kind(told, journal.ClockOffset)
+            ],
+            max_offset=round(subject.bounds.max_clock_offset_sec * SECOND_US),
+            max_drift=round(subject.bounds.max_clock_drift_sec * SECOND_US),
+        )
+        rows += [{"collector": recorder, **row} for row in found] if recorder else found
+    return rows

@@ -1,7 +1,7 @@
 """The collector's landings, as the asset `raw_segments` tells them: whether anything came today, and what in all."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from crypto_lake.ask import latency
 from crypto_lake.defs.metadata import NAMED, Metadata
 from crypto_lake.defs.partitions import Share
 from crypto_lake.raw import journal, journals, segments
+from crypto_lake.raw.intervals import union, without
 from crypto_lake.series import Series
 
 
@@ -24,9 +25,15 @@ def newest_ns(series: Iterable[Series], day: date, since_ns: int) -> int:
     for one in series:
         folder = one.layout.raw_day(one.exchange, one.symbol, day)
         with contextlib.suppress(OSError):
-            if folder.stat().st_mtime_ns > since_ns and (received := _received(folder)):
-                newest = max(newest, received[-1].stat().st_mtime_ns)
+            if folder.stat().st_mtime_ns > since_ns:
+                newest = max([newest, *(path.stat().st_mtime_ns for path in _last(folder))])
     return newest if newest > since_ns else 0
+
+
+def _last(folder: Path) -> list[Path]:
+    """The last segment that each recorder received."""
+    last = [paths[-1] for paths in segments.by_recorder(folder).values()]
+    return [path for path in last if not segments.is_healed(path)]
 
 
 def _received(folder: Path) -> list[Path]:
@@ -44,7 +51,7 @@ def landing(connection: duckdb.DuckDBPyConnection, share: Share, day: date) -> d
     of_each = [(one, told[one.exchange][one.symbol]) for one in series]
     sealed = [size for one, records in of_each for size in _sizes(one, records, day)]
     records = [record for _, some in of_each for record in some]
-    lost = list(journal.of_kind(records, journal.Gap))
+    lost = [gap for one, some in of_each for gap in _lost(one, day, some)]
     shared = [one for name, layout in layouts.items() for one in journals.shared_by_all(layout, name, day)]
     metadata: Metadata = {
         "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(records, journal.Sealed)),
@@ -56,6 +63,37 @@ def landing(connection: duckdb.DuckDBPyConnection, share: Share, day: date) -> d
         **_newest(connection, series, day),
     }
     return dg.AssetMaterialization("raw_segments", partition=share.key(day), metadata=metadata)
+
+
+def _lost(series: Series, day: date, told: Iterable[journal.SymbolRecord]) -> list[journal.Gap]:
+    """The holes that a symbol's journals tell, but for those of one recorder whose trades another one has."""
+    gaps = list(journal.of_kind(told, journal.Gap))
+    place = series.exchange, series.symbol, day
+    recorders = series.layout.recorders(*place)
+    if not gaps or len(recorders) == 1:
+        return gaps
+    of_each = {name: journals.of_recorder(series.layout.of(name), *place) for name in recorders}
+    return [
+        gap
+        for name, own in of_each.items()
+        for gap in journal.of_kind(own, journal.Gap)
+        if not any(_has(some, gap) for other, some in of_each.items() if other != name)
+    ]
+
+
+def _has(told: Sequence[journal.SymbolRecord], gap: journal.Gap) -> bool:
+    """Return whether a recorder received all trades of another one's hole, by what its journal tells."""
+    ids = [
+        (one.first_trade_id, one.last_trade_id)
+        for one in journal.of_kind(told, journal.Sealed)
+        if one.first_trade_id is not None and one.last_trade_id is not None
+    ]
+    lacks = any(
+        one.first_id <= gap.last_id and one.last_id >= gap.first_id
+        for one in journal.of_kind(told, journal.Gap)
+    )
+    covered = without(union((first, last + 1) for first, last in ids), gap.first_id, gap.last_id + 1)
+    return not covered and not lacks
 
 
 def _sizes(series: Series, records: Iterable[journal.SymbolRecord], day: date) -> list[int]:
@@ -76,9 +114,9 @@ def _newest(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day
     found: Metadata = {}
     paths: list[Path] = []
     for one in series:
-        if received := _received(one.layout.raw_day(one.exchange, one.symbol, day)):
-            paths.append(received[-1])
-            found[f"newest_{one.symbol}"] = dg.MetadataValue.path(str(received[-1]))
+        if last := _last(one.layout.raw_day(one.exchange, one.symbol, day)):
+            paths.append(max(last, key=lambda path: path.stat().st_mtime_ns))
+            found[f"newest_{one.symbol}"] = dg.MetadataValue.path(str(paths[-1]))
         if len(paths) == NAMED:
             break
     with contextlib.suppress(duckdb.Error):  # A segment that is none: the run of its bars says so.

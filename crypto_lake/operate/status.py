@@ -37,23 +37,41 @@ def show(
     """
     now = clock.now_us(config) if now_us is None else now_us
     console = Console()
-    try:
-        found = read_status(config.layout.collector_status)
-        headline = printable(_headline(found, now, config.clock.speed))
-    except LakeError as error:
-        # What the lake holds is told all the same; the next start of a collector writes the file anew.
-        found, headline = None, f"its status file cannot be understood: {error}"
-    console.print(f"Collector: {headline}", highlight=False, markup=False, soft_wrap=True)
-    live = _worst_first(found, symbol) if found else []
-    most = len(live) if everything else _SHOWN
-    if live:
-        console.print(_symbols(live, now, most))
-        _tell_rest(console, len(live) - most)
+    live: list[SymbolStatus] = []
+    for recorder in _recorders(config.layout):
+        live += _show_collector(console, config, recorder, now, (symbol, everything))
     for exchange in config.exchanges:
         _show_holdings(console, config, exchange.name, _here(config, exchange, symbol, live), now, everything)
     console.print(
         printable(_disk(config.layout.base), _LONGEST), highlight=False, markup=False, soft_wrap=True
     )
+
+
+def _recorders(layout: Layout) -> list[str]:
+    """Those whose collectors have run on this lake; if there are none, the one without a name has not."""
+    there = [name for name in layout.status_recorders() if layout.of(name).collector_status.exists()]
+    return there or [""]
+
+
+def _show_collector(
+    console: Console, config: Config, recorder: str, now: int, wanted: tuple[str, bool]
+) -> list[SymbolStatus]:
+    """Print how one collector is, and those of its symbols that are wanted, which are returned."""
+    symbol, everything = wanted
+    try:
+        found = read_status(config.layout.of(recorder).collector_status)
+        headline = printable(_headline(found, now, config.clock.speed))
+    except LakeError as error:
+        # What the lake holds is told all the same; the next start of a collector writes the file anew.
+        found, headline = None, f"its status file cannot be understood: {error}"
+    name = f"Collector {recorder}" if recorder else "Collector"
+    console.print(f"{name}: {headline}", highlight=False, markup=False, soft_wrap=True)
+    live = _worst_first(found, symbol) if found else []
+    most = len(live) if everything else _SHOWN
+    if live:
+        console.print(_symbols(live, now, most))
+        _tell_rest(console, len(live) - most)
+    return live
 
 
 def _tell_rest(console: Console, more: int) -> None:

@@ -33,7 +33,7 @@ def one(symbol: str, silent_sec: int = 1, missing: int = 0) -> SymbolStatus:
     )
 
 
-def told(lake: Config, symbols: list[SymbolStatus]) -> None:
+def told(lake: Config, symbols: list[SymbolStatus], recorder: str = "") -> None:
     exchange = ExchangeStatus(
         name="binance",
         url="ws://h/ws",
@@ -48,7 +48,7 @@ def told(lake: Config, symbols: list[SymbolStatus]) -> None:
         trouble=None,
         symbols=symbols,
     )
-    StatusFile(lake.layout.collector_status).write(
+    StatusFile(lake.layout.of(recorder).collector_status).write(
         Status(
             pid=1,
             version="",
@@ -128,3 +128,14 @@ def test_a_lake_of_a_pattern_is_told_before_anything_is_known_of_it(
     section = msgspec.structs.replace(lake.exchanges[0], symbols=["*USDT"])
     status.show(msgspec.structs.replace(lake, exchanges=[section]), NOW)
     assert "has never run" in capsys.readouterr().out
+
+
+def test_each_collector_of_a_lake_is_shown_by_its_name(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(lake, [one("SOLUSDT")], "a")
+    told(lake, [one("SOLUSDT"), one("ADAUSDT", missing=3)], "b")
+    status.show(lake, NOW + SECOND_US)
+    text = capsys.readouterr().out
+    assert re.findall("^(Collector.*?): listening", text, re.MULTILINE) == ["Collector a", "Collector b"]
+    assert rows(text.split("Collector b")[1], "Live") == ["ADAUSDT", "SOLUSDT", "2 symbols"]

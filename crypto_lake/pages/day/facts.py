@@ -111,10 +111,10 @@ def _add_latency(
     length = _length(series)
     measured = latency.by_interval(connection, series, day, length)
     shared = journals.shared_by_all(series.layout, series.exchange, day)
-    told = {
-        one.minute // MINUTE_US * 60: one.offset_us / 1000
-        for one in journal.of_kind(shared, journal.ClockOffset)
-    }
+    told: dict[int, float] = {}
+    for one in journal.of_kind(shared, journal.ClockOffset):
+        minute, least = one.minute // MINUTE_US * 60, one.offset_us / 1000
+        told[minute] = min(least, told.get(minute, least))
     for row in minutes:
         found = measured.get(row["time"] * SECOND_US)
         row["p50"], row["p99"] = found or (None, None)
