@@ -41,19 +41,22 @@ def sealed(folder: Path, families: Sequence[str] = _OF_TICKS, recorder: str | No
 
     One that is there in both forms, plain and compressed, is taken plain. With `recorder`, those of that one alone.
     """
-    all_found = (found for found in reversed(_found(folder)) if found.family in families)
-    entries = (found for found in all_found if found.is_file and not found.is_open and found.is_of(recorder))
-    by_name = {name_of(found.path): found.path for found in entries}
+    return [found.path for found in _sealed(folder, families) if found.is_of(recorder)]
+
+
+def _sealed(folder: Path, families: Sequence[str]) -> "list[_Found]":
+    entries = (found for found in reversed(_found(folder)) if found.family in families)
+    sealed_ones = (found for found in entries if found.is_file and not found.is_open)
+    by_name = {name_of(found.path): found for found in sealed_ones}
     return list(reversed(by_name.values()))
 
 
 def by_recorder(folder: Path) -> dict[str, list[Path]]:
     """The same by recorder, in order of names; what was fetched is with the one without a name."""
-    paths = sealed(folder)
-    found: dict[str, list[Path]] = {}
-    for path in paths:
-        found.setdefault(recorder_of(path), []).append(path)
-    return dict(sorted(found.items()))
+    by_name: dict[str, list[Path]] = {}
+    for found in _sealed(folder, _OF_TICKS):
+        by_name.setdefault(found.recorder, []).append(found.path)
+    return dict(sorted(by_name.items()))
 
 
 def is_healed(path: Path) -> bool:

@@ -96,11 +96,16 @@ class Choice:
         ]
 
     def _recorders(self, start: int, until: int) -> list[str]:
-        """The recorder that an hour is read from, if there is one that lacks nothing, else all of them."""
+        """The recorder that an hour is read from, if there is one that lacks nothing, else all of them.
+
+        Whoever landed files by hand without a name is one of them in any case.
+        """
         if any(source.is_ticks for source in self.catalog.sources):
             # They stand for what was chosen when they were made; what came since is read beside them.
             return self._names
-        return next(([name] for name in self._names if self._is_whole(name, start, until)), self._names)
+        found = next(([name] for name in self._names if self._is_whole(name, start, until)), self._names)
+        is_landed = any(_is_by_hand(one) for one in self._hours[start])
+        return sorted({"", *found}) if is_landed else found
 
     def _is_whole(self, name: str, start: int, until: int) -> bool:
         """Return whether a recorder listened throughout [start, until), and nothing of that is missing."""
@@ -151,5 +156,8 @@ def _in_a_row(sources: Sequence[Source]) -> Interval | tuple[()] | None:
 
 def _is_read(source: Source, recorders: Sequence[str]) -> bool:
     """Return whether a source is read for an hour; what was fetched, or landed by hand, always is."""
-    by_hand = source.recorders == ("",) and not source.is_described
-    return source.received is None or by_hand or not {*recorders}.isdisjoint(source.recorders)
+    return source.received is None or _is_by_hand(source) or not {*recorders}.isdisjoint(source.recorders)
+
+
+def _is_by_hand(source: Source) -> bool:
+    return source.received is not None and source.recorders == ("",) and not source.is_described

@@ -22,7 +22,7 @@ from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, retention, ticks
 from crypto_lake.transform.plan import Plan
 from crypto_lake_tests.checks.days import run
-from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL, quote
+from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL, land, quote, trade
 from crypto_lake_tests.two_recorders import OVER, Heard, finish, finished, lake_of, market, write
 
 Duck = duckdb.DuckDBPyConnection
@@ -168,6 +168,26 @@ def _in_another_order(duck: Duck, series: Series, folder: Path, chance: random.R
             daily.compact(duck, other, DAY, OVER)
     finish(duck, other)
     return finished(other)
+
+
+def test_what_is_landed_by_hand_is_read_although_another_recording_is_whole(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    series = lake_of(lake, tmp_path / "lake", [Heard("a", ALL), Heard("b", ALL)], EVENTS)
+    at = START + 2 * HOUR_US + 20 * MINUTE_US
+    land(series.config, [trade(7777, at, recv=at + 120 * SECOND), quote(17, at + 120 * SECOND)])
+    finish(duck, series)
+    assert rows(duck, series, "trades", "id, epoch_us(ts_event)")[-1] == (7777, at)
+    assert (17, at) in rows(duck, series, "quotes", "id, epoch_us(ts_event)")
+
+
+def test_a_day_on_which_a_collector_was_given_a_name_has_the_bytes_of_any_other(
+    duck: Duck, lake: Config, tmp_path: Path
+) -> None:
+    named = START + 2 * HOUR_US
+    both = [Heard("", [(FROM, named)]), Heard("a", [(named, TO)])]
+    series = lake_of(lake, tmp_path / "lake", both, EVENTS)
+    assert finish(duck, series) == finish(duck, lake_of(lake, tmp_path / "one", [Heard("", ALL)], EVENTS))
 
 
 def pruned(series: Series) -> Series:
