@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from collector_daemon.clock import LakeClock, SystemClock
+from collector_daemon import startup
+from collector_daemon.clock import Clock, LakeClock, SystemClock
 from collector_daemon.daemon import run
 from collector_daemon.ending import Ending
 from collector_daemon.follow import Follow
@@ -20,8 +21,12 @@ from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.exchanges import registry
 
 
-def collect(config_path: Path | None = None, duration: float | None = None) -> int:
+def collect(
+    config_path: Path | None = None, duration: float | None = None, *, recover_only: bool = False
+) -> int:
     """Record until asked to stop, or for `duration` seconds; the exit code is returned.
+
+    With `recover_only` nothing is recorded: what a collector that died left open is sealed.
 
     Who asks a second time does not wait for the disk: the process then ends here, with exit code 1.
 
@@ -34,7 +39,10 @@ def collect(config_path: Path | None = None, duration: float | None = None) -> i
         config = configuration.load(path)
         registry.check(config, path)
         logs.start(config, "collector", console=True)
-        asyncio.run(_until_asked(path, config, duration))
+        if recover_only:
+            startup.recover(config, _clock(config).now_us())
+        else:
+            asyncio.run(_until_asked(path, config, duration))
     except LakeError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
@@ -48,9 +56,13 @@ async def _until_asked(path: Path, config: Config, duration: float | None) -> No
     ending = Ending()
     set_on_signals(stop, "SIGINT", "SIGTERM", "SIGBREAK", again=ending.at_once)
     set_on_signals(hurry, "SIGHUP")
-    clock = SystemClock() if config.clock.began is None else LakeClock(config)
+    clock = _clock(config)
     edges, follow = Edges(ending=ending), Follow(path, config, hurry)
     await run(config, clock=clock, duration=duration, stop=stop, edges=edges, follow=follow)
+
+
+def _clock(config: Config) -> Clock:
+    return SystemClock() if config.clock.began is None else LakeClock(config)
 
 
 @click.command()
@@ -66,9 +78,10 @@ async def _until_asked(path: Path, config: Config, duration: float | None) -> No
     metavar="SECONDS",
     help="Stop after so many seconds.",
 )
-def main(config_path: Path | None, duration: float | None) -> None:
+@click.option("--recover", is_flag=True, help="Only seal what a collector that died left open, and end.")
+def main(config_path: Path | None, duration: float | None, *, recover: bool) -> None:
     """Record every trade and best bid/ask of the configured symbols, until Ctrl-C; a second one ends it at once."""
-    sys.exit(collect(config_path, duration))
+    sys.exit(collect(config_path, duration, recover_only=recover))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """The conditions before the first frame: the lake is ours, the disk has room, the symbols exist."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from collector_daemon.land import recovery
 from crypto_lake.config import Config, Exchange
 from crypto_lake.disk import locks
-from crypto_lake.errors import DiskFullError, ExchangeError
+from crypto_lake.errors import DiskFullError, ExchangeError, LakeError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Client
 from crypto_lake.layout import Layout
@@ -22,8 +23,15 @@ _GIGABYTE = 1_000_000_000
 _T = TypeVar("_T")
 
 
-def holding(layout: Layout) -> AbstractContextManager[None]:
-    """Hold the lake for this collector. Others may record into it under names of their own.
+# For the files of thousands of symbols.
+_RECOVERY_SEC = 120.0
+
+
+@contextmanager
+def holding(layout: Layout) -> Iterator[None]:
+    """Hold the lake for this collector, once nobody is sealing what one before has left open.
+
+    Others may record into it under names of their own.
 
     Raises:
         LakeBusyError: another collector of this name holds it.
@@ -31,7 +39,29 @@ def holding(layout: Layout) -> AbstractContextManager[None]:
     """
     named = f" named {layout.recorder}" if layout.recorder else ""
     busy = f"{layout.base}: another collector{named} is recording into this lake"
-    return locks.hold(layout.collector_lock, wait_sec=0, busy=busy)
+    with ExitStack() as held:
+        with locks.hold(layout.recovery_lock, wait_sec=_RECOVERY_SEC, busy=busy):
+            held.enter_context(locks.hold(layout.collector_lock, wait_sec=0, busy=busy))
+        yield
+
+
+def recover(config: Config, now_us: int) -> int:
+    """Seal what a collector that died left open, and record nothing; return how many segments that were.
+
+    Raises:
+        LakeBusyError: a collector records into the lake.
+        LakeError: the disk refused.
+    """
+    layout = config.layout
+    busy = f"{layout.base}: a collector is recording into this lake; it needs no recovery"
+    with (
+        locks.hold(layout.recovery_lock, wait_sec=_RECOVERY_SEC, busy=busy),
+        locks.hold(layout.collector_lock, wait_sec=0, busy=busy),
+    ):
+        try:
+            return sum(len(recovery.recover(layout, one.name, now_us)) for one in config.exchanges)
+        except OSError as error:
+            raise LakeError(f"{layout.base}: {error}") from None
 
 
 def check_disk(config: Config, free_bytes: Callable[[Path], int]) -> None:

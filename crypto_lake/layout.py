@@ -424,3 +424,31 @@ class Layout:
     def workings(self) -> Path:
         """The folder of the working copies of runs on a store."""
         return self.base / "state" / "staged"
+
+    def owner(self, name: str) -> Path:
+        """Whose the files of a collector's name are, in a store."""
+        return self.base / "state" / "collectors" / f"{name}.owner"
+
+    def landed(self, name: str) -> Path:
+        """What came of each symbol, by day, as who brought it says, in a store."""
+        return self.base / "state" / "landed" / f"{name}.json"
+
+    @property
+    def shipping_id(self) -> Path:
+        """As whom this folder's files are shipped."""
+        return self.base / "state" / "owner.json"
+
+    @property
+    def ship_lock(self) -> Path:
+        """Keeps two that ship off one lake."""
+        return self.base / "state" / "locks" / "ship.lock"
+
+    @property
+    def recovery_lock(self) -> Path:
+        """Held while what a collector left open is sealed; one that starts waits for it."""
+        return self.base / "state" / "locks" / "recovery.lock"
+
+    @property
+    def ship_status(self) -> Path:
+        """How shipping is."""
+        return self.base / "state" / "ship.json"

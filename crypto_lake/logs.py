@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from crypto_lake.config import Config
 
-Purpose = Literal["collector", "transformer", "validation", "up"]
+Purpose = Literal["collector", "transformer", "validation", "up", "ship"]
 _FORMAT = "{extra[when]} {level: <7} {extra[shown]}\n"
 _LONGEST = 5000
 _LONGEST_TRACEBACK = 50_000

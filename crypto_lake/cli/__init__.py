@@ -11,7 +11,7 @@ import click
 from crypto_lake.cli import ask, look_after, make, record, set_up
 
 _COMMANDS = (
-    *(record.collector, record.up, record.demo),
+    *(record.collector, record.ship, record.up, record.demo),
     *(make.transformer, make.compact, make.heal, make.backfill),
     *(look_after.status, look_after.validate, look_after.verify, look_after.coverage, look_after.doctor),
     *(ask.query, ask.report, ask.export),

@@ -31,6 +31,28 @@ def collector(context: click.Context, config_file: str | None, duration: float |
 
 @click.command()
 @options.config_option
+@click.option("--once", is_flag=True, help="Ship what waits, and end.")
+def ship(config_file: str | None, *, once: bool) -> None:
+    """Bring what is recorded into the store, until Ctrl-C.
+
+    Sealed segments, journals and tables of instruments, each verified; what is stored leaves this disk in time.
+    """
+    import signal
+    import threading
+
+    from crypto_lake.operate.ship import loop
+
+    loaded = options.loaded(config_file, "ship")
+    stop = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: stop.set())
+    files = loop.run(loaded, configuration.find(config_file), once=once, stop=stop)
+    click.echo(f"files shipped: {files:,}")
+
+
+@click.command()
+@options.config_option
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -22,7 +22,7 @@ from urllib.request import url2pathname
 from crypto_lake.config import Store as Section
 from crypto_lake.disk import publish
 from crypto_lake.errors import ConfigError, StoreAwayError, StoreError
-from crypto_lake.showing import address, printable
+from crypto_lake.showing import address
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -271,8 +271,8 @@ def open_store(section: Section, environ: Mapping[str, str] | None = None) -> St
     except ImportError:
         raise ConfigError("store: needs obstore; expected pip install 'crypto-lake[store]'") from None
     parts = urlsplit(section.url)
-    # To `address` a file's has no host, and all of it may be a secret.
-    shown = address(section.url) if parts.scheme == "s3" else printable(section.url)
+    # Of an address that has no host nothing would be shown.
+    shown = address(section.url) if parts.scheme == "s3" else url2pathname(parts.path)
     if parts.scheme == "file":
         try:
             return Store(LocalStore(url2pathname(parts.path), mkdir=True), shown)

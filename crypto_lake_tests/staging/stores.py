@@ -42,6 +42,13 @@ def work(duck: duckdb.DuckDBPyConnection, lake: Config, days: Iterable[date], *,
                 step(duck, local.series, day, OVER)
 
 
+def finished(duck: duckdb.DuckDBPyConnection, lake: Config, days: Iterable[date]) -> None:
+    """The same in a lake without a store."""
+    for day in days:
+        for step in (bars.build_all, daily.compact_all, ticks.make_all):
+            step(duck, Series.recorded(lake), day, OVER)
+
+
 def made(base: Path) -> dict[str, bytes]:
     """What was made in a lake, by path."""
     return {

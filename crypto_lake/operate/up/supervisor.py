@@ -38,6 +38,14 @@ def programs(config: Config, config_file: Path, host: str, port: int) -> list[Pr
     # Where there is one, it says the same, and may say more.
     module = () if (folder / starter.WORKSPACE).is_file() else ("-m", "crypto_lake.definitions")
     dagster = ("-m", "dagster", "dev", "--host", host, "--port", str(port), *module)
+    shipping = Program(
+        "ship",
+        ("-m", "crypto_lake", "ship", "--config", str(config_file)),
+        f"logs to {config.layout.logs / 'ship.log'}",
+        config_file.parent,
+        own,
+        keeps_log=False,
+    )
     return [
         Program(
             "collector",
@@ -47,6 +55,7 @@ def programs(config: Config, config_file: Path, host: str, port: int) -> list[Pr
             own,
             keeps_log=False,
         ),
+        *([shipping] if config.store else []),
         Program("dagster", dagster, f"web UI at http://{host}:{port}", folder, own | _FEW_POOLS),
     ]
 

@@ -1,0 +1,127 @@
+"""What of a folder is not in the store yet, known from names, sizes and times, in little memory.
+
+The segments of a family are numbered in the order in which they are sealed, and are shipped in that order: so one
+number says which of them are stored. All else in a folder (journals, registers) may grow or be replaced, and is known
+by its size and time.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from crypto_lake.disk.store import Entry
+from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX
+
+_is_sealed = re.compile(r"([^_.].*)_([0-9]{4,})\.jsonl(\.zst)?").fullmatch
+_CHECKSUM = ".sha256"
+
+
+class File(NamedTuple):
+    """A file that may be shipped: a sealed segment (of a family, with a number), or another (`number` 0)."""
+
+    path: Path
+    size: int
+    modified_ns: int
+    family: str = ""
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.path.name
+
+
+@dataclass
+class Folder:
+    """A folder of raw files, and what of it is known to be stored.
+
+    `tops` are the highest numbers of the families up to which all is stored but for the `missing`; `others` the sizes
+    and times of other files when they were shipped, `read` up to where journals were read, and `checksums` what they
+    say of segments that wait.
+    """
+
+    path: Path
+    key: str
+    touched_ns: int = -1
+    tops: dict[str, int] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    others: dict[str, tuple[int, int]] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+
+    def learn(self, there: Mapping[str, Entry]) -> None:
+        """Take what the store holds of the folder for shipped: once, when the folder is first looked at."""
+        stored = {key.rpartition("/")[2]: entry.size for key, entry in there.items()}
+        files = self.files()
+        # Journals go after the segments that they describe.
+        is_described = bool(stored) and all(
+            stored.get(one.name, -1) >= one.size for one in files if one.name.startswith("_segments")
+        )
+        still_open = _open(files)
+        for one in files:
+            if one.number and one.number < still_open.get(one.family, math.inf):
+                self.tops[one.family] = max(one.number, self.tops.get(one.family, 0))
+                if not is_stored(one, stored, is_described=is_described):
+                    self.missing.add(one.name)
+
+    def waiting(self) -> list[File]:
+        """Return what is to be shipped now, in the order in which it goes: segments, then what tells of them."""
+        files = self.files()
+        still_open = _open(files)
+        due = [one for one in files if self._is_due(one, still_open)]
+        return sorted(due, key=lambda one: (_rank(one), one.family, one.number, one.name))
+
+    def _is_due(self, one: File, still_open: Mapping[str, int]) -> bool:
+        if not one.number:
+            known = self.others.get(one.name) == (one.size, one.modified_ns)
+            return not known and not one.name.endswith(OPEN_SUFFIX)
+        # One behind a segment that is still being written waits for it, or that one would be taken for stored.
+        is_new = one.number > self.tops.get(one.family, 0) or one.name in self.missing
+        return is_new and one.number < still_open.get(one.family, math.inf)
+
+    def shipped(self, one: File) -> None:
+        """Remember that a file is stored."""
+        if one.number:
+            self.missing.discard(one.name)
+            self.checksums.pop(one.name, None)
+            self.tops[one.family] = max(one.number, self.tops.get(one.family, 0))
+        else:
+            self.others[one.name] = one.size, one.modified_ns
+
+    def files(self) -> list[File]:
+        """Return all files of the folder, those that are being written included."""
+        found = []
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                # A name that begins with a dot is of something that is being made.
+                if not entry.name.startswith(".") and entry.is_file():
+                    match = _is_sealed(entry.name)
+                    of_family = (match[1], int(match[2])) if match else ()
+                    at = entry.stat()
+                    found.append(File(Path(entry.path), at.st_size, at.st_mtime_ns, *of_family))
+        return found
+
+
+def _open(files: Iterable[File]) -> dict[str, int]:
+    """Return the lowest number of each family that is still being written."""
+    found: dict[str, int] = {}
+    for one in files:
+        if one.name.endswith(OPEN_SUFFIX) and (match := _is_sealed(one.name.removesuffix(OPEN_SUFFIX))):
+            found[match[1]] = min(int(match[2]), found.get(match[1], int(match[2])))
+    return found
+
+
+def is_stored(one: File, stored: Mapping[str, int], *, is_described: bool) -> bool:
+    """Return whether a segment is stored, or was: in the store it may be mended, compressed, or gone into ticks."""
+    if one.name in stored:
+        return stored[one.name] == one.size or f"{one.name}{_CHECKSUM}" in stored
+    return f"{one.name}{COMPRESSED_SUFFIX}" in stored or is_described
+
+
+def _rank(one: File) -> int:
+    """Return when a file goes: a checksum before what was fetched later, as when that was landed; journals last."""
+    return 0 if one.name.endswith(_CHECKSUM) else 1 if one.number else 2

@@ -1,0 +1,195 @@
+"""What is recorded comes into the store whole, and leaves this disk only once it is there."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from crypto_lake import config as configuration
+from crypto_lake.config import Clock, Config, Store
+from crypto_lake.disk import checksums, locks, parquet
+from crypto_lake.errors import LakeBusyError, StoreError
+from crypto_lake.layout import EPOCH, MINUTE_US
+from crypto_lake.operate.ship import loop
+from crypto_lake.staging import first_day, identity, recorded
+from crypto_lake_tests.raw_lines import DAY, SYMBOL
+from crypto_lake_tests.recorded_market import MIDNIGHT, NEXT, record
+from crypto_lake_tests.staging.stores import finished, made, work
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, write_config: Write) -> Path:
+    return write_config(store={"url": (tmp_path / "store").as_uri(), "keep_local_hours": 1})
+
+
+@pytest.fixture
+def collector(config_file: Path) -> Config:
+    """The lake of a collector's host: some minutes of two days, of which the second still runs."""
+    lake = configuration.load(config_file)
+    record(lake, MIDNIGHT - 3 * MINUTE_US, MIDNIGHT + 3 * MINUTE_US)
+    return lake
+
+
+@pytest.fixture
+def ship(config_file: Path) -> Callable[[Config], int]:
+    def once(lake: Config) -> int:
+        identity.forget()
+        return loop.run(lake, config_file, once=True)
+
+    return once
+
+
+Ship = Callable[[Config], int]
+
+
+def in_the_second_day(lake: Config) -> Config:
+    """The same, whose clock says that the second day is three hours old."""
+    market = EPOCH + timedelta(microseconds=MIDNIGHT, hours=3)
+    return msgspec.structs.replace(lake, clock=Clock(began=datetime.now(UTC), market=market))
+
+
+def keeping(lake: Config, hours: float) -> Store:
+    assert lake.store
+    return msgspec.structs.replace(lake.store, keep_local_hours=hours)
+
+
+def stored(lake: Config) -> dict[str, bytes]:
+    store = identity.opened(lake)
+    return {key: store.read(key) or b"" for key in store.entries("raw")}
+
+
+def raw(lake: Config) -> dict[str, bytes]:
+    base = lake.layout.base
+    files = sorted(path for path in (base / "raw").rglob("*") if path.is_file())
+    return {path.relative_to(base).as_posix(): path.read_bytes() for path in files}
+
+
+def test_what_was_recorded_is_stored_as_it_is_and_once(collector: Config, ship: Ship) -> None:
+    now = in_the_second_day(collector)
+    before = raw(collector)
+    assert ship(now) == len(before)
+    assert stored(now) == before
+    assert first_day(now) == DAY
+    assert [one.symbol for one in recorded(now)] == [SYMBOL]
+
+
+def test_bars_made_of_what_was_shipped_are_those_of_a_plain_lake(
+    collector: Config, ship: Ship, tmp_path: Path
+) -> None:
+    plain = msgspec.structs.replace(
+        collector,
+        store=None,
+        general=msgspec.structs.replace(collector.general, base_path=str(tmp_path / "plain")),
+    )
+    record(plain, MIDNIGHT - 3 * MINUTE_US, MIDNIGHT + 3 * MINUTE_US)
+    ship(collector)
+    with parquet.connect() as duck:
+        finished(duck, plain, [DAY, NEXT])
+        work(duck, collector, [DAY, NEXT])
+    assert made(tmp_path / "store") == made(plain.layout.base)
+
+
+def test_a_day_that_is_over_leaves_the_disk_once_it_is_stored_and_the_day_in_progress_stays(
+    collector: Config, ship: Ship
+) -> None:
+    ship(in_the_second_day(collector))
+    assert collector.layout.raw_days("binance", SYMBOL) == [NEXT]
+    ship(collector)
+    assert collector.layout.raw_days("binance", SYMBOL) == []
+
+
+def test_a_day_of_which_the_store_has_lost_a_file_stays_on_the_disk(collector: Config, ship: Ship) -> None:
+    ship(in_the_second_day(msgspec.structs.replace(collector, store=keeping(collector, 100))))
+    path = collector.layout.segment("binance", SYMBOL, DAY, 2)
+    identity.opened(collector).delete(path.relative_to(collector.layout.base).as_posix())
+    ship(collector)
+    assert collector.layout.raw_days("binance", SYMBOL) == [DAY]
+    assert path.exists()
+
+
+def test_what_a_dead_collector_left_open_is_sealed_and_shipped(collector: Config, ship: Ship) -> None:
+    path = collector.layout.segment("binance", SYMBOL, NEXT, 3)
+    lines = path.read_bytes()
+    path.rename(path.with_name(f"{path.name}.open"))
+    assert ship(in_the_second_day(collector)) == len(raw(collector))
+    assert stored(collector)[path.relative_to(collector.layout.base).as_posix()] == lines
+
+
+def test_what_a_living_collector_writes_to_is_left_alone(collector: Config, ship: Ship) -> None:
+    path = collector.layout.segment("binance", SYMBOL, NEXT, 3)
+    path = path.rename(path.with_name(f"{path.name}.open"))
+    with locks.hold(collector.layout.collector_lock):
+        ship(in_the_second_day(collector))
+    assert path.exists()
+    assert not any(path.name.partition(".")[0] in key for key in stored(collector) if str(NEXT) in key)
+
+
+def test_a_record_that_is_being_written_is_not_shipped(collector: Config, ship: Ship) -> None:
+    path = collector.layout.symbol_journal("binance", SYMBOL, NEXT)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"kind":"gap","at":')
+    now = in_the_second_day(collector)
+    ship(now)
+    key = path.relative_to(collector.layout.base).as_posix()
+    assert stored(now)[key] == whole
+    path.write_bytes(whole + b'{"kind":"later","at":1760918400000000}\n')
+    ship(now)
+    assert stored(now)[key] == path.read_bytes()
+
+
+def test_a_segment_that_came_short_is_put_again_and_one_that_was_mended_is_not(
+    collector: Config, ship: Ship
+) -> None:
+    now = in_the_second_day(collector)
+    ship(now)
+    store = identity.opened(now)
+    short, mended = (
+        collector.layout.segment("binance", SYMBOL, NEXT, number)
+        .relative_to(collector.layout.base)
+        .as_posix()
+        for number in (1, 2)
+    )
+    whole = store.read(short) or b""
+    store.put_bytes(short, whole[:100])
+    store.put_bytes(mended, b"mended\n")
+    store.put_bytes(f"{mended}.sha256", checksums.of_bytes(b"mended\n").encode())
+    ship(now)
+    assert stored(now)[short] == whole
+    assert stored(now)[mended] == b"mended\n"
+
+
+def test_segments_that_the_store_has_compressed_or_done_with_are_not_put_again(
+    collector: Config, ship: Ship
+) -> None:
+    now = in_the_second_day(collector)
+    ship(now)
+    store = identity.opened(now)
+    for key in [key for key in store.entries("raw") if key.endswith("part_0001.jsonl")]:
+        store.delete(key)
+    before = list(store.entries("raw"))
+    ship(now)
+    assert list(store.entries("raw")) == before
+
+
+def test_two_hosts_with_collectors_of_one_name_are_noticed(
+    collector: Config, ship: Ship, tmp_path: Path
+) -> None:
+    ship(collector)
+    general = msgspec.structs.replace(collector.general, base_path=str(tmp_path / "second"))
+    second = msgspec.structs.replace(collector, general=general)
+    with pytest.raises(
+        StoreError, match=r"a collector without a name ships from [^ ]*lake on .* already; expected"
+    ):
+        ship(second)
+
+
+def test_one_process_ships_a_lake(collector: Config, ship: Ship) -> None:
+    with (
+        locks.hold(collector.layout.ship_lock),
+        pytest.raises(LakeBusyError, match="another crypto-lake ship"),
+    ):
+        ship(collector)
