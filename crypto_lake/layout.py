@@ -411,6 +411,11 @@ class Layout:
         """The folder, in a store, of names of days of which there is something."""
         return self.base / "state" / "days"
 
+    @property
+    def first_of_all(self) -> Path:
+        """The first day of which a store has something, as it was last known here."""
+        return self.base / "state" / "first_day"
+
     def halts_of(self, exchange: str, symbol: str) -> Path:
         """The halts of one symbol, in a store: the part of `halts` that is its own."""
         return self.base / "state" / "halts" / exchange / f"{symbol}.json"

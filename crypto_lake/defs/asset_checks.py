@@ -16,7 +16,7 @@ from crypto_lake.defs.partitions import BACKFILLED, RECORDED, shares_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
-from crypto_lake.series import Series
+from crypto_lake.staging import known, staged
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]
 
@@ -104,17 +104,18 @@ def _verdicts(
     config = lake.config()
     with connected(duckdb) as db, ExchangeCandles() as reference:
         means = checks.Means(db, reference, lake.now_us())
-        each = ((share, day) for share in shares_of(context, Series.known(config)) for day in share.days)
+        each = ((share, day) for share in shares_of(context, known(config)) for day in share.days)
         for share, day in each:
-            look = checks.Look.at(asset, share.series, day, means)
             found: list[Verdict] = []
-            for check in wanted:
-                try:
-                    found.append(look.verdict(check))
-                except LakeError as error:
-                    logger.error("{}", error)
-                    errors.append(error)
-            validation.enter(db, config, share.series, asset, found, means.now_us)
+            with staged(config, share.series, [day]) as local:
+                look = checks.Look.at(asset, local.series, day, means)
+                for check in wanted:
+                    try:
+                        found.append(look.verdict(check))
+                    except LakeError as error:
+                        logger.error("{}", error)
+                        errors.append(error)
+                validation.enter(db, local.config, local.series, asset, found, means.now_us)
             yield from ((share.key(day), verdict) for verdict in found)
 
 

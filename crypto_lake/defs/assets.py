@@ -1,7 +1,7 @@
 """The assets, in the order in which data flows: raw → bars → daily files; beside them the exchange's candles."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 
 import dagster as dg
@@ -10,23 +10,28 @@ from duckdb import DuckDBPyConnection
 
 from crypto_lake.ask import latency, views
 from crypto_lake.completeness import backfill, heal
-from crypto_lake.completeness.healed import Healed
 from crypto_lake.config import Config
 from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import columns, freshness, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
-from crypto_lake.defs.partitions import BACKFILLED, RECORDED, Share, of_each, shares_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, Share, shares_of
 from crypto_lake.defs.resources import Lake, connected
+from crypto_lake.defs.stages import each_day, retain
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
+from crypto_lake.layout import Layout
 from crypto_lake.pages import preview
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, minutes, retention, ticks
+from crypto_lake.staging import Rooms, outlined, recorded
+from crypto_lake.transform import bars, daily, minutes, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
 _OWNERS = ["team:crypto-lake"]
+# One request for candles spans days, so a store is brought so many at a time.
+_CANDLE_DAYS = 30
+Told = Iterable[tuple[date, Metadata]]
 
 raw_segments = dg.AssetSpec(
     "raw_segments",
@@ -61,12 +66,17 @@ def healed_trades(
     heal_round: dg.ResourceParam[heal.Round],
 ) -> Events:
     """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
-    shares = shares_of(context, Series.recorded(lake.config()))
+    config = lake.config()
+    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
-        days = of_each(
-            shares, lambda it: heal.heal_days(db, it.series, it.days, lake.now_us, heal_round.found)
-        )
-        yield from metadata.reported(context, _healed(days, heal_round))
+
+        def healed(_: Config, it: Share) -> Told:
+            for day, done in heal.heal_days(db, it.series, it.days, lake.now_us, heal_round.found):
+                heal_round.healed += done
+                yield day, metadata.of_heal(done)
+
+        rooms = Rooms.RAW | Rooms.BARS
+        yield from metadata.reported(context, each_day(config, shares, healed, rooms, Layout.heal_lock))
 
 
 @dg.asset(
@@ -82,13 +92,15 @@ def healed_trades(
 def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
-    shares = shares_of(context, Series.recorded(config))
+    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
-        days = of_each(shares, lambda it: bars.build_days(db, it.series, it.days, lake.now_us))
-        said = (
-            (it.key(day), metadata.of_bars(built, _seen(db, it.series, day, built)))
-            for it, (day, built) in days
-        )
+
+        def made(_: Config, it: Share) -> Told:
+            days = bars.build_days(db, it.series, it.days, lake.now_us)
+            return ((day, metadata.of_bars(built, _seen(db, it.series, day, built))) for day, built in days)
+
+        rooms = Rooms.RAW | Rooms.BARS | Rooms.MINUTES
+        said = each_day(config, shares, made, rooms, Layout.bars_lock)
         yield from metadata.reported(context, said, columns.BARS_LINEAGE)
     _refresh_views(context, config)
 
@@ -106,17 +118,17 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum, manifest and minutes; the parts then go."""
     config = lake.config()
-    shares = shares_of(context, Series.recorded(config))
+    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
-        days = of_each(
-            shares,
-            lambda it: ((day, daily.compact_all(db, it.series, day, lake.now_us())) for day in it.days),
-        )
-        said = (
-            (it.key(day), metadata.of_daily(done, _state(db, it.series, day))) for it, (day, done) in days
-        )
+
+        def compacted(_: Config, it: Share) -> Told:
+            for day in it.days:
+                done = daily.compact_all(db, it.series, day, lake.now_us())
+                yield day, metadata.of_daily(done, _state(db, it.series, day))
+            minutes.complete(db, it.series)
+
+        said = each_day(config, shares, compacted, Rooms.BARS | Rooms.MINUTES, Layout.bars_lock)
         yield from metadata.reported(context, said, columns.DAILY_LINEAGE)
-        minutes.complete(db, _all(shares))
     _refresh_views(context, config)
 
 
@@ -134,20 +146,21 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
 def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
-    shares = shares_of(context, Series.recorded(config))
+    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
         # By this machine's clock, not by the lake's: it is what files are stamped with.
         for path in publish.sweep(config.layout.base, time.time()):
             context.log.info("%s: left by a process that died; removed", path)
-        days = of_each(
-            shares, lambda it: ((day, ticks.make_all(db, it.series, day, lake.now_us())) for day in it.days)
-        )
-        said = (
-            (it.key(day), metadata.of_ticks(done, latency.of_day(db, it.series, day)))
-            for it, (day, done) in days
-        )
+
+        def made(_: Config, it: Share) -> Told:
+            for day in it.days:
+                done = ticks.make_all(db, it.series, day, lake.now_us())
+                yield day, metadata.of_ticks(done, latency.of_day(db, it.series, day))
+
+        rooms = Rooms.RAW | Rooms.BARS | Rooms.TICKS
+        said = each_day(config, shares, made, rooms, Layout.bars_lock)
         yield from metadata.reported(context, said, columns.TICKS_LINEAGE)
-        retention.apply(db, _all(shares), lake.now_us())
+        retain(db, config, shares, lake.now_us())
     _refresh_views(context, config)
 
 
@@ -188,12 +201,16 @@ def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: Duck
 def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""
     config = lake.config()
-    shares = shares_of(context, backfill.with_candles(config))
+    with outlined(config) as outline:
+        shares = shares_of(context, backfill.with_candles(outline))
+
+    def fetched(local: Config, it: Share) -> Told:
+        days = backfill.backfill_days(local, it.days, lake.now_us, it.series)
+        return ((done.day, metadata.of_candles(done)) for done in days)
+
     with tried_again(context):
-        days = of_each(shares, lambda it: backfill.backfill_days(config, it.days, lake.now_us, it.series))
-        yield from metadata.reported(
-            context, ((it.key(done.day), metadata.of_candles(done)) for it, done in days)
-        )
+        said = each_day(config, shares, fetched, Rooms.CANDLES, at_once=_CANDLE_DAYS)
+        yield from metadata.reported(context, said)
     _refresh_views(context, config)
 
 
@@ -210,20 +227,10 @@ def lake_views(lake: Lake) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=metadata.of_views(config))
 
 
-def _healed(
-    days: Iterable[tuple[Share, tuple[date, list[Healed]]]], heal_round: heal.Round
-) -> Iterator[tuple[str, Metadata]]:
-    for share, (day, done) in days:
-        heal_round.healed += done
-        yield share.key(day), metadata.of_heal(done)
-
-
-def _all(shares: Iterable[Share]) -> list[Series]:
-    return [one for share in shares for one in share.series]
-
-
 def _refresh_views(context: dg.AssetExecutionContext, config: Config) -> None:
     """Make `lake.duckdb` anew. On Windows a client that holds it open forbids that, which is no failure of the run."""
+    if config.store is not None:
+        return  # Its views are made where it is asked, of what is asked for.
     try:
         views.save(config)
     except LakeError as error:

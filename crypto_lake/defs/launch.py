@@ -33,6 +33,7 @@ from crypto_lake.errors import (
     LakeError,
     LeftAloneError,
     RawDataError,
+    StoreAwayError,
 )
 
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
@@ -107,12 +108,12 @@ def _opened(folder: Path) -> dg.DagsterInstance:
 def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
     """A step that no person waits for is tried again, a minute apart, where what stopped it may pass by itself.
 
-    So may an exchange that gives no usable answer, another process that is at the same files, and a disk that refuses.
-    Wrong raw lines, or a wrong configuration, do not.
+    So may an exchange that gives no usable answer, another process that is at the same files, a store that does not
+    answer, and a disk that refuses. Wrong raw lines, or a wrong configuration, do not.
     """
     try:
         yield
-    except (ExchangeError, LakeBusyError, OSError, duckdb.IOException) as error:
+    except (ExchangeError, LakeBusyError, StoreAwayError, OSError, duckdb.IOException) as error:
         # Where it wants to be left alone for long, when to ask again is a person's decision.
         if BY_COMMAND in context.run.tags or isinstance(error, LeftAloneError):
             raise

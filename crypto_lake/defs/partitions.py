@@ -15,13 +15,15 @@ from datetime import date
 from typing import NamedTuple, TypeVar
 
 import dagster as dg
+from loguru import logger
 
 from crypto_lake import clock, config
 from crypto_lake.defs import reach
-from crypto_lake.errors import ConfigError, LakeError, LeftAloneError, UnreachableError
+from crypto_lake.errors import ConfigError, LakeError, LeftAloneError, StoreError, UnreachableError
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
+from crypto_lake.staging import first_day
 
 # Nothing of any exchange can be older. Not of those configured: partitions must not change with a setting.
 FIRST_DAY = registry.first_day()
@@ -42,9 +44,13 @@ def first_recorded_day() -> date:
         loaded = config.load(config.find())
     except LakeError:
         return FIRST_DAY  # What is wrong with the configuration, each run says.
-    days = [loaded.layout.first_day(exchange.name) for exchange in loaded.exchanges]
-    first = min((day for day in days if day), default=day_of(clock.now_us(loaded)))
-    return max(FIRST_DAY, first)
+    try:
+        first = first_day(loaded)
+    except StoreError as error:
+        # Loaded all the same: what is not known now is known at the next start, and each run says what is wrong.
+        logger.error("{}", error)
+        return FIRST_DAY
+    return max(FIRST_DAY, first or day_of(clock.now_us(loaded)))
 
 
 def _configured_shards() -> int:

@@ -16,11 +16,11 @@ import msgspec
 from loguru import logger
 
 from crypto_lake.config import Config
-from crypto_lake.disk import locks
+from crypto_lake.disk import locks, publish
 from crypto_lake.disk.cache import Cache
-from crypto_lake.errors import LakeBusyError, LakeError
+from crypto_lake.errors import LakeBusyError, LakeError, StoreError
 from crypto_lake.layout import Layout
-from crypto_lake.listing import is_symbol
+from crypto_lake.listing import is_symbol, named_day
 from crypto_lake.series import Series
 from crypto_lake.staging import identity, pointed, registers
 from crypto_lake.staging.needs import Needs, Rooms, day_of_file, newest
@@ -190,9 +190,26 @@ def first_day(config: Config) -> date | None:
     layout = config.layout
     if config.store is None:
         return min(filter(None, (layout.first_day(one.name) for one in config.exchanges)), default=None)
-    store = identity.opened(config)
-    noted = store.entries(layout.known_days.relative_to(layout.base).as_posix())
-    return min((day for key in noted if (day := day_of_file(key))), default=None)
+    try:
+        store = identity.opened(config)
+        noted = store.entries(layout.known_days.relative_to(layout.base).as_posix())
+    except StoreError as error:
+        # Definitions are loaded with it, by processes that then do without the store for a while.
+        if (remembered := _remembered(layout.first_of_all)) is None:
+            raise
+        logger.warning("{}; the first day is taken for {}, as it was", error, remembered)
+        return remembered
+    first = min((day for key in noted if (day := day_of_file(key))), default=None)
+    if first and first != _remembered(layout.first_of_all):
+        publish.write(layout.first_of_all, first.isoformat().encode())
+    return first
+
+
+def _remembered(path: Path) -> date | None:
+    try:
+        return named_day(publish.read(path).decode())
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 @contextlib.contextmanager

@@ -92,8 +92,8 @@ class Shipper:
                     yield from (Path(folder) for folder, _, _ in os.walk(above))
                 else:
                     yield from (folder for folder in _folders(above) if named_day(folder.name))
-        for exchange in self._config.exchanges:
-            tables = self._layout.reference(exchange.name, date.min).parent
+        for section in self._config.exchanges:
+            tables = self._layout.reference(section.name, date.min).parent
             if tables.is_dir():
                 yield tables
 
