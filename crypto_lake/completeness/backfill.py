@@ -92,9 +92,12 @@ def backfill_days(
             runner.run(work.aclose())
 
 
-def finished_days(config: Config, days: Iterable[date], now_us: int) -> dict[date, list[Backfilled]]:
-    """Those of the days of which all configured symbols have their candles for good, and these."""
-    places = [_Place(config, one.exchange, one.symbol, now_us) for one in with_candles(config)]
+def finished_days(
+    config: Config, days: Iterable[date], now_us: int, series: Sequence[Series] | None = None
+) -> dict[date, list[Backfilled]]:
+    """Those of the days of which all symbols (None: all configured) have their candles for good, and these."""
+    some = with_candles(config) if series is None else series
+    places = [_Place(config, one.exchange, one.symbol, now_us) for one in some]
     found: dict[date, list[Backfilled]] = {}
     for day in days:
         files = [place.finished(day) for place in places]

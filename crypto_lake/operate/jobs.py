@@ -5,9 +5,8 @@ Loading Dagster takes longer than to look whether there is anything to do, so it
 
 # ruff: noqa: PLC0415 - see above
 
-import itertools
 import sys
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,18 +19,16 @@ from rich.table import Table
 from crypto_lake.ask import views
 from crypto_lake.clock import now_us
 from crypto_lake.completeness import backfill as fetching
-from crypto_lake.completeness import holes
-from crypto_lake.completeness.heal import Found, Lack, Round
+from crypto_lake.completeness.heal import Found, Round
 from crypto_lake.config import Config
 from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import reach
 from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
-from crypto_lake.layout import DAY_US, Layout, day_start_us
-from crypto_lake.raw import segments
-from crypto_lake.series import Series
+from crypto_lake.operate import due
 from crypto_lake.showing import printable
-from crypto_lake.transform import minutes, plan
+from crypto_lake.staging import Rooms, known, outlined, recorded, staged
+from crypto_lake.staging.holdings import Kind
 from crypto_lake.transform import verify as verification
 
 if TYPE_CHECKING:
@@ -85,7 +82,7 @@ def _make_stale(config: Config) -> tuple[list[date], list[str]]:
     done: list[date] = []
     errors: list[str] = []
     for _ in range(_MOST_ROUNDS):
-        stale = stale_days(config, done)
+        stale = due.stale_days(config, done)
         if not stale:
             break
         errors += _make(config, stale)
@@ -98,7 +95,7 @@ def _make(config: Config, days: list[date]) -> list[str]:
 
     What was wrong with raw files is returned.
     """
-    compacted = _days_of(config, Layout.daily_days)
+    compacted = due.days_of(config, Kind.DAILY)
     errors: list[str] = []
     # Compacted days first: they are the older ones, and what is looked at of a day reaches into the one before it.
     for job, some in {
@@ -114,35 +111,13 @@ def _make(config: Config, days: list[date]) -> list[str]:
     return errors
 
 
-def _days_of(config: Config, listing: Callable[[Layout, str, str], list[date]]) -> set[date]:
-    """The days that a listing of the layout has for any symbol."""
-    return {
-        day
-        for series in Series.known(config)
-        for day in listing(config.layout, series.exchange, series.symbol)
-    }
-
-
-def stale_days(config: Config, but: Container[date] = ()) -> list[date]:
-    """Every day whose bars are not in line with what was received; nothing is asked of the days `but`."""
-    with parquet.connect() as connection:
-        stale = (
-            plan.stale_days(connection, series, None, now_us(config), but)
-            for series in Series.recorded(config)
-        )
-        return sorted({day for days in stale for day in days})
-
-
 def compact(config: Config, days: list[date] | None) -> list[date]:
     """Make the daily files of some days; None: of every finished day that lies in parts, or lacks ticks or minutes.
 
     Those worked on.
     """
     if days is None:
-        without_ticks = _days_of(config, Layout.daily_days) - _days_of(config, Layout.ticks_days)
-        waiting = _days_of(config, Layout.part_days) | (without_ticks & _days_of(config, segments.days))
-        waiting |= _without_minutes(config)
-        days = sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
+        days = due.for_compaction(config)
     if days:
         with _progress("daily files", len(days)):
             _execute("compact", days)
@@ -153,15 +128,9 @@ def compact(config: Config, days: list[date] | None) -> list[date]:
     return days
 
 
-def _without_minutes(config: Config) -> set[date]:
-    """The days whose minutes are to be made anew, and one of those that have none: a run makes these of all days."""
-    series = Series.known(config)
-    return {*minutes.outdated(series), *itertools.islice(minutes.lacking(series), 1)}
-
-
 def validate(config: Config, days: list[date]) -> "list[Verdict]":
     """Check those of the days that have bars or candles; the runs leave the verdicts in `logs/validation/`."""
-    known = _days_of(config, Layout.bar_days) | _days_of(config, Layout.candle_days)
+    known = due.days_of(config, Kind.PARTS, Kind.DAILY, Kind.CANDLES)
     found = _execute("validate", [day for day in days if day in known])
     coverage.refresh(config, days, now_us(config))
     # Of a day that is not compacted the daily file's checks look at nothing, and so on.
@@ -170,22 +139,28 @@ def validate(config: Config, days: list[date]) -> "list[Verdict]":
 
 def verify(config: Config) -> int:
     """Read every finished file against its checksum and print those that differ; how many did is returned."""
-    series = Series.known(config)
-    paths, folders = verification.finished_files(series), verification.raw_folders(series)
     page = console()
-    found: list[verification.Damage] = []
-    read, without = len(paths), 0
-    with _progress("files and raw folders", len(paths) + len(folders)):
-        for damage in verification.damages(config, paths):
-            logger.bind(day_done=True).debug("one more file read")
-            found += [damage] if damage else []
-        finished = len(found)
-        for look in verification.raw_looks(config, folders):
-            logger.bind(day_done=True).debug("one more folder read")
-            found += look.damages
-            read, without = read + look.read, without + look.without
-    for path, what in found:
-        page.print(printable(f"{path} {what}"), highlight=False, soft_wrap=True, markup=False)
+    found: list[str] = []
+    read = without = finished = 0
+    # Of a store all of a day is brought at a time: whatever its size, no more has to fit on this disk.
+    for days in [[]] if config.store is None else [[day] for day in sorted(due.days_of(config, *Kind))]:
+        with staged(config, known(config), days, anew=True) as local:
+            paths, folders = (
+                verification.finished_files(local.series),
+                verification.raw_folders(local.series),
+            )
+            read += len(paths)
+            with _progress("files and raw folders", len(paths) + len(folders)):
+                for damage in verification.damages(local.config, paths):
+                    logger.bind(day_done=True).debug("one more file read")
+                    found += [_placed(config, local.config, damage)] if damage else []
+                    finished += damage is not None
+                for look in verification.raw_looks(local.config, folders):
+                    logger.bind(day_done=True).debug("one more folder read")
+                    found += [_placed(config, local.config, one) for one in look.damages]
+                    read, without = read + look.read, without + look.without
+    for told in found:
+        page.print(printable(told), highlight=False, soft_wrap=True, markup=False)
     page.print(f"{read} files read, {len(found)} of them not as they were made.")
     for advice, is_due in ((_ANEW, finished > 0), (_NOT_ANEW, len(found) > finished)):
         if is_due:
@@ -199,6 +174,14 @@ def verify(config: Config) -> int:
     return len(found)
 
 
+def _placed(config: Config, local: Config, damage: verification.Damage) -> str:
+    """Say what is damaged, and how; of a store under its address."""
+    place = str(damage.path)
+    if config.store is not None:
+        place = f"{config.store.url}/{damage.path.relative_to(local.layout.base).as_posix()}"
+    return f"{place} {damage.what}"
+
+
 def backfill(config: Config, days: list[date]) -> dict[date, dict[str, int]]:
     """Fetch the candles of some days; what the asset `candles_1m` told of each, in numbers.
 
@@ -208,7 +191,10 @@ def backfill(config: Config, days: list[date]) -> dict[date, dict[str, int]]:
     from crypto_lake.definitions import defs
     from crypto_lake.defs import launch
 
-    there = fetching.finished_days(config, days, now_us(config))
+    with outlined(config) as outline:
+        some = fetching.with_candles(outline)
+    with staged(config, some, days, Rooms.CANDLES) as local:
+        there = fetching.finished_days(local.config, days, now_us(config), local.series)
     known = launch.recorded_days("candles_1m") if there else set()
     told = {
         day: {
@@ -266,12 +252,12 @@ def heal(config: Config, days: list[date] | None) -> list[Missing]:
     transform(config, days)
     asked: Found = {}
     for _ in range(_MOST_HEALS):
-        found = find_holes(config, days)
+        found = due.find_holes(config, days)
         new = {key: one for key, one in found.items() if key not in asked or asked[key].holes != one.holes}
         asked = found
         if not new or not _heal(config, new):
             return _missing(found)
-    return _missing(find_holes(config, days))
+    return _missing(due.find_holes(config, days))
 
 
 def _heal(config: Config, found: Found) -> bool:
@@ -289,17 +275,6 @@ def _heal(config: Config, found: Found) -> bool:
         if landed or not is_done:
             transform(config, None)
     return landed
-
-
-def find_holes(config: Config, days: list[date] | None) -> Found:
-    """Find what is missing by the bars as they are, without days that lack nothing; days None: of every day."""
-    with parquet.connect() as connection:
-        return {
-            (series.exchange, series.symbol, day): lack
-            for series in Series.recorded(config)
-            for day in days or holes.known_days(series)
-            if not (lack := Lack.of(connection, series, day, now_us(config))).is_none
-        }
 
 
 def _missing(found: Found) -> list[Missing]:
@@ -339,10 +314,12 @@ def report_days(config: Config, days: list[date]) -> None:
         page.print("Nothing to do: everything is in line with the segments there are.")
         return
     table = Table("day", "symbol", *(["bars", "trades", "quotes", "unobserved s", "bytes"]), title="Bars")
-    series = Series.recorded(config)
+    series = recorded(config)
     with parquet.connect() as connection:
         for day in days:
-            for row in _worst_of(views.day_in_numbers(connection, series, day)):
+            with staged(config, series, [day], Rooms.BARS) as local:
+                rows = views.day_in_numbers(connection, local.series, day)
+            for row in _worst_of(rows):
                 table.add_row(str(day), row["symbol"], *(f"{row[name]:,}" for name in _NUMBERS))
     if table.row_count:
         page.print(table)

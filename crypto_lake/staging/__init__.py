@@ -46,11 +46,13 @@ def staged(
     days: Iterable[date],
     rooms: Rooms = Rooms.ALL,
     lock: Callable[[Layout, str, str], Path] | None = None,
+    *,
+    anew: bool = False,
 ) -> Iterator[Local]:
     """Give what work on some days of some symbols needs as a lake of plain files; what it changes there is shipped.
 
     Also where the work fails: what it made is whole. `lock` says which files keep others of this machine from the same
-    work. Without a store it is the lake itself.
+    work; `anew`: all is fetched again, of these days alone. Without a store it is the lake itself.
 
     Raises:
         StoreError: the store refuses, does not answer, or holds another lake.
@@ -65,10 +67,12 @@ def staged(
         # In one order, or two runs that hold some of each other's would wait for ever.
         for path in sorted({lock(config.layout, one.exchange, one.symbol) for one in some} if lock else ()):
             stack.enter_context(locks.hold(path))
-        working = stack.enter_context(_working(config))
+        working = stack.enter_context(_working(config, anew=anew))
         local = Local(_local(config, working.layout.base), [])
         local.series.extend(Series(local.config, one.exchange, one.symbol) for one in some)
-        needs = Needs(working.store, working.layout, local.series, sorted(set(days)), rooms)
+        needs = Needs(
+            working.store, working.layout, local.series, sorted(set(days)), rooms, around=0 if anew else 1
+        )
         _bring(working, needs)
         halts = registers.bring_halts(working.store, needs)
         try:
@@ -110,15 +114,16 @@ def _bring(working: Working, needs: Needs) -> None:
 
 
 @contextlib.contextmanager
-def _working(config: Config) -> Iterator[Working]:
+def _working(config: Config, *, anew: bool = False) -> Iterator[Working]:
     """Give an empty working copy; what processes that died have left is removed."""
     store = identity.opened(config)
     above = config.layout.workings
     above.mkdir(parents=True, exist_ok=True)
     folder = above / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    cache = Cache(config.layout.cache)
+    cache = Cache(folder / ".cache" if anew else config.layout.cache)
     _remove_dead(above)
-    cache.sweep(config.store.keep_local_hours if config.store else 0)
+    if not anew and config.store:
+        cache.sweep(config.store.keep_local_hours)
     with locks.hold(_lock_of(folder), wait_sec=0):
         try:
             folder.mkdir()

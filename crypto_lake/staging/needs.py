@@ -102,7 +102,7 @@ class Needs(NamedTuple):
         """Return bars of the days that are needed, and of the newest before."""
         found = self.store.entries(self.key(folder))
         days = sorted({day for key in found if (day := day_of_bars(key)) and day < min(self.days)})
-        wanted = {*self.window, *days[-_BARS_BEFORE:]}
+        wanted = {*self.window, *(days[-_BARS_BEFORE:] if self.around else ())}
         return {key: entry for key, entry in found.items() if day_of_bars(key) in wanted}
 
 

@@ -129,7 +129,11 @@ class Working:
         """Yield the keys of all files that are the lake's."""
         base = self.layout.base
         verdicts = self.layout.validation(date.min).parent
-        folders = [one for one in base.iterdir() if one.is_dir() and one.name not in _LOCAL]
+        folders = [
+            one
+            for one in base.iterdir()
+            if one.is_dir() and not one.name.startswith(".") and one.name not in _LOCAL
+        ]
         folders += [verdicts] if verdicts.is_dir() else []
         while folders:
             with os.scandir(folders.pop()) as entries:
