@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from crypto_lake import config as configuration
 from crypto_lake import universe
 from crypto_lake.ask import narrowing, query, views
+from crypto_lake.ask.bring import brought
 from crypto_lake.ask.sources import Chosen
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.raw.lines import QUOTE, TRADE
+from crypto_lake.staging import known, outlined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,14 +68,12 @@ class Lake(Generic[Frame]):
 
     def symbols(self) -> list[str]:
         """Return what is recorded, backfilled or configured, sorted."""
+        with outlined(self.config) as outline:
+            meant = [name for one in outline.exchanges for name in universe.meant(outline.layout, one)]
         layout = self.config.layout
-        found = set[str]()
+        found = {*meant, *(one.symbol for one in known(self.config) if self.config.store is not None)}
         for one in self.config.exchanges:
-            found |= {
-                *universe.meant(layout, one),
-                *layout.bars_symbols(one.name),
-                *layout.candle_symbols(one.name),
-            }
+            found |= {*layout.bars_symbols(one.name), *layout.candle_symbols(one.name)}
         return sorted(found)
 
     def bars(self, symbol: str, interval: str = "1s", start: When = None, end: When = None) -> Frame:
@@ -149,11 +149,11 @@ class Lake(Generic[Frame]):
         return f"resampled({length})" if length % MINUTE_US else f"of_whole_minutes({length})"
 
     def _ask(self, question: str, chosen: Chosen | None = None) -> Frame:
-        with parquet.connect() as connection:
-            chosen = chosen or narrowing.chosen(connection, self.config, question)
+        with parquet.connect() as connection, brought(self.config, question, chosen) as config:
+            chosen = chosen or narrowing.chosen(connection, config, question)
 
             def make(*, thorough: bool = True) -> None:
-                if left_out := views.create(connection, self.config, chosen, thorough=thorough):
+                if left_out := views.create(connection, config, chosen, thorough=thorough):
                     raise LakeError(
                         f"{left_out[0]}: {views.damage(left_out[0])}; crypto-lake verify looks at all of them"
                     )

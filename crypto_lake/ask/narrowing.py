@@ -29,6 +29,8 @@ _MIRRORED = {
     "COMPARE_LESSTHAN": "COMPARE_GREATERTHAN",
     "COMPARE_LESSTHANOREQUALTO": "COMPARE_GREATERTHANOREQUALTO",
 }
+# Not of a form that is known here, or deeper than Python goes; if it is wrong, it is told when it is asked.
+_UNKNOWN = (duckdb.Error, LookupError, TypeError, ValueError, OverflowError, RecursionError)
 _Node = dict[str, Any]
 
 
@@ -48,9 +50,36 @@ def chosen(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> C
             return EVERYTHING
         found = _of_conditions(connection, select)
         return _newest(connection, config, select, sql, found) or found
-    except (duckdb.Error, LookupError, TypeError, ValueError, OverflowError, RecursionError):
-        # Not of a form that is known here, or deeper than Python goes; if it is wrong, it is told when it is asked.
+    except _UNKNOWN:
         return EVERYTHING
+
+
+def told(connection: duckdb.DuckDBPyConnection, sql: str) -> Chosen | None:
+    """Return what a question's own words say that it is about; None where they do not. No file is looked at."""
+    try:
+        select = _select(connection, sql)
+        return _of_conditions(connection, select) if select else None
+    except _UNKNOWN:
+        return None
+
+
+def asks_for_newest(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Return whether a question is for so many newest rows."""
+    try:
+        select = _select(connection, sql)
+        return select is not None and _limit_of_newest(select) is not None
+    except _UNKNOWN:
+        return False
+
+
+def has_newest(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> bool:
+    """Return whether a lake has all the rows of a question that asks for newest ones."""
+    try:
+        select = _select(connection, sql)
+        found = _of_conditions(connection, select) if select else EVERYTHING
+        return select is not None and _newest(connection, config, select, sql, found) is not None
+    except _UNKNOWN:
+        return False
 
 
 def _select(connection: duckdb.DuckDBPyConnection, sql: str) -> _Node | None:
@@ -60,7 +89,7 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str) -> _Node | None:
     if found["error"] or len(found["statements"]) != 1:
         return None
     node: _Node = found["statements"][0]["node"]
-    tables = [one for one in _nodes(node) if one.get("type") in {"BASE_TABLE", "TABLE_FUNCTION", "SUBQUERY"}]
+    tables = [one for one in nodes(node) if one.get("type") in {"BASE_TABLE", "TABLE_FUNCTION", "SUBQUERY"}]
     table = node.get("from_table", {})
     is_one = node["type"] == "SELECT_NODE" and tables == [table] and not node["cte_map"]["map"]
     is_view = table.get("table_name", "").lower() in views.OF_DAYS and not table["schema_name"]
@@ -68,13 +97,13 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str) -> _Node | None:
     return node if is_one and is_view and not (table["sample"] or table["column_name_alias"]) else None
 
 
-def _nodes(tree: object) -> Iterator[_Node]:
+def nodes(tree: object) -> Iterator[_Node]:
     """Yield a tree's nodes."""
     if isinstance(tree, dict):
         yield tree
     children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
     for child in children:
-        yield from _nodes(child)
+        yield from nodes(child)
 
 
 def _time_of(select: _Node) -> str:
@@ -118,7 +147,7 @@ def _comparisons(condition: _Node | None) -> Iterator[_Comparison]:
 
 def _comparison(kind: str, column: _Node, constant: _Node) -> Iterator[_Comparison]:
     varying = {"COLUMN_REF", "SUBQUERY", "PARAMETER"}
-    if column["class"] == "COLUMN_REF" and not any(one.get("class") in varying for one in _nodes(constant)):
+    if column["class"] == "COLUMN_REF" and not any(one.get("class") in varying for one in nodes(constant)):
         yield _Comparison(column["column_names"][-1].lower(), kind, constant)
 
 
@@ -127,7 +156,7 @@ def _instant(connection: duckdb.DuckDBPyConnection, constant: _Node) -> int:
     asked = "SELECT json_serialize_sql('SELECT epoch_us(CAST(NULL AS TIMESTAMPTZ))')"
     ((text,),) = connection.execute(asked).fetchall()
     tree = json.loads(text)
-    cast = next(one for one in _nodes(tree) if one.get("class") == "CAST")
+    cast = next(one for one in nodes(tree) if one.get("class") == "CAST")
     cast["child"] = constant
     ((found,),) = connection.execute(
         "FROM json_execute_serialized_sql($tree::JSON)", {"tree": json.dumps(tree)}

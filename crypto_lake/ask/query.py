@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import duckdb
 
 from crypto_lake.ask import narrowing, views
+from crypto_lake.ask.bring import brought
 from crypto_lake.ask.sources import EVERYTHING, Chosen
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet, publish
@@ -79,8 +80,9 @@ def _connect_for(config: Config, sql: str) -> tuple[duckdb.DuckDBPyConnection, C
 
 def ask(config: Config, sql: str) -> None:
     """Print what each statement of a question answers, as a table. Raises as `show`."""
-    connection, make_anew = _connect_for(config, sql)
-    asked(lambda: _print(connection, sql), make_anew)
+    with brought(config, sql) as local:
+        connection, make_anew = _connect_for(local, sql)
+        asked(lambda: _print(connection, sql), make_anew)
 
 
 def show(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) -> None:
@@ -112,18 +114,19 @@ def write(config: Config, sql: str, kind: Format, path: Path | None) -> None:
         raise ConfigError(f"--output {path}: there is no folder {path.parent}")
     if path and path.exists() and not path.is_file():
         raise ConfigError(f"--output {path}: is not a file")
-    connection, make_anew = _connect_for(config, sql)
     how = _HOW[kind] + (", COMPRESSION gzip" if path and path.suffix == _GZIP and kind != "parquet" else "")
-
-    def copy_to(file: Path) -> None:
-        asked(lambda: _copy(connection, sql, how, file), make_anew)
-
     try:
-        if path:
-            with publish.publishing(path.resolve()) as temporary:
-                copy_to(temporary)
-        else:
-            _stream(copy_to)
+        with brought(config, sql) as local:
+            connection, make_anew = _connect_for(local, sql)
+
+            def copy_to(file: Path) -> None:
+                asked(lambda: _copy(connection, sql, how, file), make_anew)
+
+            if path:
+                with publish.publishing(path.resolve()) as temporary:
+                    copy_to(temporary)
+            else:
+                _stream(copy_to)
     except OSError as error:
         raise LakeError(f"{path or 'standard output'}: cannot be written: {error.strerror}") from None
 
@@ -206,7 +209,7 @@ def shell(config: Config) -> None:
     """Ask for statements until the input ends. A mistake is said, and the shell goes on."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401, PLC0415 - Windows has none; where there is one, input() has a history
-    connection = connect(config)
+    connection = connect(config) if config.store is None else parquet.connect()
     print(_HELP)  # noqa: T201 - a shell talks
     statement = ""
     while (line := _ask(_MORE if statement else _PROMPT)) is not None:
@@ -233,6 +236,9 @@ def _ask(prompt: str) -> str | None:
 
 def _answer(connection: duckdb.DuckDBPyConnection, config: Config, statement: str) -> None:
     try:
-        show(connection, config, statement)
+        with brought(config, statement) as local:
+            if config.store is not None:
+                _make_views(connection, local)
+            show(connection, local, statement)
     except LakeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

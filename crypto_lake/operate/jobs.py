@@ -27,7 +27,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import RawDataError
 from crypto_lake.operate import due
 from crypto_lake.showing import printable
-from crypto_lake.staging import Rooms, known, outlined, recorded, staged
+from crypto_lake.staging import Reach, Rooms, known, outlined, recorded, staged
 from crypto_lake.staging.holdings import Kind
 from crypto_lake.transform import verify as verification
 
@@ -144,7 +144,7 @@ def verify(config: Config) -> int:
     read = without = finished = 0
     # Of a store all of a day is brought at a time: whatever its size, no more has to fit on this disk.
     for days in [[]] if config.store is None else [[day] for day in sorted(due.days_of(config, *Kind))]:
-        with staged(config, known(config), days, anew=True) as local:
+        with staged(config, known(config), days, reach=Reach.ANEW) as local:
             paths, folders = (
                 verification.finished_files(local.series),
                 verification.raw_folders(local.series),

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,18 @@ from crypto_lake.staging import identity, pointed, registers
 from crypto_lake.staging.needs import Needs, Rooms, day_of_file, newest
 from crypto_lake.staging.working import Working
 
-__all__ = ["Local", "Rooms", "first_day", "known", "outlined", "recorded", "staged"]
+__all__ = ["Local", "Reach", "Rooms", "first_day", "known", "outlined", "recorded", "staged"]
 
 # What is being written to may change between two looks; who changes it each time is at the same work.
 _LOOKS = 8
+
+
+class Reach(Enum):
+    """What is brought: days and their neighbours, these days exactly, or these without believing any cached copy."""
+
+    AROUND = auto()
+    EXACTLY = auto()
+    ANEW = auto()
 
 
 class Local(NamedTuple):
@@ -46,13 +55,12 @@ def staged(
     days: Iterable[date],
     rooms: Rooms = Rooms.ALL,
     lock: Callable[[Layout, str, str], Path] | None = None,
-    *,
-    anew: bool = False,
+    reach: Reach = Reach.AROUND,
 ) -> Iterator[Local]:
     """Give what work on some days of some symbols needs as a lake of plain files; what it changes there is shipped.
 
     Also where the work fails: what it made is whole. `lock` says which files keep others of this machine from the same
-    work; `anew`: all is fetched again, of these days alone. Without a store it is the lake itself.
+    work. Without a store it is the lake itself.
 
     Raises:
         StoreError: the store refuses, does not answer, or holds another lake.
@@ -67,11 +75,16 @@ def staged(
         # In one order, or two runs that hold some of each other's would wait for ever.
         for path in sorted({lock(config.layout, one.exchange, one.symbol) for one in some} if lock else ()):
             stack.enter_context(locks.hold(path))
-        working = stack.enter_context(_working(config, anew=anew))
+        working = stack.enter_context(_working(config, anew=reach is Reach.ANEW))
         local = Local(_local(config, working.layout.base), [])
         local.series.extend(Series(local.config, one.exchange, one.symbol) for one in some)
         needs = Needs(
-            working.store, working.layout, local.series, sorted(set(days)), rooms, around=0 if anew else 1
+            working.store,
+            working.layout,
+            local.series,
+            sorted(set(days)),
+            rooms,
+            around=int(reach is Reach.AROUND),
         )
         _bring(working, needs)
         halts = registers.bring_halts(working.store, needs)

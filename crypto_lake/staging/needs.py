@@ -27,6 +27,7 @@ class Rooms(Flag):
     TICKS = auto()
     CANDLES = auto()
     VERDICTS = auto()
+    INSTRUMENTS = auto()
     ALL = RAW | BARS | MINUTES | TICKS | CANDLES | VERDICTS
 
 
@@ -90,6 +91,8 @@ class Needs(NamedTuple):
                 yield _of(self._bars, layout.bars_symbol(*where))
         if Rooms.RAW in self.rooms:
             yield self.listed_journals
+        for exchange in {one.exchange for one in self.series} if Rooms.INSTRUMENTS in self.rooms else ():
+            yield _of(self.store.entries, self.key(layout.reference(exchange, date.min).parent))
         if Rooms.VERDICTS in self.rooms and window:
             yield _of(self._of_days, layout.validation(window[0]).parent)
 
