@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crypto_lake.config import Config
 from crypto_lake.disk.store import Store
-from crypto_lake.layout import named_day
+from crypto_lake.listing import named_day
 from crypto_lake.raw import segments
 from crypto_lake.series import Series
 from crypto_lake.staging import identity

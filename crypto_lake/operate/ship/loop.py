@@ -91,7 +91,7 @@ class _Loop:
     def _round(self) -> None:
         if self._shipper is None or self._store is None:
             self._store = identity.opened(self._config)
-            ownership.claim(self._config, self._store)
+            ownership.claim(self._config, self._store, self._config.collector.name or "")
             self._shipper = Shipper(self._config, self._store, 0 if self._once else RECORD_SEC)
         if self._shipper.round():
             self._tell_landed(self._store, self._shipper)
@@ -102,7 +102,7 @@ class _Loop:
     def _tell_landed(self, store: Store, shipper: Shipper) -> None:
         """Put, by day and symbol, what has come: so that nobody lists all folders to know where to look."""
         layout = self._config.layout
-        key = layout.landed("collector").relative_to(layout.base).as_posix()
+        key = layout.landed(self._config.collector.name or "collector").relative_to(layout.base).as_posix()
         store.put_bytes(key, json.encode(shipper.landed()))
 
     def _tell(self, trouble: str) -> None:

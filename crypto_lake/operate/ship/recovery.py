@@ -6,6 +6,7 @@ Its own recovery seals it, run as a process of its own. While it runs a collecto
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 from loguru import logger
@@ -52,8 +53,9 @@ class Mourner:
                 pass
         except LakeBusyError:
             return False
-        raw = layout.raw_symbol("", "")
-        return next(raw.glob(f"*/*/*/*{OPEN_SUFFIX}"), None) is not None
+        # Other collectors, of names of their own, may be writing to theirs.
+        own = layout.segment("", "", date.min, 0).name.replace("0000", "[0-9]*")
+        return next(layout.raw_symbol("", "").glob(f"*/*/*/{own}{OPEN_SUFFIX}"), None) is not None
 
     def _recover(self) -> None:
         logger.warning(

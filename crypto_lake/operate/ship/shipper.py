@@ -21,7 +21,8 @@ from crypto_lake.config import Config
 from crypto_lake.disk import checksums, publish
 from crypto_lake.disk.store import Store
 from crypto_lake.errors import NOT_JSON, StoreError
-from crypto_lake.layout import DAY_US, HOUR_US, day_start_us, named_day
+from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
+from crypto_lake.listing import named_day
 from crypto_lake.operate.ship.waiting import File, Folder, is_stored
 from crypto_lake.staging.working import mark_days
 
