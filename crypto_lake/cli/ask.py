@@ -56,11 +56,22 @@ def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
     """
     import webbrowser
 
+    from crypto_lake.ask import bring
+    from crypto_lake.disk import publish
     from crypto_lake.pages import day as page
-    from crypto_lake.series import Series
+    from crypto_lake.staging import recorded, staged
 
     loaded = options.configured(config_file)
-    path = page.write(loaded, Series.recorded(loaded), day)
+    chosen = day if loaded.store is None else day or bring.newest_day(loaded)
+    with staged(loaded, recorded(loaded), [chosen] if chosen else []) as local:
+        path = page.write(local.config, local.series, chosen)
+        if loaded.store is not None:
+            # The working copy is gone when the page is opened.
+            content, path = (
+                publish.read(path),
+                loaded.layout.base / path.relative_to(local.config.layout.base),
+            )
+            publish.write(path, content)
     click.echo(path)
     if opened and not webbrowser.open(path.resolve().as_uri()):
         raise LakeError(f"{path}: no browser could be started; the page itself is there")

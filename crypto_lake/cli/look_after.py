@@ -123,6 +123,35 @@ def coverage(  # noqa: PLR0913 - as many as there are options
 
 @click.command()
 @options.config_option
+@options.days_options
+@click.option(
+    "--symbol",
+    metavar="PATTERN",
+    default=patterns.ALL,
+    show_default=True,
+    help='Of the symbols that this means: a name, or a pattern such as "*USDT".',
+)
+def pull(
+    config_file: str | None, day: date | None, first: date | None, last: date | None, symbol: str
+) -> None:
+    """Copy days from the store into this machine's folder, verified.
+
+    All that there is of them: raw segments and journals, bars, minutes, ticks, candles and verdicts.
+    """
+    if mistake := patterns.mistake(symbol):
+        raise click.UsageError(f"--symbol: {mistake}")
+    loaded = options.loaded(config_file, "transformer")
+    from crypto_lake.operate import pull as copying
+
+    asked = options.days(loaded, day, first, last)
+    if not asked:
+        raise click.UsageError("no days; expected --date, or --from and --to")
+    files, size = copying.pull(loaded, asked, symbol)
+    click.echo(f"files copied: {files:,} ({size:,} bytes), into {loaded.layout.base}")
+
+
+@click.command()
+@options.config_option
 @click.option(
     "--seconds",
     type=options.Amount(5, 3600),

@@ -15,8 +15,9 @@ import msgspec
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
+from crypto_lake.config import Config
 from crypto_lake.coverage import rows
-from crypto_lake.defs import changes, history, landings, requests
+from crypto_lake.defs import changes, history, in_store, landings, requests
 from crypto_lake.defs.assets import (
     bars_1s,
     candles_1m,
@@ -41,6 +42,8 @@ from crypto_lake.defs.partitions import (
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
+from crypto_lake.staging import landings as landings_in_store
+from crypto_lake.staging import recorded
 from crypto_lake.transform import minutes
 
 # How far back is looked at night, whatever the sensor saw.
@@ -80,14 +83,17 @@ def bars_every_5_minutes(
     context: dg.ScheduleEvaluationContext, lake: Lake, duckdb: DuckDBResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Today's bars, while new segments come."""
-    today = day_of(lake.now_us())
-    all_shares = shares(Series.recorded(lake.config()))
-    with connected(duckdb) as db:
-        stale = [
-            share.key(today)
-            for share in all_shares
-            if changes.is_any_stale(db, share.series, today, lake.now_us(), len(all_shares))
-        ]
+    config, today = lake.config(), day_of(lake.now_us())
+    all_shares = shares(recorded(config))
+    if config.store is not None:
+        stale = _landed_in_store(context.instance, config, all_shares, today)
+    else:
+        with connected(duckdb) as db:
+            stale = [
+                share.key(today)
+                for share in all_shares
+                if changes.is_any_stale(db, share.series, today, lake.now_us(), len(all_shares))
+            ]
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
     due = [key for key in stale if not history.is_under_way(context.instance, key, _MAKE_BARS)]
@@ -95,6 +101,19 @@ def bars_every_5_minutes(
         return dg.SkipReason("today's bars are being made")
     turn = f"{context.scheduled_execution_time.astimezone(UTC):%Y-%m-%dT%H:%M}"
     return [dg.RunRequest(run_key=f"{turn} {key}", partition_key=key) for key in due]
+
+
+def _landed_in_store(
+    instance: dg.DagsterInstance, config: Config, all_shares: list[Share], day: date
+) -> list[str]:
+    """Return the partitions of a day of which something was shipped since their bars were made."""
+    landed = landings_in_store.told(config)
+    found = []
+    for share in all_shares:
+        made = history.newest(instance, bars_1s.key, share.key(day))
+        if in_store.landed_since(share, landed, day, made[0] if made else 0):
+            found.append(share.key(day))
+    return found
 
 
 @dg.schedule(
@@ -112,14 +131,17 @@ def compaction_nightly(
     """
     config, now_us = lake.config(), lake.at_us(context.scheduled_execution_time)
     today = day_of(now_us)
-    series = Series.recorded(config)
-    found = [(day, one) for one in series for day in one.layout.part_days(one.exchange, one.symbol)]
-    all_shares = shares(series)
-    with connected(duckdb) as db:
-        for share in all_shares:
-            look = changes.Nightly(_NIGHTLY_FOLDERS, lake.now_us(), today, len(all_shares))
-            found += changes.stale_of_last(db, share.series, look).items()
-    found += [(day, one) for one in series for day in itertools.islice(minutes.lacking([one]), 1)]
+    series = recorded(config)
+    if config.store is not None:
+        found = in_store.waiting(config, series, today, _NIGHTLY_FOLDERS)
+    else:
+        found = [(day, one) for one in series for day in one.layout.part_days(one.exchange, one.symbol)]
+        all_shares = shares(series)
+        with connected(duckdb) as db:
+            for share in all_shares:
+                look = changes.Nightly(_NIGHTLY_FOLDERS, lake.now_us(), today, len(all_shares))
+                found += changes.stale_of_last(db, share.series, look).items()
+        found += [(day, one) for one in series for day in itertools.islice(minutes.lacking([one]), 1)]
     waiting = {Portion(day, shard_of(one)): one for day, one in found if day < today}
     waiting = {
         portion: one
@@ -141,19 +163,25 @@ def compaction_nightly(
 )
 def new_segments(context: dg.SensorEvaluationContext, lake: Lake, duckdb: DuckDBResource) -> dg.SensorResult:
     """Days whose segments changed, late and displaced ones too, however old; each at most every five minutes."""
-    now_us = lake.now_us()
-    all_shares = shares(Series.recorded(lake.config()))
+    config, now_us = lake.config(), lake.now_us()
+    all_shares = shares(recorded(config))
+    landed = landings_in_store.told(config) if config.store is not None else {}
     seen = _seen(context.cursor, len(all_shares))
     wanted: list[dg.RunRequest] = []
     events: list[dg.AssetMaterialization] = []
     with connected(duckdb) as db:
         for share, its in zip(all_shares, seen, strict=True):
             left_alone = partial(_left_alone, context.instance, share, now_us)
-            look = changes.Look(db, share.series, now_us, left_alone, len(all_shares))
-            for one in changes.find(look, its, day_of(now_us)):
-                key, job = f"{share.key(one.day)}|{one.touched_ns}", _job_for(share.series, one.day)
-                wanted.append(requests.of_day(one.series, one.day, key, job))
-            events += _landing(db, share, its, day_of(now_us))
+            with in_store.touched(config, share, landed, its, left_alone) as series:
+                look = changes.Look(db, series, now_us, left_alone, len(all_shares))
+                for one in changes.find(look, its, day_of(now_us)):
+                    key, job = f"{share.key(one.day)}|{one.touched_ns}", _job_for(series, one.day)
+                    in_store.begin_with(config, [one.day])
+                    wanted.append(requests.of_day(one.series, one.day, key, job))
+            if config.store is None:
+                events += _landing(db, share, its, day_of(now_us))
+            else:
+                events += _landing_in_store(share, landed, its, day_of(now_us))
     skip = None if wanted else "no day's segments changed, or its bars were made less than five minutes ago"
     return dg.SensorResult(
         run_requests=wanted,
@@ -203,6 +231,20 @@ def _landing(
         return []
     seen.landed_ns = newest
     return [landings.landing(connection, share, today)]
+
+
+def _landing_in_store(
+    share: Share, landed: in_store.Landed, seen: Seen, today: date
+) -> list[dg.AssetMaterialization]:
+    """Return the same of a store: what came of how many symbols, as those who shipped it told."""
+    newest = in_store.newest_ns(share, landed, today)
+    if newest <= seen.landed_ns:
+        return []
+    seen.landed_ns = newest
+    symbols = sum(today in landed.get((one.exchange, one.symbol), {}) for one in share.series)
+    return [
+        dg.AssetMaterialization(raw_segments.key, partition=share.key(today), metadata={"symbols": symbols})
+    ]
 
 
 @dg.run_status_sensor(

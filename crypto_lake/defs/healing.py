@@ -18,14 +18,16 @@ from crypto_lake import checks
 from crypto_lake.checks import TRADE_IDS_CONTIGUOUS
 from crypto_lake.completeness import holes, unheard
 from crypto_lake.completeness.holes import Hole
-from crypto_lake.defs import changes, history, metadata, requests
+from crypto_lake.config import Config
+from crypto_lake.defs import changes, history, in_store, metadata, requests
 from crypto_lake.defs.assets import bars_1s, healed_trades, raw_segments
 from crypto_lake.defs.history import UNDER_WAY
-from crypto_lake.defs.partitions import PARTITION, Portion, nightly, shares
+from crypto_lake.defs.partitions import PARTITION, Portion, Share, nightly, shares
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import SECOND_US, day_of
 from crypto_lake.pages import validation
 from crypto_lake.series import Series
+from crypto_lake.staging import recorded
 from crypto_lake.transform import plan
 
 # A hole may close by itself when late segments come.
@@ -55,12 +57,12 @@ def heal_nightly(
     now_us = lake.at_us(context.scheduled_execution_time)
     today = day_of(now_us)
     days = [today - timedelta(days=n) for n in range(_NIGHTS_TO_CATCH_UP, 0, -1)]
-    series = Series.recorded(lake.config())
+    config = lake.config()
     with connected(duckdb) as db:
         missing = {
             Portion(day, share.shard): share.series[0]
-            for share in shares(series)
-            for day in _missing(db, share.series, days, lake.now_us())
+            for share in shares(recorded(config))
+            for day in _missing_of(db, config, share, days, lake.now_us())
         }
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
@@ -75,7 +77,8 @@ def missing_trades(
 
     The cursor is a JSON object: partition → [the holes, how often their heal was requested, when it may be again (µs)].
     """
-    series, now = Series.recorded(lake.config()), lake.now_us()
+    config, now = lake.config(), lake.now_us()
+    series = recorded(config)
     tried: dict[str, _Tried] = {key: tuple(it) for key, it in json.loads(context.cursor or "{}").items()}
     busy = _being_healed(context.instance)
     cursor = {key: state for key, state in tried.items() if Portion.named(key).shard in busy}
@@ -83,7 +86,8 @@ def missing_trades(
     requested: list[dg.RunRequest] = []
     with connected(duckdb) as db:
         for share in idle:
-            for day, said in _missing(db, share.series, _recent_days(share.series), now).items():
+            recent = _recent_days(share.series) if config.store is None else in_store.recent_days(config)
+            for day, said in _missing_of(db, config, share, recent, now).items():
                 key = share.key(day)
                 before = tried.get(key)
                 waits = before and _waits_for_bars(context.instance, key)
@@ -120,6 +124,19 @@ def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:
     if before and tries and (tries >= _MOST_TRIES or now_us < before[2]):
         return before[0], before[1], before[2]
     return said, tries + 1, now_us + _FIRST_WAIT_US * 2**tries
+
+
+def _missing_of(
+    connection: duckdb.DuckDBPyConnection, config: Config, share: Share, days: list[date], now_us: int
+) -> dict[date, str]:
+    """`_missing` of a share, in a store day by day, of those symbols that may lack trades."""
+    if config.store is None:
+        return _missing(connection, share.series, days, now_us)
+    found: dict[date, str] = {}
+    for day in days:
+        with in_store.suspects(config, share, day) as series:
+            found |= _missing(connection, series, [day], now_us)
+    return found
 
 
 def _missing(

@@ -16,6 +16,7 @@ from crypto_lake import clock, patterns, universe
 from crypto_lake.config import Config, Exchange
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US, Layout, day_of
+from crypto_lake.operate import stored
 from crypto_lake.raw import segments
 from crypto_lake.raw.collector_status import Status, SymbolStatus, read_status
 from crypto_lake.showing import printable
@@ -40,8 +41,12 @@ def show(
     live: list[SymbolStatus] = []
     for recorder in _recorders(config.layout):
         live += _show_collector(console, config, recorder, now, (symbol, everything))
-    for exchange in config.exchanges:
-        _show_holdings(console, config, exchange.name, _here(config, exchange, symbol, live), now, everything)
+    if config.store is None:
+        for exchange in config.exchanges:
+            names = _here(config, exchange, symbol, live)
+            _show_holdings(console, config, exchange.name, names, now, everything)
+    else:
+        stored.show(console, config, symbol, everything=everything)
     console.print(
         printable(_disk(config.layout.base), _LONGEST), highlight=False, markup=False, soft_wrap=True
     )

@@ -25,20 +25,36 @@ from crypto_lake.listing import is_symbol, named_day
 from crypto_lake.series import Series
 from crypto_lake.staging import identity, pointed, registers
 from crypto_lake.staging.needs import Needs, Rooms, day_of_file, newest
-from crypto_lake.staging.working import Working
+from crypto_lake.staging.working import Working, mark_days
 
-__all__ = ["Local", "Reach", "Rooms", "first_day", "known", "outlined", "recorded", "staged"]
+__all__ = [
+    "Local",
+    "Reach",
+    "Rooms",
+    "first_day",
+    "known",
+    "note_day",
+    "noted_days",
+    "outlined",
+    "recorded",
+    "staged",
+]
 
 # What is being written to may change between two looks; who changes it each time is at the same work.
 _LOOKS = 8
 
 
 class Reach(Enum):
-    """What is brought: days and their neighbours, these days exactly, or these without believing any cached copy."""
+    """What is brought: days and their neighbours, these days exactly, or these without believing any cached copy.
+
+    In an OUTLINE segments that journals describe, and ticks, are names and sizes alone: enough to say whether bars are
+    in line with them. Nothing is shipped from it.
+    """
 
     AROUND = auto()
     EXACTLY = auto()
     ANEW = auto()
+    OUTLINE = auto()
 
 
 class Local(NamedTuple):
@@ -84,30 +100,31 @@ def staged(
             local.series,
             sorted(set(days)),
             rooms,
-            around=int(reach is Reach.AROUND),
+            around=int(reach in {Reach.AROUND, Reach.OUTLINE}),
         )
-        _bring(working, needs)
+        _bring(working, needs, reach)
         halts = registers.bring_halts(working.store, needs)
         try:
             yield local
         except BaseException:
             # What failed says why; a store that fails as well comes second.
             try:
-                _ship(working, needs, halts)
+                _ship(working, needs, halts, reach)
             except LakeError as error:
                 logger.error("{}", error)
             raise
-        _ship(working, needs, halts)
+        _ship(working, needs, halts, reach)
 
 
-def _ship(working: Working, needs: Needs, halts: registers.Halts) -> None:
-    working.ship()
-    registers.ship_halts(working.store, needs, halts)
+def _ship(working: Working, needs: Needs, halts: registers.Halts, reach: Reach) -> None:
+    if reach is not Reach.OUTLINE:
+        working.ship()
+        registers.ship_halts(working.store, needs, halts)
     if working.fetched or working.put:
         logger.info("{}: {:,} bytes fetched, {:,} put", working.store, working.fetched, working.put)
 
 
-def _bring(working: Working, needs: Needs) -> None:
+def _bring(working: Working, needs: Needs, reach: Reach) -> None:
     """Bring what is needed as it is at one moment: of what changes meanwhile, look again.
 
     Raises:
@@ -116,9 +133,16 @@ def _bring(working: Working, needs: Needs) -> None:
     for _ in range(_LOOKS):
         listed = needs.listed()
         working.drop_others(listed)
-        if not working.bring(pointed.at_first(needs, listed)):
+        at_first = pointed.at_first(needs, listed)
+        if reach is Reach.OUTLINE:
+            outlines = {key: entry for key, entry in listed.items() if pointed.is_outlined(key)}
+            working.outline(outlines)
+            at_first = {key: entry for key, entry in at_first.items() if key not in outlines}
+        if not working.bring(at_first):
             continue
-        further = pointed.further(needs, listed)
+        further = pointed.further(needs, listed) if reach is not Reach.OUTLINE else {}
+        if reach is Reach.OUTLINE:
+            further = pointed.undescribed(needs, listed)
         if working.bring(further):
             return
     raise LakeBusyError(
@@ -203,21 +227,35 @@ def _named(config: Config, folders: Callable[[str], Iterable[Path]]) -> list[Ser
     return found
 
 
+def noted_days(config: Config) -> list[date]:
+    """Return the days of which something lies in the store, oldest first.
+
+    Raises:
+        StoreError: as `staged`.
+    """
+    layout = config.layout
+    keys = identity.opened(config).entries(layout.known_days.relative_to(layout.base).as_posix())
+    return sorted(day for key in keys if (day := day_of_file(key)))
+
+
+def note_day(config: Config, day: date) -> None:
+    """Note that there is, or will be, something of a day. Raises as `noted_days`."""
+    mark_days(identity.opened(config), [day.isoformat()])
+
+
 def first_day(config: Config) -> date | None:
     """Return the first day of which anything was recorded; None of a new lake. Raises as `recorded`."""
     layout = config.layout
     if config.store is None:
         return min(filter(None, (layout.first_day(one.name) for one in config.exchanges)), default=None)
     try:
-        store = identity.opened(config)
-        noted = store.entries(layout.known_days.relative_to(layout.base).as_posix())
+        first = min(noted_days(config), default=None)
     except StoreError as error:
         # Definitions are loaded with it, by processes that then do without the store for a while.
         if (remembered := _remembered(layout.first_of_all)) is None:
             raise
         logger.warning("{}; the first day is taken for {}, as it was", error, remembered)
         return remembered
-    first = min((day for key in noted if (day := day_of_file(key))), default=None)
     if first and first != _remembered(layout.first_of_all):
         publish.write(layout.first_of_all, first.isoformat().encode())
     return first

@@ -11,7 +11,7 @@ from crypto_lake.listing import named_day
 from crypto_lake.raw import segments
 from crypto_lake.series import Series
 from crypto_lake.staging import identity
-from crypto_lake.staging.needs import day_of_bars, day_of_file
+from crypto_lake.staging.needs import day_of_bars, day_of_file, day_of_segment
 
 
 class Kind(Enum):
@@ -85,12 +85,6 @@ def _day_of(key: str, kind: Kind) -> date | None:
     if kind is Kind.PARTS:
         return None if day_of_file(key) else day_of_bars(key)
     return day_of_file(key)
-
-
-def day_of_segment(key: str) -> date | None:
-    """Return the day on which a segment was received; None for what is no segment."""
-    *_, day, name = key.split("/")
-    return None if name.startswith("_") or not name.endswith((".jsonl", ".zst")) else named_day(day)
 
 
 def unmade(config: Config, series: Iterable[Series]) -> Iterator[tuple[Series, list[date]]]:

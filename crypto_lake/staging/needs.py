@@ -126,6 +126,12 @@ def day_of_bars(key: str) -> date | None:
     return day_of_file(key)
 
 
+def day_of_segment(key: str) -> date | None:
+    """Return the day on which a segment was received; None for what is no segment."""
+    *_, day, name = key.split("/")
+    return None if name.startswith("_") or not name.endswith((".jsonl", ".zst")) else named_day(day)
+
+
 def newest(found: Mapping[str, Entry]) -> Iterable[str]:
     """Return the keys of the newest day among files that are named by days."""
     days = [day for key in found if (day := day_of_file(key))]

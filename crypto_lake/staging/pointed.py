@@ -8,10 +8,10 @@ from datetime import date
 
 from crypto_lake.disk.store import Entry
 from crypto_lake.layout import COMPRESSED_SUFFIX
-from crypto_lake.raw import journals
+from crypto_lake.raw import journal, journals
 from crypto_lake.raw.kept import read_manifest
 from crypto_lake.series import Series
-from crypto_lake.staging.needs import Needs, Rooms, day_of_file
+from crypto_lake.staging.needs import Needs, Rooms, day_of_file, day_of_segment
 
 # A journal without the word need not be parsed for it.
 _DISPLACED = b'"displaced"'
@@ -42,6 +42,27 @@ def further(needs: Needs, listed: Mapping[str, Entry]) -> dict[str, Entry]:
     if Rooms.TICKS not in needs.rooms:
         ticks = {key: entry for key, entry in listed.items() if _is_ticks(key)}
         found |= {key: entry for key, entry in ticks.items() if _stands(needs, listed, key)}
+    return found
+
+
+def is_outlined(key: str) -> bool:
+    """Return whether an outline has no more than the name and size of a file: plain segments, and ticks."""
+    return _is_ticks(key) or (day_of_segment(key) is not None and not key.endswith(COMPRESSED_SUFFIX))
+
+
+def undescribed(needs: Needs, listed: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return the segments of which no journal tells what they hold: they are read for it."""
+    by_folder: dict[tuple[str, str, date], list[str]] = {}
+    for key in listed:
+        if key.startswith("raw/") and (day := day_of_segment(key)):
+            exchange, symbol = key.split("/")[1:3]
+            by_folder.setdefault((exchange, symbol, day), []).append(key)
+    found: dict[str, Entry] = {}
+    for (exchange, symbol, day), keys in by_folder.items():
+        told = journals.of_symbol(needs.series[0].layout, exchange, symbol, day)
+        described = {(record.segment, record.size) for record in journal.of_kind(told, journal.Sealed)}
+        names = {key: (key.rpartition("/")[2], listed[key].size) for key in keys}
+        found |= {key: listed[key] for key in keys if names[key] not in described}
     return found
 
 

@@ -8,6 +8,7 @@ order in which the core itself makes files appear (`docs/FORMAT.md`).
 import contextlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from crypto_lake.disk.store import Entry, Store
 from crypto_lake.errors import LakeBusyError
 from crypto_lake.layout import Layout
 from crypto_lake.listing import named_day
+from crypto_lake.staging import landings
 
 # Folders of this machine alone; of logs the verdicts of checks are the lake's.
 _LOCAL = {"state", "logs"}
@@ -50,6 +52,7 @@ class Working:
         self._cache = cache
         self._known: dict[str, Entry] = {}
         self._marks: dict[str, _Mark] = {}
+        self._stamps: dict[Path, int] = {}
 
     def bring(self, listed: Mapping[str, Entry]) -> bool:
         """Put objects into the folder, as they were listed; return whether all were still so.
@@ -88,19 +91,26 @@ class Working:
             link(self._cache.place(key, entry), path)
             self._remember(key, entry, path)
             newest[path.parent] = max(newest.get(path.parent, 0), entry.modified_ns)
+        self._stamp(newest)
+
+    def _stamp(self, newest: Mapping[Path, int]) -> None:
+        """Give folders the times of the newest files in them, by which sensors know whether something came."""
         for folder, modified_ns in newest.items():
-            # By a folder's time sensors know whether something came.
-            os.utime(folder, ns=(modified_ns, modified_ns))
+            stamp = self._stamps[folder] = max(modified_ns, self._stamps.get(folder, 0))
+            os.utime(folder, ns=(stamp, stamp))
 
     def outline(self, listed: Mapping[str, Entry]) -> None:
         """Put files of the same names, sizes and times into the folder, in which nothing is: nobody is to read them."""
+        newest: dict[Path, int] = {}
         for key, entry in listed.items():
             path = self.layout.base / key
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 file.truncate(entry.size)
             os.utime(path, ns=(entry.modified_ns, entry.modified_ns))
-            os.utime(path.parent, ns=(entry.modified_ns, entry.modified_ns))
+            # A folder's time is that of the newest file in it; these come before others, in any order.
+            newest[path.parent] = max(newest.get(path.parent, 0), entry.modified_ns)
+        self._stamp(newest)
 
     def _remember(self, key: str, entry: Entry, path: Path) -> None:
         self._known[key] = entry
@@ -122,8 +132,20 @@ class Working:
         self._put_all(key for key in changed if not _is_of_minutes(key))
         self._remove(gone)
         self._put_all(filter(_is_of_minutes, changed))
+        self._tell_landed(changed)
         if changed or gone:
             logger.debug("{}: {} objects put, {} removed", self.store, len(changed), len(gone))
+
+    def _tell_landed(self, changed: Iterable[str]) -> None:
+        """Say which symbols got raw files: their bars are to be made anew."""
+        told: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
+        for key in changed:
+            top, *parts = key.split("/")
+            if top == "raw" and len(parts) == 4 and named_day(parts[2]):  # noqa: PLR2004 - exchange, symbol, day, file
+                exchange, symbol, day, _ = parts
+                told.setdefault((exchange, symbol), {})[day] = {f"{exchange}/{symbol}": time.time_ns()}
+        for where, days in told.items():
+            landings.tell_also(self.store, self.layout, "-".join(where), days)
 
     def _files(self) -> Iterator[tuple[str, _Mark]]:
         """Yield the keys of all files that are the lake's."""

@@ -15,7 +15,7 @@ from crypto_lake.errors import NOT_JSON, ConfigError, LakeError, StoreAwayError,
 from crypto_lake.operate.ship import ownership
 from crypto_lake.operate.ship.recovery import Mourner
 from crypto_lake.operate.ship.shipper import RECORD_SEC, Shipper
-from crypto_lake.staging import identity
+from crypto_lake.staging import identity, landings
 
 _ROUND_SEC, _LONGEST_WAIT_SEC = 5.0, 60.0
 _FREE_SEC = 600.0
@@ -101,9 +101,8 @@ class _Loop:
 
     def _tell_landed(self, store: Store, shipper: Shipper) -> None:
         """Put, by day and symbol, what has come: so that nobody lists all folders to know where to look."""
-        layout = self._config.layout
-        key = layout.landed(self._config.collector.name or "collector").relative_to(layout.base).as_posix()
-        store.put_bytes(key, json.encode(shipper.landed()))
+        name = self._config.collector.name or "collector"
+        landings.tell(store, self._config.layout, name, shipper.landed())
 
     def _tell(self, trouble: str) -> None:
         """Say on this disk, and in the log once, how shipping is."""

@@ -24,6 +24,7 @@ from crypto_lake.errors import NOT_JSON, StoreError
 from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.listing import named_day
 from crypto_lake.operate.ship.waiting import File, Folder, is_stored
+from crypto_lake.staging import landings
 from crypto_lake.staging.working import mark_days
 
 # A segment whose record is not in the journal yet waits for it so long: the record follows within the same second.
@@ -31,7 +32,6 @@ RECORD_SEC = 30.0
 _STEP_NS = 2_000_000_000
 # One that was landed by hand may be too large for memory.
 _LARGE = 64 << 20
-_DAYS_TOLD = 5
 # Whatever the setting, a day that is over may still be written to: lines that were received before midnight.
 _OVER_US = HOUR_US
 
@@ -227,7 +227,7 @@ class Shipper:
     def landed(self) -> dict[str, dict[str, int]]:
         """Return, by day and symbol, when something was last put, of the last days."""
         with self._lock:
-            for day in sorted(self._landed)[:-_DAYS_TOLD]:
+            for day in sorted(self._landed)[: -landings.DAYS_TOLD]:
                 del self._landed[day]
             return {day: dict(symbols) for day, symbols in self._landed.items()}
 
