@@ -30,10 +30,7 @@ Landed = dict[tuple[str, str], dict[date, int]]
 
 def landed_since(share: Share, landed: Landed, day: date, since: float) -> bool:
     """Return whether something of a share's day came after a time of this machine's (s since the epoch)."""
-    return any(
-        landed.get((one.exchange, one.symbol), {}).get(day, 0) > since * 1e9 - _MARGIN_NS
-        for one in share.series
-    )
+    return newest_ns(share, landed, day) > max(0, since * 1e9 - _MARGIN_NS)
 
 
 @contextmanager

@@ -33,7 +33,12 @@ def show(console: Console, config: Config, symbol: str, *, everything: bool = Fa
     except LakeError as error:
         console.print(f"Store: {printable(str(error))}", highlight=False, markup=False, soft_wrap=True)
     else:
-        console.print(f"Store: {printable(str(identity.opened(config)))}, answers", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"Store: {printable(str(identity.opened(config)))}, answers",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         console.print(table)
         if more > 0:
             console.print(f"… and {more:,} more: --all shows them, --symbol PATTERN some", highlight=False)

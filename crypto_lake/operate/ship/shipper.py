@@ -14,16 +14,15 @@ from datetime import date
 from pathlib import Path
 
 from loguru import logger
-from msgspec import Struct, json
 
 from crypto_lake import clock
 from crypto_lake.config import Config
 from crypto_lake.disk import checksums, publish
 from crypto_lake.disk.store import Store
-from crypto_lake.errors import NOT_JSON, StoreError
+from crypto_lake.errors import StoreError
 from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.listing import named_day
-from crypto_lake.operate.ship.waiting import File, Folder, is_stored
+from crypto_lake.operate.ship.waiting import File, Folder, is_stored, records
 from crypto_lake.staging import landings
 from crypto_lake.staging.working import mark_days
 
@@ -34,13 +33,6 @@ _STEP_NS = 2_000_000_000
 _LARGE = 64 << 20
 # Whatever the setting, a day that is over may still be written to: lines that were received before midnight.
 _OVER_US = HOUR_US
-
-
-class _Record(Struct):
-    """What is read of a journal's records: which segment has which checksum."""
-
-    segment: str | None = None
-    sha256: str | None = None
 
 
 class Shipper:
@@ -128,17 +120,8 @@ class Shipper:
         names = {one.name for one in some if one.number}
         for one in some if names else []:
             if one.name.startswith("_segments"):
-                begin = folder.read.get(one.name, 0)
-                with one.path.open("rb") as file:
-                    file.seek(begin if begin <= one.size else 0)
-                    content = file.read()
-                whole = content[: content.rfind(b"\n") + 1]
-                folder.read[one.name] = (begin if begin <= one.size else 0) + len(whole)
-                for line in whole.splitlines():
-                    with contextlib.suppress(*NOT_JSON):
-                        record = json.decode(line, type=_Record)
-                        if record.segment in names:
-                            folder.checksums[str(record.segment)] = record.sha256 or ""
+                found, folder.read[one.name] = records(one.path, folder.read.get(one.name, 0))
+                folder.checksums |= {name: checksum for name, checksum in found if name in names}
 
     def _put(self, folder: Folder, one: File) -> bool:
         """Put a file, if it is time; return whether it was."""
@@ -234,7 +217,7 @@ class Shipper:
 
 def _is_safe(one: File, stored: Mapping[str, int]) -> bool:
     if one.number:
-        return is_stored(one, stored, is_described=False)
+        return is_stored(one, stored)
     if one.name.endswith(".open"):
         return False
     return stored.get(one.name) == one.size

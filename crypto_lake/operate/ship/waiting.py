@@ -5,6 +5,7 @@ number says which of them are stored. All else in a folder (journals, registers)
 by its size and time.
 """
 
+import contextlib
 import math
 import os
 import re
@@ -13,11 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Struct, json
+
 from crypto_lake.disk.store import Entry
+from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX
 
 _is_sealed = re.compile(r"([^_.].*)_([0-9]{4,})\.jsonl(\.zst)?").fullmatch
 _CHECKSUM = ".sha256"
+
+
+class _Record(Struct):
+    """What is read of a journal's records."""
+
+    kind: str
+    segment: str | None = None
+    sha256: str | None = None
 
 
 class File(NamedTuple):
@@ -57,15 +69,14 @@ class Folder:
         """Take what the store holds of the folder for shipped: once, when the folder is first looked at."""
         stored = {key.rpartition("/")[2]: entry.size for key, entry in there.items()}
         files = self.files()
-        # Journals go after the segments that they describe.
-        is_described = bool(stored) and all(
-            stored.get(one.name, -1) >= one.size for one in files if one.name.startswith("_segments")
-        )
+        # A journal goes after the segments that it describes.
+        journals = (one for one in files if one.name.startswith("_") and stored.get(one.name, -1) >= one.size)
+        described = {name for one in journals for name, _ in records(one.path)[0]}
         still_open = _open(files)
         for one in files:
             if one.number and one.number < still_open.get(one.family, math.inf):
                 self.tops[one.family] = max(one.number, self.tops.get(one.family, 0))
-                if not is_stored(one, stored, is_described=is_described):
+                if not (is_stored(one, stored) or one.name in described):
                     self.missing.add(one.name)
 
     def waiting(self) -> list[File]:
@@ -115,11 +126,31 @@ def _open(files: Iterable[File]) -> dict[str, int]:
     return found
 
 
-def is_stored(one: File, stored: Mapping[str, int], *, is_described: bool) -> bool:
-    """Return whether a segment is stored, or was: in the store it may be mended, compressed, or gone into ticks."""
+def is_stored(one: File, stored: Mapping[str, int]) -> bool:
+    """Return whether a segment is stored: as it is, mended, or compressed."""
     if one.name in stored:
         return stored[one.name] == one.size or f"{one.name}{_CHECKSUM}" in stored
-    return f"{one.name}{COMPRESSED_SUFFIX}" in stored or is_described
+    return f"{one.name}{COMPRESSED_SUFFIX}" in stored
+
+
+def records(path: Path, begin: int = 0) -> tuple[list[tuple[str, str]], int]:
+    """Return what a journal says of segments from a place on, name and checksum, and the place up to which it was read.
+
+    A journal that is shorter than that was mended, and is read from its beginning.
+    """
+    with path.open("rb") as file:
+        begin = begin if begin <= file.seek(0, os.SEEK_END) else 0
+        file.seek(begin)
+        content = file.read()
+    # A line that is being written is not one yet.
+    whole = content[: content.rfind(b"\n") + 1]
+    found = []
+    for line in whole.splitlines():
+        with contextlib.suppress(*NOT_JSON):
+            record = json.decode(line, type=_Record)
+            if record.kind == "sealed" and record.segment:
+                found.append((record.segment, record.sha256 or ""))
+    return found, begin + len(whole)
 
 
 def _rank(one: File) -> int:
