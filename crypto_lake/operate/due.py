@@ -40,16 +40,15 @@ def stale_days(config: Config, but: Container[date] = ()) -> list[date]:
 
 def _stale_in_store(connection: DuckDBPyConnection, config: Config, but: Container[date]) -> list[date]:
     """Look at the days in whose folders something came since their bars were made, and at those they point to."""
-    touched = dict(holdings.unmade(config, recorded(config)))
+    touched = list(holdings.unmade(config, recorded(config)))
     found: set[date] = set()
-    series = list(touched)
-    for begin in range(0, len(series), _TOGETHER):
-        some = series[begin : begin + _TOGETHER]
-        received = {day for one in some for day in touched[one]}
+    for begin in range(0, len(touched), _TOGETHER):
+        some = [one for one, _ in touched[begin : begin + _TOGETHER]]
+        folders_of = [folders for _, folders in touched[begin : begin + _TOGETHER]]
+        received = {day for folders in folders_of for day in folders}
         with staged(config, some, received, Rooms.RAW) as local:
-            recordings = [
-                (Recording(connection, one), touched[here]) for one, here in _pairs(local.series, some)
-            ]
+            each = zip(local.series, folders_of, strict=True)
+            recordings = [(Recording(connection, one), folders) for one, folders in each]
             days = {day for it, folders in recordings for folder in folders for day in it.event_days(folder)}
         wanted = [day for day in days if day not in but]
         with staged(config, some, wanted, Rooms.RAW | Rooms.BARS) as local:
@@ -60,10 +59,6 @@ def _stale_in_store(connection: DuckDBPyConnection, config: Config, but: Contain
             )
             found |= set(stale)
     return sorted(found)
-
-
-def _pairs(local: Iterable[Series], some: Iterable[Series]) -> Iterable[tuple[Series, Series]]:
-    return zip(local, some, strict=True)
 
 
 def days_of(config: Config, *kinds: Kind) -> set[date]:

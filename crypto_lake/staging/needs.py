@@ -103,6 +103,8 @@ class Needs(NamedTuple):
 
     def _bars(self, folder: Path) -> dict[str, Entry]:
         """Return bars of the days that are needed, and of the newest before."""
+        if not self.days:
+            return {}
         found = self.store.entries(self.key(folder))
         days = sorted({day for key in found if (day := day_of_bars(key)) and day < min(self.days)})
         wanted = {*self.window, *(days[-_BARS_BEFORE:] if self.around else ())}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+_ASKED = {"prefix", "delimiter"}
 _LIST = '<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>'
 _OBJECT = (
     "<Contents><Key>{}</Key><LastModified>2025-10-20T00:00:00.000Z</LastModified>"
@@ -80,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.s3.objects.pop(key, None)
             self._send(204)
         elif "list-type" in parse_qs(url.query):
-            self._list(parse_qs(url.query).get("prefix", [""])[0])
+            self._list(**{name: value[0] for name, value in parse_qs(url.query).items() if name in _ASKED})
         else:
             self._get(key, fault)
 
@@ -91,9 +92,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.s3.objects[key] = content
         self._send(200, tag=self.s3.tag(key))
 
-    def _list(self, prefix: str) -> None:
+    def _list(self, prefix: str = "", delimiter: str = "") -> None:
         found = sorted(key for key in self.s3.objects if key.startswith(prefix))
-        rows = (_OBJECT.format(escape(key), self.s3.tag(key), len(self.s3.objects[key])) for key in found)
+        folders = {key[: key.index("/", len(prefix)) + 1] for key in found if "/" in key[len(prefix) :]}
+        files = [key for key in found if not delimiter or "/" not in key[len(prefix) :]]
+        rows = [_OBJECT.format(escape(key), self.s3.tag(key), len(self.s3.objects[key])) for key in files]
+        rows += [
+            f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in folders if delimiter
+        ]
         self._send(200, _LIST.format("".join(rows)).encode())
 
     def _get(self, key: str, fault: Fault) -> None:

@@ -54,8 +54,8 @@ class _Loop:
         self._once = once
         self._stop = stop
         self._mourner = Mourner(config, config_file, **({"grace_sec": 0.0} if once else {}))
-        self._shipper: Shipper | None = None
-        self._store: Store | None = None
+        self._shipper = Shipper(config, 0 if once else RECORD_SEC)
+        self._is_ours = False
         self._freed = 0.0
         self._trouble = ""
 
@@ -73,7 +73,7 @@ class _Loop:
             except StoreError as error:
                 self._tell(str(error))
                 # At the start it is a mistake of who starts it; later the store may come to itself.
-                if self._once or self._shipper is None:
+                if self._once or not self._is_ours:
                     raise
                 wait = _LONGEST_WAIT_SEC
             except OSError as error:
@@ -86,15 +86,15 @@ class _Loop:
                 if self._once:
                     break
             self._stop.wait(wait)
-        return self._shipper.files if self._shipper else 0
+        return self._shipper.files
 
     def _round(self) -> None:
-        if self._shipper is None or self._store is None:
-            self._store = identity.opened(self._config)
-            ownership.claim(self._config, self._store, self._config.collector.name or "")
-            self._shipper = Shipper(self._config, self._store, 0 if self._once else RECORD_SEC)
+        store = identity.opened(self._config)
+        if not self._is_ours:
+            ownership.claim(self._config, store, self._config.collector.name or "")
+            self._is_ours = True
         if self._shipper.round():
-            self._tell_landed(self._store, self._shipper)
+            self._tell_landed(store, self._shipper)
         if time.monotonic() - self._freed > _FREE_SEC or self._once:
             self._freed = time.monotonic()
             self._shipper.free()
@@ -111,7 +111,7 @@ class _Loop:
         elif self._trouble and not trouble:
             logger.info("the store answers again")
         self._trouble = trouble
-        waiting = list(self._shipper.waiting()) if self._shipper and trouble else []
+        waiting = list(self._shipper.waiting()) if trouble else []
         told = ShipStatus(
             time.time_ns(),
             len(waiting),

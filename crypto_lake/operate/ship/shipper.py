@@ -23,7 +23,7 @@ from crypto_lake.errors import StoreError
 from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.listing import named_day
 from crypto_lake.operate.ship.waiting import File, Folder, is_stored, records
-from crypto_lake.staging import landings
+from crypto_lake.staging import identity, landings
 from crypto_lake.staging.working import mark_days
 
 # A segment whose record is not in the journal yet waits for it so long: the record follows within the same second.
@@ -38,16 +38,19 @@ _OVER_US = HOUR_US
 class Shipper:
     """What one lake's disk has that its store may lack. `files` and `size` are what was put."""
 
-    def __init__(self, config: Config, store: Store, record_sec: float = RECORD_SEC) -> None:
+    def __init__(self, config: Config, record_sec: float = RECORD_SEC) -> None:
         self.files = self.size = 0
         self._config = config
-        self._store = store
         self._record_ns = record_sec * 1e9
         self._layout = config.layout
         self._folders: dict[Path, Folder] = {}
         self._damaged: set[Path] = set()
         self._landed: dict[str, dict[str, int]] = {}
         self._lock = threading.Lock()
+
+    @property
+    def _store(self) -> Store:
+        return identity.opened(self._config)
 
     def waiting(self) -> Iterator[File]:
         """Yield what waits."""
