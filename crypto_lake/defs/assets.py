@@ -23,7 +23,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.layout import Layout
 from crypto_lake.pages import preview
 from crypto_lake.series import Series
-from crypto_lake.staging import Rooms, outlined, recorded
+from crypto_lake.staging import Rooms, known, outlined, recorded
 from crypto_lake.transform import bars, daily, minutes, ticks
 
 # A range of days is one run: starting one costs more than the work of a day.
@@ -177,15 +177,16 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """What there is of each symbol and finished day, as anybody may check it: counts, verdicts, checksums."""
     config = lake.config()
-    shares = shares_of(context, Series.known(config))
+    shares = shares_of(context, known(config))
     with connected(duckdb) as db, tried_again(context):
-        days = of_each(
-            shares,
-            lambda it: ((day, coverage.make(db, it.series, day, lake.now_us())) for day in it.days),
-        )
-        said = ((it.key(day), metadata.of_coverage(rows)) for it, (day, rows) in days)
+
+        def covered(local: Config, it: Share) -> Told:
+            for day in it.days:
+                yield day, metadata.of_coverage(coverage.make(db, it.series, day, lake.now_us()))
+            coverage.complete(db, Series.known(local), lake.now_us())
+
+        said = each_day(config, shares, covered, Rooms.ALL)
         yield from metadata.reported(context, said)
-        coverage.complete(db, Series.known(config), lake.now_us())
     _refresh_views(context, config)
 
 

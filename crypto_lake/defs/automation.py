@@ -42,8 +42,9 @@ from crypto_lake.defs.partitions import (
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import day_of
 from crypto_lake.series import Series
+from crypto_lake.staging import holdings, known, recorded
 from crypto_lake.staging import landings as landings_in_store
-from crypto_lake.staging import recorded
+from crypto_lake.staging.holdings import Kind
 from crypto_lake.transform import minutes
 
 # How far back is looked at night, whatever the sensor saw.
@@ -270,7 +271,11 @@ def coverage_after_validation(
     """The coverage of the days of a validation, or of candles, when it is done: it tells what they say."""
     tags = context.dagster_run.tags
     first, last = (Portion.named(tags.get(name) or tags[PARTITION]) for name in (RANGE_START, RANGE_END))
-    compacted = rows.days_with_rows(Series.known(lake.config()))
+    config = lake.config()
+    if config.store is None:
+        compacted = rows.days_with_rows(Series.known(config))
+    else:
+        compacted = sorted(holdings.days(config, known(config), Kind.DAILY))
     days = [day for day in compacted if first.day <= day <= last.day]
     if not days:
         return dg.SkipReason("none of its days is compacted")

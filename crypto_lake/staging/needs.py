@@ -95,6 +95,7 @@ class Needs(NamedTuple):
             yield _of(self.store.entries, self.key(layout.reference(exchange, date.min).parent))
         if Rooms.VERDICTS in self.rooms and window:
             yield _of(self._of_days, layout.validation(window[0]).parent)
+            yield _of(self._of_days, layout.coverage(window[0]).parent)
 
     def _of_days(self, folder: Path) -> dict[str, Entry]:
         """Return the files of the days that are needed, whatever stands behind the day in their names."""
