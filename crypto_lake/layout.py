@@ -291,6 +291,10 @@ class Layout:
         """The rows of a day's coverage, of all symbols."""
         return self.base / "coverage" / f"{day.isoformat()}.parquet"
 
+    def coverage_of_shard(self, day: date, shard: int, shards: int) -> Path:
+        """The rows of those symbols of a day that belong to one of several shards."""
+        return self.coverage(day).parent / "shards" / f"{day.isoformat()}.{shard}-of-{shards}.parquet"
+
     def coverage_days(self) -> list[date]:
         """The days that have one, oldest first."""
         return listing.file_days(self.base / "coverage")

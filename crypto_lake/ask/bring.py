@@ -23,13 +23,15 @@ _BARS = Rooms.BARS | Rooms.MINUTES
 _ROOMS = (
     dict.fromkeys(views.OF_TICKS, Rooms.TICKS)
     | {"bars_1s": Rooms.BARS, "candles_1m": Rooms.CANDLES, "instruments": Rooms.INSTRUMENTS}
+    | {"coverage": Rooms.VERDICTS}
     | {"history_1m": _BARS | Rooms.CANDLES}
 )
-_EVERY = _BARS | Rooms.TICKS | Rooms.CANDLES | Rooms.INSTRUMENTS
+_EVERY = _BARS | Rooms.TICKS | Rooms.CANDLES | Rooms.INSTRUMENTS | Rooms.VERDICTS
 _KINDS = {
     Rooms.BARS: (Kind.PARTS, Kind.DAILY),
     Rooms.TICKS: (Kind.TICKS,),
     Rooms.CANDLES: (Kind.CANDLES,),
+    Rooms.VERDICTS: (Kind.DAILY,),
 }
 # Newest rows are looked for in so many newest days first.
 _NEWEST = (2, 31)

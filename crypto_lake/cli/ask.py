@@ -108,11 +108,14 @@ def export(  # noqa: PLR0913, PLR0917 - as many as there are options
     Trades and quotes of finished days, with the time at the exchange and that of receipt.
     """
     from crypto_lake.operate import exporting
+    from crypto_lake.staging import known, staged
 
     loaded = options.configured(config_file)
     days = options.days(loaded, day, first, last)
     if not days:
         raise click.UsageError("--date, or --from, is missing; expected which days to write")
     folder = output or loaded.layout.exports(kind)
-    for path in exporting.export(loaded, kind, days, symbol, folder):
-        click.echo(path)
+    some = [one for one in known(loaded) if symbol in {None, one.symbol}]
+    with staged(loaded, some, days) as local:
+        for path in exporting.export(local.config, kind, days, symbol, folder):
+            click.echo(path)

@@ -105,20 +105,26 @@ def coverage(  # noqa: PLR0913 - as many as there are options
         raise click.UsageError("--verify prints differences; expected it without --format and --output")
     from crypto_lake.ask import query as questions
     from crypto_lake.operate import coverage as table
+    from crypto_lake.operate import due
+    from crypto_lake.staging import known, staged
+    from crypto_lake.staging.holdings import Kind
 
     is_page = kind == "html" or (kind is None and output is not None and output.suffix == ".html")
     written = None if is_page else questions.format_of(kind, output)
     loaded = options.loaded(config_file, "validation")
     wanted = options.days(loaded, day, first, last)
-    if prove:
-        if found := table.verify(loaded, wanted):
-            raise LakeError(f"coverage and files differ: {found}")
-    elif is_page:
-        click.echo(table.write_page(loaded, wanted, output))
-    elif written is None:
-        table.show(loaded, wanted)
-    else:
-        table.write(loaded, wanted, written, output)
+    brought = wanted or (sorted(due.days_of(loaded, Kind.DAILY)) if loaded.store else [])
+    with staged(loaded, known(loaded), brought) as local:
+        if prove:
+            if found := table.verify(local.config, wanted):
+                raise LakeError(f"coverage and files differ: {found}")
+        elif is_page:
+            place = output or loaded.layout.coverage_page
+            click.echo(table.write_page(local.config, wanted, place if loaded.store else output))
+        elif written is None:
+            table.show(local.config, wanted)
+        else:
+            table.write(local.config, wanted, written, output)
 
 
 @click.command()

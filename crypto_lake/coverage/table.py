@@ -40,13 +40,27 @@ def make(
     layout = some[0].layout
     path = layout.coverage(day)
     with locks.hold(layout.coverage_lock, _PATIENCE_SEC):
-        known = {(one.exchange, one.symbol) for one in some}
         before = read(path) if path.is_file() else []
-        others = [row for row in before if (row.exchange, row.symbol) not in known]
-        wanted = sorted([*others, *found], key=lambda row: (row.exchange, row.symbol))
+        # Rows of shards lie in files of their own as well: runs on several hosts do not lose those of each other.
+        rest = {(row.exchange, row.symbol): row for row in [*before, *_of_other_shards(some[0], day, found)]}
+        for one in some:
+            rest.pop((one.exchange, one.symbol), None)
+        wanted = sorted([*rest.values(), *found], key=lambda row: (row.exchange, row.symbol))
         if wanted != before:
             _write(path, wanted)
     return found
+
+
+def _of_other_shards(series: Series, day: date, own: Sequence[Row]) -> list[Row]:
+    """Return the rows of other shards, where there are several; those of this one are written first."""
+    if series.shard is None:
+        return []
+    count = series.config.cluster.shards
+    paths = [series.layout.coverage_of_shard(day, shard, count) for shard in range(count)]
+    if own != (read(paths[series.shard]) if paths[series.shard].is_file() else []):
+        _write(paths[series.shard], own)
+    others = (path for path in paths if path != paths[series.shard] and path.is_file())
+    return [row for path in others for row in read(path)]
 
 
 def refresh(config: Config, days: Iterable[date], now_us: int) -> None:

@@ -256,7 +256,7 @@ def _outdated(layout: Layout, changed: Iterable[str], known: Mapping[str, Entry]
     for key in changed:
         top, *_, name = key.split("/")
         day = named_day(name.removesuffix(".parquet"))
-        if day is None or not name.endswith(".parquet"):
+        if day is None or not name.endswith(".parquet") or top not in {"parquet", "ticks"}:
             continue
         exchange, symbol = key.split("/")[1:3]
         if top == "parquet":
