@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loguru import logger
@@ -176,10 +177,14 @@ def verify(config: Config) -> int:
 
 def _placed(config: Config, local: Config, damage: verification.Damage) -> str:
     """Say what is damaged, and how; of a store under its address."""
-    place = str(damage.path)
-    if config.store is not None:
-        place = f"{config.store.url}/{damage.path.relative_to(local.layout.base).as_posix()}"
-    return f"{place} {damage.what}"
+    return f"{_place(config, config.layout.base / damage.path.relative_to(local.layout.base))} {damage.what}"
+
+
+def _place(config: Config, path: Path) -> str:
+    """Say where a file of the lake lies: in the store, where there is one."""
+    if config.store is None:
+        return str(path)
+    return f"{config.store.url}/{path.relative_to(config.layout.base).as_posix()}"
 
 
 def backfill(config: Config, days: list[date]) -> dict[date, dict[str, int]]:
@@ -235,7 +240,7 @@ def report_candles(config: Config, days: dict[date, dict[str, int]]) -> None:
     page.print(f"fetched: {len(days) - len(there)} days", highlight=False)
     page.print(f"candles of all {len(days)} days: {rows:,}", highlight=False)
     if missing:
-        register = config.layout.halts
+        register = _place(config, config.layout.halts)
         page.print(
             f"minutes that the exchange has no candle for: {missing:,} (those of finished days: {register})",
             highlight=False,
@@ -368,10 +373,10 @@ def report_verdicts(config: Config, verdicts: "list[Verdict]") -> int:
         if why:
             page.print(f"{check} is unverifiable: {why}", highlight=False, soft_wrap=True, markup=False)
     for day in sorted({one.day for one in verdicts if one.outcome != "passed"})[-_MOST_PAGES:]:
-        where = config.layout.validation_page(day)
+        where = _place(config, config.layout.validation_page(day))
         page.print(
             f"{day}, with the first offending rows: {where}", highlight=False, soft_wrap=True, markup=False
         )
-    where = config.layout.validation_page(verdicts[0].day).parent
+    where = _place(config, config.layout.validation_page(verdicts[0].day).parent)
     page.print(f"All verdicts: {where}", highlight=False, soft_wrap=True, markup=False)
     return sum(one.outcome == "failed" for one in verdicts)

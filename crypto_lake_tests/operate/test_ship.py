@@ -1,5 +1,7 @@
 """What is recorded comes into the store whole, and leaves this disk only once it is there."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from crypto_lake.disk import checksums, locks, parquet
 from crypto_lake.errors import LakeBusyError, StoreError
 from crypto_lake.layout import EPOCH, MINUTE_US
 from crypto_lake.operate.ship import loop
+from crypto_lake.operate.up import supervisor
 from crypto_lake.staging import first_day, identity, recorded
 from crypto_lake_tests.raw_lines import DAY, SYMBOL
 from crypto_lake_tests.recorded_market import MIDNIGHT, NEXT, record
@@ -193,3 +196,21 @@ def test_one_process_ships_a_lake(collector: Config, ship: Ship) -> None:
         pytest.raises(LakeBusyError, match="another crypto-lake ship"),
     ):
         ship(collector)
+
+
+def test_up_ships_where_there_is_a_store(config_file: Path, lake: Config, tmp_path: Path) -> None:
+    def names(config: Config) -> list[str]:
+        return [one.name for one in supervisor.programs(config, config_file, "127.0.0.1", 3000)]
+
+    assert names(configuration.load(config_file)) == ["collector", "ship", "dagster"]
+    assert names(msgspec.structs.replace(lake, store=None)) == ["collector", "dagster"]
+
+
+def test_a_lake_without_a_store_loads_no_client(tmp_path: Path) -> None:
+    look = (
+        "import sys, crypto_lake.staging, crypto_lake.operate.pull; from crypto_lake.operate.ship import loop"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{look}; sys.exit('obstore' in sys.modules)"], cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0
