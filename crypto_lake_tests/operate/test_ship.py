@@ -198,11 +198,13 @@ def test_one_process_ships_a_lake(collector: Config, ship: Ship) -> None:
         ship(collector)
 
 
-def test_up_ships_where_there_is_a_store(config_file: Path, lake: Config, tmp_path: Path) -> None:
+def test_up_ships_where_there_is_a_store(config_file: Path) -> None:
+    lake = configuration.load(config_file)
+
     def names(config: Config) -> list[str]:
         return [one.name for one in supervisor.programs(config, config_file, "127.0.0.1", 3000)]
 
-    assert names(configuration.load(config_file)) == ["collector", "ship", "dagster"]
+    assert names(lake) == ["collector", "ship", "dagster"]
     assert names(msgspec.structs.replace(lake, store=None)) == ["collector", "dagster"]
 
 

@@ -76,7 +76,9 @@ class Folder:
         for one in files:
             if one.number and one.number < still_open.get(one.family, math.inf):
                 self.tops[one.family] = max(one.number, self.tops.get(one.family, 0))
-                if not (is_stored(one, stored) or one.name in described):
+                # Of one that was stored and is not there any more, ticks, or a compressed copy, stand for it.
+                was_stored = one.name in described and one.name not in stored
+                if not (is_stored(one, stored) or was_stored):
                     self.missing.add(one.name)
 
     def waiting(self) -> list[File]:
