@@ -1,5 +1,6 @@
 """The synthetic book: rebuilt as a client would, and compared with the quotes and with itself."""
 
+import hashlib
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -145,6 +146,14 @@ def test_a_busy_symbol_changes_dozens_of_levels_an_event() -> None:
     changes = [len(event.bids) + len(event.asks) for event in events]
     assert 40 < sum(changes) / len(changes) < 80
     assert len(events) > 280
+
+
+def test_a_market_of_a_seed_is_to_the_last_digit_what_it_always_was() -> None:
+    between_us = NOON_US - 30 * SECOND_US, NOON_US + 30 * SECOND_US
+    events = [tuple(it) for it in MARKET.events("SOLUSDT", *between_us)]
+    depth = [tuple(it) for it in MARKET.depth("SOLUSDT", *between_us, WINDOW_US)]
+    digests = [hashlib.sha256(repr(found).encode()).hexdigest()[:16] for found in (events, depth)]
+    assert digests == ["51377203c1803bfe", "a6738d1bb1d22f1d"]
 
 
 def test_before_the_market_opened_there_is_no_book() -> None:
