@@ -105,7 +105,7 @@ def test_wrapping_switches_while_events_come(address: Address) -> None:
 
 def test_a_wrong_name_stays_silent(address: Address) -> None:
     async def run() -> None:
-        async with Client(address, "/ws/nope@trade/SOLUSDT@trade/solusdt@kline_1m") as client:
+        async with Client(address, "/ws/nope@trade/SOLUSDT@trade/solusdt@kline_7m") as client:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(client.connection.recv(), 0.2)
 
