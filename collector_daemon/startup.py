@@ -52,7 +52,7 @@ def recover(config: Config, now_us: int) -> int:
         LakeBusyError: a collector records into the lake.
         LakeError: the disk refused.
     """
-    layout = config.layout
+    layout = config.collector_layout
     busy = f"{layout.base}: a collector is recording into this lake; it needs no recovery"
     with (
         locks.hold(layout.recovery_lock, wait_sec=_RECOVERY_SEC, busy=busy),

@@ -17,7 +17,7 @@ from crypto_lake.layout import EPOCH, MINUTE_US
 from crypto_lake.operate.ship import loop
 from crypto_lake.operate.up import supervisor
 from crypto_lake.staging import first_day, identity, recorded
-from crypto_lake_tests.raw_lines import DAY, SYMBOL
+from crypto_lake_tests.raw_lines import DAY, SYMBOL, trade
 from crypto_lake_tests.recorded_market import MIDNIGHT, NEXT, record
 from crypto_lake_tests.staging.stores import finished, made, work
 
@@ -120,6 +120,21 @@ def test_what_a_dead_collector_left_open_is_sealed_and_shipped(collector: Config
     path.rename(path.with_name(f"{path.name}.open"))
     ship(in_the_second_day(collector))
     assert stored(collector)[path.relative_to(collector.layout.base).as_posix()] == lines
+
+
+def test_what_a_dead_collector_of_a_name_left_open_is_sealed_and_shipped(
+    write_config: Write, tmp_path: Path, ship: Ship, config_file: Path
+) -> None:
+    store = {"url": (tmp_path / "store").as_uri(), "keep_local_hours": 1}
+    lake = configuration.load(write_config(store=store, collector={"name": "a"}))
+    line = msgspec.json.encode(trade(1, MIDNIGHT)) + b"\n"
+    path = lake.collector_layout.segment("binance", SYMBOL, NEXT, 1)
+    path.parent.mkdir(parents=True)
+    path.with_name(f"{path.name}.open").write_bytes(line + b'{"torn')
+    now = in_the_second_day(lake)
+    ship(now)
+    key = path.relative_to(lake.layout.base).as_posix()
+    assert (stored(now)[key], "_segments_a.jsonl" in " ".join(stored(now))) == (line, True)
 
 
 def test_what_a_living_collector_writes_to_is_left_alone(collector: Config, ship: Ship) -> None:

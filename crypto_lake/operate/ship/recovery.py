@@ -43,7 +43,7 @@ class Mourner:
 
     def _is_left(self) -> bool:
         """Return whether no collector holds the lake, and one has left a segment open."""
-        layout = self._config.layout
+        layout = self._config.collector_layout
         try:
             # A collector that starts in this instant waits for this lock, and does not take the other for taken.
             with (

@@ -42,7 +42,7 @@ class Shipper:
         self.files = self.size = 0
         self._config = config
         self._record_ns = record_sec * 1e9
-        self._layout = config.layout
+        self._layout = config.collector_layout
         self._folders: dict[Path, Folder] = {}
         self._damaged: set[Path] = set()
         self._landed: dict[str, dict[str, int]] = {}
