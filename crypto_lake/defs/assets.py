@@ -15,7 +15,7 @@ from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import columns, freshness, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
-from crypto_lake.defs.partitions import BACKFILLED, RECORDED, Share, shares_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, SHARDS, Share, shares_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.defs.stages import each_day, retain
 from crypto_lake.disk import publish
@@ -26,8 +26,10 @@ from crypto_lake.series import Series
 from crypto_lake.staging import Rooms, known, outlined, recorded
 from crypto_lake.transform import bars, daily, minutes, ticks
 
-# A range of days is one run: starting one costs more than the work of a day.
+# A range of days is one run: starting one costs more than the work of a day. Where there are shards, workers are warm,
+# and a run a partition lets them work side by side. Candles are fetched for years: their runs have ranges all the same.
 _RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
+_RANGE = _RANGE_IN_ONE_RUN if SHARDS == 1 else None
 _OWNERS = ["team:crypto-lake"]
 # One request for candles spans days, so a store is brought so many at a time.
 _CANDLE_DAYS = 30
@@ -52,7 +54,7 @@ raw_segments = dg.AssetSpec(
 @dg.asset(
     partitions_def=RECORDED,
     deps=[raw_segments],
-    backfill_policy=_RANGE_IN_ONE_RUN,
+    backfill_policy=_RANGE,
     group_name="raw",
     owners=_OWNERS,
     kinds={"json"},
@@ -82,7 +84,7 @@ def healed_trades(
 @dg.asset(
     partitions_def=RECORDED,
     deps=[raw_segments, healed_trades],
-    backfill_policy=_RANGE_IN_ONE_RUN,
+    backfill_policy=_RANGE,
     group_name="bars",
     owners=_OWNERS,
     kinds={"duckdb", "parquet"},
@@ -108,7 +110,7 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
 @dg.asset(
     partitions_def=RECORDED,
     deps=[bars_1s],
-    backfill_policy=_RANGE_IN_ONE_RUN,
+    backfill_policy=_RANGE,
     group_name="daily",
     owners=_OWNERS,
     kinds={"duckdb", "parquet"},
@@ -136,7 +138,7 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
     name="ticks",
     partitions_def=RECORDED,
     deps=[daily_bars],
-    backfill_policy=_RANGE_IN_ONE_RUN,
+    backfill_policy=_RANGE,
     group_name="daily",
     owners=_OWNERS,
     kinds={"duckdb", "parquet"},

@@ -11,21 +11,31 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from celery.signals import worker_process_init
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+import psycopg2.extensions
+from celery.signals import task_prerun, worker_process_init
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import PRIORITY_TAG
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import unpack_value
 from dagster_celery.launcher import CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+from dagster_celery.tags import DAGSTER_CELERY_RUN_PRIORITY_TAG, DAGSTER_CELERY_TASK_ID_TAG
 from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
+from dagster_postgres import DagsterPostgresStorage
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import Pool
 
 if TYPE_CHECKING:
-    from celery import Celery
+    from celery import Celery, Task
 
+# The tag of a run with the name of the worker that began it.
+WORKER = "crypto_lake/worker"
 # A worker that is there answers in milliseconds; after a restart of Redis it takes some seconds to connect again.
 _ANSWER_SEC = 2.0
 _PATIENCE_SEC = 10.0
 _LOOK_SEC = 1.0
-_FIRST = "100"
+# To Dagster the highest number is the first, to Celery on Redis the lowest: 0, where none is told.
+_FIRST, _LATER = "100", "6"
 
 
 class FleetLauncher(CeleryRunLauncher):
@@ -34,6 +44,13 @@ class FleetLauncher(CeleryRunLauncher):
     def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - handed through as they are
         super().__init__(*args, **settings)
         self._silent_since: dict[str, float] = {}
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Hand a run to the workers; one that begins again comes before those that wait for a place."""
+        run = context.dagster_run
+        if PRIORITY_TAG not in run.tags:
+            run = run.with_tags({**run.tags, DAGSTER_CELERY_RUN_PRIORITY_TAG: _LATER})
+        super().launch_run(LaunchRunContext(run, context.workspace))
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return whether a run is being worked on; the monitor of the daemon asks every few seconds."""
@@ -96,4 +113,35 @@ def _watch_parent(**_: object) -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
+def _note_worker(sender: "Task", kwargs: dict[str, Any], **_: object) -> None:
+    """Tag a run with the worker that begins it, for people: the UI shows it beside the run."""
+    packed = kwargs.get("execute_job_args_packed")
+    if packed is not None:
+        with dg.DagsterInstance.get() as instance:
+            run_id = unpack_value(packed, as_type=ExecuteRunArgs).run_id
+            instance.add_run_tags(run_id, {WORKER: sender.request.hostname})
+
+
+class FleetStorage(DagsterPostgresStorage):
+    """Dagster's own, named in `dagster.yaml` so that each process of a fleet loads this module: see `_is_alive`."""
+
+
+def _is_alive(connection: Any, *_: object) -> None:  # noqa: ANN401 - psycopg2's, which has no types
+    """Look whether a kept connection still leads anywhere; SQLAlchemy then takes a new one.
+
+    Without it each process fails once after a restart of PostgreSQL, the page with an error.
+    """
+    if not isinstance(connection, psycopg2.extensions.connection):
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except psycopg2.Error:
+        raise DisconnectionError from None
+
+
+# Dagster offers no setting for that.
+event.listen(Pool, "checkout", _is_alive)
 worker_process_init.connect(_watch_parent)
+task_prerun.connect(_note_worker)

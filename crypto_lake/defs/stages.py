@@ -3,7 +3,8 @@
 Without a store the lake itself is worked on, and each day is reported as soon as it is done.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from crypto_lake.config import Config
+from crypto_lake.defs import turns
 from crypto_lake.defs.metadata import Metadata
 from crypto_lake.defs.partitions import Share, of_each
 from crypto_lake.errors import LakeError, LeftAloneError, RawDataError, StoreError, UnreachableError
@@ -56,7 +58,7 @@ def _by_stages(
         days = share.days[begin : begin + at_once]
         done: list[tuple[date, Metadata]] = []
         try:
-            with staged(config, share.series, days, rooms, lock) as local:
+            with _turn(share, days, lock), staged(config, share.series, days, rooms, lock) as local:
                 base = local.config.layout.base
                 for day, told in work(local.config, share._replace(series=local.series, days=days)):
                     done.append((day, _in_store(told, base, str(identity.opened(config)))))
@@ -70,6 +72,14 @@ def _by_stages(
         raise RawDataError("; ".join(map(str, errors)))
     if errors:
         raise errors[0]
+
+
+def _turn(share: Share, days: Sequence[date], lock: Lock | None) -> AbstractContextManager[None]:
+    """Keep other hosts from the same work on the same days: what they would bring, this one is about to replace."""
+    if lock is None:
+        return nullcontext()
+    instance = dg.AssetExecutionContext.get().instance
+    return turns.held(instance, f"{lock.__name__} {share.key(days[0])}")
 
 
 def _in_store(told: Metadata, base: Path, store: str) -> Metadata:

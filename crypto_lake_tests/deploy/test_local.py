@@ -70,7 +70,7 @@ def test_the_settings_of_a_fleet_are_such_as_dagster_takes(
     assert isinstance(ref.run_launcher, FleetLauncher)
     assert isinstance(ref.run_coordinator, QueuedRunCoordinator)
     limits = ref.run_coordinator.get_run_queue_config()
-    assert limits.max_concurrent_runs == 2
+    assert limits.max_concurrent_runs == 8
     assert limits.tag_concurrency_limits == [
         {"key": SHARD_TAG, "limit": 2, "value": {"applyLimitPerUniqueValue": True}}
     ]

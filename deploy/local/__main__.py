@@ -43,7 +43,7 @@ def main() -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="Exchanges, symbols and settings are this one's; without it the bundled exchange is recorded.",
 )
-@click.option("--collectors", type=click.IntRange(1, 26), help="How many record.  [default: 2]")
+@click.option("--collectors", type=click.IntRange(0, 26), help="How many record.  [default: 2]")
 @click.option("--workers", type=click.IntRange(1, 64), help="How many work on runs.  [default: 2]")
 @click.option("--shards", type=click.IntRange(1, 1000), help="By default the configuration's, else 3.")
 @click.option(
@@ -80,10 +80,10 @@ def _planned(folder: Path, config_file: Path | None, speed: float, wanted: dict[
         raise FleetError(f"not installed: {', '.join(lacking)}")
     if there is None:
         defaults = {"collectors": 2, "workers": 2, "store": "ceph"}
-        asked = {name: value or defaults.get(name) for name, value in wanted.items()}
+        asked = {name: defaults.get(name) if value is None else value for name, value in wanted.items()}
         return plans.make(folder, config_file, asked, speed)
     for name, value in wanted.items():
-        if value and value != getattr(there, name):
+        if value is not None and value != getattr(there, name):
             raise FleetError(
                 f"--{name} {value}: the fleet in {folder} has {getattr(there, name)}; expected that, or a new folder"
             )

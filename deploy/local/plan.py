@@ -17,7 +17,6 @@ import msgspec
 import yaml
 
 from crypto_lake import config as configuration
-from crypto_lake.cli import cli
 from crypto_lake.errors import ConfigError
 from crypto_lake.operate.up import simulation
 from deploy.local import servers
@@ -28,6 +27,8 @@ _FLEET = Path(__file__).resolve().parents[1] / "fleet"
 _BUCKET = "s3://lake"
 # Two symbols and more for each of three shards.
 _SYMBOLS = ["BTCUSDT", "ETHUSDT", "SUIUSDT", "XRPUSDT", "SOLUSDT", "ADAUSDT"]
+# So many runs a worker.
+_AT_ONCE = 2
 _PORTS = ("postgres", "redis", "store", "mon", "web", "code", "exchange")
 
 
@@ -65,7 +66,7 @@ class Plan(msgspec.Struct, frozen=True):
             "DAGSTER_HOME": str(folder / "dagster"),
             "CRYPTO_LAKE_POSTGRES": f"postgresql+psycopg2://lake:{self.password}@{at}:{self.ports['postgres']}/postgres",
             "CRYPTO_LAKE_REDIS": f"redis://:{self.password}@{at}:{self.ports['redis']}/0",
-            "CRYPTO_LAKE_RUNS": str(self.workers),
+            "CRYPTO_LAKE_RUNS": str(2 * self.workers * _AT_ONCE),
             "CRYPTO_LAKE_CODE_HOST": at,
             "CRYPTO_LAKE_CODE_PORT": str(self.ports["code"]),
         }
@@ -143,17 +144,15 @@ def _write_config(plan: Plan, folder: Path, name: str, tree: dict[str, Any]) -> 
     """Write the configuration that was given, with what differs on each host."""
     own = {section: dict(value) if isinstance(value, dict) else value for section, value in tree.items()}
     own["general"] = own.get("general") or {}
-    own["general"]["base_path"] = str(folder / "hosts" / (name if "ship" in cli.commands else "all"))
+    own["general"]["base_path"] = str(folder / "hosts" / name)
     own["cluster"] = (own.get("cluster") or {}) | {"shards": plan.shards}
     store: dict[str, Any] = {"url": plan.url(folder)}
     if plan.store != "folder":
         store |= {"endpoint": plan.endpoint, "region": "us-east-1"}
-    if "ship" in cli.commands:
-        own["store"] = (own.get("store") or {}) | store
+    own["store"] = (own.get("store") or {}) | store
     if name.startswith("collector-"):
         letter = name.removeprefix("collector-")
-        if "name" in configuration.Collector.__struct_fields__:
-            own["collector"] = (own.get("collector") or {}) | {"name": letter}
+        own["collector"] = (own.get("collector") or {}) | {"name": letter}
         if port := own.get("collector", {}).get("metrics_port"):
             own["collector"]["metrics_port"] = port + ord(letter) - ord("a")
     path = config_of(folder, name)
@@ -183,8 +182,7 @@ def programs(plan: Plan, folder: Path) -> list[Program]:
     found = [_exchange(folder)] if plan.is_simulated else []
     for letter in _letters(plan.collectors):
         found += [_lake(plan, folder, f"collector-{letter}", "collector", is_kept=False)]
-        if "ship" in cli.commands:
-            found += [_lake(plan, folder, f"ship-{letter}", "ship", host=f"collector-{letter}")]
+        found += [_lake(plan, folder, f"ship-{letter}", "ship", host=f"collector-{letter}")]
     return [*found, *_dagster(plan, folder)]
 
 
@@ -222,19 +220,19 @@ def _dagster(plan: Plan, folder: Path) -> Iterator[Program]:
     )
     web = ("dagster_webserver", *at, str(plan.ports["web"]), *workspace)
     found = _of_dagster(plan, folder, "code-server", *code)
-    yield replace(found, is_ready=lambda: listens(plan.ports["code"]))
+    yield replace(found, is_ready=lambda: listens(plan.ports["code"]), is_first=True)
     yield _of_dagster(plan, folder, "daemon", "dagster._daemon", "run", *workspace)
     yield replace(_of_dagster(plan, folder, "webserver", *web), is_ready=lambda: listens(plan.ports["web"]))
     for number in range(1, plan.workers + 1):
         name = f"worker-{number}"
-        # Two processes: one works, the other tells the monitor that both are there.
+        # A process tells the monitor that it is there, those below it work.
         celery = (
             "celery",
             "--app",
             "crypto_lake.defs.worker",
             "worker",
             "--concurrency",
-            "1",
+            str(_AT_ONCE),
             "--loglevel",
             "INFO",
         )
@@ -255,8 +253,10 @@ def _is_worker_ready(worker: Program) -> bool:
     return " ready." in worker.said()
 
 
-def make_store(plan: Plan, folder: Path) -> None:
-    """Make what an S3 store needs before anybody can use it: a user, and the lake's bucket."""
+def prepare(plan: Plan, folder: Path) -> None:
+    """Make what must be there before anybody begins: Dagster's tables, the store's user, and the lake's bucket."""
+    # Several that find no tables at once would all make them.
+    servers.run([sys.executable, "-m", "dagster", "instance", "info"], plan.environment(folder))
     if plan.store == "ceph":
         servers.make_user(folder, plan.key, plan.secret)
     if plan.store != "folder":

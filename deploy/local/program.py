@@ -24,8 +24,8 @@ class Program:
     """A program to run.
 
     `base_path`: that of its configuration, if it has one. `before`: what is done before it starts. `is_kept`: it is
-    started again when it dies; a host's work is not, since the death of a host is what a fleet is tried with. `stop`:
-    the signal that it ends in order by.
+    started again when it dies; a host's work is not, since the death of a host is what a fleet is tried with.
+    `is_first`: what comes after it starts once it is ready. `stop`: the signal that it ends in order by.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Program:
     is_ready: Callable[[], bool] = lambda: True
     before: Callable[[], None] = lambda: None
     is_kept: bool = True
+    is_first: bool = False
     base_path: Path | None = None
     stop: signal.Signals = signal.SIGTERM
     patience_sec: float = 20

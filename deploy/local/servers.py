@@ -87,7 +87,12 @@ def _has(module: str) -> bool:
         return False
 
 
-def _run(words: list[str], environment: Mapping[str, str] | None = None) -> str:
+def run(words: list[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a program to its end; return what it printed.
+
+    Raises:
+        FleetError: it failed: its last line.
+    """
     done = subprocess.run(
         words, env=os.environ | (environment or {}), capture_output=True, text=True, check=False, timeout=120
     )
@@ -116,7 +121,7 @@ def postgres(folder: Path, port: int, password: str) -> Program:
             for path in (data, words):
                 shutil.chown(path, _USER, _USER)
         make = [str(find("initdb")), "--pgdata", str(data), "--username", "lake", "--encoding", "UTF8"]
-        _run([*_as_postgres(), *make, "--auth", "scram-sha-256", "--pwfile", str(words), "--no-sync"])
+        run([*_as_postgres(), *make, "--auth", "scram-sha-256", "--pwfile", str(words), "--no-sync"])
         words.unlink()
     settings = {
         "port": port,
@@ -147,7 +152,7 @@ def _answers(port: int, password: str) -> bool:
         "SELECT 1",
     ]
     try:
-        _run(words, {"PGPASSWORD": password})
+        run(words, {"PGPASSWORD": password})
     except FleetError:
         return False
     return True
@@ -191,6 +196,7 @@ def ceph(folder: Path, ports: Mapping[str, int]) -> list[Program]:
             (str(find("ceph-mon")), "-i", "a", *words),
             folder,
             is_ready=lambda: listens(ports["mon"]),
+            is_first=True,
         ),
         Program(
             "store-osd", (str(find("ceph-osd")), "-i", "0", *words), folder, before=partial(make_disk, folder)
@@ -208,8 +214,8 @@ def _make_ceph(data: Path, ports: Mapping[str, int]) -> None:
     new.write_text(text, encoding="utf-8")
     monmap = str(data / "monmap")
     address = f"[v2:127.0.0.1:{ports['mon']}]"
-    _run([str(find("monmaptool")), "--create", "--clobber", "--addv", "a", address, "--fsid", fsid, monmap])
-    _run([str(find("ceph-mon")), "--mkfs", "-i", "a", "--monmap", monmap, "-c", str(new)])
+    run([str(find("monmaptool")), "--create", "--clobber", "--addv", "a", address, "--fsid", fsid, monmap])
+    run([str(find("ceph-mon")), "--mkfs", "-i", "a", "--monmap", monmap, "-c", str(new)])
     # The disk is made once the monitor is there: see `make_disk`.
     new.rename(data / "ceph.conf")
 
@@ -219,7 +225,7 @@ def make_disk(folder: Path) -> None:
     data = folder / "ceph"
     if not (data / "osd" / "ready").exists():  # Ceph's own mark, put at the end
         words = ["-c", str(data / "ceph.conf"), "--osd-uuid", str(uuid.uuid4())]
-        _run([str(find("ceph-osd")), "-i", "0", "--mkfs", *words])
+        run([str(find("ceph-osd")), "-i", "0", "--mkfs", *words])
 
 
 def make_user(folder: Path, key: str, secret: str) -> None:
@@ -228,7 +234,7 @@ def make_user(folder: Path, key: str, secret: str) -> None:
     if not done.exists():
         words = [str(find("radosgw-admin")), "-c", str(folder / "ceph" / "ceph.conf"), "-n", "client.rgw"]
         words += ["user", "create", "--uid", "lake", "--display-name", "lake"]
-        _run([*words, "--access-key", key, "--secret-key", secret])
+        run([*words, "--access-key", key, "--secret-key", secret])
         done.touch()
 
 

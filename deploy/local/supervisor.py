@@ -121,7 +121,7 @@ class Supervisor:
             left.unlink()
         try:
             self._begin(plans.storage(self._plan, self._folder))
-            plans.make_store(self._plan, self._folder)
+            plans.prepare(self._plan, self._folder)
             self._begin(plans.programs(self._plan, self._folder))
             self._tell(is_ready=True)
             _say("ready")
@@ -139,8 +139,7 @@ class Supervisor:
             self.kept[program.name] = one = Kept(program)
             one.start()
             self._tell(is_ready=False)
-            if program.name.startswith("store-"):
-                # The next of Ceph's own needs it.
+            if program.is_first:
                 self._wait_for(one)
         for program in programs:
             self._wait_for(self.kept[program.name])
