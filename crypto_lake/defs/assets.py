@@ -69,8 +69,8 @@ def healed_trades(
 ) -> Events:
     """The trades that no connection brought, fetched by their ids and landed beside those that were received."""
     config = lake.config()
-    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, recorded(config))
 
         def healed(_: Config, it: Share) -> Told:
             for day, done in heal.heal_days(db, it.series, it.days, lake.now_us, heal_round.found):
@@ -94,8 +94,8 @@ def healed_trades(
 def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
-    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, recorded(config))
 
         def made(_: Config, it: Share) -> Told:
             days = bars.build_days(db, it.series, it.days, lake.now_us)
@@ -120,8 +120,8 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
 def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum, manifest and minutes; the parts then go."""
     config = lake.config()
-    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, recorded(config))
 
         def compacted(_: Config, it: Share) -> Told:
             for day in it.days:
@@ -148,8 +148,8 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
 def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
-    shares = shares_of(context, recorded(config))
     with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, recorded(config))
         # By this machine's clock, not by the lake's: it is what files are stamped with.
         for path in publish.sweep(config.layout.base, time.time()):
             context.log.info("%s: left by a process that died; removed", path)
@@ -179,8 +179,8 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
     """What there is of each symbol and finished day, as anybody may check it: counts, verdicts, checksums."""
     config = lake.config()
-    shares = shares_of(context, known(config))
     with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, known(config))
 
         def covered(local: Config, it: Share) -> Told:
             for day in it.days:
@@ -204,14 +204,14 @@ def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: Duck
 def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     """The exchange's own 1-minute candles, in the columns of a bar; finished days are fetched once."""
     config = lake.config()
-    with outlined(config) as outline:
-        shares = shares_of(context, backfill.with_candles(outline))
 
     def fetched(local: Config, it: Share) -> Told:
         days = backfill.backfill_days(local, it.days, lake.now_us, it.series)
         return ((done.day, metadata.of_candles(done)) for done in days)
 
     with tried_again(context):
+        with outlined(config) as outline:
+            shares = shares_of(context, backfill.with_candles(outline))
         said = each_day(config, shares, fetched, Rooms.CANDLES, at_once=_CANDLE_DAYS)
         yield from metadata.reported(context, said)
     _refresh_views(context, config)

@@ -46,6 +46,8 @@ _NO_CAPTURE = {
     }
 }
 _PATIENCE_SEC = 60
+# A store that is updated, or whose network is, comes back within so many attempts.
+_STORE_TRIES = 20
 # Our own log lines go to the console; Dagster's are in its event log.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -105,7 +107,7 @@ def _opened(folder: Path) -> dg.DagsterInstance:
 
 
 @contextlib.contextmanager
-def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
+def tried_again(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[None]:
     """A step that no person waits for is tried again, a minute apart, where what stopped it may pass by itself.
 
     So may an exchange that gives no usable answer, another process that is at the same files, a store that does not
@@ -117,7 +119,8 @@ def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
         # Where it wants to be left alone for long, when to ask again is a person's decision.
         if BY_COMMAND in context.run.tags or isinstance(error, LeftAloneError):
             raise
-        raise dg.RetryRequested(max_retries=3, seconds_to_wait=_PATIENCE_SEC) from error
+        most = _STORE_TRIES if isinstance(error, StoreAwayError) else 3
+        raise dg.RetryRequested(max_retries=most, seconds_to_wait=_PATIENCE_SEC) from error
 
 
 @dataclass(frozen=True)
