@@ -75,6 +75,8 @@ class _Loop:
                 # At the start it is a mistake of who starts it; later the store may come to itself.
                 if self._once or not self._is_ours:
                     raise
+                # Credentials may have been renewed: they are looked for again.
+                identity.forget()
                 wait = _LONGEST_WAIT_SEC
             except OSError as error:
                 if self._once:
