@@ -121,12 +121,17 @@ def _tell_holes(notes: JournalWriter, heard: Heard, events: Sequence[tuple[int, 
             notes.write(gap, day_of(last + heard.clock(last)))
 
 
+def moved(config: Config, folder: Path) -> Config:
+    """The same settings for a lake in a folder."""
+    general = msgspec.structs.replace(config.general, base_path=str(folder))
+    return msgspec.structs.replace(config, general=general)
+
+
 def lake_of(
     config: Config, folder: Path, recorders: Iterable[Heard], events: Sequence[tuple[int, RawLine]]
 ) -> Series:
     """A lake in a folder that these recorded."""
-    general = msgspec.structs.replace(config.general, base_path=str(folder))
-    series = Series(msgspec.structs.replace(config, general=general), "binance", SYMBOL)
+    series = Series(moved(config, folder), "binance", SYMBOL)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for heard in recorders:

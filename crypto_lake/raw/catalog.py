@@ -125,7 +125,8 @@ class Recording:
         folders = [self._folder(day) for day in sorted(days)]
         names = sorted({name for folder in folders for name in folder})
         of_each = {
-            name: recorded.merged([folder[name] for folder in folders if name in folder]) for name in names
+            name: recorded.merged(name, [folder[name] for folder in folders if name in folder])
+            for name in names
         }
         sources = sorted((s for one in of_each.values() for s in one.sources), key=lambda s: s.name)
         listened = [stretch for one in of_each.values() for stretch in one.listened]
@@ -152,15 +153,19 @@ class Recording:
         unknown = [path for path in paths if keys[path] not in described]
         looked_at = scan.scan_files(self._connection, unknown, self._symbol) if unknown else {}
         scanned = {path: one for path, one in looked_at.items() if isinstance(one, scan.Scanned)}
-        known = {path: one.record for path, one in scanned.items()}
-        known |= {path: described[key] for path, key in keys.items() if key in described}
+        # A folder without any file is not in use any more.
+        is_in_use = len(paths) > len(unknown) - len(scanned)
         folders: dict[str, Folder] = {}
         for name in names:
             own = found.get(name, [])
-            records = self._without_strays([Told(path, known[path]) for path in own if path in known])
+            records = [
+                Told(path, described.get(keys[path]) or scanned[path].record)
+                for path in own
+                if path in scanned or keys[path] in described
+            ]
+            records = self._without_strays(records)
             records += [Told(None, r) for r in sealed[name] if r.segment is None]
-            # A folder without any file is not in use any more.
-            records += recorded.still_listened(records, sealed[name]) if known else []
+            records += recorded.still_listened(records, sealed[name]) if is_in_use else []
             shared = journals.shared(self._layout.of(name), self._exchange, day)
             looks = [looked_at[path] for path in own if path in looked_at]
             folders[name] = _folder(day, records, told[name], shared, looks)

@@ -5,7 +5,7 @@ recorders make together is the catalog's. Everything here is in microseconds sin
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -164,7 +164,7 @@ def begin(record: journal.Sealed) -> int:
     return record.listened[0][0] if record.listened else record.event_from or 0
 
 
-def merged(folders: Sequence[Folder]) -> Recorded:
+def merged(recorder: str, folders: Sequence[Folder]) -> Recorded:
     """Put a recorder's folders, in order of days, together."""
     sources: list[Source] = []
     measured = by_minute(pair for folder in folders for pair in folder.measured.items())
@@ -179,9 +179,7 @@ def merged(folders: Sequence[Folder]) -> Recorded:
             record = one.record
             offset = folder.offset_at(record, offset)
             if one.path is not None and record.lines:
-                source = _source(folder.day, one.path, one, offsets)
-                source = replace(source, has_late=_is_of_hours(source, folder.late))
-                sources.append(source if folder.rising else replace(source, trade_ids=None))
+                sources.append(_source(recorder, folder, one, offsets))
             found = heard(record, offset)
             stretches += found
             if one.is_lost:
@@ -196,13 +194,14 @@ def merged(folders: Sequence[Folder]) -> Recorded:
     return Recorded(sources, union(joined(stretches)), offsets, lost, gaps)
 
 
-def _source(day: date, path: Path, told: Told, offsets: Offsets) -> Source:
-    record = told.record
+def _source(recorder: str, folder: Folder, told: Told, offsets: Offsets) -> Source:
+    record, path = told.record, told.path or Path()
     received = _interval(record.recv_from, record.recv_to)
     bounds = [us for us in (record.event_from, record.event_to) if us is not None]
     bounds += offsets.span(*received) if received else ()
-    name = f"{day.isoformat()}/{segments.name_of(path)}"
-    trade_ids = _interval(record.first_trade_id, record.last_trade_id) if record.at else None
+    name = f"{folder.day.isoformat()}/{segments.name_of(path)}"
+    vouches = record.at and folder.rising
+    trade_ids = _interval(record.first_trade_id, record.last_trade_id) if vouches else None
     return Source(
         name,
         (path,),
@@ -213,16 +212,17 @@ def _source(day: date, path: Path, told: Told, offsets: Offsets) -> Source:
         trade_ids,
         has_trades=record.event_from is not None,
         strays=told.strays,
-        recorders=(segments.recorder_of(path),) if received else (),
+        has_late=_is_of_hours(received, folder.late),
+        recorders=(recorder,) if received else (),
         is_described=bool(record.at),
     )
 
 
-def _is_of_hours(source: Source, hours: frozenset[int]) -> bool:
-    """Return whether a source was received in one of these hours, counted since the epoch."""
-    if not hours or source.received is None:
+def _is_of_hours(received: Interval | None, hours: frozenset[int]) -> bool:
+    """Return whether something was received in one of these hours, counted since the epoch."""
+    if not hours or received is None:
         return False
-    first, last = source.received
+    first, last = received
     return not hours.isdisjoint(range(first // HOUR_US, last // HOUR_US + 1))
 
 

@@ -145,12 +145,12 @@ def _found(folder: Path) -> list[_Found]:
         matches = [(match, entry) for entry in entries if (match := _NAME.fullmatch(entry.name))]
         return sorted(
             _Found(
-                family=match[1],
-                recorder=match[2] or "",
-                number=int(match[3]),
-                is_open=match[4] == OPEN_SUFFIX,
-                path=folder / entry.name,
-                is_file=entry.is_file(),
+                match[1],
+                match[2] or "",
+                int(match[3]),
+                match[4] == OPEN_SUFFIX,
+                folder / entry.name,
+                entry.is_file(),
             )
             for match, entry in matches
         )
