@@ -87,7 +87,7 @@ def report(config_file: str | None, day: date | None, *, opened: bool) -> None:
     required=True,
     help="Whose files: an event array (.npz), or a Parquet catalog.",
 )
-@click.option("--symbol", help="One symbol.  [default: all that have ticks of the day]")
+@click.option("--symbol", metavar="SYMBOL", help="One symbol.  [default: all that have ticks of the day]")
 @click.option(
     "-o",
     "--output",

@@ -132,7 +132,11 @@ def test_minutes_are_held_against_the_candles_that_the_lake_has(
     assert (row.candle_minutes, row.candle_minutes_equal) == (None, None)
 
     def wrong(candles: list[Candle]) -> list[Candle]:
-        return [*candles[:65], candles[65]._replace(trade_count=7), *candles[66:-1]]
+        return [
+            *candles[:65],
+            candles[65]._replace(volume_base="1", volume_quote=candles[65].close),
+            *candles[66:-1],
+        ]
 
     backfilled(good, Told(GOOD, wrong))
     row = row_of(duck, good)

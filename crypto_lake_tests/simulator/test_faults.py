@@ -47,6 +47,7 @@ def test_an_aborted_connection_ends_without_a_close_frame(
 
 def test_every_other_connection_may_be_behind(exchange: SimulatedExchange, address: Address) -> None:
     exchange.faults = Faults(lag_s=0.5)
+    exchange.accepted = 0
 
     async def run() -> list[float]:
         found = []

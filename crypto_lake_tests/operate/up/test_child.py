@@ -46,11 +46,11 @@ time.sleep(600)
 """
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool], told: object = None) -> None:
     end = time.monotonic() + _PATIENCE_SEC
-    while not holds() and time.monotonic() < end:
+    while not (held := holds()) and time.monotonic() < end:
         time.sleep(0.02)
-    assert holds()
+    assert held, told
 
 
 def number_of(one: Child) -> int:
@@ -136,7 +136,7 @@ def test_a_stopped_one_takes_everything_below_it_along(child_of: Callable[[str],
         assert has_ended(below)
 
 
-def test_one_that_dies_takes_everything_below_it_along(child_of: Callable[[str], Child]) -> None:
+def test_one_that_dies_takes_everything_below_it_along(child_of: Callable[[str], Child], told: Told) -> None:
     one = child_of(_PARENT)
     with connected(one) as below:
         assert one.pid is not None
@@ -146,7 +146,7 @@ def test_one_that_dies_takes_everything_below_it_along(child_of: Callable[[str],
             one.tend()
             return one.restarts == 1
 
-        until(again)
+        until(again, told.said)
         assert has_ended(below)
 
 
