@@ -52,7 +52,7 @@ def cost(fleet: Fleet) -> Cost:
             spent[name.startswith("worker")] += times.user + times.system
     logs = [
         path.read_text(encoding="utf-8", errors="replace")
-        for path in (fleet.folder / "logs").glob("worker-*.log")
+        for path in (fleet.folder / "hosts").glob("worker-*/logs/transformer.log")
     ]
     moved = [
         [int(number.replace(",", "")) for number in found] for log in logs for found in _moved.findall(log)
