@@ -25,6 +25,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool
 
+from crypto_lake.defs import reach
+
 if TYPE_CHECKING:
     from celery import Celery, Task
 
@@ -113,6 +115,14 @@ def _watch_parent(**_: object) -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
+def _reach_back(**_: object) -> None:
+    """Let the partitions of a worker begin where any exchange does, as those of commands.
+
+    It loads them once and goes on for weeks, while the lake may get days that are older than it was then.
+    """
+    reach.back_to_the_first_day_of_all()
+
+
 def _note_worker(sender: "Task", kwargs: dict[str, Any], **_: object) -> None:
     """Tag a run with the worker that begins it, for people: the UI shows it beside the run."""
     packed = kwargs.get("execute_job_args_packed")
@@ -144,4 +154,5 @@ def _is_alive(connection: Any, *_: object) -> None:  # noqa: ANN401 - psycopg2's
 # Dagster offers no setting for that.
 event.listen(Pool, "checkout", _is_alive)
 worker_process_init.connect(_watch_parent)
+worker_process_init.connect(_reach_back)
 task_prerun.connect(_note_worker)

@@ -5,11 +5,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from celery.signals import worker_process_init
 from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import PRIORITY_TAG
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from crypto_lake.defs import fleet
+from crypto_lake.defs import fleet, reach
 from crypto_lake.defs.fleet import FleetLauncher
 
 WORKER = "worker-1@host"
@@ -102,3 +103,11 @@ def test_a_run_of_a_command_has_no_worker_to_be_asked(launched: Launched, contro
     by_command = instance.create_run_for_job(dg.GraphDefinition("nothing").to_job(), tags={})
     assert launcher.check_run_worker_health(by_command).status == WorkerStatus.RUNNING
     assert control.asked == []
+
+
+def test_a_worker_that_goes_on_for_weeks_takes_days_that_are_older_than_the_lake_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reach, "_whole", [False])
+    worker_process_init.send(sender=None)
+    assert reach.is_whole()
