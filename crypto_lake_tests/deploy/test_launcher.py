@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from celery.signals import worker_process_init
 from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import PRIORITY_TAG
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
@@ -109,5 +108,5 @@ def test_a_worker_that_goes_on_for_weeks_takes_days_that_are_older_than_the_lake
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reach, "_whole", [False])
-    worker_process_init.send(sender=None)
+    fleet._reach_back()
     assert reach.is_whole()
