@@ -37,6 +37,7 @@ _LACKING = servers.missing("ceph") if sys.platform != "win32" else ["POSIX"]
 
 pytestmark = [
     pytest.mark.waits,
+    pytest.mark.fleet,
     pytest.mark.skipif(bool(_LACKING), reason=f"a fleet wants what is not installed: {', '.join(_LACKING)}"),
 ]
 
