@@ -170,7 +170,7 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
     name="coverage",
     partitions_def=RECORDED,
     deps=[daily_bars, ticks_of_days],
-    backfill_policy=_RANGE_IN_ONE_RUN,
+    backfill_policy=_RANGE,
     group_name="daily",
     owners=_OWNERS,
     kinds={"parquet"},

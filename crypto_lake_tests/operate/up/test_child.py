@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crypto_lake.operate.up import child as module
-from crypto_lake.operate.up import watch
+from crypto_lake.operate.up import guard, watch
 from crypto_lake.operate.up.child import Child, Program
 
 _PATIENCE_SEC = 90
@@ -140,7 +140,8 @@ def test_one_that_dies_takes_everything_below_it_along(child_of: Callable[[str],
     one = child_of(_PARENT)
     with connected(one) as below:
         assert one.pid is not None
-        os.kill(one.pid, signal.SIGTERM)
+        # Of its own accord it would not die where whoever started these tests ignores SIGTERM.
+        os.kill(one.pid, guard.KILL)
 
         def again() -> bool:
             one.tend()
@@ -203,7 +204,7 @@ def test_when_the_supervisor_is_killed_its_children_and_theirs_end(tmp_path: Pat
     code = f"""
 import sys, time
 from pathlib import Path
-from crypto_lake.operate.up import watch
+from crypto_lake.operate.up import guard, watch
 from crypto_lake.operate.up.child import Child, Program
 one = Child(Program("it", ("-c", {_PARENT!r}), "", Path(".")), watch.of_this_system(), str, str)
 one.start()
