@@ -82,7 +82,7 @@ class Mending:
             "ts_recv": self._now,
             "reason": "no line" if one.content else "NULs, as a power loss leaves them",
             "frame": one.content.decode(errors="backslashreplace"),
-            "file": path.relative_to(self._layout.base).as_posix(),
+            "file": self._layout.key(path),
             "offset": one.offset,
             "size": one.size,
         }

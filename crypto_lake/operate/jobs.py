@@ -184,7 +184,7 @@ def _place(config: Config, path: Path) -> str:
     """Say where a file of the lake lies: in the store, where there is one."""
     if config.store is None:
         return str(path)
-    return f"{config.store.url}/{path.relative_to(config.layout.base).as_posix()}"
+    return f"{config.store.url}/{config.layout.key(path)}"
 
 
 def backfill(config: Config, days: list[date]) -> dict[date, dict[str, int]]:

@@ -218,10 +218,10 @@ def known(config: Config) -> list[Series]:
 
 
 def _named(config: Config, folders: Callable[[str], Iterable[Path]]) -> list[Series]:
-    store, base = identity.opened(config), config.layout.base
+    store = identity.opened(config)
     found: list[Series] = []
     for exchange in config.exchanges:
-        looks = [path.relative_to(base).as_posix() for path in folders(exchange.name)]
+        looks = [config.layout.key(path) for path in folders(exchange.name)]
         names = {name for some in store.each(store.folders, looks) for name in some if is_symbol(name)}
         found += [Series(config, exchange.name, symbol) for symbol in sorted(names)]
     return found
@@ -234,7 +234,7 @@ def noted_days(config: Config) -> list[date]:
         StoreError: as `staged`.
     """
     layout = config.layout
-    keys = identity.opened(config).entries(layout.known_days.relative_to(layout.base).as_posix())
+    keys = identity.opened(config).entries(layout.key(layout.known_days))
     return sorted(day for key in keys if (day := day_of_file(key)))
 
 
@@ -284,7 +284,7 @@ def outlined(config: Config) -> Iterator[Config]:
         layout = working.layout
         for exchange in config.exchanges:
             folder = layout.reference(exchange.name, date.min).parent
-            tables = working.store.entries(folder.relative_to(layout.base).as_posix())
+            tables = working.store.entries(layout.key(folder))
             working.bring({key: tables[key] for key in newest(tables)})
         for one in recorded(config):
             layout.raw_symbol(one.exchange, one.symbol).mkdir(parents=True)

@@ -72,7 +72,7 @@ _FOLDERS: dict[Kind, Callable[[Series], Path]] = {
 
 
 def _days(store: Store, one: Series, kind: Kind) -> set[date]:
-    keys = store.entries(_FOLDERS[kind](one).relative_to(one.layout.base).as_posix())
+    keys = store.entries(one.layout.key(_FOLDERS[kind](one)))
     return {day for key in keys if (day := _day_of(key, kind))}
 
 
@@ -115,7 +115,7 @@ def _day_of_receipt(key: str) -> date | None:
 
 def _newest(store: Store, one: Series, kind: Kind, day_of: Callable[[str], date | None]) -> dict[date, int]:
     found: dict[date, int] = {}
-    for key, entry in store.entries(_FOLDERS[kind](one).relative_to(one.layout.base).as_posix()).items():
+    for key, entry in store.entries(one.layout.key(_FOLDERS[kind](one))).items():
         if day := day_of(key):
             found[day] = max(entry.modified_ns, found.get(day, 0))
     return found

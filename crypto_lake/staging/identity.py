@@ -50,7 +50,7 @@ def forget() -> None:
 
 def _make_sure(config: Config, store: Store) -> None:
     layout = config.layout
-    key = layout.identity.relative_to(layout.base).as_posix()
+    key = layout.key(layout.identity)
     known = _known(config)
     found = store.read(key)
     if found is None:

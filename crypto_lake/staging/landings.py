@@ -26,13 +26,13 @@ def tell(store: Store, layout: Layout, name: str, told: Told) -> None:
     Raises:
         StoreError: the store refuses, or does not answer.
     """
-    key = layout.landed(name).relative_to(layout.base).as_posix()
+    key = layout.key(layout.landed(name))
     store.put_bytes(key, json.encode({day: told[day] for day in sorted(told)[-DAYS_TOLD:]}))
 
 
 def tell_also(store: Store, layout: Layout, name: str, told: Told) -> None:
     """The same beside what was said before. Raises as `tell`."""
-    key = layout.landed(name).relative_to(layout.base).as_posix()
+    key = layout.key(layout.landed(name))
     before = _understood(store.read(key))
     tell(store, layout, name, before | {day: before.get(day, {}) | new for day, new in told.items()})
 
@@ -44,7 +44,7 @@ def told(config: Config) -> dict[tuple[str, str], dict[date, int]]:
         StoreError: the store refuses, or does not answer.
     """
     store, layout = identity.opened(config), config.layout
-    folder = layout.landed("").parent.relative_to(layout.base).as_posix()
+    folder = layout.key(layout.landed("").parent)
     found: dict[tuple[str, str], dict[date, int]] = {}
     for content in store.each(store.read, store.entries(folder)):
         for day, symbols in _understood(content).items():

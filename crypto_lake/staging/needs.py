@@ -66,11 +66,7 @@ class Needs(NamedTuple):
 
     def received(self, series: Series, day: date) -> dict[str, Entry]:
         """Return what was received of a symbol on a day. Raises as `listed`."""
-        return self.store.entries(self.key(self.layout.raw_day(series.exchange, series.symbol, day)))
-
-    def key(self, path: Path) -> str:
-        """Return the key of a file, or folder, of the lake."""
-        return path.relative_to(self.layout.base).as_posix()
+        return self.store.entries(self.layout.key(self.layout.raw_day(series.exchange, series.symbol, day)))
 
     def _looks(self) -> Iterator[Callable[[], dict[str, Entry]]]:
         layout, window = self.layout, sorted(self.window)
@@ -92,21 +88,21 @@ class Needs(NamedTuple):
         if Rooms.RAW in self.rooms:
             yield self.listed_journals
         for exchange in {one.exchange for one in self.series} if Rooms.INSTRUMENTS in self.rooms else ():
-            yield _of(self.store.entries, self.key(layout.reference(exchange, date.min).parent))
+            yield _of(self.store.entries, self.layout.key(layout.reference(exchange, date.min).parent))
         if Rooms.VERDICTS in self.rooms and window:
             yield _of(self._of_days, layout.validation(window[0]).parent)
             yield _of(self._of_days, layout.coverage(window[0]).parent)
 
     def _of_days(self, folder: Path) -> dict[str, Entry]:
         """Return the files of the days that are needed, whatever stands behind the day in their names."""
-        found, window = self.store.entries(self.key(folder)), self.window
+        found, window = self.store.entries(self.layout.key(folder)), self.window
         return {key: entry for key, entry in found.items() if day_of_file(key) in window}
 
     def _bars(self, folder: Path) -> dict[str, Entry]:
         """Return bars of the days that are needed, and of the newest before."""
         if not self.days:
             return {}
-        found = self.store.entries(self.key(folder))
+        found = self.store.entries(self.layout.key(folder))
         days = sorted({day for key in found if (day := day_of_bars(key)) and day < min(self.days)})
         wanted = {*self.window, *(days[-_BARS_BEFORE:] if self.around else ())}
         return {key: entry for key, entry in found.items() if day_of_bars(key) in wanted}

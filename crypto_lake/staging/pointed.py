@@ -88,7 +88,7 @@ def _stands(needs: Needs, listed: Mapping[str, Entry], key: str) -> bool:
     kept = read_manifest(needs.layout, exchange, symbol, day) if day else None
     if kept is None:
         return False
-    folder = needs.key(needs.layout.raw_symbol(exchange, symbol))
+    folder = needs.layout.key(needs.layout.raw_symbol(exchange, symbol))
     for name, size in kept.segments:
         plain = listed.get(f"{folder}/{name}")
         if not (plain and plain.size == size) and f"{folder}/{name}{COMPRESSED_SUFFIX}" not in listed:

@@ -25,10 +25,10 @@ def bring_halts(store: Store, needs: Needs) -> Halts:
     if Rooms.CANDLES not in needs.rooms:
         return {}
     wanted = {
-        needs.key(needs.layout.halts_of(one.exchange, one.symbol)): (one.exchange, one.symbol)
+        needs.layout.key(needs.layout.halts_of(one.exchange, one.symbol)): (one.exchange, one.symbol)
         for one in needs.series
     }
-    folder = needs.key(needs.layout.halts.with_suffix(""))
+    folder = needs.layout.key(needs.layout.halts.with_suffix(""))
     there = [key for key in store.entries(folder) if key in wanted]
     found: Halts = {}
     register: dict[str, dict[str, Any]] = {}
@@ -56,5 +56,5 @@ def ship_halts(store: Store, needs: Needs, before: Halts) -> None:
     for one in needs.series:
         days = register.get(one.exchange, {}).get(one.symbol, {})
         if days != before.get((one.exchange, one.symbol), {}):
-            key = needs.key(needs.layout.halts_of(one.exchange, one.symbol))
+            key = needs.layout.key(needs.layout.halts_of(one.exchange, one.symbol))
             store.put_bytes(key, json.encode(days) + b"\n")

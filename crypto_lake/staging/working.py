@@ -166,7 +166,7 @@ class Working:
                     if entry.is_dir():
                         folders.append(Path(entry.path))
                     else:
-                        yield Path(entry.path).relative_to(base).as_posix(), _Mark.of(entry.path)
+                        yield self.layout.key(Path(entry.path)), _Mark.of(entry.path)
 
     def _put_all(self, keys: Iterable[str]) -> None:
         for some in _steps(keys, _rank):
@@ -264,4 +264,4 @@ def _outdated(layout: Layout, changed: Iterable[str], known: Mapping[str, Entry]
             found |= {minutes, layout.checksum(minutes), layout.manifest(minutes)}
         if top == "ticks":
             found.add(layout.ticks_manifest(exchange, symbol, day))
-    return [key for path in found if (key := path.relative_to(layout.base).as_posix()) in known]
+    return [key for path in found if (key := layout.key(path)) in known]

@@ -33,7 +33,7 @@ def claim(config: Config, store: Store, name: str = "") -> None:
     layout = config.layout
     own = _own(layout.shipping_id, layout.base)
     path = layout.owner(name or "collector")
-    key = path.relative_to(layout.base).as_posix()
+    key = layout.key(path)
     store.put_new(key, json.encode(own) + b"\n")
     try:
         found = json.decode(store.read(key) or b"", type=_Owner)

@@ -77,7 +77,7 @@ class Shipper:
         for path in self._folders.keys() - there:
             del self._folders[path]
         for path in there - self._folders.keys():
-            self._folders[path] = Folder(path, path.relative_to(self._layout.base).as_posix())
+            self._folders[path] = Folder(path, self._layout.key(path))
         return [one for one in self._folders.values() if self._touched_ns(one.path) != one.touched_ns]
 
     def _paths(self) -> Iterator[Path]:
