@@ -5,7 +5,6 @@ brought whole: all days there are, of the tables that it names.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from datetime import date
 
@@ -65,8 +64,7 @@ def brought(config: Config, sql: str, chosen: Chosen | None = None) -> Iterator[
 def _rooms(connection: duckdb.DuckDBPyConnection, sql: str) -> Rooms:
     """Return the kinds of files that the tables of a question are made of; all, where it does not tell them."""
     try:
-        ((text,),) = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}).fetchall()
-        tree = json.loads(text)
+        tree = narrowing.tree_of(connection, sql)
         found = Rooms(0)
         for node in narrowing.nodes(tree):
             if node.get("type") == "TABLE_FUNCTION":

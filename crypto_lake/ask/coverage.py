@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import duckdb
-from loguru import logger
 
-from crypto_lake.ask.tables import nothing
+from crypto_lake.ask import tables
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.schema import COVERAGE, names
@@ -18,14 +17,10 @@ def create(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: b
     """
     layout = config.layout
     paths = [layout.coverage(day) for day in layout.coverage_days()]
-    good = [path for path in paths if (_is_readable(path) if thorough else parquet.is_whole(path))]
-    left_out = [path for path in paths if path not in {*good}]
-    for path in left_out:
-        logger.warning("{}: not a table of coverage; left out", path)
-    rows = f"({nothing(COVERAGE)})"
+    good, left_out = tables.parted(paths, _is_readable if thorough else parquet.is_whole, "coverage")
+    rows = f"({tables.nothing(COVERAGE)})"
     if good:
-        listed = parquet.path_list([path.relative_to(layout.base) for path in good])
-        rows = f"read_parquet([lake_folder() || path FOR path IN {listed}], hive_partitioning = false)"
+        rows = f"read_parquet({tables.in_lake(config, good)}, hive_partitioning = false)"
     connection.execute(f"CREATE OR REPLACE VIEW coverage AS SELECT {', '.join(names(COVERAGE))} FROM {rows}")
     return left_out
 

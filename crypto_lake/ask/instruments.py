@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import duckdb
-from loguru import logger
 
 from crypto_lake import sql
+from crypto_lake.ask import tables
 from crypto_lake.config import Config
-from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.raw import instruments
 
@@ -22,18 +21,11 @@ def create(connection: duckdb.DuckDBPyConnection, config: Config, *, thorough: b
 
     `thorough`: each is read for that; else only its end is looked at.
     """
-    layout = config.layout
-    paths = [path for exchange in config.exchanges for _, path in layout.references(exchange.name)]
-    good = [path for path in paths if (_is_readable(path) if thorough else _is_whole(path))]
-    left_out = [path for path in paths if path not in {*good}]
-    for path in left_out:
-        logger.warning("{}: not a table of instruments; left out", path)
+    paths = [path for exchange in config.exchanges for _, path in config.layout.references(exchange.name)]
+    good, left_out = tables.parted(paths, _is_readable if thorough else _is_whole, "instruments")
     if good:
-        listed = parquet.path_list([path.relative_to(layout.base) for path in good])
         once = "" if len(good) == len({(path.parent, path.name[:10]) for path in good}) else _ONCE
-        sql.define(
-            connection, "ask/instruments", files=f"[lake_folder() || path FOR path IN {listed}]", once=once
-        )
+        sql.define(connection, "ask/instruments", files=tables.in_lake(config, good), once=once)
     else:
         sql.define(connection, "ask/no_instruments")
     return left_out

@@ -84,8 +84,7 @@ def has_newest(connection: duckdb.DuckDBPyConnection, config: Config, sql: str) 
 
 def _select(connection: duckdb.DuckDBPyConnection, sql: str) -> _Node | None:
     """Return the tree of a statement that is one SELECT from one view, and reads nothing else."""
-    ((text,),) = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}).fetchall()
-    found = json.loads(text)
+    found = tree_of(connection, sql)
     if found["error"] or len(found["statements"]) != 1:
         return None
     node: _Node = found["statements"][0]["node"]
@@ -95,6 +94,13 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str) -> _Node | None:
     is_view = table.get("table_name", "").lower() in views.OF_DAYS and not table["schema_name"]
     # A sample is taken before rows are filtered, and other names for columns would be taken for theirs.
     return node if is_one and is_view and not (table["sample"] or table["column_name_alias"]) else None
+
+
+def tree_of(connection: duckdb.DuckDBPyConnection, sql: str) -> _Node:
+    """Return what DuckDB understands of a question: its `statements`, or that there is an `error`."""
+    ((text,),) = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}).fetchall()
+    found: _Node = json.loads(text)
+    return found
 
 
 def nodes(tree: object) -> Iterator[_Node]:
@@ -153,9 +159,7 @@ def _comparison(kind: str, column: _Node, constant: _Node) -> Iterator[_Comparis
 
 def _instant(connection: duckdb.DuckDBPyConnection, constant: _Node) -> int:
     """Return a constant as a time in µs since the epoch, as DuckDB understands it."""
-    asked = "SELECT json_serialize_sql('SELECT epoch_us(CAST(NULL AS TIMESTAMPTZ))')"
-    ((text,),) = connection.execute(asked).fetchall()
-    tree = json.loads(text)
+    tree = tree_of(connection, "SELECT epoch_us(CAST(NULL AS TIMESTAMPTZ))")
     cast = next(one for one in nodes(tree) if one.get("class") == "CAST")
     cast["child"] = constant
     ((found,),) = connection.execute(

@@ -5,12 +5,13 @@ Which files these are is the business of `sources`, what is made of tables that 
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+from loguru import logger
 
 from crypto_lake import sql
 from crypto_lake.ask.sources import Files
@@ -52,7 +53,7 @@ class Table(NamedTuple):
     def fill(self, connection: duckdb.DuckDBPyConnection, config: Config) -> None:
         """Say which files the macros read."""
         connection.execute(
-            f"CREATE OR REPLACE MACRO files_of_{self.name}() AS {_in_lake(config, self.files.paths)}"
+            f"CREATE OR REPLACE MACRO files_of_{self.name}() AS {in_lake(config, self.files.paths)}"
         )
         if self.by_place:
             first = config.layout.columns(_TABLES[self.columns])
@@ -61,7 +62,7 @@ class Table(NamedTuple):
             known = [*([first] if is_fit else []), *self.files.paths]
             elsewhere = ", ".join(map(parquet.literal, self.files.elsewhere))
             connection.execute(
-                f"""CREATE OR REPLACE MACRO known_of_{self.name}() AS {_in_lake(config, known)};
+                f"""CREATE OR REPLACE MACRO known_of_{self.name}() AS {in_lake(config, known)};
                     CREATE OR REPLACE MACRO elsewhere_of_{self.name}() AS [{elsewhere}]::VARCHAR[]"""
             )
 
@@ -151,7 +152,19 @@ def _span(files: Files) -> tuple[int, int]:
     return day_start_us(first), day_start_us(last) + DAY_US - 1
 
 
-def _in_lake(config: Config, paths: list[Path]) -> str:
+def parted(
+    paths: Sequence[Path], is_good: Callable[[Path], bool], what: str
+) -> tuple[list[Path], list[Path]]:
+    """Return the files that a view is made of, and those that are left out, which is told: they are no such table."""
+    good = [path for path in paths if is_good(path)]
+    known = {*good}
+    left_out = [path for path in paths if path not in known]
+    for path in left_out:
+        logger.warning("{}: not a table of {}; left out", path, what)
+    return good, left_out
+
+
+def in_lake(config: Config, paths: list[Path]) -> str:
     """Return files as a list in SQL; their paths count from the lake's folder."""
-    shown = ", ".join(parquet.literal(path.relative_to(config.layout.base).as_posix()) for path in paths)
+    shown = ", ".join(parquet.literal(config.layout.key(path)) for path in paths)
     return f"[lake_folder() || path FOR path IN [{shown}]::VARCHAR[]]"

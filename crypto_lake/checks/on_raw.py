@@ -5,6 +5,7 @@ read only for the seconds in which the bars show a hole, by `holes`, which the h
 asked of the journal.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from crypto_lake import sql
@@ -17,6 +18,7 @@ from crypto_lake.raw.catalog import Catalog, Recording
 from crypto_lake.raw.intervals import clipped
 from crypto_lake.raw.sources import lines_of, once_only
 from crypto_lake.transform import plan
+from crypto_lake.transform.chosen import Chosen
 from crypto_lake.transform.plan import Plan
 
 
@@ -78,16 +80,20 @@ def _contradictions(subject: Subject) -> Rows:
     catalog = Recording(subject.connection, subject.series).around(subject.day)
     day = Plan(catalog, subject.series, subject.day, start + DAY_US)
     hours = {start + hour * HOUR_US: day.chosen(hour) for hour in range(HOURS_OF_A_DAY)}
-    doubtful = {hour: one.sources for hour, one in hours.items() if one.here or not once_only(one.sources)}
-    merged = {hour: one.sources for hour, one in hours.items() if one.here}
+    merged = [one for one in hours.values() if one.here]
+    doubtful = {hour: one for hour, one in hours.items() if one.here or not once_only(one.sources)}
     rows: Rows = []
-    for statement, some in (("trade_ids_unambiguous", doubtful), ("quote_ids_unambiguous", merged)):
-        sources = {source.name: source for each in some.values() for source in each}
-        if sources:
-            raw = lines_of([sources[name] for name in sorted(sources)])
-            given = {"hours": sorted(some)} if some is doubtful else {}
-            rows += subject.query(statement, {"raw": raw}, **given)
+    if doubtful:
+        rows += subject.query("trade_ids_unambiguous", _raw(doubtful.values()), hours=sorted(doubtful))
+    if merged:
+        rows += subject.query("quote_ids_unambiguous", _raw(merged))
     return rows
+
+
+def _raw(hours: Iterable[Chosen]) -> sql.Tables:
+    """The table `raw`: the lines of the sources that hours are read from, each once."""
+    sources = {source.name: source for one in hours for source in one.sources}
+    return {"raw": lines_of([sources[name] for name in sorted(sources)])}
 
 
 def _spelt(said: journal.Contents) -> str:

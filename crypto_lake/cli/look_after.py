@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from crypto_lake import config as configuration
-from crypto_lake import patterns
 from crypto_lake.cli import options
 from crypto_lake.errors import LakeError
 
@@ -17,13 +16,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 @click.command()
 @options.config_option
-@click.option(
-    "--symbol",
-    metavar="PATTERN",
-    default=patterns.ALL,
-    show_default=True,
-    help='Of the symbols that this means: a name, or a pattern such as "*USDT".',
-)
+@options.symbols_option
 @click.option("--all", "everything", is_flag=True, help="Of many symbols show all, not only the worst.")
 def status(config_file: str | None, symbol: str, *, everything: bool) -> None:
     """Show the collector, the holdings and the disk.
@@ -32,8 +25,6 @@ def status(config_file: str | None, symbol: str, *, everything: bool) -> None:
     """
     from crypto_lake.operate import status as page
 
-    if mistake := patterns.mistake(symbol):
-        raise click.UsageError(f"--symbol: {mistake}")
     page.show(options.configured(config_file), symbol=symbol, everything=everything)
 
 
@@ -130,13 +121,7 @@ def coverage(  # noqa: PLR0913 - as many as there are options
 @click.command()
 @options.config_option
 @options.days_options
-@click.option(
-    "--symbol",
-    metavar="PATTERN",
-    default=patterns.ALL,
-    show_default=True,
-    help='Of the symbols that this means: a name, or a pattern such as "*USDT".',
-)
+@options.symbols_option
 def pull(
     config_file: str | None, day: date | None, first: date | None, last: date | None, symbol: str
 ) -> None:
@@ -144,8 +129,6 @@ def pull(
 
     All that there is of them: raw segments and journals, bars, minutes, ticks, candles and verdicts.
     """
-    if mistake := patterns.mistake(symbol):
-        raise click.UsageError(f"--symbol: {mistake}")
     loaded = options.loaded(config_file, "transformer")
     from crypto_lake.operate import pull as copying
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crypto_lake import clock, logs
+from crypto_lake import clock, logs, patterns
 from crypto_lake import config as configuration
 from crypto_lake.layout import day_of
 
@@ -62,6 +62,29 @@ def config_option(command: _F) -> _F:
         "config_file",
         metavar="FILE",
         help=f"The configuration; else ${configuration.ENVIRONMENT_VARIABLE}, else ./{configuration.DEFAULT_FILE}.",
+    )(command)
+
+
+class Symbols(click.ParamType[str]):
+    """The name of a symbol, or a pattern of names."""
+
+    name = "PATTERN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read it, or say what was expected."""
+        if mistake := patterns.mistake(value):
+            self.fail(mistake, param, ctx)
+        return str(value)
+
+
+def symbols_option(command: _F) -> _F:
+    """Add `--symbol`, which says which symbols a command is about."""
+    return click.option(
+        "--symbol",
+        type=Symbols(),
+        default=patterns.ALL,
+        show_default=True,
+        help='Of the symbols that this means: a name, or a pattern such as "*USDT".',
     )(command)
 
 

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import duckdb
 from msgspec import Struct, structs
-from pyarrow import parquet as pq
 
 from crypto_lake import checks, sql
 from crypto_lake.checks import Outcome, on_candles, on_raw
 from crypto_lake.checks.batch import Batch
-from crypto_lake.checks.reference import NINE, ExchangeCandles
+from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Subject
+from crypto_lake.completeness import candles
 from crypto_lake.disk import checksums, parquet
-from crypto_lake.layout import DAY_US, SECOND_US, Layout, day_start_us
+from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
 from crypto_lake.pages import validation
 from crypto_lake.raw import scan, segments
 from crypto_lake.raw.catalog import Recording
@@ -80,6 +80,7 @@ def of_day(
     """
     found = [one for one in all_series if _daily(one, day).is_file()]
     found.sort(key=lambda one: (one.exchange, one.symbol))
+    outcomes = _outcomes(found, day)
     rows: list[Row] = []
     with ExchangeCandles() as reference:
         for at in range(0, len(found), _TOGETHER):
@@ -87,7 +88,7 @@ def of_day(
                 Subject(connection, one, day, now_us, [_daily(one, day)], reference)
                 for one in found[at : at + _TOGETHER]
             ]
-            rows += _of_subjects(some, _outcomes(found, day), thorough=thorough)
+            rows += _of_subjects(some, outcomes, thorough=thorough)
     return rows
 
 
@@ -202,11 +203,11 @@ def _minutes(subject: Subject) -> tuple[int | None, int | None]:
     """Return how many candles of the exchange there are of a finished day, and how many of our minutes equal them."""
     series = subject.series
     path = series.layout.candles(series.exchange, series.symbol, subject.day)
-    if subject.exchange.candles == "none" or not (parquet.footer(path) or {}).get("complete"):
+    if subject.exchange.candles == "none" or not candles.finished(path):
         return None, None
-    candles = pq.read_table(path, columns=["window_start", *NINE])
-    different = sum(bool(row["candle"]) for row in on_candles.differences(subject, candles))
-    return candles.num_rows, candles.num_rows - different
+    table = subject.reference.of(series, subject.day)
+    different = sum(bool(row["candle"]) for row in on_candles.differences(subject, table))
+    return table.num_rows, table.num_rows - different
 
 
 def _outcomes(all_series: Sequence[Series], day: date) -> dict[tuple[str, str], list[Outcome]]:
@@ -237,12 +238,7 @@ def _files(series: Series, day: date, *, thorough: bool) -> Iterator[File]:
     for path in paths:
         if path.is_file():
             noted = None if thorough else checksums.noted(layout.checksum(path))
-            yield File(place_of(layout, path), path.stat().st_size, noted or checksums.of(path))
-
-
-def place_of(layout: Layout, path: Path) -> str:
-    """Return a file's path from the lake's folder, with slashes."""
-    return path.relative_to(layout.base).as_posix()
+            yield File(layout.key(path), path.stat().st_size, noted or checksums.of(path))
 
 
 def _version(series: Series, day: date) -> int | None:

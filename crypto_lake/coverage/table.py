@@ -42,7 +42,8 @@ def make(
     with locks.hold(layout.coverage_lock, _PATIENCE_SEC):
         before = read(path) if path.is_file() else []
         # Rows of shards lie in files of their own as well: runs on several hosts do not lose those of each other.
-        rest = {(row.exchange, row.symbol): row for row in [*before, *_of_other_shards(some[0], day, found)]}
+        _write_shard(some[0], day, found)
+        rest = {(row.exchange, row.symbol): row for row in [*before, *_of_other_shards(some[0], day)]}
         for one in some:
             rest.pop((one.exchange, one.symbol), None)
         wanted = sorted([*rest.values(), *found], key=lambda row: (row.exchange, row.symbol))
@@ -51,16 +52,20 @@ def make(
     return found
 
 
-def _of_other_shards(series: Series, day: date, own: Sequence[Row]) -> list[Row]:
-    """Return the rows of other shards, where there are several; those of this one are written first."""
-    if series.shard is None:
-        return []
+def _write_shard(series: Series, day: date, own: Sequence[Row]) -> None:
+    """Bring the file of a symbol's shard in line with its rows; where there is one shard for all, it has none."""
+    if series.shard is not None:
+        path = series.layout.coverage_of_shard(day, series.shard, series.config.cluster.shards)
+        if own != (read(path) if path.is_file() else []):
+            _write(path, own)
+
+
+def _of_other_shards(series: Series, day: date) -> list[Row]:
+    """Return the rows of the shards that a symbol is not of."""
     count = series.config.cluster.shards
-    paths = [series.layout.coverage_of_shard(day, shard, count) for shard in range(count)]
-    if own != (read(paths[series.shard]) if paths[series.shard].is_file() else []):
-        _write(paths[series.shard], own)
-    others = (path for path in paths if path != paths[series.shard] and path.is_file())
-    return [row for path in others for row in read(path)]
+    others = [shard for shard in range(count) if shard != series.shard] if series.shard is not None else []
+    paths = (series.layout.coverage_of_shard(day, shard, count) for shard in others)
+    return [row for path in paths if path.is_file() for row in read(path)]
 
 
 def refresh(config: Config, days: Iterable[date], now_us: int) -> None:

@@ -20,6 +20,7 @@ from crypto_lake.series import Series
 
 # Of more rows the newest that are not complete are printed.
 _MOST_ROWS = 60
+_ADVICE = "compaction makes it (crypto-lake compact)"
 
 
 def show(config: Config, days: Sequence[date] | None) -> None:
@@ -107,8 +108,7 @@ def verify(config: Config, days: Sequence[date] | None) -> int:
     Raises:
         LakeError: there is no coverage of these days.
     """
-    there = config.layout.coverage_days()
-    wanted = there if days is None else [day for day in days if day in {*there}]
+    wanted = _asked(config.layout.coverage_days(), days)
     if not wanted:
         raise LakeError(
             f"{config.layout.coverage(date(2025, 10, 20)).parent}: no coverage of these days; {_ADVICE}"
@@ -125,18 +125,20 @@ def verify(config: Config, days: Sequence[date] | None) -> int:
     return found
 
 
-_ADVICE = "compaction makes it (crypto-lake compact)"
-
-
 def _rows(config: Config, days: Sequence[date] | None) -> list[Row]:
     """Return the rows of days in order, made first where a compacted day has none."""
     series = Series.known(config)
-    lacking = [day for day in table.lacking(series) if days is None or day in {*days}]
-    table.refresh(config, lacking, now_us(config))
-    there = [day for day in config.layout.coverage_days() if days is None or day in {*days}]
+    table.refresh(config, _asked(table.lacking(series), days), now_us(config))
+    there = _asked(config.layout.coverage_days(), days)
     found = [row for day in there for row in table.understood(config.layout.coverage(day))]
     if not found:
         raise LakeError(
             f"{config.layout.coverage_page.parent.parent}: no finished day of these is compacted; {_ADVICE}"
         )
     return found
+
+
+def _asked(there: Sequence[date], days: Sequence[date] | None) -> list[date]:
+    """Return those days that are asked for; all, where none are named."""
+    wanted = {*(there if days is None else days)}
+    return [day for day in there if day in wanted]

@@ -28,7 +28,10 @@ def export(
         raise LakeError(
             f"{config.layout.base}: nothing of {symbol or 'any symbol'}; expected what was recorded"
         )
-    found = [(one, day) for day in days for one in known if symbol or _has_ticks(one, day)]
+    there = [{*one.layout.ticks_days(one.exchange, one.symbol)} for one in known]
+    found = [
+        (one, day) for day in days for one, its in zip(known, there, strict=True) if symbol or day in its
+    ]
     if not found:
         raise LakeError(
             f"{config.layout.base}: no ticks of these days; crypto-lake compact --date makes them of finished days"
@@ -36,7 +39,3 @@ def export(
     with parquet.connect() as connection:
         for one, day in found:
             yield from write(connection, local.of(connection, one, day), folder)
-
-
-def _has_ticks(series: Series, day: date) -> bool:
-    return day in series.layout.ticks_days(series.exchange, series.symbol)

@@ -34,7 +34,7 @@ def pull(config: Config, days: list[date], symbol: str) -> tuple[int, int]:
     if config.store is None:
         raise ConfigError("store: there is none in the configuration; expected store.url")
     every = known(config)
-    meant = {one.symbol for one in every} & {*patterns.matching(symbol, {one.symbol for one in every})}
+    meant = patterns.matching(symbol, {one.symbol for one in every})
     series = [one for one in every if one.symbol in meant]
     files = size = 0
     damaged: list[str] = []

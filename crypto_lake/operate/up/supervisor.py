@@ -38,24 +38,14 @@ def programs(config: Config, config_file: Path, host: str, port: int) -> list[Pr
     # Where there is one, it says the same, and may say more.
     module = () if (folder / starter.WORKSPACE).is_file() else ("-m", "crypto_lake.definitions")
     dagster = ("-m", "dagster", "dev", "--host", host, "--port", str(port), *module)
-    shipping = Program(
-        "ship",
-        ("-m", "crypto_lake", "ship", "--config", str(config_file)),
-        f"logs to {config.layout.logs / 'ship.log'}",
-        config_file.parent,
-        own,
-        keeps_log=False,
-    )
+
+    def command(name: str, log: Path) -> Program:
+        words = ("-m", "crypto_lake", name, "--config", str(config_file))
+        return Program(name, words, f"logs to {log}", config_file.parent, own, keeps_log=False)
+
     return [
-        Program(
-            "collector",
-            ("-m", "crypto_lake", "collector", "--config", str(config_file)),
-            f"logs to {config.collector_layout.collector_log}",
-            config_file.parent,
-            own,
-            keeps_log=False,
-        ),
-        *([shipping] if config.store else []),
+        command("collector", config.collector_layout.collector_log),
+        *([command("ship", config.layout.logs / "ship.log")] if config.store else []),
         Program("dagster", dagster, f"web UI at http://{host}:{port}", folder, own | _FEW_POOLS),
     ]
 
