@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from crypto_lake import listing
+from crypto_lake.proof_places import ProofPlaces
 from crypto_lake.store_places import StorePlaces
 
 OPEN_SUFFIX = ".open"
@@ -49,7 +50,7 @@ def iso(us: int) -> str:
 
 
 @dataclass(frozen=True)
-class Layout(StorePlaces):
+class Layout(ProofPlaces, StorePlaces):
     """The paths of one lake. Nothing here needs to exist.
 
     What a collector writes bears its name, so several can record into one lake: `recorder` says whose those paths are;
@@ -74,11 +75,11 @@ class Layout(StorePlaces):
         return self.raw_symbol(exchange, symbol) / day.isoformat()
 
     def segment(self, exchange: str, symbol: str, day: date, number: int, family: str = "part") -> Path:
-        """A sealed segment (`family` part, as received, or heal, as fetched later); numbers start at 1.
+        """A sealed segment (`family` part or depth, as received, or heal, as fetched later); numbers start at 1.
 
         Whoever heals does so for all recorders.
         """
-        owner = f"_{self.recorder}" if self.recorder and family == "part" else ""
+        owner = f"_{self.recorder}" if self.recorder and family != "heal" else ""
         return self.raw_day(exchange, symbol, day) / f"{family}{owner}_{number:04d}.jsonl"
 
     def journal(self, exchange: str, day: date) -> Path:
@@ -286,33 +287,11 @@ class Layout(StorePlaces):
             for day, match in sorted(found, key=lambda one: (one[0], one[1][2] or ""))
         ]
 
-    # coverage: what there is of each day
-
-    def coverage(self, day: date) -> Path:
-        """The rows of a day's coverage, of all symbols."""
-        return self.base / "coverage" / f"{day.isoformat()}.parquet"
-
-    def coverage_of_shard(self, day: date, shard: int, shards: int) -> Path:
-        """The rows of those symbols of a day that belong to one of several shards."""
-        return self.coverage(day).parent / "shards" / f"{day.isoformat()}.{shard}-of-{shards}.parquet"
-
-    def coverage_days(self) -> list[date]:
-        """The days that have one, oldest first."""
-        return listing.file_days(self.base / "coverage")
-
-    @property
-    def coverage_page(self) -> Path:
-        """The coverage of the days that were asked for last, for people."""
-        return self.base / "reports" / "coverage.html"
+    # what was written for other programs
 
     def exports(self, kind: str) -> Path:
         """The folder of what was written for other programs, in one format."""
         return self.base / "exports" / kind
-
-    @property
-    def coverage_lock(self) -> Path:
-        """Keeps two runs off the coverage of one day."""
-        return self.base / "state" / "locks" / "coverage.lock"
 
     # patterns, as DuckDB reads them
 

@@ -33,6 +33,21 @@ RAW_LINE: tuple[Column, ...] = (
     Column("ask_qty", QUANTITY, "quantity at the best ask; null for trades"),
 )
 
+BOOK_LINE: tuple[Column, ...] = (
+    Column("stream", "VARCHAR", "`depth` or `depthSnapshot`"),
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("ts_event", "BIGINT", "event time of the exchange, µs UTC; null for snapshots"),
+    Column("ts_recv", "BIGINT", "receipt by the local clock, µs UTC"),
+    Column(
+        "first_id", "BIGINT", "first update id in the event, one above the `id` before; null for snapshots"
+    ),
+    Column("id", "BIGINT", "last update id in it; quotes count in the same ids"),
+    Column(
+        "bids", "VARCHAR[][]", "`[price, quantity]` of each level; of an event those that changed, 0: gone"
+    ),
+    Column("asks", "VARCHAR[][]", "the same"),
+)
+
 _TIME = "TIMESTAMP WITH TIME ZONE"
 TRADE: tuple[Column, ...] = (
     Column("symbol", "VARCHAR", "the exchange's own spelling"),
@@ -52,6 +67,38 @@ QUOTE: tuple[Column, ...] = (
     Column("bid_qty", QUANTITY, "quantity at the best bid"),
     Column("ask", PRICE, "best ask"),
     Column("ask_qty", QUANTITY, "quantity at the best ask"),
+)
+_LEVELS = f"STRUCT(price {PRICE}, qty {QUANTITY})[]"
+DEPTH: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("ts_event", _TIME, "event time of the exchange; null for snapshots"),
+    Column("ts_recv", _TIME, "first receipt by the local clock"),
+    Column("first_id", "BIGINT", "first update id in the event; null for snapshots"),
+    Column("id", "BIGINT", "last update id in the event, or the snapshot's"),
+    Column("side", "VARCHAR", "`bid` or `ask`; null in the one row of an event that changed no level"),
+    Column("price", PRICE, "the level"),
+    Column("qty", QUANTITY, "what is there now; 0: nothing any more"),
+    Column("is_snapshot", "BOOLEAN", "whether it is of a snapshot"),
+)
+BOOK: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("window_start", _TIME, "start of the second, exchange clock, UTC"),
+    Column("id", "BIGINT", "of the last event before the second's end; null where the book is not known"),
+    Column("bids", _LEVELS, "the best 20 bids at the second's end, best first; null where not known"),
+    Column("asks", _LEVELS, "the best 20 asks"),
+    Column("unbroken", "BOOLEAN", "whether every event from a snapshot to the second's end is there"),
+)
+BOUNDARY: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("ts_event", _TIME, "event time of the exchange"),
+    Column("ts_recv", _TIME, "first receipt by the local clock"),
+    Column("first_id", "BIGINT", "first update id in the event"),
+    Column("id", "BIGINT", "last update id in it"),
+    Column("bid", PRICE, "best bid after it; null where the book is not known, or has none"),
+    Column("bid_qty", QUANTITY, "quantity at the best bid"),
+    Column("ask", PRICE, "best ask after it; null as `bid`"),
+    Column("ask_qty", QUANTITY, "quantity at the best ask"),
+    Column("unbroken", "BOOLEAN", "whether every event from a snapshot to this one is there"),
 )
 
 BAR: tuple[Column, ...] = (

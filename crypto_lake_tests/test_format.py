@@ -44,9 +44,13 @@ def table(heading: str, text: str = TEXT) -> list[list[str]]:
     ("heading", "columns"),
     [
         ("A raw line", schema.RAW_LINE),
+        ("A line of the book", schema.BOOK_LINE),
         ("A bar", schema.BAR),
         ("A trade", schema.TRADE),
         ("A quote", schema.QUOTE),
+        ("Depth", schema.DEPTH),
+        ("The book", schema.BOOK),
+        ("A boundary", schema.BOUNDARY),
         ("Coverage", schema.COVERAGE),
     ],
 )
@@ -103,6 +107,10 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
     paths = [
         layout.segment("binance", "SOLUSDT", DAY, 1),
         layout.segment("binance", "SOLUSDT", DAY, 1, "heal"),
+        layout.segment("binance", "SOLUSDT", DAY, 1, "depth"),
+        layout.depth("binance", "SOLUSDT", DAY),
+        layout.book("binance", "SOLUSDT", DAY),
+        layout.boundaries("binance", "SOLUSDT", DAY),
         layout.asked("binance", "SOLUSDT", DAY),
         layout.journal("binance", DAY),
         layout.symbol_journal("binance", "SOLUSDT", DAY),

@@ -24,9 +24,11 @@ _ID_LIMIT = 1 << 63
 _is_price = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
 _is_quantity = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,8})?").fullmatch
 
-# The segments of a day by what is in them: lines as they were received, and trades that were fetched later.
+# The segments of a day by what is in them: trades and quotes as they were received, trades that were fetched later,
+# and the order book, which nobody reads who asks for trades and quotes.
 RECEIVED = "part"
 HEALED = "heal"
+OF_BOOK = "depth"
 
 
 # The structs have no defaults, so that a line without one of its keys is none; the order of their fields, after
@@ -78,7 +80,47 @@ class QuoteLine(Struct, tag_field="stream", tag="bookTicker", gc=False):
         )
 
 
+# Price and quantity, as the exchange's own decimal strings.
+Level = tuple[str, str]
+
+
+class DepthLine(Struct, tag_field="stream", tag="depth", gc=False):
+    """The levels that changed since the event before, with all that is there now; a quantity of 0: nothing.
+
+    The events of a symbol are a chain: `first_id` follows the `id` of the one before.
+    """
+
+    symbol: str
+    ts_event: int
+    ts_recv: int
+    first_id: int
+    id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+    def is_sound(self) -> bool:
+        """Return whether its numbers and times can be what they say."""
+        return _is_time(self.ts_event) and 0 <= self.first_id <= self.id and _are_levels(self.bids, self.asks)
+
+
+class DepthSnapshotLine(Struct, tag_field="stream", tag="depthSnapshot", gc=False):
+    """The best levels of a book at an id, each side from the best on. What lies beyond them is not known."""
+
+    symbol: str
+    ts_event: None
+    ts_recv: int
+    first_id: None
+    id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+    def is_sound(self) -> bool:
+        """Return whether its numbers can be what they say."""
+        return _are_levels(self.bids, self.asks)
+
+
 RawLine = TradeLine | QuoteLine
+BookLine = DepthLine | DepthSnapshotLine
 # How the ids of a symbol's lines follow each other: each by one, so that a skipped one is a missing line; or upwards,
 # and then one that comes late is worth nothing ("rising"), or as much as any ("skipping").
 IdRule = Literal["contiguous", "rising", "skipping"]
@@ -131,13 +173,17 @@ QUOTE = Stream(
 STREAMS = (TRADE, QUOTE)
 
 
+# The book's events, whose ids are a chain, and the snapshots that it begins from and is held against (its anchors).
+BOOK_LINES: tuple[type[BookLine], ...] = (DepthLine, DepthSnapshotLine)
+
+
 def of_family(family: str, streams: Sequence[Stream] = STREAMS) -> tuple[Stream, ...]:
     """The streams whose lines lie in the segments of a family."""
     return tuple(stream for stream in streams if stream.family == family)
 
 
 # All there are.
-FAMILIES = tuple(sorted({HEALED, *(stream.family for stream in STREAMS)}))
+FAMILIES = tuple(sorted({HEALED, OF_BOOK, *(stream.family for stream in STREAMS)}))
 # The lines that were received side by side become a day's ticks side by side, under one manifest.
 TICKS = of_family(RECEIVED)
 
@@ -168,6 +214,19 @@ def decode(line: bytes) -> RawLine:
     return said
 
 
+_book_decoder = msgspec.json.Decoder(BookLine)
+
+
+def decode_book(line: bytes) -> BookLine:
+    """A line of the book's segments.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: the bytes are none.
+    """
+    said: BookLine = _book_decoder.decode(line)
+    return said
+
+
 def is_raw_line(line: bytes, symbol: str) -> bool:
     """Return whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
     try:
@@ -175,6 +234,10 @@ def is_raw_line(line: bytes, symbol: str) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv) and said.is_sound()
+
+
+def _are_levels(*sides: tuple[Level, ...]) -> bool:
+    return all(_is_price(price) and _is_quantity(qty) for side in sides for price, qty in side)
 
 
 def _is_time(us: int) -> bool:
