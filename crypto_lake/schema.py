@@ -100,6 +100,18 @@ BOUNDARY: tuple[Column, ...] = (
     Column("ask_qty", QUANTITY, "quantity at the best ask"),
     Column("unbroken", "BOOLEAN", "whether every event from a snapshot to this one is there"),
 )
+PROOF: tuple[Column, ...] = (
+    Column("symbol", "VARCHAR", "the exchange's own spelling"),
+    Column("window_start", _TIME, "start of the second, exchange clock, UTC"),
+    Column("boundaries", "INTEGER", "events of depth in it"),
+    Column("equal", "INTEGER", "those at whose end the newest quote is the best bid and ask of the book"),
+    Column("contradicted", "INTEGER", "those at whose end it is not"),
+    Column("verdict", "VARCHAR", "of its quotes: `proved`, `contradicted` or `unverifiable`"),
+    Column("bid", PRICE, "best bid of the book that stands for a lost quote at its end; null: none was lost"),
+    Column("bid_qty", QUANTITY, "quantity at the best bid; null as `bid`"),
+    Column("ask", PRICE, "best ask; null as `bid`"),
+    Column("ask_qty", QUANTITY, "quantity at the best ask; null as `bid`"),
+)
 
 BAR: tuple[Column, ...] = (
     Column("symbol", "VARCHAR", "the exchange's own spelling"),

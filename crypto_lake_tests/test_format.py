@@ -51,6 +51,7 @@ def table(heading: str, text: str = TEXT) -> list[list[str]]:
         ("Depth", schema.DEPTH),
         ("The book", schema.BOOK),
         ("A boundary", schema.BOUNDARY),
+        ("A proof", schema.PROOF),
         ("Coverage", schema.COVERAGE),
     ],
 )
