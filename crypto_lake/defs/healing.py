@@ -183,9 +183,21 @@ def _suspects(series: list[Series], day: date) -> list[Series]:
     return [
         one
         for one in series
-        if one.layout.bars_symbol(one.exchange, one.symbol).is_dir()
+        if _has_begun(one, day)
         and (counts.get(names[one.exchange, one.symbol]) != 0 or changes.made_ns(one, day) > checked_ns)
     ]
+
+
+def _has_begun(series: Series, day: date) -> bool:
+    """Return whether there are bars that may lack trades of a day: a symbol lacks none before its recording began.
+
+    A day without any bars may be all hole, where the recording is older.
+    """
+    where = series.exchange, series.symbol
+    if not series.layout.bars_symbol(*where).is_dir():
+        return False
+    received = series.layout.raw_days(*where)
+    return not received or received[0] <= day or bool(series.layout.bar_files(*where, day))
 
 
 def _old(

@@ -167,6 +167,23 @@ def test_symbols_that_the_check_of_their_bars_found_whole_are_not_asked_again(
     assert [holed] in asked
 
 
+def test_no_day_before_the_recording_began_is_looked_at(
+    instance: dg.DagsterInstance, holed: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[date, int]] = []
+    find_all = holes.find_all
+
+    def noted(
+        connection: duckdb.DuckDBPyConnection, some: list[Series], day: date, now_us: int
+    ) -> list[list[Hole]]:
+        asked.append((day, len(some)))
+        return find_all(connection, some, day, now_us)
+
+    monkeypatch.setattr(holes, "find_all", noted)
+    assert requested(tick(instance)) == [str(DAY)]
+    assert asked == [(DAY - timedelta(days=2), 0), (DAY - timedelta(days=1), 0), (DAY, 1)]
+
+
 def nightly(at: datetime) -> list[str | None]:
     with dg.build_schedule_context(scheduled_execution_time=at, resources=RESOURCES) as context:
         found = healing.heal_nightly(context)
