@@ -132,7 +132,7 @@ class _Daemon:
             )
             for section, symbols in zip(self._config.exchanges, self._symbols, strict=True)
         ]
-        handles.allow(sum(len(recorder.exchange.symbols) for recorder in recorders))
+        handles.allow(sum(recorder.segments for recorder in recorders))
         for recorder in recorders:
             recorder.landing.note(
                 journal.Started(at=now, version=VERSION, pid=os.getpid(), symbols=recorder.exchange.symbols)

@@ -61,7 +61,7 @@ class Recorder:
         self, config: Config, exchange: Exchange, clock: Clock, edges: Edges, limit: AttemptLimit
     ) -> None:
         settings = config.collector
-        known = registry.exchange(exchange.name)
+        known = registry.exchange(exchange.name).recording(exchange.streams)
         self.exchange = exchange
         self._clock = clock
         asked = exchange.wss_url, *exchange.fallback_wss_urls, exchange.rest_url
@@ -91,6 +91,12 @@ class Recorder:
             stream_group = StreamGroup(some, known, self.session, clock)
             self._feeds[stream_group] = []
             self.landing.expect(stream_group.symbols, stream_group.listening)
+
+    @property
+    def segments(self) -> int:
+        """Return how many segments are open at a time: of each symbol one of ticks, and one of its book."""
+        families = {stream.family for stream in self.intake.exchange.streams}
+        return len(self.exchange.symbols) * len(families)
 
     @property
     def stream_groups(self) -> list[StreamGroup]:

@@ -20,6 +20,8 @@ from msgspec import Struct
 from crypto_lake import patterns
 from crypto_lake.errors import ConfigError
 from crypto_lake.sections import (
+    ALWAYS_RECORDED,
+    STREAMS,
     Alerts,
     Backfill,
     Checks,
@@ -212,6 +214,7 @@ def _checked(config: Config, path: Path) -> Config:
         where = f"{path}: exchanges[{number}]"
         _words(exchange.symbols, f"{where}.symbols")
         _words(exchange.exclude, f"{where}.exclude")
+        _streams(exchange.streams, f"{where}.streams")
         _address(exchange.rest_url, f"{where}.rest_url")
         _address(exchange.wss_url, f"{where}.wss_url")
         for place, url in enumerate(exchange.fallback_wss_urls):
@@ -262,6 +265,18 @@ def _words(words: list[str], where: str) -> None:
         if mistake := patterns.mistake(word):
             raise ConfigError(f"{where}[{number}]: {mistake}")
     _no_twins(words, where)
+
+
+def _streams(names: list[str], where: str) -> None:
+    for number, name in enumerate(names):
+        if name not in STREAMS:
+            raise ConfigError(f"{where}[{number}]: {_cut(name)!r}; expected one of {', '.join(STREAMS)}")
+    _no_twins(names, where)
+    if lacking := [name for name in ALWAYS_RECORDED if name not in names]:
+        raise ConfigError(
+            f"{where}: lacks {', '.join(lacking)}; expected {' and '.join(ALWAYS_RECORDED)}, which bars are made of, "
+            "and depth beside them where the order book is wanted"
+        )
 
 
 def _writable(value: Any, where: str, mark: str = ".") -> None:  # noqa: ANN401 - it is of any type

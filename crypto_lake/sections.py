@@ -7,12 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from crypto_lake.layout import RECORDER, Layout
 
 StreamUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z")]
 Seconds = Annotated[int, Meta(ge=1, le=3600)]
+# What bars are made of. Without either they would say of a second that was listened to that nothing happened in it.
+ALWAYS_RECORDED = ("trade", "bookTicker")
+STREAMS = (*ALWAYS_RECORDED, "depth")
 
 
 class General(Struct, forbid_unknown_fields=True, frozen=True):
@@ -27,7 +30,7 @@ class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
     """One exchange to listen to. `name` is that of a package in `crypto_lake/exchanges/`.
 
     `symbols` and `exclude` are names and patterns, see `patterns`. `fallback_wss_urls` are tried in turn when `wss_url`
-    keeps failing.
+    keeps failing. `streams` are recorded of each symbol, by the names of `raw.lines`.
     """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{2,30}\Z")]
@@ -36,6 +39,7 @@ class Exchange(Struct, forbid_unknown_fields=True, frozen=True):
     wss_url: StreamUrl
     fallback_wss_urls: list[StreamUrl] = []
     exclude: list[str] = []
+    streams: list[str] = field(default_factory=lambda: [*ALWAYS_RECORDED])
 
 
 class Collector(Struct, forbid_unknown_fields=True, frozen=True):
@@ -53,6 +57,7 @@ class Collector(Struct, forbid_unknown_fields=True, frozen=True):
     max_connection_age_sec: Annotated[float, Meta(ge=1)] | None = None
     metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     min_free_disk_gb: Annotated[float, Meta(ge=0, le=1e6)] = 1
+    depth_snapshot_levels: Annotated[int, Meta(ge=1, le=5000)] = 1000
     name: Annotated[str, Meta(pattern=rf"^{RECORDER}\Z")] | None = None
     share: str | None = None
 

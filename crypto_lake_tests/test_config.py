@@ -81,7 +81,8 @@ def test_an_unknown_key_of_an_exchange_is_named_with_its_place_in_the_list(tmp_p
     line = mistake(tmp_path, exchanges(url="x"))
     assert (
         line
-        == "exchanges[0].url: unknown key; expected one of name, symbols, rest_url, wss_url, fallback_wss_urls, exclude"
+        == "exchanges[0].url: unknown key; expected one of name, symbols, rest_url, wss_url, fallback_wss_urls, "
+        "exclude, streams"
     )
 
 
@@ -332,3 +333,29 @@ def test_a_value_that_is_far_too_long_is_cut(tmp_path: Path, text: str) -> None:
     # A key of so many characters has to be said to be one.
     line = mistake(tmp_path, EXCHANGES + text.replace("LONG: 1", '? "LONG" : 1').replace("LONG", "x" * 5000))
     assert len(line) < 500
+
+
+@pytest.mark.parametrize(
+    ("streams", "line"),
+    [
+        (
+            "[trade, bookTicker, dept]",
+            "exchanges[0].streams[2]: 'dept'; expected one of trade, bookTicker, depth",
+        ),
+        ("[trade, bookTicker, trade]", "exchanges[0].streams: trade is given twice; expected each once"),
+        (
+            "[depth, bookTicker]",
+            "exchanges[0].streams: lacks trade; expected trade and bookTicker, which bars are",
+        ),
+        ("[]", "exchanges[0].streams: lacks trade, bookTicker; expected"),
+        ("depth", "exchanges[0].streams: expected `array`, got `str`"),
+    ],
+)
+def test_streams_that_cannot_be_recorded_are_told_in_a_line(tmp_path: Path, streams: str, line: str) -> None:
+    assert mistake(tmp_path, exchanges(streams=streams)).startswith(line)
+
+
+def test_the_order_book_is_recorded_where_it_is_named(tmp_path: Path) -> None:
+    assert load(tmp_path, EXCHANGES).exchanges[0].streams == ["trade", "bookTicker"]
+    wanted = load(tmp_path, exchanges(streams="[trade, bookTicker, depth]"))
+    assert wanted.exchanges[0].streams == ["trade", "bookTicker", "depth"]

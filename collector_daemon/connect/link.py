@@ -164,6 +164,8 @@ class Link:
             if not self._state.has_data:
                 self._data_came(now)
             landing.add(lines, now)
+        if session.depth:
+            landing.add_depth(session.take_depth(), now)
         if session.events:
             self._heed(now)
         elif not self._state.has_data:

@@ -41,7 +41,7 @@ class StreamGroup:
         self, symbols: "Sequence[str]", exchange: "Exchange", session: "Session", clock: "Clock"
     ) -> None:
         self.symbols = list(symbols)
-        self.streams = [name for symbol in symbols for name in exchange.wire.streams(symbol)]
+        self.streams = [name for symbol in symbols for name in exchange.names(symbol)]
         self.listening = Listening()
         self.succeeded = asyncio.Event()
         self.connected_since: int | None = None
@@ -112,7 +112,7 @@ class StreamGroup:
         return None
 
     def _names(self, symbols: "Sequence[str]") -> list[str]:
-        return [name for symbol in symbols for name in self._exchange.wire.streams(symbol)]
+        return [name for symbol in symbols for name in self._exchange.names(symbol)]
 
     def subscribed(self, link: Subscriber, now: int) -> None:
         """The exchange confirmed a connection's streams at `now` (µs UTC)."""
@@ -140,6 +140,6 @@ def grouped(symbols: "Sequence[str]", exchange: "Exchange") -> "list[list[str]]"
     """The symbols in as few groups as the exchange's limit of streams a connection allows."""
     if not symbols:
         return []
-    a_symbol = max(1, len(exchange.wire.streams(symbols[0])))
+    a_symbol = max(1, len(exchange.names(symbols[0])))
     size = max(1, exchange.limits.streams_a_connection // a_symbol)
     return [list(symbols[start : start + size]) for start in range(0, len(symbols), size)]

@@ -6,6 +6,7 @@ Ids are those of one symbol over all connections: whichever delivers first wins,
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from collector_daemon.decide.chained_ids import ChainedIds
 from collector_daemon.decide.ids import REMEMBER_MOST, ContiguousIds, Hole, Odd
 from collector_daemon.decide.rising_ids import RisingIds
 from collector_daemon.decide.skipping_ids import SkippingIds
@@ -36,4 +37,5 @@ RULES: dict[IdRule, Callable[[str, str, list[Odd]], Ids]] = {
     "contiguous": ContiguousIds,
     "rising": RisingIds,
     "skipping": SkippingIds,
+    "chained": lambda _symbol, _word, _told: ChainedIds(),
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from collector_daemon.decide.chained_ids import ChainedIds
 from collector_daemon.decide.ids import REMEMBER_MOST, REMEMBER_TOGETHER
 from collector_daemon.decide.latency import Latency
 from collector_daemon.decide.oddities import Oddities
@@ -20,7 +21,7 @@ from collector_daemon.decide.rules import RULES, Ids
 from crypto_lake.exchanges.base import Heartbeat, Notice, Refused, Reply, WireFormat
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.raw import journal
-from crypto_lake.raw.lines import STREAMS, RawLine, Stream
+from crypto_lake.raw.lines import STREAMS, DepthLine, RawLine, Stream
 from crypto_lake.raw.offsets import KEPT, Follow, smallest
 from crypto_lake.showing import printable
 
@@ -60,13 +61,14 @@ Event = journal.AnyRecord | Reply | RefusedFrame | Farewell | Heartbeat
 class StreamState:
     """The state of one stream of one symbol. `kept` counts its lines since the start, `last_event` is µs UTC.
 
-    `name` is the exchange's word for it. The rest is for the sake of its silence: `since` when it was subscribed or
-    last spoke, in monotonic seconds, None where nobody is subscribed; `spoken` is what `kept` was then.
+    `name` is the exchange's word for it; `measures`: its lines tell how late they come, and how far the clock is off.
+    The rest is for the sake of its silence: `since` when it was subscribed or last spoke, in monotonic seconds, None
+    where nobody is subscribed; `spoken` is what `kept` was then.
     """
 
     name: str
     ids: Ids
-    has_event_time: bool
+    measures: bool
     kept: int = 0
     last_event: int | None = None
     since: float | None = None
@@ -78,7 +80,8 @@ class StreamState:
 class SymbolState:
     """The state of one symbol; counters count since the start, times are µs UTC.
 
-    `streams` is by the struct of their lines.
+    `streams` is by the struct of their lines. `breaks` are those of the chain of depth events, `anchored` when the last
+    snapshot of its book came.
     """
 
     streams: dict[type[Struct], StreamState]
@@ -87,6 +90,8 @@ class SymbolState:
     missing: int = 0
     duplicates: int = 0
     last_frame: int | None = None
+    breaks: int = 0
+    anchored: int | None = None
 
     def of(self, stream: Stream) -> StreamState:
         """Return what is known of one of its streams."""
@@ -97,8 +102,10 @@ class Session:
     """One exchange's frames.
 
     `receive` returns the lines to keep; all else that happened is appended to `events`, in order, for the caller to
-    take away with `take_events`. `streams` is the table of those that it records. `quoted` takes out of a text of the
-    exchange's what is secret in its address.
+    take away with `take_events`. Depth events to keep are added to `depth`, for `take_depth`: they go a way of their
+    own. `unanchored` are the symbols whose books began, or broke, since the caller last took them out of it.
+    `streams` is the table of those that it records. `quoted` takes out of a text of the exchange's what is secret in
+    its address.
     """
 
     def __init__(
@@ -112,13 +119,16 @@ class Session:
         self._wire = wire
         self._decode_all = wire.decode_all
         self._table = streams
-        self._kinds = frozenset(stream.line for stream in streams)
+        self._kinds = frozenset(stream.line for stream in streams) - {DepthLine}
         self._minute = _Minute()
         self._odd: list[Odd] = []
         # What is odd about lines without a time leaves the others beside them as good a measure as before.
         self._odd_untimed: list[Odd] = []
         self._oddities = Oddities()
         self.symbols: dict[str, SymbolState] = {}
+        self._chains: dict[str, ChainedIds] = {}
+        self.depth: list[DepthLine] = []
+        self.unanchored: set[str] = set()
         self._offset = Follow()
         self.events: list[Event] = []
         self.rejected = 0
@@ -131,6 +141,15 @@ class Session:
         events, self.events = self.events, []
         return events
 
+    def take_depth(self) -> list[DepthLine]:
+        """Return the depth events to keep since the last call."""
+        depth, self.depth = self.depth, []
+        return depth
+
+    def chain(self, symbol: str) -> ChainedIds | None:
+        """Return the chain of a symbol's depth events; None where they are not recorded."""
+        return self._chains.get(symbol)
+
     def expect(self, symbols: Iterable[str]) -> None:
         """Frames of these symbols may come from now on."""
         for symbol in symbols:
@@ -142,6 +161,9 @@ class Session:
     def _expected(self, stream: Stream, symbol: str, name: str) -> StreamState:
         odd = self._odd if stream.has_event_time else self._odd_untimed
         ids = RULES[stream.ids](symbol, stream.word, odd)
+        if isinstance(ids, ChainedIds):
+            self._chains[symbol] = ids
+            return StreamState(name, ids, measures=False)
         return StreamState(name, ids, stream.has_event_time)
 
     def forget(self, symbols: Iterable[str], now: int) -> None:
@@ -150,6 +172,8 @@ class Session:
         self._tell_gaps(given_up, now, 0.0, -math.inf)
         for symbol in given_up:
             del self.symbols[symbol]
+            self._chains.pop(symbol, None)
+        self.unanchored -= {*given_up}
 
     def begin_anew(self, symbols: Iterable[str]) -> None:
         """A connection is being opened for symbols that none carries: ids that rise may count from anywhere."""
@@ -191,7 +215,9 @@ class Session:
         for said, frame in decoded:
             kind = said.__class__
             if kind not in kinds:
-                if isinstance(said, list):
+                if kind is DepthLine:
+                    self._take_in(said, frame, now)
+                elif isinstance(said, list):
                     lines += self._kept(zip(said, repeat(frame)), now, connection)
                 else:
                     self._not_a_line(said, frame, now, connection)
@@ -207,12 +233,26 @@ class Session:
                 continue
             stream.kept += 1
             lines.append(said)
-            if stream.has_event_time:
+            if stream.measures:
                 stream.last_event = said.ts_event
                 # Else it measures neither clock nor latency: one of its contents, or its id, is wrong.
                 if not self._odd:
                     self._measure(now - said.ts_event, state, now)
         return lines
+
+    def _take_in(self, line: DepthLine, frame: bytes, now: int) -> None:
+        """Keep a depth event, unless it is a copy."""
+        state = self.symbols.get(line.symbol)
+        stream = state.streams.get(DepthLine) if state else None
+        if state is None or stream is None:
+            self._refuse(f"a {'stream' if state else 'symbol'} that was not asked for", frame, now)
+            return
+        state.last_frame = now
+        if stream.ids.accept(line):
+            if not stream.kept:
+                self.unanchored.add(line.symbol)
+            stream.kept += 1
+            self.depth.append(line)
 
     def _measure(self, late: int, state: SymbolState, now: int) -> None:
         """Take note of a line that came so many µs after its event, by two clocks."""
@@ -232,6 +272,11 @@ class Session:
                     state.gaps += 1
                     state.missing += hole.last_id - hole.first_id + 1
                     self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
+            if chain := self._chains.get(symbol):
+                for one in chain.breaks(monotonic, grace):
+                    state.breaks += 1
+                    self.unanchored.add(symbol)
+                    self.events.append(journal.BookBreak(at=now, symbol=symbol, **one._asdict()))
 
     def _tell_odd(self, now: int) -> None:
         """At once, so that the journal says so before the segment is sealed that has the line: readers rely on it."""

@@ -17,6 +17,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.journal_writer import JournalWriter
+from crypto_lake.raw.lines import RECEIVED
 from crypto_lake.raw.segments import OpenSegment, truncate_torn_tail, write_whole
 
 # Refused frames are for a person to look at; beyond this many bytes a day they are only counted.
@@ -27,7 +28,8 @@ _TALK = (journal.Notice, journal.Subscribed)
 _FULL = "(so many that the rest of this day's notices and confirmations are left out)"
 
 
-CreateSegment = Callable[[Layout, str, str, date], Segment]
+# Of an exchange, a symbol, a day and a family.
+CreateSegment = Callable[[Layout, str, str, date, str], Segment]
 
 
 class TornError(LakeError):
@@ -35,7 +37,7 @@ class TornError(LakeError):
 
 
 class Disk:
-    """One exchange's files that are being written. `sealed` counts segments by symbol since the start."""
+    """One exchange's files that are being written. `sealed` counts segments of ticks by symbol since the start."""
 
     def __init__(
         self,
@@ -52,7 +54,7 @@ class Disk:
         self._exchange = exchange
         self._create = create
         self._journal = JournalWriter(layout, exchange)
-        self._open: dict[str, Segment] = {}
+        self._open: dict[tuple[str, str], Segment] = {}
         self._aside: dict[Path, Segment] = {}
         self._mended: set[Path] = set()
         self._displaced: set[tuple[str, date, date]] = set()
@@ -80,13 +82,13 @@ class Disk:
         if job.is_aside:
             return
         # Once only: the segment that is open when a silent window is sealed may be a later one's.
-        job.is_aside, job.open = True, self._open.pop(job.symbol, None)
+        job.is_aside, job.open = True, self._open.pop((job.symbol, job.family), None)
         if job.open:
             self._aside[job.open.path] = job.open
 
     def open_name(self, symbol: str) -> str | None:
-        """The name of a symbol's open segment, if it has one."""
-        segment = self._open.get(symbol)
+        """The name of a symbol's open segment of ticks, if it has one."""
+        segment = self._open.get((symbol, RECEIVED))
         return segment.path.name if segment else None
 
     def abandon(self) -> None:
@@ -97,9 +99,10 @@ class Disk:
         self._aside.clear()
 
     def _append(self, job: Append) -> None:
-        if job.symbol not in self._open:
-            self._open[job.symbol] = self._create(self._layout, self._exchange, job.symbol, job.day)
-        segment = self._open[job.symbol]
+        key = job.symbol, job.family
+        if key not in self._open:
+            self._open[key] = self._create(self._layout, self._exchange, job.symbol, job.day, job.family)
+        segment = self._open[key]
         try:
             segment.append(job.lines)
         except OSError as error:
@@ -114,7 +117,8 @@ class Disk:
             job.segment, job.file_size = _sealed(segment).name, segment.size
             job.sha256 = segment.sha256
             del self._aside[segment.path]
-            self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
+            if job.family == RECEIVED:
+                self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
         # The record comes after the file: a death in between leaves a segment without one, which recovery describes;
         # the other way round the journal would speak of a segment that is not there.
         for day in sorted(job.tally.displaced):

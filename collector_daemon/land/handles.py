@@ -1,4 +1,4 @@
-"""How many files this process may hold open: each symbol that is recorded has an open segment. POSIX only.
+"""How many files this process may hold open: each symbol that is recorded has open segments. POSIX only.
 
 Windows' own limit of 8,192 cannot be raised, and need not be.
 """
@@ -9,17 +9,17 @@ from loguru import logger
 
 # Sockets, logs, the interpreter's own, and symbols that are listed later.
 _OTHERS = 512
-# A symbol's open segment, and one more that waits to be sealed.
-_A_SYMBOL = 2
+# One that is open, and one more that waits to be sealed.
+_A_SEGMENT = 2
 
 
-def allow(symbols: int) -> None:
-    """Raise the limit of open files to what so many symbols need; told where the system does not permit it."""
+def allow(segments: int) -> None:
+    """Raise the limit of open files to what so many open segments need; told where the system does not permit it."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - there is none on Windows
 
-    needed = _A_SYMBOL * symbols + _OTHERS
+    needed = _A_SEGMENT * segments + _OTHERS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
@@ -27,8 +27,8 @@ def allow(symbols: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
         logger.warning(
-            "{} symbols may need {} open files, and this system permits {}; raise it (ulimit -n, LimitNOFILE)",
-            symbols,
+            "{} open segments may need {} open files, and this system permits {}; raise it (ulimit -n, LimitNOFILE)",
+            segments,
             needed,
             allowed,
         )

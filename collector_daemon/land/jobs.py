@@ -10,10 +10,12 @@ from typing import Protocol
 
 import msgspec
 
+from collector_daemon.decide.depth_tally import DepthTally
 from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
 from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval
+from crypto_lake.raw.lines import RECEIVED
 
 _RECORD_SIZE = 256
 
@@ -47,6 +49,7 @@ class Append:
     day: date
     lines: bytes
     size: int = _RECORD_SIZE
+    family: str = RECEIVED
 
 
 @dataclass(slots=True)
@@ -59,8 +62,9 @@ class Seal:
 
     symbol: str
     at: int
-    tally: Tally
+    tally: Tally | DepthTally
     listened: list[Interval]
+    family: str = RECEIVED
     is_aside: bool = False
     open: Segment | None = None
     segment: str | None = None

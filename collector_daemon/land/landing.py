@@ -18,12 +18,13 @@ from collector_daemon.decide.heard import Heard
 from collector_daemon.decide.listening import Listening
 from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
+from collector_daemon.land.books import Books, memory_of
 from collector_daemon.land.jobs import Append, Job, Note, Refusal, Seal, lines_of, size_of
 from collector_daemon.land.rotation import Rotation, turn_of
 from crypto_lake.layout import HOUR_US, SECOND_US, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval
-from crypto_lake.raw.lines import RawLine
+from crypto_lake.raw.lines import BookLine, RawLine
 from crypto_lake.raw.offsets import Follow, smallest
 
 # What a line takes in memory, roughly: an object with its strings, or the bytes that are made of it.
@@ -79,6 +80,7 @@ class Landing:
         self._offset = Follow()
         self._jobs: list[Job] = []
         self._pending: dict[str, _Pending] = {}
+        self._books = Books(rotation, self._of_book, lambda: self._is_disk_behind)
         self._heard = Heard()
         self._turns: list[_Turn] = []
         self._arrange()
@@ -97,6 +99,7 @@ class Landing:
         """Somebody listens to these symbols as well from now on: their stretches are cut here."""
         symbols, now = list(symbols), self._now()
         self._heard.take([listening], now)
+        self._books.cut(now, symbols)
         self._cut(symbols, now, now)
         for symbol in symbols:
             self._pending[symbol] = self._begun(now, listening)
@@ -105,6 +108,7 @@ class Landing:
         """No more lines of these symbols will come; what there is of them is sealed."""
         symbols, now = list(symbols), self._now()
         self._heard.take({self._pending[symbol].listening for symbol in symbols}, now)
+        self._books.cut(now, symbols)
         self._cut(symbols, now, now)
         for symbol in symbols:
             del self._pending[symbol]
@@ -122,6 +126,12 @@ class Landing:
         for line in lines:
             pending[line.symbol].lines.append(line)
         self.held += _LINE_SIZE * len(lines)
+
+    def add_depth(self, lines: Sequence[BookLine], now: int) -> None:
+        """The same of lines of the order book."""
+        self.add((), now)
+        self._books.add(lines, now)
+        self.held += sum(map(memory_of, lines))
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for a journal of `day`, or of the day of its `at`."""
@@ -148,12 +158,12 @@ class Landing:
 
     def pending(self, symbol: str) -> int:
         """Return how many bytes of a symbol's lines are in memory and not yet with the writer, roughly."""
-        return _LINE_SIZE * len(self._pending[symbol].lines)
+        return _LINE_SIZE * len(self._pending[symbol].lines) + self._books.memory(symbol)
 
     def unwritten(self) -> Counter[str]:
         """Return how many lines of each symbol wait here."""
         found = Counter({symbol: len(pending.lines) for symbol, pending in self._pending.items()})
-        return found + lines_of(self._jobs)
+        return found + self._books.unwritten() + lines_of(self._jobs)
 
     def close(self) -> None:
         """The end: cut everything, the listening included, wherever the window stands."""
@@ -172,6 +182,14 @@ class Landing:
     def _queue(self, job: Job) -> None:
         self._jobs.append(job)
         self.held += job.size
+
+    def _of_book(self, job: Append | Seal) -> None:
+        if isinstance(job, Seal):
+            self._queue(job)
+            self.unsealed += 1
+        else:
+            # Counted as its lines came.
+            self._jobs.append(job)
 
     def _listenings(self) -> set[Listening]:
         return {pending.listening for pending in self._pending.values()}
@@ -212,6 +230,8 @@ class Landing:
         """Cut those symbols of a turn that are worth a segment."""
         for symbol in turn.symbols:
             self._hand_over(symbol)
+        books = turn.symbols if now < turn.start else self._books.due(turn.symbols, turn.end)
+        self._books.cut(now, () if self._is_disk_behind else books)
         due = [symbol for symbol in turn.symbols if now < turn.start or not self._goes_on(symbol, turn.end)]
         self._heard.take({self._pending[symbol].listening for symbol in due}, turn.end)
         if turn.phase == 0:
@@ -221,7 +241,7 @@ class Landing:
     @property
     def _is_disk_behind(self) -> bool:
         """Return whether a whole round of segments waits: each is an open file more, and a process has so many only."""
-        return self.unsealed >= max(_WAITING_LEAST, len(self._pending))
+        return self.unsealed >= max(_WAITING_LEAST, len(self._pending) + len(self._books))
 
     def _goes_on(self, symbol: str, border: int) -> bool:
         pending = self._pending[symbol]
@@ -250,6 +270,7 @@ class Landing:
 
     def _seal_all(self, now: int) -> None:
         self._hand_over_all()
+        self._books.cut(now)
         self._follow_offset()
         for symbol, pending in self._pending.items():
             self._seal(symbol, pending, now)
@@ -281,6 +302,7 @@ class Landing:
             self._offset.next(kept, sum(pending.tally.trades for pending in self._pending.values()))
 
     def _hand_over_all(self) -> None:
+        self._books.hand_over()
         for symbol in self._pending:
             self._hand_over(symbol)
 

@@ -17,8 +17,8 @@ from loguru import logger
 from crypto_lake.disk import mending
 from crypto_lake.disk.mending import Bad, IsLine
 from crypto_lake.layout import Layout
-from crypto_lake.raw import journal
-from crypto_lake.raw.lines import is_raw_line
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.lines import OF_BOOK, is_book_line, is_raw_line
 from crypto_lake.raw.segments import truncate_torn_tail, write_whole
 
 # Of one file so many bytes are kept at most, since a whole disk may be damaged.
@@ -37,12 +37,13 @@ class Mending:
         self._kept_bytes = kept_bytes
 
     def segment(self, path: Path, symbol: str, day: date) -> int:
-        """Take out of an open segment what is no raw line of its symbol; how many bytes went is returned.
+        """Take out of an open segment what is no line of its family and symbol; how many bytes went is returned.
 
         Raises:
             OSError: the disk refused; the segment is as it was.
         """
-        return self._mend(path, day, partial(is_raw_line, symbol=symbol))
+        is_line = is_book_line if segments.family_of(path.name) == OF_BOOK else is_raw_line
+        return self._mend(path, day, partial(is_line, symbol=symbol))
 
     def journal(self, path: Path, day: date) -> int:
         """Take out of a journal of a day what is no record; how many bytes went is returned.

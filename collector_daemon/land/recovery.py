@@ -17,6 +17,7 @@ from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES
 from collector_daemon.decide.tally import Tally
+from collector_daemon.land import depth_recovery
 from collector_daemon.land.mending import Mending
 from crypto_lake.disk import checksums
 from crypto_lake.exchanges import registry
@@ -53,7 +54,9 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
         lacking = _not_entered(layout, exchange, symbol, day)
         for path in lacking:
             _enter(diary, symbol, path, now)
-        if lacking or (symbol, day) in touched or not _ended_in_order(diary, symbol, day):
+        is_doubtful = bool(lacking) or (symbol, day) in touched or not _ended_in_order(diary, symbol, day)
+        depth_recovery.enter(diary, symbol, day, now, search=is_doubtful)
+        if is_doubtful:
             for hole in _untold_holes(layout, exchange, symbol, day):
                 diary.write(journal.Gap(at=now, symbol=symbol, **hole._asdict()), day)
     # A journal of a lake written before may be large, and the collector goes on for months.
@@ -87,7 +90,7 @@ def _last_days(layout: Layout, exchange: str) -> set[tuple[str, date]]:
     return {
         (symbol, day)
         for symbol in layout.raw_symbols(exchange)
-        for day in segments.days(layout, exchange, symbol, 1, layout.recorder)
+        if (day := segments.last_day(layout, exchange, symbol))
     }
 
 

@@ -6,9 +6,9 @@ Whatever cannot be said in these few terms belongs in the exchange's own package
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.raw.instruments import Instrument
 from crypto_lake.raw.intervals import without
-from crypto_lake.raw.lines import STREAMS, TRADE, RawLine, Stream, TradeLine
+from crypto_lake.raw.lines import DEPTH, STREAMS, TRADE, DepthLine, Level, RawLine, Stream, TradeLine
 
 
 class Reply(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Heartbeat(Struct, frozen=True):
     """A frame that says that the connection is alive, and nothing of the market."""
 
 
-Said = RawLine | Reply | Notice | Refused | Heartbeat
+Said = RawLine | DepthLine | Reply | Notice | Refused | Heartbeat
 
 
 class WireFormat(Protocol):
@@ -53,7 +53,10 @@ class WireFormat(Protocol):
         """The address to connect to, made from the configured `wss_url`."""
 
     def streams(self, symbol: str) -> Mapping[str, str]:
-        """The exchange's names of the streams that carry a symbol, each with what its lines say in `stream`."""
+        """The exchange's names of the streams that carry a symbol, each with what its lines say in `stream`.
+
+        All that there are; which of them are asked for is decided by `Exchange.names`.
+        """
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """The frame that asks for streams."""
@@ -203,6 +206,22 @@ class TimedTrades(RestClient, Protocol):
         """The first trades of [start, end), as many as one request brings, as lines received at `ts_recv`."""
 
 
+class Book(NamedTuple):
+    """The best levels of an order book after the update `id`, each side from the best on."""
+
+    id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+@runtime_checkable
+class BookClient(RestClient, Protocol):
+    """A client of an exchange whose order book can be recorded (`Capabilities.depth`)."""
+
+    async def book(self, symbol: str, levels: int) -> Book:
+        """The book as it is now, so many levels a side at most."""
+
+
 class ProbedClient(RestClient, Protocol):
     """One that can be asked how the exchange itself is, as `crypto-lake doctor` does."""
 
@@ -262,7 +281,7 @@ class Exchange:
 
     `rest` makes a client of the request interface, from its address. It, and `archive`, are functions that import what
     they need when they are called: what only reads a lake needs no HTTP client.
-    Nothing of the exchange is older than `first_day`.
+    Nothing of the exchange is older than `first_day`. `recorded` are the streams that are asked for, by name.
     """
 
     wire: WireFormat
@@ -271,11 +290,24 @@ class Exchange:
     limits: Limits
     capabilities: Capabilities
     first_day: date
+    recorded: tuple[str, ...] = tuple(stream.name for stream in STREAMS)
+
+    def recording(self, names: Sequence[str]) -> Self:
+        """Return the same exchange where these streams are recorded."""
+        return replace(self, recorded=tuple(names))
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a stream of that name."""
+        return name in {stream.name for stream in STREAMS} or (name == DEPTH.name and self.capabilities.depth)
+
+    def names(self, symbol: str) -> list[str]:
+        """The exchange's names of the streams that are recorded of a symbol."""
+        return [name for name, stream in self.wire.streams(symbol).items() if stream in self.recorded]
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """The table of streams, with the id rules that hold at this exchange."""
-        return tuple(map(self.stream, STREAMS))
+        """The table of the streams that are recorded, with the id rules that hold at this exchange."""
+        return tuple(self.stream(stream) for stream in (*STREAMS, DEPTH) if stream.name in self.recorded)
 
     def stream(self, stream: Stream) -> Stream:
         """Return the row of a stream with the id rule that holds at this exchange."""

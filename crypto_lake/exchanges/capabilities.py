@@ -33,6 +33,9 @@ class Capabilities:
     """See the module. `past_trades` None: what was lost is lost.
 
     `quotes_have_id`: each quote has an id of the exchange's that rises; `quotes_have_time`: a time of the exchange's.
+    `depth`: there is a stream of the order book's changes whose events have the first and the last of their ids, each
+    event's first one above the last of the one before; quotes count in the same ids, and so does a book that can be
+    asked for (see `base.BookClient`).
     """
 
     trade_ids: TradeIds
@@ -40,3 +43,4 @@ class Capabilities:
     candles: Candles
     quotes_have_id: bool
     quotes_have_time: bool
+    depth: bool = False

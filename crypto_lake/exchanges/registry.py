@@ -63,6 +63,9 @@ def _mistakes(config: Config) -> Iterator[str]:
             )
         if config.backfill.source == "archive" and known.archive is None:
             yield f"backfill.source: {section.name} has no archive; expected rest"
+        if lacking := [name for name in section.streams if not known.has(name)]:
+            told = ", ".join(name for name in section.streams if known.has(name))
+            yield f"exchanges.streams: {section.name} has no {', '.join(lacking)}; expected {told}"
 
 
 def first_day() -> date:

@@ -122,8 +122,9 @@ class DepthSnapshotLine(Struct, tag_field="stream", tag="depthSnapshot", gc=Fals
 RawLine = TradeLine | QuoteLine
 BookLine = DepthLine | DepthSnapshotLine
 # How the ids of a symbol's lines follow each other: each by one, so that a skipped one is a missing line; or upwards,
-# and then one that comes late is worth nothing ("rising"), or as much as any ("skipping").
-IdRule = Literal["contiguous", "rising", "skipping"]
+# and then one that comes late is worth nothing ("rising"), or as much as any ("skipping"); or each line has several,
+# from the one after the last of the line before on ("chained").
+IdRule = Literal["contiguous", "rising", "skipping", "chained"]
 
 
 class Stream(NamedTuple):
@@ -169,8 +170,19 @@ QUOTE = Stream(
     table="quotes",
     columns=schema.QUOTE,
 )
-# In the order in which an exchange's `WireFormat.streams` names them.
+# Of each symbol, in the order in which an exchange's `WireFormat.streams` names them.
 STREAMS = (TRADE, QUOTE)
+# Beside them, where it is wanted.
+DEPTH = Stream(
+    name="depth",
+    word="depth",
+    line=DepthLine,
+    ids="chained",
+    has_event_time=True,
+    family=OF_BOOK,
+    table="depth",
+    columns=schema.DEPTH,
+)
 
 
 # The book's events, whose ids are a chain, and the snapshots that it begins from and is held against (its anchors).
@@ -231,6 +243,15 @@ def is_raw_line(line: bytes, symbol: str) -> bool:
     """Return whether the bytes are a raw line of this symbol, and one whose numbers and times can be what they say."""
     try:
         said = decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv) and said.is_sound()
+
+
+def is_book_line(line: bytes, symbol: str) -> bool:
+    """Return whether the bytes are a line of this symbol's book, whose numbers and times can be what they say."""
+    try:
+        said = decode_book(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv) and said.is_sound()

@@ -20,8 +20,9 @@ Noted = dict[str, str]
 
 def noted(layout: Layout, exchange: str, symbol: str, day: date) -> Noted:
     """Return what the journals say of the segments in a symbol's folder of a day."""
-    records = journal.of_kind(journals.of_symbol(layout, exchange, symbol, day), journal.Sealed)
-    return {one.segment: one.sha256 for one in records if one.segment and one.sha256}
+    records = journals.of_symbol(layout, exchange, symbol, day)
+    sealed = [one for one in records if isinstance(one, journal.Sealed | journal.DepthSealed)]
+    return {one.segment: one.sha256 for one in sealed if one.segment and one.sha256}
 
 
 def expected(layout: Layout, path: Path, known: Noted) -> str | None:

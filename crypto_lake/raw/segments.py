@@ -71,26 +71,37 @@ def recorder_of(path: Path) -> str:
     return (match[2] or "") if match else ""
 
 
-def days(
-    layout: Layout, exchange: str, symbol: str, latest: int | None = None, recorder: str | None = None
-) -> list[date]:
-    """The days whose folders hold a segment, oldest first; with `latest`, so many of them, the last ones.
+def days(layout: Layout, exchange: str, symbol: str, latest: int | None = None) -> list[date]:
+    """The days whose folders hold a segment of ticks, oldest first; with `latest`, so many of them, the last ones.
 
     A folder may hold a journal alone: nothing came that day, its segments were removed, or it points to another day.
-    With `recorder`, segments of that one alone count.
     """
     folders = reversed(layout.raw_days(exchange, symbol))
-    found = (day for day in folders if _holds_any(layout.raw_day(exchange, symbol, day), recorder))
+    found = (day for day in folders if _holds(layout.raw_day(exchange, symbol, day), _OF_TICKS))
     return sorted(islice(found, latest))
 
 
-def _holds_any(folder: Path, recorder: str | None) -> bool:
+def last_day(layout: Layout, exchange: str, symbol: str) -> date | None:
+    """The last day whose folder holds a segment, of any family, of the recorder whose layout this is."""
+    folders = reversed(layout.raw_days(exchange, symbol))
+    found = (layout.raw_day(exchange, symbol, day) for day in folders)
+    last = next((folder for folder in found if _holds(folder, FAMILIES, layout.recorder)), None)
+    return date.fromisoformat(last.name) if last else None
+
+
+def _holds(folder: Path, families: Sequence[str], recorder: str | None = None) -> bool:
     try:
         with os.scandir(folder) as entries:
             matches = (match for entry in entries if (match := _NAME.fullmatch(entry.name)))
-            return any(recorder in {None, match[2] or ""} for match in matches)
+            return any(recorder in {None, match[2] or ""} for match in matches if match[1] in families)
     except FileNotFoundError:
         return False  # Pruned since the folders were listed.
+
+
+def family_of(name: str) -> str | None:
+    """The family of a segment, sealed or open, by its file's name; None for what is none."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else None
 
 
 def name_of(path: Path) -> str:
@@ -183,16 +194,18 @@ class OpenSegment:
         self._file = self.path.open("xb", buffering=0)
 
     @classmethod
-    def create(cls, layout: Layout, exchange: str, symbol: str, day: date) -> "OpenSegment":
-        """Open the next segment of a symbol's day, of the recorder whose layout this is.
+    def create(
+        cls, layout: Layout, exchange: str, symbol: str, day: date, family: str = RECEIVED
+    ) -> "OpenSegment":
+        """Open the next segment of a family of a symbol's day, of the recorder whose layout this is.
 
         Raises:
             OSError: the disk refused.
         """
         folder = layout.raw_day(exchange, symbol, day)
         unsynced = publish.made_folder(folder)
-        number = next_number(folder, recorder=layout.recorder)
-        final = layout.segment(exchange, symbol, day, number)
+        number = next_number(folder, family, layout.recorder)
+        final = layout.segment(exchange, symbol, day, number, family)
         return cls(final.with_name(final.name + OPEN_SUFFIX), day, unsynced=unsynced)
 
     def append(self, lines: bytes) -> None:

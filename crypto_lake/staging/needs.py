@@ -12,6 +12,8 @@ from typing import NamedTuple
 from crypto_lake.disk.store import Entry, Store
 from crypto_lake.layout import Layout
 from crypto_lake.listing import named_day
+from crypto_lake.raw import segments
+from crypto_lake.raw.lines import OF_BOOK
 from crypto_lake.series import Series
 
 # Bars carry values in from the newest bars before; of these one day may be damaged.
@@ -28,6 +30,8 @@ class Rooms(Flag):
     CANDLES = auto()
     VERDICTS = auto()
     INSTRUMENTS = auto()
+    # The raw order book, as large as all the rest: only where it is named.
+    BOOK = auto()
     ALL = RAW | BARS | MINUTES | TICKS | CANDLES | VERDICTS
 
 
@@ -65,8 +69,11 @@ class Needs(NamedTuple):
         return found
 
     def received(self, series: Series, day: date) -> dict[str, Entry]:
-        """Return what was received of a symbol on a day. Raises as `listed`."""
-        return self.store.entries(self.layout.key(self.layout.raw_day(series.exchange, series.symbol, day)))
+        """Return what was received of a symbol on a day, of its order book if that is needed. Raises as `listed`."""
+        found = self.store.entries(self.layout.key(self.layout.raw_day(series.exchange, series.symbol, day)))
+        if Rooms.BOOK in self.rooms:
+            return found
+        return {key: entry for key, entry in found.items() if not is_of_book(key)}
 
     def _looks(self) -> Iterator[Callable[[], dict[str, Entry]]]:
         layout, window = self.layout, sorted(self.window)
@@ -126,9 +133,15 @@ def day_of_bars(key: str) -> date | None:
 
 
 def day_of_segment(key: str) -> date | None:
-    """Return the day on which a segment was received; None for what is no segment."""
+    """Return the day on which a segment of ticks was received; None for what is none."""
     *_, day, name = key.split("/")
-    return None if name.startswith("_") or not name.endswith((".jsonl", ".zst")) else named_day(day)
+    is_other = name.startswith("_") or not name.endswith((".jsonl", ".zst")) or is_of_book(key)
+    return None if is_other else named_day(day)
+
+
+def is_of_book(key: str) -> bool:
+    """Return whether a file is a segment of an order book."""
+    return segments.family_of(key.rpartition("/")[2]) == OF_BOOK
 
 
 def newest(found: Mapping[str, Entry]) -> Iterable[str]:

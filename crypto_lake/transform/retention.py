@@ -5,6 +5,8 @@ with the checksums that they were verified with, and the ticks name the segments
 its own checksum, stays with its whole folder: what was made of it is as wrong as it is. Journals always stay, the
 symbol's own alone in its folder: they say what was listened to, and where trades lie that came on another day.
 
+Segments of an order book stay as they are: they are of another family than those that are asked for here.
+
 A segment that ticks were not made from, since another recorder's lacked nothing, goes with the others if each of its
 lines is in the ticks, and stays for good if one is not: nobody else has that.
 """

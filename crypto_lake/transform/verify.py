@@ -12,7 +12,7 @@ from typing import NamedTuple
 from crypto_lake.config import Config
 from crypto_lake.disk import checksums
 from crypto_lake.raw import originals, segments
-from crypto_lake.raw.lines import TICKS
+from crypto_lake.raw.lines import FAMILIES, TICKS
 from crypto_lake.series import Series
 from crypto_lake.transform import ticks
 
@@ -82,7 +82,7 @@ def raw_looks(config: Config, folders: list[RawFolder]) -> Iterator[RawLook]:
     for exchange, day, symbol in folders:
         known = originals.noted(layout, exchange, symbol, day)
         look = RawLook()
-        for path in segments.sealed(layout.raw_day(exchange, symbol, day)):
+        for path in segments.sealed(layout.raw_day(exchange, symbol, day), FAMILIES):
             wanted = originals.expected(layout, path, known)
             look.read += wanted is not None
             look.without += wanted is None

@@ -44,6 +44,12 @@ def quote(number: int, symbol: str = "SOLUSDT") -> bytes:
     return json.dumps({"u": number, "s": symbol, "b": "1.0", "B": "2.0", "a": "1.1", "A": "3.0"}).encode()
 
 
+def depth(first: int, last: int, event: int = T0, symbol: str = "SOLUSDT", levels: int = 1) -> bytes:
+    bids = [[f"{1 + number}.0", "2.0"] for number in range(levels)]
+    frame = {"e": "depthUpdate", "E": event, "s": symbol, "U": first, "u": last, "b": bids, "a": []}
+    return json.dumps(frame, separators=(",", ":")).encode()
+
+
 class FakeClock:
     """Stands still until told; `sleep` moves it and lets others run."""
 

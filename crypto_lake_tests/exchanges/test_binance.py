@@ -15,7 +15,7 @@ from crypto_lake import schema
 from crypto_lake.exchanges.base import Notice, Refused, Reply
 from crypto_lake.exchanges.binance.wire import WIRE
 from crypto_lake.raw import lines as raw_lines
-from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
+from crypto_lake.raw.lines import DepthLine, QuoteLine, RawLine, TradeLine
 
 CAPTURES = Path(__file__).parents[2] / "../shared/data/capture"
 RECV_US = 1_760_918_400_181_075
@@ -58,7 +58,7 @@ ABSURD_NUMBERS = [
 ]
 
 
-def decode(message: object) -> RawLine | Reply | Notice | Refused:
+def decode(message: object) -> RawLine | DepthLine | Reply | Notice | Refused:
     return WIRE.decode(msgspec.json.encode(message), RECV_US)
 
 
@@ -272,7 +272,11 @@ def test_microseconds_are_asked_for_in_the_address() -> None:
 
 
 def test_stream_names_are_lower_case() -> None:
-    assert WIRE.streams("SOLUSDT") == {"solusdt@trade": "trade", "solusdt@bookTicker": "bookTicker"}
+    assert WIRE.streams("SOLUSDT") == {
+        "solusdt@trade": "trade",
+        "solusdt@bookTicker": "bookTicker",
+        "solusdt@depth@100ms": "depth",
+    }
 
 
 def test_all_streams_are_asked_for_in_one_request() -> None:

@@ -15,7 +15,18 @@ from loguru import logger
 
 from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of
 from crypto_lake.raw import journal, journal_writer
-from crypto_lake.raw.journal import AnyRecord, Contents, Gap, OfSymbol, Record, Sealed, Started, Stopped
+from crypto_lake.raw import records as kinds
+from crypto_lake.raw.journal import (
+    AnyRecord,
+    Contents,
+    DepthSealed,
+    Gap,
+    OfSymbol,
+    Record,
+    Sealed,
+    Started,
+    Stopped,
+)
 from crypto_lake.raw.journal_writer import JournalWriter
 
 DAY = date(2025, 10, 20)
@@ -31,17 +42,17 @@ instants = st.integers(min_value=0, max_value=4_102_444_799_999_999)
 offsets = st.integers(min_value=-4_102_444_799_999_999, max_value=4_102_444_799_999_999)
 # What a field of a record may be, by its annotation.
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
-    journal.Instant: instants,
-    journal.Offset: offsets,
-    journal.Count: numbers,
+    kinds.Instant: instants,
+    kinds.Offset: offsets,
+    kinds.Count: numbers,
     str: texts,
-    journal.Instant | None: st.none() | instants,
-    journal.Offset | None: st.none() | offsets,
-    journal.Id | None: st.none() | numbers,
+    kinds.Instant | None: st.none() | instants,
+    kinds.Offset | None: st.none() | offsets,
+    kinds.Id | None: st.none() | numbers,
     str | None: st.none() | texts,
     Contents: st.builds(Contents, st.none() | instants, *[st.none() | texts] * 3),
     list[str]: st.lists(texts, max_size=3),
-    list[tuple[journal.Instant, journal.Instant]]: st.lists(
+    list[tuple[kinds.Instant, kinds.Instant]]: st.lists(
         st.integers(NOON_US, NOON_US + HOUR_US).map(lambda us: (us, us + HOUR_US)), max_size=3
     ),
 }
@@ -62,6 +73,10 @@ def _put_right(record: Any) -> Any:  # noqa: ANN401 - of any kind
     if isinstance(record, Sealed):
         ends = dict.fromkeys(("recv_from", "recv_to"), NOON_US) if record.recv_from is not None else NOTHING
         return msgspec.structs.replace(record, **(NOTHING | ends))
+    if isinstance(record, DepthSealed):
+        pairs = dict.fromkeys(("event_from", "event_to", "first_id", "last_id"))
+        received = dict.fromkeys(("recv_from", "recv_to"), NOON_US)
+        return msgspec.structs.replace(record, snapshots=record.lines, **pairs, **received)
     return record
 
 

@@ -53,15 +53,18 @@ def decoded(frames: Sequence[bytes], ts_recv: int) -> Sequence[RawLine] | None:
     """The lines of frames received at `ts_recv` (µs), in their order; None where one of them is not as usual."""
     try:
         are_quotes = [frame[_KIND] == _OF_QUOTE for frame in frames]
-        quotes = _quote_lines(
-            [f for f, is_quote in zip(frames, are_quotes, strict=True) if is_quote], ts_recv
-        )
+        # First, since what is neither, such as an event of the order book, is among these, and soon seen.
         trades = _trade_lines(
             [f for f, is_quote in zip(frames, are_quotes, strict=True) if not is_quote], ts_recv
         )
+        if trades is None:
+            return None
+        quotes = _quote_lines(
+            [f for f, is_quote in zip(frames, are_quotes, strict=True) if is_quote], ts_recv
+        )
     except (IndexError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if quotes is None or trades is None:
+    if quotes is None:
         return None
     if not trades or not quotes:
         return quotes or trades

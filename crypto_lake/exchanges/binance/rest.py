@@ -12,8 +12,8 @@ from loguru import logger
 
 from crypto_lake.errors import ExchangeError
 from crypto_lake.exchanges import base
-from crypto_lake.exchanges.base import Candle, ServerTime, State, Usage
-from crypto_lake.exchanges.binance import klines, listing
+from crypto_lake.exchanges.base import Book, Candle, ServerTime, State, Usage
+from crypto_lake.exchanges.binance import books, klines, listing
 from crypto_lake.exchanges.binance.http import BinanceHttp, InvalidSymbolError
 from crypto_lake.exchanges.binance.trades import historical_trades
 from crypto_lake.layout import MINUTE_US
@@ -168,6 +168,12 @@ class BinanceRest:
             found += page
             asked += lacking
         return sorted(found)
+
+    async def book(self, symbol: str, levels: int) -> Book:
+        """By `depth`."""
+        params: dict[str, str | int] = {"symbol": symbol, "limit": levels}
+        body = await self._http.get("depth", params, books.weight(levels), lambda answer: answer.body)
+        return books.book(body, symbol, levels)
 
     async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[TradeLine]:
         """By historicalTrades. That an answer begins with `fromId` itself is not promised: if not, it is asked again.

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from crypto_lake.exchanges.base import Notice, Refused, Reply
 from crypto_lake.exchanges.binance import batch
-from crypto_lake.raw.lines import QuoteLine, RawLine, TradeLine
+from crypto_lake.raw.lines import DepthLine, Level, QuoteLine, RawLine, TradeLine
 
 # What `schema.PRICE` and `schema.QUANTITY` hold to the last digit; anything else is no market price.
 # No possessive quantifiers: Python 3.11 before 3.11.5 lets "5." pass with them.
@@ -21,6 +21,12 @@ _PRICE = r"[0-9]{1,10}(?:\.[0-9]{1,8})?"
 _QUANTITY = r"[0-9]{1,12}(?:\.[0-9]{1,8})?"
 _is_trade = re.compile(rf"(?![0.]* ){_PRICE} (?![0.]*\Z){_QUANTITY}").fullmatch  # neither is zero
 _is_quote = re.compile(rf"{_PRICE} {_QUANTITY} {_PRICE} {_QUANTITY}").fullmatch
+# A quantity may be zero, which takes the level away.
+_are_levels = re.compile(rf"(?:(?![0.]* ){_PRICE} {_QUANTITY}\n)*").fullmatch
+# Of a side: as many as an exchange gives of its book. A busy symbol's events have 46 of both sides on average.
+MOST_LEVELS = 5_000
+# Of one event; a tenth of a second of a busy symbol has some hundred.
+_MOST_IDS = 1_000_000
 _ID_LIMIT = 1 << 63
 # 2017-01-01, before which Binance has no data, and 2100-01-01, in µs.
 _EARLIEST_US = 1_483_228_800_000_000
@@ -32,8 +38,12 @@ _MILLISECONDS_BELOW = 100_000_000_000_000
 # So many frames cost less one by one.
 _FEW = 6
 
-# What lines of a stream are called, which is what the exchange calls the stream.
-_TRADE, _QUOTE = "trade", "bookTicker"
+# What lines of a stream are called, and what the exchange calls the stream.
+_STREAMS = {"trade": "trade", "bookTicker": "bookTicker", "depth": "depth@100ms"}
+_DEPTH_BEGINS = b'{"e":"depthUpdate"'
+
+_Levels = tuple[Level, ...]
+_Decoded = RawLine | DepthLine | Reply | Notice | Refused
 
 
 class _Frame(Struct):
@@ -46,10 +56,12 @@ class _Frame(Struct):
     p: str | None = None
     q: str | None = None
     m: bool | None = None
+    U: int | None = None
     u: int | None = None
-    b: str | int | None = None
+    E: int | None = None
+    b: str | int | _Levels | None = None
     B: str | None = None
-    a: str | int | None = None
+    a: str | int | _Levels | None = None
     A: str | None = None
     data: "_Frame | None" = None
     id: int | str | None = None
@@ -73,7 +85,7 @@ class BinanceWire:
 
     def streams(self, symbol: str) -> dict[str, str]:
         """Stream names are lower case."""
-        return {f"{symbol.lower()}@{stream}": stream for stream in (_TRADE, _QUOTE)}
+        return {f"{symbol.lower()}@{name}": stream for stream, name in _STREAMS.items()}
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> str:
         """One SUBSCRIBE for all of them; the exchange counts incoming messages, not streams."""
@@ -83,7 +95,7 @@ class BinanceWire:
         """The counterpart of `subscribe`."""
         return _request("UNSUBSCRIBE", streams, request_id)
 
-    def decode(self, frame: bytes, ts_recv: int) -> RawLine | Reply | Notice | Refused:
+    def decode(self, frame: bytes, ts_recv: int) -> _Decoded:
         """Raw and combined (`{"stream": …, "data": …}`) frames alike.
 
         A spot book ticker has no event type and no time; it is known by its update id.
@@ -100,14 +112,26 @@ class BinanceWire:
             return _trade(message, ts_recv)
         if message.u is not None and message.e is None:
             return _quote(message, ts_recv)
+        if message.e == "depthUpdate":
+            return _depth(message, ts_recv)
         return _other(message, frame)
 
-    def decode_all(
-        self, frames: Sequence[bytes], ts_recv: int
-    ) -> Sequence[RawLine | Reply | Notice | Refused]:
-        """Frames that look as they always do are decoded together; if one does not, or they are few, each by itself."""
-        together = batch.decoded(frames, ts_recv) if len(frames) > _FEW else None
-        return together or [self.decode(frame, ts_recv) for frame in frames]
+    def decode_all(self, frames: Sequence[bytes], ts_recv: int) -> Sequence[_Decoded]:
+        """Frames that look as they always do are decoded together; if one does not, or they are few, each by itself.
+
+        So is each of the order book.
+        """
+        if len(frames) > _FEW:
+            if together := batch.decoded(frames, ts_recv):
+                return together
+            are_depth = [frame.startswith(_DEPTH_BEGINS) for frame in frames]
+            if any(are_depth):
+                pairs = list(zip(frames, are_depth, strict=True))
+                others = iter(self.decode_all([frame for frame, is_depth in pairs if not is_depth], ts_recv))
+                return [
+                    self.decode(frame, ts_recv) if is_depth else next(others) for frame, is_depth in pairs
+                ]
+        return [self.decode(frame, ts_recv) for frame in frames]
 
 
 def _request(method: str, streams: Sequence[str], request_id: int) -> str:
@@ -153,6 +177,29 @@ def _quote(frame: _Frame, ts_recv: int) -> QuoteLine | Refused:
     if not (_is_quote(f"{bid} {bid_qty} {ask} {ask_qty}") and 0 <= number < _ID_LIMIT):
         return Refused("a quote with an absurd value")
     return QuoteLine(symbol, None, ts_recv, number, None, None, None, bid, bid_qty, ask, ask_qty)
+
+
+def _depth(frame: _Frame, ts_recv: int) -> DepthLine | Refused:
+    symbol, first, last, time, bids, asks = frame.s, frame.U, frame.u, frame.E, frame.b, frame.a
+    if symbol is None or first is None or last is None or time is None:
+        return Refused("a depth event with a field missing")
+    if not (isinstance(bids, tuple) and isinstance(asks, tuple)):
+        return Refused("a depth event with a field missing")
+    if time < _MILLISECONDS_BELOW:
+        time *= 1000
+    are_ids = 0 <= first <= last < min(_ID_LIMIT, first + _MOST_IDS)
+    if not (are_ids and _EARLIEST_US <= time < _LATEST_US and are_levels(bids) and are_levels(asks)):
+        return Refused("a depth event with an absurd value")
+    return DepthLine(symbol, time, ts_recv, first, last, bids, asks)
+
+
+def are_levels(side: Sequence[Level]) -> bool:
+    """Return whether levels are prices and quantities that a market may have, and not too many."""
+    if len(side) > MOST_LEVELS:
+        return False
+    joined = "\n".join([*map(" ".join, side), ""])
+    # A text with an end of line in it would pass for two.
+    return joined.count("\n") == len(side) and _are_levels(joined) is not None
 
 
 def _other(frame: _Frame, raw: bytes) -> Reply | Notice | Refused:

@@ -28,13 +28,13 @@ _ADVICE = "see whether this network lets it through"
 
 async def reach(exchange: Exchange, symbols: Sequence[str]) -> list[Finding]:
     """Connect to each configured address, and subscribe to the symbols there."""
-    wire = registry.exchange(exchange.name).wire
+    known = registry.exchange(exchange.name)
     urls = [exchange.wss_url, *exchange.fallback_wss_urls]
-    return [await _reach(wire, url, symbols, is_first=number == 0) for number, url in enumerate(urls)]
+    return [await _reach(known, url, symbols, is_first=number == 0) for number, url in enumerate(urls)]
 
 
-async def _reach(wire: WireFormat, url: str, symbols: Sequence[str], *, is_first: bool) -> Finding:
-    where = showing.address(url)
+async def _reach(known: Known, url: str, symbols: Sequence[str], *, is_first: bool) -> Finding:
+    wire, where = known.wire, showing.address(url)
     began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(_TIMEOUT_SEC):
@@ -42,7 +42,7 @@ async def _reach(wire: WireFormat, url: str, symbols: Sequence[str], *, is_first
             async with connection:
                 address = connection.remote_address[0]
                 if symbols:
-                    await connection.send(wire.subscribe(list(wire.streams(symbols[0])), 1))
+                    await connection.send(wire.subscribe(known.names(symbols[0]), 1))
                     await _confirmed(connection, wire)
     except (OSError, WebSocketException, TimeoutError) as error:
         outcome = Finding.failed if is_first else Finding.warning
@@ -124,7 +124,7 @@ async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event
 
 
 async def _subscribe(connection: ClientConnection, known: Known, symbols: Sequence[str]) -> None:
-    streams = [name for symbol in symbols for name in known.wire.streams(symbol)]
+    streams = [name for symbol in symbols for name in known.names(symbol)]
     at_once = known.limits.streams_a_request
     for number, start in enumerate(range(0, len(streams), at_once), start=1):
         await connection.send(known.wire.subscribe(streams[start : start + at_once], number))

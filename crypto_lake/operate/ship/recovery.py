@@ -15,6 +15,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import locks
 from crypto_lake.errors import LakeBusyError
 from crypto_lake.layout import OPEN_SUFFIX
+from crypto_lake.raw.lines import OF_BOOK, RECEIVED
 
 # A collector that is started again after its death seals what it left by itself.
 GRACE_SEC = 15.0
@@ -54,8 +55,9 @@ class Mourner:
         except LakeBusyError:
             return False
         # Other collectors, of names of their own, may be writing to theirs.
-        own = layout.segment("", "", date.min, 0).name.replace("0000", "[0-9]*")
-        return next(layout.raw_symbol("", "").glob(f"*/*/*/{own}{OPEN_SUFFIX}"), None) is not None
+        own = [layout.segment("", "", date.min, 0, family).name for family in (RECEIVED, OF_BOOK)]
+        patterns = [f"*/*/*/{name.replace('0000', '[0-9]*')}{OPEN_SUFFIX}" for name in own]
+        return any(True for pattern in patterns for _ in layout.raw_symbol("", "").glob(pattern))
 
     def _recover(self) -> None:
         logger.warning(

@@ -22,6 +22,8 @@ from crypto_lake.layout import COMPRESSED_SUFFIX, OPEN_SUFFIX
 
 _is_sealed = re.compile(r"([^_.].*)_([0-9]{4,})\.jsonl(\.zst)?").fullmatch
 _CHECKSUM = ".sha256"
+# The kinds of records that tell a sealed segment's checksum.
+_OF_SEGMENTS = ("sealed", "depth_sealed")
 
 
 class _Record(Struct):
@@ -150,7 +152,7 @@ def records(path: Path, begin: int = 0) -> tuple[list[tuple[str, str]], int]:
     for line in whole.splitlines():
         with contextlib.suppress(*NOT_JSON):
             record = json.decode(line, type=_Record)
-            if record.kind == "sealed" and record.segment:
+            if record.kind in _OF_SEGMENTS and record.segment:
                 found.append((record.segment, record.sha256 or ""))
     return found, begin + len(whole)
 

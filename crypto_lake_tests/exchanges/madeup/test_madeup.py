@@ -345,6 +345,13 @@ def test_what_it_cannot_do_is_refused_when_the_configuration_asks_for_it(
     assert str(caught.value) == f"{tmp_path / 'config.yml'}: {said}"
 
 
+def test_an_order_book_that_it_has_not_is_refused_when_the_configuration_asks_for_it(tmp_path: Path) -> None:
+    config = configured(tmp_path, 1)
+    section = msgspec.structs.replace(config.exchanges[0], streams=["trade", "bookTicker", "depth"])
+    with pytest.raises(ConfigError, match=r"streams: madeup has no depth; expected trade, bookTicker$"):
+        registry.check(msgspec.structs.replace(config, exchanges=[section]), tmp_path / "config.yml")
+
+
 @pytest.mark.parametrize(
     ("number", "kept"),
     [

@@ -1,0 +1,83 @@
+"""What a collector that died left of order books: segments that no journal describes, breaks it had no time to tell."""
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from loguru import logger
+
+from collector_daemon.decide.chained_ids import Break, ChainedIds
+from collector_daemon.decide.depth_tally import DepthTally
+from crypto_lake.disk import checksums
+from crypto_lake.errors import NOT_JSON
+from crypto_lake.layout import Layout
+from crypto_lake.raw import journal, journals, segments
+from crypto_lake.raw.journal_writer import JournalWriter
+from crypto_lake.raw.lines import OF_BOOK, BookLine, DepthLine, decode_book
+
+# A symbol's last days: what the one before ended with lies in one of them, or is too old to go on from.
+_LAST_DAYS = 2
+
+
+def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: bool) -> None:
+    """Describe a folder's segments that no journal describes; `search` for breaks even if there are none.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    layout, exchange = diary.layout, diary.exchange
+    found = segments.sealed(layout.raw_day(exchange, symbol, day), [OF_BOOK], layout.recorder)
+    if not found:
+        return
+    told = journals.of_recorder(layout, exchange, symbol, day)
+    described = {one.segment for one in journal.of_kind(told, journal.DepthSealed)}
+    lacking = [path for path in found if path.name not in described]
+    for path in lacking:
+        tally = DepthTally(day)
+        for line in lines_of(path):
+            tally.add_all([line])
+        if tally.lines:
+            size, checksum = path.stat().st_size, checksums.of(path)
+            diary.write(tally.sealed(now, symbol, path.name, size, [], checksum), day)
+    if lacking or search:
+        known = list(journal.of_kind(told, journal.BookBreak))
+        for one in _breaks(found[-2:]):
+            if not any(_is_told(one, record) for record in known):
+                diary.write(journal.BookBreak(at=now, symbol=symbol, **one._asdict()), day)
+
+
+def last_id(layout: Layout, exchange: str, symbol: str) -> int | None:
+    """Return the id that a symbol's book was last recorded up to; None where it was not lately."""
+    for day in reversed(layout.raw_days(exchange, symbol)[-_LAST_DAYS:]):
+        told = journals.of_recorder(layout, exchange, symbol, day)
+        sealed = [
+            one.last_id for one in journal.of_kind(told, journal.DepthSealed) if one.last_id is not None
+        ]
+        if sealed:
+            return sealed[-1]
+    return None
+
+
+def lines_of(path: Path) -> Iterator[BookLine]:
+    """A segment's lines. What is none (a power loss can leave such) is told and left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decode_book(line)
+            except NOT_JSON as error:
+                logger.error("{}: line {}: not a line of the book: {}", path, number, error)
+
+
+def _breaks(paths: list[Path]) -> list[Break]:
+    chain = ChainedIds()
+    for path in paths:
+        for line in lines_of(path):
+            if isinstance(line, DepthLine):
+                chain.accept(line)
+    return chain.breaks(0.0, -math.inf)
+
+
+def _is_told(one: Break, record: journal.BookBreak) -> bool:
+    exactly = (one.after_id, one.first_id) == (record.after_id, record.first_id)
+    return exactly or record.after_id <= one.after_id < one.first_id <= record.first_id

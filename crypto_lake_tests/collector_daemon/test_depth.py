@@ -1,0 +1,234 @@
+"""The order book's way from frames to sealed segments, beside the ticks, and what a death leaves of it."""
+
+import hashlib
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector_daemon.decide.listening import Hearing, Listening
+from collector_daemon.decide.session import GRACE_SEC, SILENT_AFTER_SEC, RefusedFrame, Session
+from collector_daemon.land import depth_recovery
+from collector_daemon.land.disk import Disk
+from collector_daemon.land.landing import Landing
+from collector_daemon.land.recovery import recover
+from collector_daemon.land.rotation import Rotation
+from crypto_lake.exchanges import registry
+from crypto_lake.layout import MINUTE_US, Layout
+from crypto_lake.raw import journal, segments
+from crypto_lake.raw.lines import OF_BOOK, RECEIVED, DepthLine, DepthSnapshotLine, decode_book
+from crypto_lake_tests.collector_daemon.fakes import (
+    SYMBOLS,
+    T0,
+    FakeClock,
+    depth,
+    open_files,
+    own,
+    quote,
+    trade,
+)
+
+DAY = date(2025, 10, 20)
+BINANCE = registry.exchange("binance").recording(["trade", "bookTicker", "depth"])
+
+
+def session() -> Session:
+    return Session(BINANCE.wire, SYMBOLS, BINANCE.streams)
+
+
+def kept(made: Session, *frames: bytes) -> list[tuple[int, int]]:
+    made.receive(frames, T0, 1)
+    return [(line.first_id, line.id) for line in made.take_depth()]
+
+
+def test_depth_events_go_a_way_of_their_own_and_change_nothing_about_ticks() -> None:
+    made, without = session(), Session(BINANCE.wire, SYMBOLS)
+    ticks = [trade(1, T0 - 500), quote(4), trade(3, T0 - 400)]
+    lines = made.receive([depth(1, 5, T0 + 9), *ticks, depth(6, 7, T0 + 9), depth(6, 7, T0 + 10)], T0, 1)
+    assert lines == without.receive(ticks, T0, 1)
+    assert [line.id for line in made.take_depth()] == [5, 7]
+    for one in (made, without):
+        one.finish(T0 + MINUTE_US)
+    assert made.take_events() == without.take_events()
+    assert made.symbols["SOLUSDT"].latency.spread() == without.symbols["SOLUSDT"].latency.spread()
+    assert made.symbols["SOLUSDT"].duplicates == 0
+
+
+def test_depth_that_was_not_asked_for_is_refused() -> None:
+    made = Session(BINANCE.wire, SYMBOLS)
+    assert kept(made, depth(1, 5)) == []
+    assert made.take_events() == [RefusedFrame(T0, "a stream that was not asked for", depth(1, 5))]
+
+
+def test_a_break_of_the_chain_is_told_after_the_grace_and_asks_for_an_anchor() -> None:
+    made = session()
+    assert kept(made, depth(1, 5), depth(9, 10), depth(9, 10)) == [(1, 5), (9, 10)]
+    assert made.unanchored == {"SOLUSDT"}
+    made.unanchored.clear()
+    made.tick(T0, 0.0)
+    assert (made.events, made.unanchored) == ([], set())
+    made.tick(T0, GRACE_SEC)
+    told = journal.BookBreak(at=T0, symbol="SOLUSDT", after_id=5, first_id=9, reason="lost")
+    assert (made.take_events(), made.unanchored) == ([told], {"SOLUSDT"})
+    assert made.symbols["SOLUSDT"].breaks == 1
+
+
+def test_depth_that_is_silent_is_told_as_any_stream() -> None:
+    made = session()
+    made.subscribed(["SOLUSDT"], 0.0)
+    made.receive([trade(1), quote(1)], T0, 1)
+    made.tick(T0, SILENT_AFTER_SEC)
+    assert [one.stream for one in made.take_events() if isinstance(one, journal.Silent)] == [
+        "solusdt@depth@100ms"
+    ]
+
+
+class Lake:
+    """A landing with a disk under it."""
+
+    def __init__(self, base: Path, rotation: Rotation | None = None) -> None:
+        self.layout = Layout(base)
+        self.clock = FakeClock()
+        self.landing = Landing(rotation or Rotation(MINUTE_US), self.clock)
+        self.hearing, listening = Hearing(), Listening()
+        self.landing.expect(SYMBOLS, listening)
+        listening.begin(self.hearing, T0)
+        self.disk = Disk(self.layout, "binance")
+        self.session = session()
+
+    def receive(self, *frames: bytes) -> None:
+        now = self.landing.watch.look()
+        self.hearing.hear(self.landing.watch)
+        self.landing.add(self.session.receive(frames, now, 1), now)
+        self.landing.add_depth(self.session.take_depth(), now)
+
+    def land(self) -> None:
+        for job in self.landing.take():
+            self.disk.do(job)
+            self.landing.landed(job.size)
+
+    def names(self, family: str) -> list[str]:
+        return [
+            path.name for path in segments.sealed(self.layout.raw_day("binance", "SOLUSDT", DAY), [family])
+        ]
+
+    def told(self) -> list[journal.DepthSealed]:
+        return list(journal.of_kind(own(self.layout, "SOLUSDT", DAY), journal.DepthSealed))
+
+    def lines(self) -> list[int]:
+        folder = self.layout.raw_day("binance", "SOLUSDT", DAY)
+        content = b"".join(path.read_bytes() for path in segments.sealed(folder, [OF_BOOK]))
+        return [decode_book(line).id for line in content.splitlines()]
+
+
+def test_depth_is_sealed_beside_the_ticks_in_segments_of_its_own_which_the_journal_tells_apart(
+    tmp_path: Path,
+) -> None:
+    lake = Lake(tmp_path)
+    lake.receive(trade(1), depth(1, 5, T0 - 7))
+    snapshot = DepthSnapshotLine("SOLUSDT", None, T0, None, 3, (("1.0", "2.0"),), ())
+    lake.landing.add_depth([snapshot], T0)
+    lake.land()
+    assert [path.name for path in open_files(lake.layout)] == [
+        "depth_0001.jsonl.open",
+        "part_0001.jsonl.open",
+    ]
+    lake.clock.pass_by(61)
+    lake.receive(depth(6, 9, T0 + MINUTE_US), trade(2))
+    lake.landing.close()
+    lake.land()
+    assert (lake.names(OF_BOOK), lake.names(RECEIVED)) == (
+        ["depth_0001.jsonl", "depth_0002.jsonl"],
+        ["part_0001.jsonl", "part_0002.jsonl"],
+    )
+    assert lake.landing.held == 0
+    content = (lake.layout.raw_day("binance", "SOLUSDT", DAY) / "depth_0001.jsonl").read_bytes()
+    assert content.splitlines()[0] == (
+        b'{"stream":"depth","symbol":"SOLUSDT","ts_event":%d,"ts_recv":%d,"first_id":1,"id":5,'
+        b'"bids":[["1.0","2.0"]],"asks":[]}' % (T0 - 7, T0)
+    )
+    first, second = lake.told()
+    assert first == journal.DepthSealed(
+        at=T0 + 61_000_000,
+        symbol="SOLUSDT",
+        segment="depth_0001.jsonl",
+        lines=2,
+        snapshots=1,
+        size=len(content),
+        recv_from=T0,
+        recv_to=T0,
+        event_from=T0 - 7,
+        event_to=T0 - 7,
+        first_id=1,
+        last_id=5,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    assert (second.first_id, second.last_id) == (6, 9)
+    sealed = list(journal.of_kind(own(lake.layout, "SOLUSDT", DAY), journal.Sealed))
+    assert [one.segment for one in sealed] == ["part_0001.jsonl", "part_0002.jsonl"]
+    assert segments.days(lake.layout, "binance", "ADAUSDT") == []
+
+
+def test_a_folder_of_depth_alone_is_no_day_of_ticks(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.receive(depth(1, 5))
+    lake.landing.close()
+    lake.land()
+    assert segments.days(lake.layout, "binance", "SOLUSDT") == []
+    assert segments.sealed(lake.layout.raw_day("binance", "SOLUSDT", DAY)) == []
+    assert segments.last_day(lake.layout, "binance", "SOLUSDT") == DAY
+
+
+def test_a_segment_of_depth_is_no_larger_than_it_may_be_and_memory_counts_its_levels(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, Rotation(MINUTE_US, most_bytes=3000))
+    for number in range(10):
+        lake.receive(depth(number, number, levels=50))
+    assert lake.landing.held > 10 * 50 * 150
+    assert lake.landing.pending("SOLUSDT") == lake.landing.held
+    lake.landing.close()
+    lake.land()
+    assert lake.landing.held == 0
+    assert (lake.lines(), len(lake.told())) == (list(range(10)), 4)
+    assert all(one.size <= 3000 for one in lake.told())
+
+
+def left_open(layout: Layout, *events: DepthLine, more: bytes = b"") -> None:
+    segment = segments.OpenSegment.create(layout, "binance", "SOLUSDT", DAY, OF_BOOK)
+    segment.append(b"".join(msgspec.json.encode(one) + b"\n" for one in events) + more)
+    segment.abandon()
+
+
+def event(first: int, last: int) -> DepthLine:
+    return DepthLine("SOLUSDT", T0, T0 + last, first, last, (("1.0", "0"),), ())
+
+
+TICK = b'{"stream":"trade","symbol":"SOLUSDT"}\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "moved", "torn"),
+    [(b"", 0, 0), (b'{"stream":"dep', 0, 14), (TICK, len(TICK), 0), (b"\0" * 4096 + b"\n", 4097, 0)],
+    ids=["whole", "torn", "a tick's line", "NULs"],
+)
+def test_open_depth_is_sealed_with_its_whole_lines_and_entered_with_its_breaks(
+    tmp_path: Path, more: bytes, moved: int, torn: int
+) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, event(1, 5), event(6, 7), event(9, 12), more=more)
+    for _ in range(2):
+        recover(layout, "binance", T0 + 99)
+    (recovered,) = journal.of_kind(own(layout, "SOLUSDT", DAY), journal.Recovered)
+    assert (recovered.segment, recovered.moved_bytes, recovered.torn_bytes) == (
+        "depth_0001.jsonl",
+        moved,
+        torn,
+    )
+    (sealed,) = journal.of_kind(own(layout, "SOLUSDT", DAY), journal.DepthSealed)
+    content = (layout.raw_day("binance", "SOLUSDT", DAY) / "depth_0001.jsonl").read_bytes()
+    assert (sealed.lines, sealed.first_id, sealed.last_id) == (3, 1, 12)
+    assert (sealed.size, sealed.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    breaks = journal.of_kind(own(layout, "SOLUSDT", DAY), journal.BookBreak)
+    assert [(one.after_id, one.first_id) for one in breaks] == [(7, 9)]
+    assert depth_recovery.last_id(layout, "binance", "SOLUSDT") == 12
+    assert not list(journal.of_kind(own(layout, "SOLUSDT", DAY), journal.Sealed))
