@@ -34,6 +34,18 @@ class ProofPlaces:
         """The best bid and ask after each event of a finished day's depth."""
         return self.base / "book" / exchange / symbol / "boundaries" / f"{day.isoformat()}.parquet"
 
+    def book_end(self, exchange: str, symbol: str, day: date) -> Path:
+        """The whole book at the end of a finished day, which the next one begins with."""
+        return self.base / "book" / exchange / symbol / "ends" / f"{day.isoformat()}.parquet"
+
+    def book_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have a book, oldest first."""
+        return listing.file_days(self.base / "book" / exchange / symbol)
+
+    def book_symbols(self, exchange: str) -> list[str]:
+        """The symbols that have books, sorted."""
+        return listing.symbols(self.base / "book" / exchange)
+
     def proof(self, exchange: str, symbol: str, day: date) -> Path:
         """What the book says of the quotes of each second of a finished day."""
         return self.base / "proof" / exchange / symbol / f"{day.isoformat()}.parquet"

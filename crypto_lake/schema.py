@@ -99,6 +99,11 @@ BOUNDARY: tuple[Column, ...] = (
     Column("ask", PRICE, "best ask after it; null as `bid`"),
     Column("ask_qty", QUANTITY, "quantity at the best ask"),
     Column("unbroken", "BOOLEAN", "whether every event from a snapshot to this one is there"),
+    Column(
+        "certain",
+        "BOOLEAN",
+        "whether no better level can be there: false where the best one lies beyond all that a snapshot told",
+    ),
 )
 PROOF: tuple[Column, ...] = (
     Column("symbol", "VARCHAR", "the exchange's own spelling"),

@@ -44,7 +44,7 @@ def write_book(
     for one in events:
         first = before + 1 if one.first_id is None else one.first_id
         at, before = START + one.at, one.id
-        boundaries.append((SYMBOL, at, at, first, one.id, *one.top, one.unbroken))
+        boundaries.append((SYMBOL, at, at, first, one.id, *one.top, one.unbroken, True))
         depth += [(SYMBOL, at, at, first, one.id, *level, False) for level in one.levels or [(None,) * 3]]
     depth += [(SYMBOL, None, START, None, number, "bid", "1.00", "1.0", True) for number in snapshots]
     layout = series.layout

@@ -42,6 +42,9 @@ _ARROW: dict[str, pa.DataType] = {
     PRICE: pa.decimal128(18, 8),
     QUANTITY: pa.decimal128(20, 8),
     "DATE": pa.date32(),
+    f"STRUCT(price {PRICE}, qty {QUANTITY})[]": pa.list_(
+        pa.field("element", pa.struct([("price", pa.decimal128(18, 8)), ("qty", pa.decimal128(20, 8))]))
+    ),
     "STRUCT(path VARCHAR, bytes BIGINT, sha256 VARCHAR)[]": pa.list_(
         pa.field(
             "element",
@@ -148,6 +151,31 @@ def write_table(table: pa.Table, path: Path, compression: str, *, footer: dict[s
     with _appearing(path) as temporary, pq.ParquetWriter(temporary, table.schema, **options) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata({FOOTER_KEY: canonical(footer)})
+
+
+@contextlib.contextmanager
+def growing(
+    path: Path,
+    columns: tuple[Column, ...],
+    *,
+    footer: dict[str, Any],
+    verify: Callable[[Path], None] | None = None,
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Give what appends a table of these columns, a row group, to a file that appears when the block ends.
+
+    For files that are made piece by piece, compressed with zstd. The same tables and footer give the same bytes.
+    `verify` is as in `write`.
+
+    Raises:
+        LakeError: as `write`.
+    """
+    options: dict[str, Any] = {"compression": "zstd", "store_schema": False, "store_decimal_as_integer": True}
+    with _appearing(path) as temporary:
+        with pq.ParquetWriter(temporary, arrow_schema(columns), **options) as writer:
+            yield writer.write_table
+            writer.add_key_value_metadata({FOOTER_KEY: canonical(footer)})
+        if verify:
+            verify(temporary)
 
 
 @contextlib.contextmanager

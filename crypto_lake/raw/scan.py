@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ from crypto_lake.schema import RAW_LINE, Column, names, typed
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
-# Many times what a line takes.
-_LONGEST_LINE = 1 << 16
+# What a line takes at most: a snapshot of 5,000 levels a side.
+_LONGEST_LINE = 1 << 20
 _NAMES = ", ".join(names(LINES))
 _NOTHING = "SELECT " + ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES) + " WHERE false"
 
@@ -67,7 +67,7 @@ def of_slots(paths: Sequence[Path], slots: Sequence[int]) -> list[str]:
         return []
     # The number of a file is one for thousands of lines; its name would be compared line by line.
     slot = f"({list(slots)}::BIGINT[])[file_index::BIGINT + 1]"
-    return [f"SELECT {slot} AS slot, {_NAMES} FROM {_read_json(paths, LINES)}"]
+    return [f"SELECT {slot} AS slot, {_NAMES} FROM {read_json(paths, LINES)}"]
 
 
 def lines(paths: Sequence[Path]) -> str:
@@ -85,7 +85,7 @@ def of_segments(paths: Sequence[Path]) -> list[str]:
     Raises:
         duckdb.InvalidInputException: as `lines`.
     """
-    return [f"SELECT {_NAMES} FROM {_read_json(paths, LINES)}"] if paths else []
+    return [f"SELECT {_NAMES} FROM {read_json(paths, LINES)}"] if paths else []
 
 
 def once(table: str) -> str:
@@ -209,7 +209,7 @@ def event_hours(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
     try:
         query = f"""
             SELECT filename, min(ts_event), max(ts_event)
-            FROM {_read_json(paths, RAW_LINE, ", filename = true")}
+            FROM {read_json(paths, RAW_LINE, ", filename = true")}
             WHERE {_TIMED} GROUP BY filename, ts_event // {HOUR_US} ORDER BY ALL"""
         for name, first, last in connection.execute(query).fetchall():
             found[Path(name)].append((first, last))
@@ -228,7 +228,7 @@ def _scan(
                    min(ts_event), max(ts_event), min(DISTINCT ts_recv - ts_event, {KEPT}), count(*) FILTER ({_TIMED}),
                    min(id) FILTER ({_NUMBERED}), max(id) FILTER ({_NUMBERED}),
                    count(*) FILTER ({_WRONG.format(symbol=literal(symbol))})
-            FROM {_read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
+            FROM {read_json(paths, RAW_LINE, ", filename = true")} GROUP BY ALL ORDER BY ALL"""
         for name, *values in connection.execute(query).fetchall():
             found[Path(name)].append(_Minute(*values))
     except duckdb.Error as error:
@@ -321,16 +321,26 @@ def _scanned(path: Path, symbol: str, minutes: list[_Minute]) -> Scanned | Refus
     return Scanned(record, offsets, min((one.late[0] for one in minutes if one.late), default=None))
 
 
-def _read_json(paths: Sequence[Path], columns: tuple[Column, ...], more: str = "") -> str:
+def read_json(
+    paths: Sequence[Path],
+    columns: tuple[Column, ...],
+    more: str = "",
+    decode: Callable[[bytes], object] = decode,
+) -> str:
+    """The lines of files as an SQL table of these columns; `decode` is what fails where bytes are no line.
+
+    Raises:
+        duckdb.InvalidInputException: what one ends with is no line.
+    """
     for path in paths:
-        if path.suffix != COMPRESSED_SUFFIX and not _ends_with_a_line(path):
+        if path.suffix != COMPRESSED_SUFFIX and not _ends_with_a_line(path, decode):
             raise duckdb.InvalidInputException(f'Malformed JSON in file "{path}": its last line is none')
     return (
         f"read_json({path_list(list(paths))}, format = 'newline_delimited', columns = {typed(columns)}{more})"
     )
 
 
-def _ends_with_a_line(path: Path) -> bool:
+def _ends_with_a_line(path: Path, decode: Callable[[bytes], object]) -> bool:
     """Return whether nothing but a raw line stands behind the last end of a line; of a file that is gone, true.
 
     DuckDB (2.0, with several threads and files) says nothing, now and then, of other bytes at the end of a file.

@@ -1,0 +1,197 @@
+"""The book of a finished day, rebuilt from its depth: its best levels each second, its best bid and ask at each event.
+
+A day begins with the book that the day before ended with, where it has one and its events follow on, else it is not
+known until the first snapshot. The steps, each of which a crash may follow:
+
+1. carry the book along the day's depth, and publish what it was at each second and at each event
+2. publish what it is at the day's end    3. the checksums    4. the manifest, without which none of them counts
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from loguru import logger
+from msgspec import to_builtins
+
+from crypto_lake.book.chain import Carried, Chain, Snapshot
+from crypto_lake.book.side import Side
+from crypto_lake.disk import checksums, parquet, publish
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import day_start_us
+from crypto_lake.schema import BOOK, BOUNDARY, DEPTH
+from crypto_lake.series import Series
+from crypto_lake.transform import depth, depth_read
+from crypto_lake.transform.book_kept import (
+    BOOK_VERSION,
+    Anchors,
+    Breaks,
+    End,
+    KeptBook,
+    Table,
+    paths,
+    read_kept,
+)
+from crypto_lake.transform.book_rows import Boundaries, Seconds, end_table
+from crypto_lake.transform.depth_read import Lines
+from crypto_lake.transform.every import of_every_symbol
+from crypto_lake.transform.workspace import locked
+
+
+@dataclass(frozen=True)
+class Book:
+    """A symbol's day of the book. `rewritten` is False where it was right already."""
+
+    symbol: str
+    day: date
+    kept: KeptBook
+    rewritten: bool
+
+
+def make(series: Series, day: date) -> Book | None:
+    """Bring a day's book in line with its depth, and with the book of the day before. None where it has no depth.
+
+    Raises:
+        LakeError: the depth is damaged, or the disk refused.
+    """
+    source = series.layout.depth(series.exchange, series.symbol, day)
+    with locked(series):
+        of_depth = depth.read_kept(series, day)
+        if of_depth is None:
+            return None
+        before = read_kept(series, day - timedelta(days=1))
+        made_from = _made_from(of_depth, before)
+        kept = read_kept(series, day)
+        if kept and kept.made_from == made_from and _is_whole(series, day, kept):
+            return Book(series.symbol, day, kept, rewritten=False)
+        if checksums.of(source) != of_depth.sha256:
+            raise LakeError(f"{source}: damaged; make it anew (crypto-lake compact --date {day})")
+        carried = _carried(series, day - timedelta(days=1), before)
+        chain, rows = _write(series, day, source, carried)
+        kept = _publish(series, day, (chain, rows), made_from)
+    logger.info(
+        "{} {}: book of {} events, {} breaks, {} levels of snapshots compared, {} different",
+        *(series.symbol, day, rows["boundaries"], chain.break_count),
+        *(chain.levels_compared, chain.levels_different),
+    )
+    return Book(series.symbol, day, kept, rewritten=True)
+
+
+def make_all(
+    _connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, _now_us: int
+) -> list[Book]:
+    """`make` that of each series; of one without depth of the day there is none.
+
+    Raises:
+        LakeError: as `make`, the first, when all symbols were tried.
+    """
+    return of_every_symbol(series, day, lambda one: make(one, day), "no book: ")
+
+
+def _made_from(of_depth: depth.KeptDepth, before: KeptBook | None) -> dict[str, Any]:
+    carried = None
+    if before and before.end:
+        carried = [before.end.id, before.sha256.get("end")]
+    return {"version": BOOK_VERSION, "depth": of_depth.sha256, "carried": carried}
+
+
+def _is_whole(series: Series, day: date, kept: KeptBook) -> bool:
+    found = paths(series, day)
+    damaged = [found[name] for name, wanted in kept.sha256.items() if checksums.of(found[name]) != wanted]
+    for path in damaged:
+        logger.warning("{}: damaged; it is made anew from the depth", path)
+    return not damaged
+
+
+def _carried(series: Series, day: date, kept: KeptBook | None) -> Carried | None:
+    """Return the book that a day ended with; its levels are not known where its file is damaged."""
+    if kept is None or kept.end is None:
+        return None
+    path = paths(series, day)["end"]
+    if not kept.end.is_known:
+        return Carried(kept.end.id, None)
+    if checksums.of(path) != kept.sha256["end"]:
+        raise LakeError(f"{path}: damaged; make its day anew (crypto-lake compact --date {day})")
+    (bids, asks) = (dict(side) for lines in depth_read.lines(path) for side in lines.sides(0))
+    floors = kept.end.floors
+    return Carried(kept.end.id, (Side(bids, floors[0]), Side(asks, floors[1])))
+
+
+def _write(
+    series: Series, day: date, source: Path, carried: Carried | None
+) -> tuple[Chain, dict[Table, int]]:
+    """Publish the files of a day; return its chain, carried to the end, and how many rows each file has."""
+    found = paths(series, day)
+    footer = {"version": BOOK_VERSION}
+    with (
+        parquet.growing(found["book"], BOOK, footer=footer) as append_seconds,
+        parquet.growing(found["boundaries"], BOUNDARY, footer=footer) as append_boundaries,
+    ):
+        chain = Chain(carried)
+        times = depth_read.event_times(source)
+        seconds = Seconds(series.symbol, day_start_us(day), times, append_seconds)
+        seconds.add(0, chain)
+        events = 0
+        for lines in depth_read.lines(source):
+            boundaries = Boundaries(series.symbol)
+            events = _carry(chain, lines, events, (boundaries, seconds))
+            append_boundaries(boundaries.table(lines))
+        seconds.flush()
+    return chain, {"book": seconds.written, "boundaries": events}
+
+
+def _carry(chain: Chain, lines: Lines, events: int, rows: tuple[Boundaries, Seconds]) -> int:
+    """Carry the book along some lines, and add what it was; return how many events there were by now."""
+    boundaries, seconds = rows
+    for number, line in enumerate(lines.each()):
+        bids, asks = lines.sides(number)
+        if line.is_snapshot:
+            chain.snapshot(Snapshot(line.id, line.ts_recv, bids, asks))
+            continue
+        is_at = chain.event((line.first_id, line.id), line.ts_event, bids, asks)
+        boundaries.add(chain, is_known=is_at)
+        events += 1
+        seconds.add(events, chain)
+    return events
+
+
+def _publish(
+    series: Series, day: date, made: tuple[Chain, dict[Table, int]], made_from: dict[str, Any]
+) -> KeptBook:
+    """Publish the book at the end of the day, the checksums, and the manifest."""
+    chain, rows = made
+    found = paths(series, day)
+    carried = chain.finish()
+    end = None
+    if carried and carried.sides:
+        rows["end"] = _write_end(series, found["end"], carried)
+        end = End(carried.id, is_known=True, floors=(carried.sides[0].floor, carried.sides[1].floor))
+    elif carried:
+        end = End(carried.id, is_known=False, floors=(None, None))
+    if "end" not in rows:
+        for path in (found["end"], series.layout.checksum(found["end"])):
+            path.unlink(missing_ok=True)
+    sha256 = {name: checksums.of(found[name]) for name in rows}
+    for name, checksum in sha256.items():
+        checksums.note(series.layout.checksum(found[name]), found[name], checksum)
+    kept = KeptBook(
+        rows=rows,
+        sha256=sha256,
+        made_from=made_from,
+        breaks=Breaks(chain.break_count, chain.breaks),
+        anchors=Anchors(chain.anchor_counts, chain.levels_compared, chain.levels_different, chain.anchors),
+        end=end,
+    )
+    text = parquet.canonical(to_builtins(kept)).encode() + b"\n"
+    publish.write(series.layout.manifest(found["book"]), text)
+    return kept
+
+
+def _write_end(series: Series, path: Path, carried: Carried) -> int:
+    table = end_table(series.symbol, carried)
+    with parquet.growing(path, DEPTH, footer={"version": BOOK_VERSION}) as append:
+        append(table)
+    return int(table.num_rows)

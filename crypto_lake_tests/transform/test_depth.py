@@ -1,0 +1,193 @@
+"""Depth says what the lines of the book say, each once, and can stand for them."""
+
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from crypto_lake.disk import checksums, parquet
+from crypto_lake.errors import LakeError, RawDataError
+from crypto_lake.schema import DEPTH
+from crypto_lake.series import Series
+from crypto_lake.transform import depth, depth_rows
+from crypto_lake_tests.book_lines import Market, event, land, snapshot
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START
+
+if TYPE_CHECKING:
+    from crypto_lake.raw.lines import BookLine
+
+Duck = duckdb.DuckDBPyConnection
+BEFORE, AFTER = DAY - timedelta(days=1), DAY + timedelta(days=1)
+END = START + 24 * HOUR
+BID, ASK = ("100.10000000", "1.50000000"), ("100.20000000", "0.00000000")
+
+
+def make(duck: Duck, series: Series) -> depth.Depth:
+    done = depth.make(duck, series, DAY, LATER)
+    assert done
+    return done
+
+
+def rows(
+    duck: Duck, path: Path, columns: str = "id, side, price::VARCHAR, qty::VARCHAR"
+) -> list[tuple[object, ...]]:
+    return duck.execute(f"SELECT {columns} FROM {parquet.scan([path])}").fetchall()
+
+
+def test_levels_are_rows_in_order_of_ids_the_snapshot_before_the_events_that_follow(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [event(11, 14, START + 2, [BID], [ASK]), event(15, 15, START + 3)])
+    land(series.config, [snapshot(10, START + 1, [BID, ("99", "3")], [ASK]), event(9, 10, START, [BID])])
+    path = make(duck, series).path
+    assert rows(duck, path, "id, first_id, is_snapshot, side, price::VARCHAR, qty::VARCHAR") == [
+        (10, 9, False, "bid", *BID),
+        (10, None, True, "bid", *BID),
+        (10, None, True, "bid", "99.00000000", "3.00000000"),
+        (10, None, True, "ask", *ASK),
+        (14, 11, False, "bid", *BID),
+        (14, 11, False, "ask", *ASK),
+        (15, 15, False, None, None, None),
+    ]
+    assert parquet.schema_differences(path, DEPTH) == []
+    assert series.layout.checksum(path).read_text(encoding="ascii").split()[0] == checksums.of(path)
+    times = rows(duck, path, "epoch_us(ts_event), epoch_us(ts_recv)")
+    assert times[0] == (START, START + 80_000)
+    assert times[1] == (None, START + 1)
+
+
+def test_an_event_that_came_twice_or_within_another_is_there_once_and_one_that_overlaps_stays(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [event(1, 4, START, [BID]), event(5, 9, START + SECOND, [BID])])
+    again = [
+        event(1, 4, START, [BID]),
+        event(2, 4, START, [BID]),
+        event(6, 8, START, [BID]),
+        event(8, 12, START + 2 * SECOND),
+    ]
+    land(series.config, again, recorder="b")
+    assert rows(duck, make(duck, series).path, "first_id, id") == [(1, 4), (5, 9), (8, 12)]
+
+
+def test_lines_are_of_the_day_of_their_event_and_snapshots_of_the_event_that_carries_them_on(
+    duck: Duck, series: Series
+) -> None:
+    late = [event(1, 2, START - 1), event(3, 4, START), snapshot(4, END + 5), event(5, 6, END - 1)]
+    land(series.config, [snapshot(2, START - 5), *late[:2]], day=BEFORE)
+    land(series.config, [*late[2:], snapshot(6, END + 9), event(7, 8, END)], day=AFTER)
+    assert rows(duck, make(duck, series).path, "id, is_snapshot") == [
+        (2, True),
+        (4, False),
+        (4, True),
+        (6, False),
+    ]
+
+
+def test_whoever_received_the_lines_in_which_segments_the_bytes_are_the_same(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(3, 200)
+    lines: list[BookLine] = [*market.events(market.cuts()), *(market.snapshot(n, START + n) for n in (5, 90))]
+    monkeypatch.setattr(depth_rows, "_AT_ONCE", 2_000)
+    land(series.config, lines)
+    first = make(duck, series)
+    before = first.path.read_bytes()
+    for path in series.layout.raw_day("binance", "SOLUSDT", DAY).iterdir():
+        path.unlink()
+    Random(1).shuffle(lines)
+    land(series.config, lines[:70], recorder="b")
+    land(series.config, [*lines[60:], *lines[:10]])
+    duck.execute("SET threads = 1")
+    again = make(duck, series)
+    assert again.rewritten
+    assert first.path.read_bytes() == before
+    assert len(rows(duck, again.path)) == again.rows
+
+
+def test_a_second_run_does_nothing_and_a_segment_that_comes_late_makes_it_anew(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [event(1, 2, START, [BID])])
+    assert make(duck, series).rewritten
+    assert not make(duck, series).rewritten
+    land(series.config, [event(3, 4, START + 1, [BID])])
+    done = make(duck, series)
+    assert (done.rewritten, done.events) == (True, 2)
+
+
+def test_depth_stands_for_segments_that_are_gone_beside_those_that_come_late(
+    duck: Duck, series: Series
+) -> None:
+    first = land(
+        series.config,
+        [snapshot(2, START, [BID]), event(3, 4, START + 1, [BID], [ASK]), event(5, 5, START + 2)],
+    )
+    made = rows(duck, make(duck, series).path)
+    first.unlink()
+    assert not make(duck, series).rewritten
+    land(series.config, [event(6, 7, START + 3, [BID])], recorder="b")
+    done = make(duck, series)
+    assert rows(duck, done.path) == [*made, (7, "bid", *BID)]
+    assert not make(duck, series).rewritten
+
+
+def test_damaged_depth_is_made_anew_and_is_an_error_where_its_segments_are_gone(
+    duck: Duck, series: Series
+) -> None:
+    segment = land(series.config, [event(1, 2, START, [BID])])
+    path = make(duck, series).path
+    good = path.read_bytes()
+    path.write_bytes(b"nothing")
+    assert make(duck, series).rewritten
+    assert path.read_bytes() == good
+    path.write_bytes(b"nothing")
+    segment.unlink()
+    with pytest.raises(LakeError, match="damaged, and raw segments that it was made of are gone"):
+        make(duck, series)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"{", b'{"stream":"depth"}\n', b"\x00\x00\n", b"nonsense", b'{"stream":"trade","symbol":"SOLUSDT"}\n'],
+)
+def test_a_segment_that_holds_something_else_is_named_and_nothing_is_written(
+    duck: Duck, series: Series, damage: bytes
+) -> None:
+    path = land(series.config, [event(1, 2, START, [BID])])
+    path.write_bytes(path.read_bytes() + damage)
+    with pytest.raises(RawDataError, match=r"depth_0001\.jsonl"):
+        make(duck, series)
+    assert not series.layout.depth("binance", "SOLUSDT", DAY).exists()
+
+
+@pytest.mark.parametrize(
+    "level", [("x", "1"), ("1", "-1"), ("1.123456789", "1"), ("99999999999", "1"), ("1", "")]
+)
+def test_a_level_that_is_no_price_and_quantity_is_an_error(
+    duck: Duck, series: Series, level: tuple[str, str]
+) -> None:
+    land(series.config, [event(1, 2, START, [level])])
+    with pytest.raises(RawDataError, match=r"depth_0001\.jsonl: "):
+        make(duck, series)
+
+
+def test_rows_that_differ_from_their_lines_are_not_published(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(series.config, [event(1, 2, START, [BID])])
+    monkeypatch.setattr(depth_rows, "_rows", lambda lines, kept=depth_rows._rows: kept(lines).slice(1))
+    with pytest.raises(LakeError, match="differ from the 1 of the raw lines"):
+        make(duck, series)
+    assert not series.layout.depth("binance", "SOLUSDT", DAY).exists()
+
+
+def test_a_day_without_events_of_the_book_has_no_depth(duck: Duck, series: Series) -> None:
+    assert depth.make(duck, series, DAY, LATER) is None
+    land(series.config, [snapshot(4, START, [BID])])
+    assert depth.make(duck, series, DAY, LATER) is None
+    with pytest.raises(LakeError, match="is not over"):
+        depth.make(duck, series, DAY, START + HOUR)
