@@ -176,9 +176,11 @@ def _lock_of(folder: Path) -> Path:
 
 def _remove_dead(above: Path) -> None:
     for lock in above.glob("*.lock"):
-        # One that is held is alive.
-        with contextlib.suppress(LakeError), locks.hold(lock, wait_sec=0):
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        # One that is held is alive. Windows removes no file that is open: this one once it is let go of, unless another
+        # run is about to remove it as well.
+        with contextlib.suppress(LakeError, PermissionError):
+            with locks.hold(lock, wait_sec=0):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink(missing_ok=True)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import sys
 import time
 
 import httpx
@@ -42,7 +43,10 @@ def test_an_aborted_connection_ends_without_a_close_frame(
     exchange.faults = Faults(disconnect_after_s=0.1, abort=True)
     _, closed = ending(address)
     assert closed.rcvd is None
-    assert isinstance(closed.__cause__, ConnectionError)
+    # Under Wine a reset is the end of the stream.
+    assert isinstance(
+        closed.__cause__, (ConnectionError, EOFError) if sys.platform == "win32" else ConnectionError
+    )
 
 
 def test_every_other_connection_may_be_behind(exchange: SimulatedExchange, address: Address) -> None:
