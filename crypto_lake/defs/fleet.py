@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import psycopg2.extensions
 from celery.signals import task_prerun, worker_process_init
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import PRIORITY_TAG
 from dagster._grpc.types import ExecuteRunArgs
@@ -46,6 +47,8 @@ class FleetLauncher(CeleryRunLauncher):
     def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - handed through as they are
         super().__init__(*args, **settings)
         self._silent_since: dict[str, float] = {}
+        # By run that has not begun: its task, whose worker does not answer.
+        self._taken: dict[str, str] = {}
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Hand a run to the workers; one that begins again comes before those that wait for a place."""
@@ -60,18 +63,45 @@ class FleetLauncher(CeleryRunLauncher):
         if task is None:
             # A command's own, in its own process: see `commands`.
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        self._fail_those_taken()
         found = super().check_run_worker_health(run)
-        if found.status != WorkerStatus.RUNNING:
+        gone = self._gone(task) if found.status == WorkerStatus.RUNNING else None
+        if gone is None:
             return found
+        self._put_first(run)
+        return CheckRunHealthResult(WorkerStatus.FAILED, gone)
+
+    def _fail_those_taken(self) -> None:
+        """Fail runs that a worker has taken, and had not begun when it died.
+
+        The daemon looks at what is begun alone: they would wait for `start_timeout_seconds`, in which others wait for a
+        place. A run that begins again has, for an instant, the task of the one before, so a task is looked at twice.
+        """
+        taken: dict[str, str] = {}
+        for run in self._instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):
+            task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG, "")
+            if not task or self.celery.AsyncResult(task).state != "STARTED":
+                continue
+            if (gone := self._gone(task)) is None:
+                continue
+            taken[run.run_id] = task
+            if self._taken.get(run.run_id) == task:
+                self._put_first(run)
+                why = JobFailureData(error=None, failure_reason=RunFailureReason.START_TIMEOUT)
+                self._instance.report_run_failed(run, gone, why)
+        self._taken = taken
+
+    def _gone(self, task: str) -> str | None:
+        """Return why the worker that is at work on a task is taken for dead; None: it is not."""
         worker = self.celery.AsyncResult(task).info["hostname"]
         silent_sec = self._silence(worker)
         if silent_sec < _PATIENCE_SEC:
-            return found
-        # The run that the daemon begins in its place has its tags: it comes before those that wait already.
+            return None
+        return f"{worker} has not answered for {silent_sec:.0f} s; expected it there"
+
+    def _put_first(self, run: dg.DagsterRun) -> None:
+        """Let the run that the daemon begins in its place come before those that wait already: it has its tags."""
         self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: _FIRST})
-        return CheckRunHealthResult(
-            WorkerStatus.FAILED, f"{worker} has not answered for {silent_sec:.0f} s; expected it there"
-        )
 
     def _silence(self, worker: str) -> float:
         """Ask a worker; return for how long it has not answered.

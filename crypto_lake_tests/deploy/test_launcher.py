@@ -84,6 +84,24 @@ def test_a_worker_is_gone_that_has_not_answered_for_a_while_and_its_run_begins_b
     assert again.tags[PRIORITY_TAG] == "100"
 
 
+def test_a_run_that_a_worker_took_and_did_not_begin_before_it_died_begins_before_others(
+    launched: Launched, control: Control, clock: SimpleNamespace
+) -> None:
+    launcher, instance, run = launched
+    tags = {DAGSTER_CELERY_TASK_ID_TAG: "another task"}
+    taken = instance.create_run_for_job(
+        dg.GraphDefinition("nothing").to_job(), status=dg.DagsterRunStatus.STARTING, tags=tags
+    )
+    control.answers = []
+    found = []
+    for clock.sec in (0, 11, 16):
+        launcher.check_run_worker_health(run)
+        again = instance.get_run_by_id(taken.run_id)
+        assert again is not None
+        found.append((again.status.value, again.tags.get(PRIORITY_TAG)))
+    assert found == [("STARTING", None), ("STARTING", None), ("FAILURE", "100")]
+
+
 def test_while_redis_is_away_no_silence_counts(
     launched: Launched, control: Control, clock: SimpleNamespace
 ) -> None:
