@@ -148,6 +148,7 @@ class _Daemon:
                 others = [group.create_task(self._mind_disk()), group.create_task(self._tell())]
                 others += [group.create_task(recorder.tick()) for recorder in recorders]
                 others += [group.create_task(recorder.writer.run()) for recorder in recorders]
+                others += [group.create_task(one.anchors.run()) for one in recorders if one.anchors]
                 recorded = list(zip(self._universes, recorders, strict=True))
                 others += [group.create_task(universe.run(recorder)) for universe, recorder in recorded]
                 if self._follow:

@@ -10,6 +10,7 @@ from random import random as system_random
 import msgspec
 from loguru import logger
 
+from collector_daemon.anchors import Anchors
 from collector_daemon.clock import Clock
 from collector_daemon.connect.endpoints import Endpoints
 from collector_daemon.connect.feed import Feed
@@ -19,6 +20,7 @@ from collector_daemon.connect.turns import AttemptLimit
 from collector_daemon.decide.listening import Listening
 from collector_daemon.decide.session import Session
 from collector_daemon.ending import Ending
+from collector_daemon.land import depth_recovery
 from collector_daemon.land.disk import CreateSegment, Disk
 from collector_daemon.land.landing import Landing
 from collector_daemon.land.rotation import rotation
@@ -26,6 +28,7 @@ from collector_daemon.land.writer import BUDGET_BYTES, Writer
 from crypto_lake.config import Config, Exchange
 from crypto_lake.exchanges import registry
 from crypto_lake.raw import journal
+from crypto_lake.raw.lines import DEPTH
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake.showing import without_secrets
 
@@ -55,7 +58,10 @@ class Edges:
 
 
 class Recorder:
-    """See the module. `exchange` is its section of the configuration; the parts are public for the status."""
+    """See the module. `exchange` is its section of the configuration; the parts are public for the status.
+
+    `anchors` are the snapshots of order books, None where no book is recorded.
+    """
 
     def __init__(
         self, config: Config, exchange: Exchange, clock: Clock, edges: Edges, limit: AttemptLimit
@@ -84,6 +90,11 @@ class Recorder:
             random=edges.random,
             limit=limit,
         )
+        self.anchors: Anchors | None = None
+        if DEPTH.name in exchange.streams:
+            levels, writer = settings.depth_snapshot_levels, self.writer
+            self.anchors = Anchors(exchange, levels, self.session, self.landing, clock, lambda: writer.full)
+        self._go_on(exchange.symbols)
         self._group: asyncio.TaskGroup | None = None
         self._stop = asyncio.Event()
         self._feeds: dict[StreamGroup, list[asyncio.Task[None]]] = {}
@@ -127,11 +138,37 @@ class Recorder:
             ExceptionGroup: of `ExchangeError`: it could not be reached at all, or refuses what is asked.
         """
         async with asyncio.TaskGroup() as group:
+            if self.anchors:
+                stop = self._after_the_last(self.anchors, stop, group)
             self._group, self._stop = group, stop
             # It goes on without a single symbol: others may come.
             group.create_task(stop.wait())
             for stream_group in self.stream_groups:
                 self._start_feeds(stream_group)
+
+    def _after_the_last(
+        self, anchors: Anchors, stop: asyncio.Event, group: asyncio.TaskGroup
+    ) -> asyncio.Event:
+        """Return an event that is set after `stop` is, once each book had the time for a last snapshot."""
+        done = asyncio.Event()
+
+        async def wait() -> None:
+            await stop.wait()
+            try:
+                if self.live:
+                    await anchors.last()
+            finally:
+                done.set()
+
+        group.create_task(wait())
+        return done
+
+    def _go_on(self, symbols: Sequence[str]) -> None:
+        """Let the chains of depth events go on from where the recording before ended."""
+        for symbol in symbols if self.anchors else ():
+            last = depth_recovery.last_id(self.disk.layout, self.exchange.name, symbol)
+            if last is not None and (chain := self.session.chain(symbol)):
+                chain.go_on_from(last)
 
     async def change(self, symbols: Sequence[str]) -> None:
         """Record these symbols from now on, without a break for those that stay."""
@@ -146,6 +183,7 @@ class Recorder:
     async def _add(self, symbols: list[str]) -> None:
         self.landing.expect(symbols, Listening())
         self.session.expect(symbols)
+        self._go_on(symbols)
         for stream_group in self.stream_groups:
             some, symbols = symbols[: stream_group.room()], symbols[stream_group.room() :]
             if carried := await self._carried(stream_group, some):

@@ -18,6 +18,7 @@ from crypto_lake.raw.lines import OF_BOOK, BookLine, DepthLine, decode_book
 
 # A symbol's last days: what the one before ended with lies in one of them, or is too old to go on from.
 _LAST_DAYS = 2
+_SEALED = b'"depth_sealed"'
 
 
 def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: bool) -> None:
@@ -50,12 +51,16 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
 def last_id(layout: Layout, exchange: str, symbol: str) -> int | None:
     """Return the id that a symbol's book was last recorded up to; None where it was not lately."""
     for day in reversed(layout.raw_days(exchange, symbol)[-_LAST_DAYS:]):
-        told = journals.of_recorder(layout, exchange, symbol, day)
-        sealed = [
-            one.last_id for one in journal.of_kind(told, journal.DepthSealed) if one.last_id is not None
-        ]
-        if sealed:
-            return sealed[-1]
+        path = layout.symbol_journal(exchange, symbol, day)
+        content = journal.content(path)
+        end = len(content)
+        # From the end on: a journal of a day has thousands of records, and this is asked of each symbol at a start.
+        while (found := content.rfind(_SEALED, 0, end)) >= 0:
+            begin, end = content.rfind(b"\n", 0, found) + 1, found
+            records = journal.records(path, content[begin : content.find(b"\n", found) + 1])
+            ids = [one.last_id for one in journal.of_kind(records, journal.DepthSealed)]
+            if ids and ids[0] is not None:
+                return ids[0]
     return None
 
 

@@ -50,7 +50,7 @@ class Disk:
         self._refused_bytes = refused_bytes_a_day
         self._talk_bytes = talk_bytes_a_day
         self._talk: dict[date, int] = {}
-        self._layout = layout
+        self.layout = layout
         self._exchange = exchange
         self._create = create
         self._journal = JournalWriter(layout, exchange)
@@ -101,7 +101,7 @@ class Disk:
     def _append(self, job: Append) -> None:
         key = job.symbol, job.family
         if key not in self._open:
-            self._open[key] = self._create(self._layout, self._exchange, job.symbol, job.day, job.family)
+            self._open[key] = self._create(self.layout, self._exchange, job.symbol, job.day, job.family)
         segment = self._open[key]
         try:
             segment.append(job.lines)
@@ -159,7 +159,7 @@ class Disk:
 
     def _keep_refused(self, job: Refusal) -> None:
         refused = job.refused
-        path = self._layout.rejected(self._exchange, day_of(refused.ts_recv))
+        path = self.layout.rejected(self._exchange, day_of(refused.ts_recv))
         self._mend(path)
         if path.exists() and path.stat().st_size > self._refused_bytes:
             return

@@ -25,6 +25,8 @@ SYMBOL_COUNTERS = {
     "missing": "Trades that did not come",
     "duplicates": "Trades and quotes that had come before",
     "segments_sealed": "Segments finished",
+    "depth": "Events of the order book kept",
+    "book_breaks": "Breaks of the chain of these events",
 }
 SYMBOL_GAUGES = {
     "latency_p50_us": "Median time from the exchange to receipt, microseconds",
@@ -32,6 +34,7 @@ SYMBOL_GAUGES = {
     "latency_max_us": "The longest of the minute",
     "offset_us": "The shortest of the minute: clock offset and fastest way together",
     "last_frame": "When anything came last, microseconds since the epoch",
+    "last_anchor": "When the last snapshot of the order book came, microseconds since the epoch",
 }
 EXCHANGE_COUNTERS = {
     "connection": "Connection attempts",

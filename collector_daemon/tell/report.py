@@ -9,7 +9,7 @@ from collector_daemon.recorder import Recorder
 from collector_daemon.version import VERSION
 from crypto_lake.layout import iso
 from crypto_lake.raw.collector_status import ExchangeStatus, State, Status, SymbolStatus
-from crypto_lake.raw.lines import QUOTE, TRADE
+from crypto_lake.raw.lines import DEPTH, QUOTE, TRADE
 from crypto_lake.showing import address
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Reporter:
     def _symbol(self, recorder: Recorder, symbol: str) -> SymbolStatus:
         state, key = recorder.session.symbols[symbol], (recorder.exchange.name, symbol)
         spread = self._spreads[key] if key in self._spreads else state.latency.spread()
+        depth = state.streams.get(DEPTH.line)
         return SymbolStatus(
             symbol=symbol,
             trades=state.of(TRADE).kept,
@@ -116,6 +117,9 @@ class Reporter:
             pending_bytes=recorder.landing.pending(symbol),
             segments_sealed=recorder.disk.sealed.get(symbol, 0),
             current_segment=recorder.disk.open_name(symbol),
+            depth=depth.kept if depth else None,
+            book_breaks=state.breaks if depth else None,
+            last_anchor=state.anchored,
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from crypto_lake import exchanges
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, NoListError, UnknownSymbolError
-from crypto_lake.exchanges.base import BulkClient, Client, Exchange, ListingClient, RestClient
+from crypto_lake.exchanges.base import BookClient, BulkClient, Client, Exchange, ListingClient, RestClient
 from crypto_lake.raw.instruments import Instrument
 
 
@@ -80,6 +80,19 @@ def rest_client(name: str, rest_url: str) -> Client:
         ConfigError: there is no such exchange.
     """
     return exchange(name).rest(rest_url)
+
+
+def book_client(name: str, rest_url: str) -> BookClient:
+    """A client that can be asked for order books; close it with `aclose`.
+
+    Raises:
+        ConfigError: there is no such exchange, or it has none.
+        ExchangeError: the environment names a proxy that is none.
+    """
+    client = exchange(name).rest(rest_url)
+    if not isinstance(client, BookClient):
+        raise ConfigError(f"exchanges.streams: {name} has no order book to ask for; expected no depth")
+    return client
 
 
 def candles_client(config: Config, name: str, rest_url: str) -> BulkClient:

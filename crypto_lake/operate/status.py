@@ -134,12 +134,22 @@ def _symbols(live: list[SymbolStatus], now: int, most: int) -> Table:
         title="Live; latencies in ms",
     )
     table.columns[0].no_wrap = True
+    has_books = any(one.depth is not None for one in live)
+    if has_books:
+        table.add_column("depth")
+        table.add_column("breaks")
     for one in live[:most]:
-        table.add_row(*_symbol(one, now))
+        table.add_row(*_symbol(one, now), *(_book([one]) if has_books else ()))
     if len(live) > 1:
         table.add_section()
-        table.add_row(*_total(live, now))
+        table.add_row(*_total(live, now), *(_book(live) if has_books else ()))
     return table
+
+
+def _book(some: Iterable[SymbolStatus]) -> list[str]:
+    """Return how many events of order books there are, and how often their chains broke."""
+    known = [(one.depth, one.book_breaks or 0) for one in some if one.depth is not None]
+    return [f"{sum(numbers):,}" for numbers in zip(*known, strict=True)] or ["–", "–"]
 
 
 def _symbol(one: SymbolStatus, now: int) -> list[str]:

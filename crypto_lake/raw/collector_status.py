@@ -25,6 +25,8 @@ class SymbolStatus(Struct, frozen=True, kw_only=True):
     the local clock is off. `gaps`: how many holes there were in the trade ids, and `missing` how many trades.
     `duplicates`: trades and quotes that had come before. `pending_bytes`: in memory, not yet handed to the disk.
     `segments_sealed`: files finished. `current_segment`: the name of the open one.
+    Of the order book, None where it is not recorded: `depth`: events kept, `book_breaks`: how often their chain broke,
+    `last_anchor`: when the last snapshot came.
     """
 
     symbol: str
@@ -42,6 +44,9 @@ class SymbolStatus(Struct, frozen=True, kw_only=True):
     pending_bytes: int
     segments_sealed: int
     current_segment: str | None
+    depth: int | None = None
+    book_breaks: int | None = None
+    last_anchor: int | None = None
 
 
 class ExchangeStatus(Struct, frozen=True, kw_only=True):
