@@ -34,10 +34,8 @@ _QUOTES_SHARE = 8
 def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled: bool = True) -> None:
     """What a collector leaves of [start, end), a segment a minute, listening all the time."""
     notes = JournalWriter(lake.layout, "binance")
-    for minute, lines in groupby(
-        _lines(start, end, quotes=quotes), key=lambda line: line.ts_recv // MINUTE_US
-    ):
-        landed = list(lines)
+    for minute, some in groupby(lines(start, end, quotes=quotes), key=lambda line: line.ts_recv // MINUTE_US):
+        landed = list(some)
         begin = minute * MINUTE_US
         path = land(lake, landed, day_of(begin))
         ids = [line.id for line in landed if isinstance(line, TradeLine)]
@@ -47,7 +45,7 @@ def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled
             notes.write(told, day_of(begin))
 
 
-def _lines(start: int, end: int, *, quotes: bool) -> Iterator[RawLine]:
+def lines(start: int, end: int, *, quotes: bool = True) -> Iterator[RawLine]:
     """Return every trade, and a few quotes a second, of more than ten that there are: they are not lost here."""
     for number, event in enumerate(MARKET.events(SYMBOL, start, end)):
         if isinstance(event, Trade) or (quotes and number % _QUOTES_SHARE == 0):

@@ -14,7 +14,7 @@ _COMMANDS = (
     *(record.collector, record.ship, record.up, record.demo),
     *(make.transformer, make.compact, make.heal, make.backfill),
     *(look_after.status, look_after.validate, look_after.verify, look_after.coverage, look_after.doctor),
-    *(look_after.pull, ask.query, ask.report, ask.export),
+    *(look_after.pull, ask.query, ask.report, ask.export, record.replay),
     *(set_up.init, set_up.service),
 )
 

@@ -5,7 +5,7 @@
 import math
 import os
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -48,6 +48,20 @@ class Day(click.ParamType[date]):
         if not first <= day <= today():
             self.fail(f"{day} is out of range; expected {first} to {today()} (today, UTC)", param, ctx)
         return day
+
+
+class TimeOfDay(click.ParamType[int]):
+    """A time of a day, UTC, as microseconds since its midnight."""
+
+    name = "HH:MM:SS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Read it, or say what was expected."""
+        try:
+            found = time.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time of day; expected e.g. 14:30 or 14:30:00", param, ctx)
+        return ((found.hour * 60 + found.minute) * 60 + found.second) * 1_000_000 + found.microsecond
 
 
 def today(loaded: "Config | None" = None) -> date:

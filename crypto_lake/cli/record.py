@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - see the package
 
 import os
+from datetime import date
 from pathlib import Path
 
 import click
@@ -116,3 +117,62 @@ def demo(minutes: int, *, serve: bool) -> None:
     from crypto_lake.operate import demo as story
 
     story.tell(minutes, serve=serve)
+
+
+@click.command()
+@options.config_option
+@click.option("--date", "day", type=options.Day(), required=True, help="The finished day, UTC.")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    metavar="SYMBOL",
+    help="A symbol; may be given several times.  [default: all that have ticks of the day]",
+)
+@click.option(
+    "--speed",
+    type=options.Amount(0.1, 100),
+    default=1,
+    show_default=True,
+    help="How many times as fast as life.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9443, show_default=True, help="Where it listens; 0: any."
+)
+@click.option(
+    "--at",
+    type=options.TimeOfDay(),
+    default="00:00:00",
+    show_default=True,
+    help="Begin at this time of the day, UTC.",
+)
+@click.option(
+    "--begin-in",
+    type=options.Amount(0, 3600),
+    metavar="SECONDS",
+    help="Begin so soon, not with the first client.  [default: none at --speed 1, else 8]",
+)
+@click.option("--mark-gaps", is_flag=True, help="Tell in the stream what the lake lacks.")
+def replay(  # noqa: PLR0913 - one for each option
+    config_file: str | None,
+    *,
+    day: date,
+    symbols: tuple[str, ...],
+    speed: float,
+    port: int,
+    at: int,
+    begin_in: float | None,
+    mark_gaps: bool,
+) -> None:
+    """Serve a finished day as the exchange did, until Ctrl-C.
+
+    In its own WebSocket and REST, on this machine: a bot that is given this address trades that day.
+    """
+    from crypto_lake.operate.replay import serve
+    from crypto_lake.staging import known, staged
+
+    loaded = options.configured(config_file)
+    wish = serve.Wish(day, symbols, speed, at, begin_in, mark_gaps)
+    some = [one for one in known(loaded) if not symbols or one.symbol in symbols]
+    with staged(loaded, some, [day]) as local:
+        serve.serve(serve.prepared(local.config, wish), port, click.echo)

@@ -28,11 +28,15 @@ _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 
 
 class Endpoint(NamedTuple):
-    """An endpoint: what its answer costs, and who gives it; `weigh` where the cost depends on what is asked."""
+    """An endpoint: what its answer costs, and who gives it; `weigh` where the cost depends on what is asked.
+
+    `is_of_market`: what it tells changes while the market goes on.
+    """
 
     weight: int
     answer: Callable[[SimulatedExchange, Query], Any]
     weigh: Callable[[Mapping[str, str]], int] | None = None
+    is_of_market: bool = True
 
     def cost(self, params: Mapping[str, str]) -> int:
         """The weight of a request."""
@@ -136,9 +140,9 @@ def _depth_weight(params: Mapping[str, str]) -> int:
 
 
 ENDPOINTS = {
-    "ping": Endpoint(1, _ping),
-    "time": Endpoint(1, _time),
-    "exchangeInfo": Endpoint(20, _exchange_info),
+    "ping": Endpoint(1, _ping, is_of_market=False),
+    "time": Endpoint(1, _time, is_of_market=False),
+    "exchangeInfo": Endpoint(20, _exchange_info, is_of_market=False),
     "klines": Endpoint(2, _klines),
     "uiKlines": Endpoint(2, _klines),
     "trades": Endpoint(25, _trades),

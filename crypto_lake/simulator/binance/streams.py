@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from crypto_lake.simulator.market.tape import Event, Tape
 
+# No stream of the exchange's: what a recording that is replayed lacks.
+GAPS = "gap"
 _SECOND_US = 1_000_000
 _DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<ms>100|1000)ms)?")
 _KLINE = re.compile(r"kline_(?P<name>\w+?)(?P<ahead>@\+08:00)?")
@@ -44,6 +46,9 @@ def said(tape: Tape, stream: str, start_us: int, end_us: int, unit_us: int) -> I
         return
     if depth := _DEPTH.fullmatch(kind):
         yield from _depth(tape, symbol, depth, between_us, unit_us)
+    elif kind == GAPS:
+        for loss in tape.losses(symbol, start_us, end_us):
+            yield Said(loss.sent_us, None, wire.loss_payload(symbol, loss, unit_us))
     elif kind == "aggTrade":
         for it in aggregates.sent(tape, symbol, start_us, end_us):
             yield Said(it.sent_us, None, wire.aggregate_payload(symbol, it, unit_us))

@@ -14,7 +14,7 @@ from crypto_lake.simulator.market.tape import E8, Quote, Trade, from_e8
 if TYPE_CHECKING:
     from crypto_lake.simulator.market.aggregates import Aggregate
     from crypto_lake.simulator.market.intervals import Spell
-    from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Levels
+    from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Levels, Loss
 
 MILLISECOND_US = 1000
 MICROSECOND_US = 1
@@ -57,6 +57,22 @@ def aggregate_payload(symbol: str, it: Aggregate, unit_us: int) -> str:
         f'{{"e":"aggTrade","E":{it.last.event_us // unit_us},"s":"{symbol}","a":{it.id},'
         f'"p":"{from_e8(it.first.price)}","q":"{from_e8(it.qty)}","f":{it.first.id},"l":{it.last.id},'
         f'"T":{it.first.ts_us // unit_us},"m":{"true" if it.first.buyer_is_maker else "false"},"M":true}}'
+    )
+
+
+def loss_payload(symbol: str, loss: Loss, unit_us: int) -> str:
+    """The JSON text of what a recording lacks; no event of the exchange's."""
+    return json.dumps(
+        {
+            "e": "gap",
+            "E": loss.sent_us // unit_us,
+            "s": symbol,
+            "from": loss.from_us // unit_us,
+            "to": loss.to_us // unit_us,
+            "firstId": loss.first_id,
+            "lastId": loss.last_id,
+        },
+        separators=(",", ":"),
     )
 
 

@@ -34,7 +34,7 @@ from crypto_lake.simulator.market.tape import Book, Instrument, Quote, Trade, to
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crypto_lake.simulator.market.tape import Candle, DepthEvent, Page
+    from crypto_lake.simulator.market.tape import Candle, DepthEvent, Loss, Page
 
 
 class _Frame(msgspec.Struct):
@@ -127,6 +127,10 @@ class Replay:
                 bisect_left(recording.sent_us, start_us) : bisect_left(recording.sent_us, end_us)
             ]
         )
+
+    def losses(self, symbol: str, start_us: int, end_us: int) -> Iterator[Loss]:  # noqa: ARG002 - there are none
+        """See `Tape.losses`: a capture does not tell."""
+        return iter(())
 
     def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
         """See `Tape.depth`: what was recorded, and nothing else."""

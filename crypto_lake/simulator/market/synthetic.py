@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Page
+    from crypto_lake.simulator.market.tape import Book, Candle, DepthEvent, Instrument, Loss, Page
 
 EPOCH_US = 1_577_836_800 * SECOND_US  # 2020-01-01: before it nothing was traded
 SEND_DELAY_US = 150  # from the match to the wire
@@ -71,6 +71,10 @@ class SyntheticMarket:
         if start_us < end_us:
             for block in range(listing.block_at(start_us - SEND_DELAY_US), listing.block_at(end_us) + 1):
                 yield from listing.events(block, start_us, end_us)
+
+    def losses(self, symbol: str, start_us: int, end_us: int) -> Iterator[Loss]:  # noqa: ARG002 - there are none
+        """See `Tape.losses`: nothing is."""
+        return iter(())
 
     def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
         """See `Tape.depth`."""

@@ -67,6 +67,16 @@ class Book(NamedTuple):
     asks: Levels
 
 
+class Loss(NamedTuple):
+    """Something that a recording lacks: ids of trades, or, where there are none, all of a stretch of time."""
+
+    sent_us: int  # when it is told
+    from_us: int
+    to_us: int
+    first_id: int | None
+    last_id: int | None
+
+
 class Candle(NamedTuple):
     """One candle, exact; `[open_us, open_us + interval)`."""
 
@@ -132,6 +142,9 @@ class Tape(Protocol):
 
     def events(self, symbol: str, start_us: int, end_us: int) -> Iterator[Trade | Quote]:
         """Trades and quotes with `start_us <= sent_us < end_us`, in the order they are sent."""
+
+    def losses(self, symbol: str, start_us: int, end_us: int) -> Iterator[Loss]:
+        """What is missing of it, with `start_us <= sent_us < end_us`, as far as the source can tell."""
 
     def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
         """Changes of the book with `start_us <= sent_us < end_us`, an event for each window in which there were any."""

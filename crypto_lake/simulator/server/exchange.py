@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from crypto_lake.simulator.binance.limits import Verdict
     from crypto_lake.simulator.clock import MarketClock
     from crypto_lake.simulator.market.tape import Tape
+    from crypto_lake.simulator.server.openings import Openings
 
 HOST = "127.0.0.1"
 _START_TIMEOUT_S = 10.0
@@ -58,6 +59,9 @@ class SimulatedExchange:
         incoming_limit: frames a second a client may send on a WebSocket; None for any number.
         ping_interval_s: real seconds between the exchange's pings.
         ping_timeout_s: real seconds without a pong after which the exchange closes a connection.
+        openings: when connections are served; None: always.
+        tells_losses: who listens to a symbol is told what the tape lacks of it, in the stream `solusdt@gap`.
+        questions_begin: a waiting clock starts with the first question over REST about the market, too.
     """
 
     def __init__(  # noqa: PLR0913 - each with a default that is the real exchange's
@@ -71,6 +75,9 @@ class SimulatedExchange:
         incoming_limit: int | None = 5,
         ping_interval_s: float = 20.0,
         ping_timeout_s: float = 60.0,
+        openings: Openings | None = None,
+        questions_begin: bool = False,
+        tells_losses: bool = False,
     ) -> None:
         self.tape = tape
         self.clock = clock
@@ -81,6 +88,9 @@ class SimulatedExchange:
         self.incoming_limit = incoming_limit
         self.ping_interval_s = ping_interval_s
         self.ping_timeout_s = ping_timeout_s
+        self.openings = openings
+        self.questions_begin = questions_begin
+        self.tells_losses = tells_losses
         self.sessions: set[Session] = set()
         self.accepted = 0
         self._requests = 0
@@ -150,6 +160,8 @@ class SimulatedExchange:
             return Response("<html><body>404 Not found</body></html>", _NOT_FOUND, headers, "text/html")
         is_us = request.headers.get("X-MBX-TIME-UNIT", "").upper() == "MICROSECOND"
         unit_us = wire.MICROSECOND_US if is_us and not self.faults.milliseconds else wire.MILLISECOND_US
+        if self.questions_begin and endpoint.is_of_market:
+            self.clock.start()
         query = Query(request.query_params, unit_us, self.clock.now_us())
         try:
             return _json(_OK, await run_in_threadpool(endpoint.answer, self, query), headers)
@@ -211,6 +223,8 @@ def running(exchange: SimulatedExchange, port: int = 0) -> Iterator[Address]:
         RuntimeError: the server did not start.
     """
     with socket.create_server((HOST, port)) as listener:
+        # Or an event waits for the client's system to acknowledge the one before, which may take 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = uvicorn.Server(_config(exchange))
         thread = threading.Thread(target=server.run, args=([listener],), name="bundled-exchange", daemon=True)
         thread.start()

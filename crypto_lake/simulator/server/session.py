@@ -18,7 +18,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.binance.control import Subscriptions
+from crypto_lake.simulator.binance.streams import GAPS
 from crypto_lake.simulator.market.tape import DepthEvent
+from crypto_lake.simulator.server import openings
 from crypto_lake.simulator.server.faults import Mangler
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from crypto_lake.simulator.server.exchange import SimulatedExchange
     from crypto_lake.simulator.server.faults import Faults
     from crypto_lake.simulator.server.line import Line
+    from crypto_lake.simulator.server.openings import Stretch
     from crypto_lake.simulator.server.program import Planned
 
 _POLL_S = 0.005
@@ -34,7 +37,8 @@ _NO_FAULT_POLL_S = 0.05  # how long a fault that is switched on may take to be n
 _LONGEST_STEP_US = 1_000_000
 _EVENTS_A_WRITE = 200  # before other connections get their turn
 _TOGETHER = ("trade", "bookTicker")  # made of each symbol at once
-_NORMAL, _POLICY_VIOLATION = 1000, 1008  # close codes
+_NORMAL, _GOING_AWAY, _GONE, _POLICY_VIOLATION = 1000, 1001, 1006, 1008  # close codes
+_UNAVAILABLE = 503
 _TIME_UNITS = {"MILLISECOND": wire.MILLISECOND_US, "MICROSECOND": wire.MICROSECOND_US}
 
 
@@ -61,11 +65,15 @@ class Session:
         self._program = exchange.program
         self._planned: Sequence[Planned] = ()
         self._planned_for: tuple[int, int, int, tuple[str, ...]] | None = None
+        self._told: Sequence[str] = ()
         self._next = 0
         self._ahead: Iterator[None] = iter(())
         self._ahead_a_poll = 1
         self.sent_until_us = exchange.clock.now_us()
         """All events before this market time have been handed over."""
+        self._stretch: Stretch | None = None
+        self._stretch_for = -1
+        self._is_answering = False
 
     @property
     def age_s(self) -> float:
@@ -108,24 +116,67 @@ class Session:
         self._wake_market()
         while True:
             text = await self._websocket.receive_text()
+            self._is_answering = True
             answer = self._subscriptions.answer(text)
+            if self._exchange.openings:
+                # Who asks while nobody is served is answered once that changes, and not before.
+                self._wake_market()
+                await self._until_served()
             await self._send(answer)
+            self._is_answering = False
             self._wake_market()
 
     def _wake_market(self) -> None:
         if self._subscriptions.streams:
             self._exchange.clock.start()
 
+    async def _until_served(self) -> None:
+        while not self._is_served():
+            await asyncio.sleep(_POLL_S)
+            if self.line.transport.is_closing():
+                raise WebSocketDisconnect(_GONE)
+
+    def _is_served(self) -> bool:
+        """Return whether what this client asks for is told now; since when, and until when, is then known."""
+        subscriptions, exchange = self._subscriptions, self._exchange
+        if not (exchange.openings and subscriptions.streams):
+            return True
+        if self._stretch_for != subscriptions.changes:
+            now_us = exchange.clock.now_us()
+            symbols = {_parts(stream)[0].upper() for stream in subscriptions.streams}
+            found = openings.at(exchange.openings.of(symbols), now_us)
+            if found and found.open_us <= now_us:
+                if self.sent_until_us < found.open_us:
+                    self.sent_until_us = found.first_us
+                self._stretch, self._stretch_for = found, subscriptions.changes
+        # Who is served, and asks for more that is not, goes on as before.
+        return self._stretch is not None
+
     async def _push(self) -> None:
         while True:
+            await self._until_served()
+            if self._is_answering:
+                await asyncio.sleep(_POLL_S)
+                continue
             now_us = self._exchange.clock.now_us() - self._latency_us
             until_us = min(now_us, self.sent_until_us + _LONGEST_STEP_US)
+            if self._stretch:
+                until_us = min(until_us, self._stretch.close_us)
             while self.sent_until_us < until_us:
                 await self._push_until(until_us)
+            if self._stretch and until_us == self._stretch.close_us:
+                return await self._close(_GOING_AWAY)
             # The next stretch bit by bit, or all connections would wait for hundreds of symbols at its beginning.
             for _ in islice(self._ahead, self._ahead_a_poll):
                 pass
-            await asyncio.sleep(0 if until_us < now_us else _POLL_S)
+            await asyncio.sleep(0 if until_us < now_us else self._pause_s())
+
+    def _pause_s(self) -> float:
+        """Return how long to wait: where a recorder may run as fast as the market, not beyond the next event."""
+        if self._stretch is None or self._next >= len(self._planned):
+            return _POLL_S
+        due_us = self._planned[self._next].sent_us + self._latency_us - self._exchange.clock.now_us()
+        return min(_POLL_S, max(due_us / 1e6 / self._exchange.clock.speed, 0.0))
 
     async def _push_until(self, until_us: int) -> None:
         """Send what is due before `until_us`, of one stretch of the program."""
@@ -151,12 +202,19 @@ class Session:
                 if (name := _parts(stream))[2] not in _TOGETHER
                 and (stream.startswith("!") or name[0].upper() in traded)
             ]
+            self._told = self._losses() if self._exchange.tells_losses else ()
+            others += (stream for stream in self._told if stream not in others)
             self._planned = program.planned(symbols, stretch, unit_us, others)
             self._next = bisect_left(self._planned, self.sent_until_us, key=_sent)
             self._ahead = program.ahead(symbols, stretch + 1, unit_us, others)
             polls = program.stretch_us / self._exchange.clock.speed / 1e6 / _POLL_S
             self._ahead_a_poll = 1 + int(2 * (len(symbols) + len(others)) / polls)
         return (stretch + 1) * program.stretch_us
+
+    def _losses(self) -> Sequence[str]:
+        """The streams that tell what the recording lacks of what this client is subscribed to."""
+        names = dict.fromkeys(_parts(stream)[0] for stream in self._subscriptions.streams)
+        return [f"{name}@{GAPS}" for name in names if name.upper() in self._exchange.tape.symbols]
 
     async def _send_planned(self, due: Sequence[Planned]) -> None:
         if not (self._is_stalled or self._is_closed):
@@ -169,7 +227,7 @@ class Session:
         streams, combined, faults = self._subscriptions.streams, self._subscriptions.combined, self._faults
         found: list[str] = []
         for one in due:
-            if one.stream in streams:
+            if one.stream in streams or one.stream in self._told:
                 text = one.text
                 if faults.overlap_depth_every and isinstance(one.event, DepthEvent):
                     text = self._mangler.overlapping(faults.overlap_depth_every, one.stream, one.event, text)
@@ -207,8 +265,12 @@ async def serve(exchange: SimulatedExchange, websocket: WebSocket) -> None:
     """Accept or refuse a handshake on `/ws...` or `/stream...`, and serve the connection."""
     unit = websocket.query_params.get("timeUnit", "MILLISECOND").upper()
     status = exchange.faults.refuse_connections or (None if unit in _TIME_UNITS else 400)
+    if exchange.openings and openings.at(exchange.openings.of(()), exchange.clock.now_us()) is None:
+        status = _UNAVAILABLE
     if status is not None:
         await websocket.send_denial_response(Response("Connection refused", status))
+        # Or uvicorn takes it for forgotten, complains, and answers once more.
+        websocket.state.line.handshake_complete = True
         return
     combined = websocket.url.path.startswith("/stream")
     names = (

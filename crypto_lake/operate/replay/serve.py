@@ -1,0 +1,219 @@
+"""The command: which days of which symbols, at which pace, and what a person is told to type."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from crypto_lake import clock
+from crypto_lake.config import Config
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import DAY_US, EPOCH, SECOND_US, day_start_us
+from crypto_lake.operate.replay import heard
+from crypto_lake.operate.replay.rows import Pieces, Rows
+from crypto_lake.operate.replay.tape import EARLY_US, QUOTE_COLUMNS, TRADE_COLUMNS, LakeTape, Recorded
+from crypto_lake.raw import instruments
+from crypto_lake.raw.intervals import union
+from crypto_lake.raw.kept import read_kept
+from crypto_lake.raw.lines import QUOTE, TICKS, TRADE
+from crypto_lake.series import Series
+from crypto_lake.simulator.clock import MarketClock
+from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
+from crypto_lake.simulator.server.openings import Openings
+
+# Whose protocol the bundled exchange speaks.
+EXCHANGE = "binance"
+# So many rows of ticks are in memory, of all symbols together: 70 MB.
+_ROWS = 1_000_000
+# So long, by this machine's clock, before the first that was heard the market's clock begins: a recorder is there then.
+_LEAD_SEC = 1.5
+_LOOK_SEC = 0.2
+_SOON_SEC = 8.0
+# So late, by this machine's clock, something may be, as long as that is no longer by the market's.
+_LATE_US, _LATEST_US = 25_000, 600_000
+# So many symbols are named.
+_TOLD = 20
+_CONFIG = """\
+general: {{base_path: ./lake}}
+exchanges:
+  - name: binance
+    symbols: [{symbols}]
+    rest_url: "{rest_url}"
+    wss_url: "{wss_url}"
+# A connection that ends where nobody had listened is opened again as soon as somebody had.
+collector: {{reconnect_backoff: 0.1}}
+{clock}"""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: `at_us` is how far into the day it begins.
+
+    `begin_in` is in how many seconds the clock does, None: with the first client, or, where it is faster or slower than
+    life, so that a recorder can be told of it, soon.
+    """
+
+    day: date
+    symbols: Sequence[str]
+    speed: float = 1.0
+    at_us: int = 0
+    begin_in: float | None = None
+    mark_gaps: bool = False
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A day ready to be served: where it begins, and the clock of a recorder, if that is known beforehand."""
+
+    exchange: SimulatedExchange
+    begin_us: int
+    clock: str | None
+
+
+def prepared(config: Config, wish: Wish) -> Replay:
+    """Open the files of a day, and say how it is to be served.
+
+    Raises:
+        LakeError: the day, or a symbol's, is not there whole; or a file cannot be read.
+    """
+    if wish.begin_in is None and wish.speed != 1:
+        wish = replace(wish, begin_in=_SOON_SEC)
+    found = _series(config, wish)
+    start_us, end_us = day_start_us(wish.day) + wish.at_us, day_start_us(wish.day) + DAY_US
+    lead_us = int(_LEAD_SEC * wish.speed * SECOND_US)
+    early_us = int((wish.begin_in or 0.0) * wish.speed * SECOND_US)
+    pieces = Pieces(2 * len(TICKS) * len(found), _ROWS)
+    listed = instruments.newest(config.layout, EXCHANGE)
+    recorded = {one.symbol: _recorded(one, wish.day, pieces, listed[1] if listed else {}) for one in found}
+    openings = {
+        symbol: heard.stretches(one.listened, start_us, end_us, lead_us + early_us)
+        for symbol, one in recorded.items()
+    }
+    firsts = [some[0] for some in openings.values() if some]
+    if not firsts:
+        raise LakeError(f"{config.layout.base}: nobody listened on {wish.day} after {_time(start_us)}")
+    goes_on = any(first.open_us < start_us for first in firsts)
+    begin_us = (start_us if goes_on else min(first.open_us for first in firsts)) - lead_us
+    tape_us = begin_us if goes_on else min(first.first_us for first in firsts)
+    tape = LakeTape(recorded, tape_us, end_us, _late_us(wish))
+    market, text = _clock(wish, begin_us - early_us)
+    exchange = SimulatedExchange(
+        tape, market, openings=Openings(openings), questions_begin=True, tells_losses=wish.mark_gaps
+    )
+    return Replay(exchange, begin_us, text)
+
+
+def _series(config: Config, wish: Wish) -> list[Series]:
+    """Those that have ticks of the day, of the symbols that are asked for or of all."""
+    base, day = config.layout.base, wish.day
+    if day_start_us(day) + DAY_US > clock.now_us(config):
+        raise LakeError(f"{day} is not over (UTC): finished days are replayed; expected an earlier day")
+    known = [one for one in Series.known(config) if one.exchange == EXCHANGE]
+    names = [one.symbol for one in known]
+    for symbol in wish.symbols:
+        if symbol not in names:
+            raise LakeError(
+                f"{base}: nothing of {symbol}; expected one of {', '.join(names[:_TOLD]) or 'none'}"
+            )
+    wanted = [one for one in known if not wish.symbols or one.symbol in wish.symbols]
+    found = [one for one in wanted if read_kept(one.layout, one.exchange, one.symbol, day)]
+    lacking = [one.symbol for one in wanted if one not in found and wish.symbols]
+    if lacking or not found:
+        raise LakeError(
+            f"{base}: no ticks of {', '.join(lacking) or 'any symbol'} of {day}; crypto-lake compact --date makes them "
+            "of finished days"
+        )
+    return found
+
+
+def _recorded(series: Series, day: date, pieces: Pieces, listed: instruments.Table) -> Recorded:
+    layout, where = series.layout, (series.exchange, series.symbol)
+    earlier = (one for one in reversed(layout.ticks_days(*where)) if one < day)
+    before = next((one for one in earlier if read_kept(layout, *where, one)), None)
+    days = [day] if before is None else [before, day]
+    trades, quotes = (
+        [Rows(layout.ticks(*where, stream.table, one), columns, pieces) for one in days]
+        for stream, columns in ((TRADE, TRADE_COLUMNS), (QUOTE, QUOTE_COLUMNS))
+    )
+    kept = {one: read_kept(layout, *where, one) for one in days}
+    listened = union(stretch for it in kept.values() if it for stretch in it.listened)
+    own = kept[day]
+    start_us = day_start_us(day)
+    lost = heard.lost(own.listened if own else [], start_us, start_us + DAY_US)
+    return Recorded(series, trades, quotes, days, listened, lost, listed.get(series.symbol))
+
+
+def _late_us(wish: Wish) -> int:
+    """Return how late something may be for a recorder whose clock runs as fast as the market."""
+    is_recorded_fast = wish.begin_in is not None and wish.speed > 1
+    return min(max(int(_LATE_US * wish.speed), EARLY_US), _LATEST_US) if is_recorded_fast else EARLY_US
+
+
+def _clock(wish: Wish, begin_us: int) -> tuple[MarketClock, str | None]:
+    """The market's clock, and how a recorder's configuration says the same; None where it begins with a client."""
+    if wish.begin_in is None:
+        return MarketClock(begin_us, wish.speed, waiting=True), None
+    began_us = clock.wall_us() // 1000 * 1000
+    text = f"{{began: {_iso(began_us)}, market: {_iso(begin_us)}, speed: {wish.speed:g}}}"
+    return MarketClock(begin_us, wish.speed, began_us=began_us), text
+
+
+def serve(replay: Replay, port: int, tell: Callable[[str], None]) -> None:
+    """Serve it until Ctrl-C, on loopback.
+
+    Raises:
+        LakeError: the port is taken.
+    """
+    stop = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: stop.set())
+    try:
+        with running(replay.exchange, port) as address:
+            for line in _told(replay, address):
+                tell(line)
+            _until(stop, replay, tell)
+    except OSError as error:
+        raise LakeError(f"port {port}: {error.strerror or error}; expected a free one (0: any)") from None
+    tell("Stopped.")
+
+
+def _told(replay: Replay, address: Address) -> Iterator[str]:
+    symbols, speed = replay.exchange.tape.symbols, replay.exchange.clock.speed
+    yield f"wss_url:  {address.ws_url}"
+    yield f"rest_url: {address.rest_url}"
+    yield f"{_time(replay.begin_us)}, {speed:g} times as fast as life: {', '.join(symbols)}"
+    when = (
+        "It begins soon"
+        if replay.clock
+        else "It waits for a client that subscribes, or asks about the market"
+    )
+    yield f"{when}. Ctrl-C stops."
+    yield "A recorder's config.yml, in a folder of its own:"
+    yield _CONFIG.format(
+        symbols=", ".join(symbols) if len(symbols) <= _TOLD else "all",
+        rest_url=address.rest_url,
+        wss_url=address.ws_url,
+        clock=f"clock: {replay.clock}" if replay.clock else "checks: {max_clock_offset_sec: 1.0e+9}",
+    )
+
+
+def _until(stop: threading.Event, replay: Replay, tell: Callable[[str], None]) -> None:
+    """Wait to be stopped, and tell when the day begins and ends."""
+    market, end_us = replay.exchange.clock, replay.exchange.tape.end_us or 0
+    news = [
+        (replay.begin_us, "The clock runs."),
+        (end_us, "The day is over. Questions over REST are still answered."),
+    ]
+    while not stop.wait(_LOOK_SEC):  # short waits: Windows does not interrupt a long one
+        while news and market.now_us() > news[0][0]:
+            tell(news.pop(0)[1])
+
+
+def _time(us: int) -> str:
+    return f"{EPOCH + timedelta(microseconds=us):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _iso(us: int) -> str:
+    return (EPOCH + timedelta(microseconds=us)).isoformat()
