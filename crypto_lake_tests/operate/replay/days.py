@@ -14,7 +14,7 @@ from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL, land, sealed
 
 NEXT = recorded_market.NEXT
 MIDNIGHT = START + DAY_US
-BEFORE_SEC, FIRST_SEC, GAP_SEC, LAST_SEC = 15, 14.3, 6.4, 61.7
+BEFORE_SEC, FIRST_SEC, GAP_SEC, LAST_SEC = 12, 9.3, 4.4, 23.7
 _DELAY_US = 40_000
 
 
