@@ -10,7 +10,8 @@ import duckdb
 from crypto_lake.disk.parquet import literal
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.raw import journals, scan, segments
+from crypto_lake.raw import journal, journals, scan, segments
+from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import EARLIEST_US, LATEST_US, OF_BOOK, decode_book
 from crypto_lake.schema import BOOK_LINE, Column
 from crypto_lake.series import Series
@@ -27,53 +28,78 @@ _IS_LINE = f"""symbol = {{symbol}} AND ts_recv BETWEEN {EARLIEST_US} AND {LATEST
     END"""
 
 
-class BookSegment(NamedTuple):
-    """A sealed segment of the book: its name, with its folder's, the bytes of its lines, and when it is of.
+# When events happened, and when snapshots were received.
+_Spans = tuple[Interval | None, Interval | None]
 
-    `first` and `last` are the least and the highest time of its lines: of the exchange for events, of receipt for
-    snapshots. Both are None where it has no line.
+
+class BookSegment(NamedTuple):
+    """A sealed segment of the book: its name, with its folder's, the bytes of its lines, and when these are of.
+
+    `events` are the least and the highest `ts_event` of its events, `snapshots` the `ts_recv` of its snapshots (or of
+    all its lines, where it has any); None without such lines.
     """
 
     name: str
     size: int
     path: Path
-    first: int | None
-    last: int | None
+    events: Interval | None
+    snapshots: Interval | None
+
+    def has_events_of(self, day: date) -> bool:
+        """Return whether an event may be of a day."""
+        return _touches(self.events, day)
 
     def touches(self, day: date) -> bool:
-        """Return whether it may hold a line of a day."""
-        start = day_start_us(day)
-        return self.first is not None and self.first < start + DAY_US and (self.last or 0) >= start
+        """Return whether a line may be of a day."""
+        return self.has_events_of(day) or _touches(self.snapshots, day)
+
+
+def _touches(span: Interval | None, day: date) -> bool:
+    start = day_start_us(day)
+    return span is not None and span[0] < start + DAY_US and span[1] >= start
 
 
 def of_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[BookSegment]:
     """The segments that may hold lines of a day's book, of all recorders, in order of their names.
 
-    They lie in the day's own folder, in both neighbours', and in those that its journal points to.
+    They lie in the day's own folder, in both neighbours', and in those that its journal points to. Those that no
+    journal describes are read.
 
     Raises:
-        RawDataError: one of them holds something other than lines of the book.
+        RawDataError: one of these holds something other than lines of the book.
     """
     layout, exchange, symbol = series.layout, series.exchange, series.symbol
     elsewhere = journals.displaced(journals.of_symbol(layout, exchange, symbol, day))
     folders = {day - timedelta(days=1), day, day + timedelta(days=1), *elsewhere}
-    found = [one for folder in sorted(folders) for one in _of_folder(connection, series, folder)]
+    found = [one for folder in sorted(folders) for one in of_folder(connection, series, folder)]
     return [one for one in found if one.touches(day)]
 
 
-def _of_folder(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[BookSegment]:
-    paths = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day), [OF_BOOK])
-    spans = scanned(connection, paths, series.symbol)
+def of_folder(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[BookSegment]:
+    """The segments of the book that were received on a day. Raises as `of_day`."""
+    layout, where = series.layout, (series.exchange, series.symbol, day)
+    paths = segments.sealed(layout.raw_day(*where), [OF_BOOK])
+    if not paths:
+        return []
+    told = journal.of_kind(journals.of_symbol(layout, *where), journal.DepthSealed)
+    described = {(one.segment, one.size): _spans(one) for one in told}
+    keys = {path: (segments.name_of(path), segments.size_of(path)) for path in paths}
+    scanned = scan_files(connection, [path for path in paths if keys[path] not in described], series.symbol)
     return [
-        BookSegment(f"{day.isoformat()}/{segments.name_of(path)}", segments.size_of(path), path, *spans[path])
-        for path in paths
+        BookSegment(f"{day.isoformat()}/{name}", size, path, *(described.get((name, size)) or scanned[path]))
+        for path, (name, size) in keys.items()
     ]
 
 
-def scanned(
+def _spans(one: journal.DepthSealed) -> _Spans:
+    events = None if one.event_from is None or one.event_to is None else (one.event_from, one.event_to)
+    return events, (one.recv_from, one.recv_to) if one.snapshots else None
+
+
+def scan_files(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
-) -> dict[Path, tuple[int | None, int | None]]:
-    """Return the least and the highest time of the lines of segments; a sealed one never changes, so it is read once.
+) -> dict[Path, _Spans]:
+    """Return when the lines of segments are of; a sealed one never changes, so one process reads each once.
 
     Raises:
         RawDataError: one holds something other than lines of this symbol's book.
@@ -88,7 +114,7 @@ def scanned(
     return {path: _known[keys[path]] for path in paths}
 
 
-_known: dict[tuple[object, ...], tuple[int | None, int | None]] = {}
+_known: dict[tuple[object, ...], _Spans] = {}
 _KNOWN_AT_MOST = 20_000
 
 
@@ -97,13 +123,12 @@ def _key(path: Path, symbol: str) -> tuple[object, ...]:
     return path, symbol, about.st_size, about.st_mtime_ns, about.st_ino
 
 
-def _scan(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str
-) -> dict[Path, tuple[int | None, int | None]]:
+def _scan(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: str) -> dict[Path, _Spans]:
     try:
         rows = connection.execute(
-            f"""SELECT filename, min(coalesce(ts_event, ts_recv)), max(coalesce(ts_event, ts_recv)), count(*),
-                       count(*) FILTER (({_IS_LINE.format(symbol=literal(symbol))}) IS NOT TRUE)
+            f"""SELECT filename, count(*), count(*) FILTER (({_IS_LINE.format(symbol=literal(symbol))}) IS NOT TRUE),
+                       min(ts_event), max(ts_event),
+                       min(ts_recv) FILTER (ts_event IS NULL), max(ts_recv) FILTER (ts_event IS NULL)
                 FROM {_read(paths, _UNREAD, ", filename = true")} GROUP BY filename"""
         ).fetchall()
     except duckdb.Error as error:
@@ -113,12 +138,13 @@ def _scan(
                 path: one for single in paths for path, one in _scan(connection, [single], symbol).items()
             }
         raise RawDataError(f"{paths[0]}: {' '.join(str(error).split())}") from None
-    found = {}
-    for name, first, last, count, wrong in rows:
+    found: dict[Path, _Spans] = {}
+    for name, count, wrong, *spans in rows:
         if wrong:
             told = f"{wrong} of {count} lines are not lines of the book of {symbol}; see docs/FORMAT.md"
             raise RawDataError(f"{name}: {told}")
-        found[Path(name)] = first, last
+        (first, last), (early, late) = spans[:2], spans[2:]
+        found[Path(name)] = None if first is None else (first, last), None if early is None else (early, late)
     return found
 
 

@@ -19,7 +19,7 @@ from crypto_lake.disk import checksums, mending, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, Layout
 from crypto_lake.raw import segments
-from crypto_lake.raw.lines import is_raw_line
+from crypto_lake.raw.lines import OF_BOOK, is_book_line, is_raw_line
 
 # A file that is being copied changes more often than that.
 SETTLED_SEC = 10.0
@@ -44,7 +44,8 @@ def salvage(
 
 
 def _mend(layout: Layout, exchange: str, symbol: str, path: Path, settled_sec: float) -> str | None:
-    is_line = partial(is_raw_line, symbol=symbol)
+    is_of_book = segments.family_of(path.name) == OF_BOOK
+    is_line = partial(is_book_line if is_of_book else is_raw_line, symbol=symbol)
     folder = layout.set_aside(exchange, symbol, date.fromisoformat(path.parent.name))
     if path.suffix == COMPRESSED_SUFFIX:
         plain = _decompressed(path)

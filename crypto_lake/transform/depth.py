@@ -9,7 +9,7 @@ them. The steps, each of which a crash may follow:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from loguru import logger
 from msgspec import Struct, json, to_builtins
 
 from crypto_lake.disk import checksums, parquet, publish
-from crypto_lake.errors import NOT_JSON, LakeError
+from crypto_lake.errors import NOT_JSON, LakeError, RawDataError
 from crypto_lake.layout import DAY_US, day_start_us
-from crypto_lake.raw import book_scan
+from crypto_lake.raw import book_scan, salvage, segments
 from crypto_lake.raw.book_scan import BookSegment
+from crypto_lake.raw.lines import OF_BOOK
 from crypto_lake.series import Series
 from crypto_lake.transform import depth_rows
 from crypto_lake.transform.depth_rows import Counts
@@ -80,30 +81,46 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     """
     if now_us < day_start_us(day) + DAY_US:
         raise LakeError(f"{day} is not over (UTC): depth is made of finished days; expected an earlier day")
-    path = series.layout.depth(series.exchange, series.symbol, day)
     with locked(series), Workspace(connection, series):
-        found = book_scan.of_day(connection, series, day)
-        kept = read_kept(series, day)
-        there = {(one.name, one.size) for one in found}
-        stands = kept is not None and not there.issuperset(kept.segments)
-        new = [one for one in found if not (kept and stands and (one.name, one.size) in set(kept.segments))]
-        if kept and _is_whole(path, kept, needed=stands):
-            if not new if stands else kept.made_from == _made_from(found):
-                return Depth(series.symbol, day, kept.rows, kept.events, path, rewritten=False)
-        elif not found and series.layout.manifest(path).exists():
-            raise LakeError(
-                f"{path}: it, or its manifest, is gone or damaged, and so are its segments; {_ADVICE}"
-            )
-        if not new:
-            return None
-        counts = _write(connection, series, day, (path, new, stands))
-        if not counts:
-            return None
-        gone = kept.segments if kept and stands else []
-        held = sorted({*gone, *there})
-        _publish(series, path, counts, (_made_from(found), held))
-        logger.info("{} {}: depth of {} events, {} rows", series.symbol, day, counts.events, counts.rows)
-        return Depth(series.symbol, day, counts.rows, counts.events, path, rewritten=True)
+        try:
+            return _make(connection, series, day)
+        except RawDataError:
+            if not _is_mended(series, day):
+                raise
+            return _make(connection, series, day)
+
+
+def _make(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Depth | None:
+    path = series.layout.depth(series.exchange, series.symbol, day)
+    found, kept = book_scan.of_day(connection, series, day), read_kept(series, day)
+    there, known = {(one.name, one.size) for one in found}, set(kept.segments if kept else [])
+    # Depth stands for its segments once one of them is gone; only what came since is read beside it.
+    stands = not known.issubset(there)
+    new = [one for one in found if (one.name, one.size) not in known] if stands else found
+    if kept and _is_whole(path, kept, needed=stands):
+        if not new if stands else kept.made_from == _made_from(found):
+            return Depth(series.symbol, day, kept.rows, kept.events, path, rewritten=False)
+    elif not found and series.layout.manifest(path).exists():
+        raise LakeError(
+            f"{path}: it, or its manifest, is gone or damaged, and so are its segments; {_ADVICE}"
+        )
+    if not (stands or any(one.has_events_of(day) for one in new)):
+        return None
+    source = depth_rows.Source(series.symbol, [one.path for one in new], path if stands else None)
+    counts = depth_rows.write(connection, source, day, path, footer={"version": DEPTH_VERSION})
+    if not counts:
+        return None
+    _note(series, path, counts, (_made_from(found), sorted(known | there) if stands else sorted(there)))
+    logger.info("{} {}: depth of {} events, {} rows", series.symbol, day, counts.events, counts.rows)
+    return Depth(series.symbol, day, counts.rows, counts.events, path, rewritten=True)
+
+
+def _is_mended(series: Series, day: date) -> bool:
+    """Take what is no line out of the segments around a day; return whether there was any."""
+    layout, where = series.layout, (series.exchange, series.symbol)
+    folders = [layout.raw_day(*where, day + timedelta(days=n)) for n in (-1, 0, 1)]
+    paths = [path for folder in folders for path in segments.sealed(folder, [OF_BOOK])]
+    return bool(salvage.salvage(layout, *where, paths, salvage.SETTLED_SEC))
 
 
 def make_all(
@@ -135,24 +152,11 @@ def _is_whole(path: Path, kept: KeptDepth, *, needed: bool) -> bool:
     return False
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection,
-    series: Series,
-    day: date,
-    made: tuple[Path, list[BookSegment], bool],
-) -> Counts | None:
-    """Write the file, of segments and, if it stands for some that are gone, of itself; None where there is no event."""
-    path, new, stands = made
-    source = depth_rows.Source(series.symbol, [one.path for one in new], path if stands else None)
-    counts = depth_rows.write(connection, source, day, path, footer={"version": DEPTH_VERSION})
-    if counts:
-        checksums.note(series.layout.checksum(path), path, checksums.of(path))
-    return counts
-
-
-def _publish(
+def _note(
     series: Series, path: Path, counts: Counts, of: tuple[dict[str, Any], list[tuple[str, int]]]
 ) -> None:
-    made_from, held = of
-    kept = KeptDepth(counts.rows, counts.events, counts.snapshots, checksums.of(path), made_from, held)
+    """Publish the checksum and the manifest of a file that has appeared."""
+    checksum, (made_from, held) = checksums.of(path), of
+    checksums.note(series.layout.checksum(path), path, checksum)
+    kept = KeptDepth(counts.rows, counts.events, counts.snapshots, checksum, made_from, held)
     publish.write(series.layout.manifest(path), parquet.canonical(to_builtins(kept)).encode() + b"\n")

@@ -1,5 +1,6 @@
 """Depth says what the lines of the book say, each once, and can stand for them."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -10,11 +11,13 @@ import pytest
 
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import LakeError, RawDataError
+from crypto_lake.raw import book_scan, journal
+from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.schema import DEPTH
 from crypto_lake.series import Series
 from crypto_lake.transform import depth, depth_rows
 from crypto_lake_tests.book_lines import Market, event, land, snapshot
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL
 
 if TYPE_CHECKING:
     from crypto_lake.raw.lines import BookLine
@@ -162,6 +165,40 @@ def test_a_segment_that_holds_something_else_is_named_and_nothing_is_written(
     with pytest.raises(RawDataError, match=r"depth_0001\.jsonl"):
         make(duck, series)
     assert not series.layout.depth("binance", "SOLUSDT", DAY).exists()
+
+
+def test_what_is_no_line_of_the_book_is_taken_out_of_a_segment_that_is_not_being_copied(
+    duck: Duck, series: Series
+) -> None:
+    path = land(series.config, [event(1, 2, START, [BID])])
+    path.write_bytes(path.read_bytes() + b"\x00\x00\n")
+    os.utime(path, (0, 0))
+    assert make(duck, series).events == 1
+    assert list(series.layout.set_aside("binance", "SOLUSDT", DAY).iterdir())
+
+
+def test_segments_that_the_journal_describes_are_not_read_to_learn_of_which_day_they_are(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = land(series.config, [event(1, 2, START, [BID]), snapshot(2, START + 1, [BID])])
+    record = journal.DepthSealed(
+        at=START,
+        symbol=SYMBOL,
+        segment=path.name,
+        lines=2,
+        snapshots=1,
+        size=path.stat().st_size,
+        recv_from=START + 1,
+        recv_to=START + 80_000,
+        event_from=START,
+        event_to=START,
+        first_id=1,
+        last_id=2,
+        sha256=checksums.of(path),
+    )
+    JournalWriter(series.layout, "binance").write(record, DAY)
+    monkeypatch.setattr(book_scan, "_scan", pytest.fail)
+    assert make(duck, series).events == 1
 
 
 @pytest.mark.parametrize(
