@@ -47,7 +47,12 @@ class Series:
         """Return every symbol of which there are files of any kind; of some only candles were backfilled."""
         layout = config.layout
         return cls._listed(
-            config, layout.raw_symbols, layout.bars_symbols, layout.ticks_symbols, layout.candle_symbols
+            config,
+            layout.raw_symbols,
+            layout.bars_symbols,
+            layout.ticks_symbols,
+            layout.depth_symbols,
+            layout.candle_symbols,
         )
 
     @classmethod

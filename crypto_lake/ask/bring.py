@@ -22,14 +22,15 @@ _BARS = Rooms.BARS | Rooms.MINUTES
 _ROOMS = (
     dict.fromkeys(views.OF_TICKS, Rooms.TICKS)
     | {"bars_1s": Rooms.BARS, "candles_1m": Rooms.CANDLES, "instruments": Rooms.INSTRUMENTS}
-    | {"coverage": Rooms.VERDICTS}
+    | {"coverage": Rooms.VERDICTS, "depth": Rooms.DEPTH, "book_1s": Rooms.DEPTH}
     | {"history_1m": _BARS | Rooms.CANDLES}
 )
-_EVERY = _BARS | Rooms.TICKS | Rooms.CANDLES | Rooms.INSTRUMENTS | Rooms.VERDICTS
+_EVERY = _BARS | Rooms.TICKS | Rooms.DEPTH | Rooms.CANDLES | Rooms.INSTRUMENTS | Rooms.VERDICTS
 _KINDS = {
     Rooms.BARS: (Kind.PARTS, Kind.DAILY),
     Rooms.TICKS: (Kind.TICKS,),
     Rooms.CANDLES: (Kind.CANDLES,),
+    Rooms.DEPTH: (Kind.DEPTH,),
     Rooms.VERDICTS: (Kind.DAILY,),
 }
 # Newest rows are looked for in so many newest days first.

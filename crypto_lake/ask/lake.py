@@ -6,14 +6,14 @@ is taken as UTC, a date is its midnight; None leaves that end open. `end` is the
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from crypto_lake import config as configuration
 from crypto_lake import universe
-from crypto_lake.ask import narrowing, query, views
+from crypto_lake.ask import books, narrowing, query, views
 from crypto_lake.ask.bring import brought
 from crypto_lake.ask.sources import Chosen
 from crypto_lake.config import Config
@@ -21,7 +21,9 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.raw.lines import QUOTE, TRADE
-from crypto_lake.staging import known, outlined
+from crypto_lake.series import Series
+from crypto_lake.staging import Reach, Rooms, known, outlined, staged
+from crypto_lake.transform.book_rows import DEEPEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +109,47 @@ class Lake(Generic[Frame]):
         """The quotes of finished days, by `ts_event`; prices are decimals, in pandas floats. Raises as `bars`."""
         return self._rows(QUOTE.table, "ts_event, id", symbol, start, end)
 
+    def book(self, symbol: str, at: str | date | datetime, levels: int = 20) -> Frame:
+        """The order book at an instant of a finished day: so many levels of each side, best first, bids before asks.
+
+        It is the book after the last event with a `ts_event` of at most `at`. Columns: `symbol`; that event's
+        `ts_event` (null: it was on the day before) and `id`; `side`, `level` (from 1 on), `price`, `qty`.
+
+        Raises:
+            ConfigError: no such symbol, or a time or number of levels that is none.
+            LakeError: the book is not known then: no depth was recorded, the day is not compacted yet, or no snapshot
+                leads to it without a hole; or a file is damaged.
+        """
+        us, deepest = _us(at, "at"), _levels(levels)
+        if us is None:
+            raise ConfigError("at None: expected a date or a time, e.g. 2025-10-20T14:05")
+        series = self._series(symbol)
+        days = [day_of(us) - timedelta(days=1), day_of(us)]
+        with (
+            parquet.connect() as connection,
+            staged(self.config, [series], days, Rooms.DEPTH, reach=Reach.EXACTLY) as local,
+        ):
+            question = books.at(connection, local.series[0], us, deepest)
+            with parquet.named(question.files):
+                relation = connection.sql(question.statement, params=question.variables)
+                frame: Frame = getattr(relation, self._method)()
+                return frame
+
+    def books(
+        self, symbol: str, interval: str = "1s", start: When = None, end: When = None, levels: int = 10
+    ) -> "pa.Table":
+        """The order book at the end of each interval of finished days: an Arrow table, whatever `frames` says.
+
+        Columns are those of the view `book_1s`, with the interval's `window_start` and so many `levels` (20 at most).
+        Where the book is not known, `bids` and `asks` are null and `unbroken` is false. Raises as `bars`.
+        """
+        deepest, length = _levels(levels, DEEPEST), _length(interval, SECOND_US)
+        rows = f"""(SELECT symbol, make_timestamptz(epoch_us(window_start) // {length} * {length}) AS window_start, id,
+            bids[1:{deepest}] AS bids, asks[1:{deepest}] AS asks, unbroken
+            FROM book_1s WHERE (epoch_us(window_start) + {SECOND_US}) % {length} = 0)"""
+        lake: Lake[pa.Table] = Lake(self.config, _METHODS["arrow"])
+        return lake._rows(rows, "window_start", symbol, start, end)
+
     def sql(self, question: str) -> Frame:
         """Return what a statement over all views answers.
 
@@ -115,9 +158,18 @@ class Lake(Generic[Frame]):
         """
         return self._ask(question)
 
+    def _series(self, symbol: str) -> Series:
+        """Return a symbol that the lake knows; of several exchanges', the first one's."""
+        self._check(symbol)
+        found = (one for one in known(self.config) if one.symbol == symbol)
+        return next(found, Series(self.config, self.config.exchanges[0].name, symbol))
+
+    def _check(self, symbol: str) -> None:
+        if symbol not in (some := self.symbols()):
+            raise ConfigError(f"{symbol!r}: not in this lake; expected one of {', '.join(some)}")
+
     def _rows(self, table: str, order: str, symbol: str, start: When, end: When) -> Frame:
-        if symbol not in (known := self.symbols()):
-            raise ConfigError(f"{symbol!r}: not in this lake; expected one of {', '.join(known)}")
+        self._check(symbol)
         begin, until = _us(start, "start"), _us(end, "end")
         if begin is not None and until is not None and until <= begin:
             raise ConfigError(f"end {end}: not after start {start}")
@@ -136,14 +188,8 @@ class Lake(Generic[Frame]):
 
     def _table(self, interval: str) -> str:
         """Return where bars of an interval are read from."""
-        found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", str(interval))
-        length = int(found[1]) * _UNITS[found[2]] if found else 0
         step = self.config.transformer.resample_interval_sec * SECOND_US
-        if not found or DAY_US % length or length % step:
-            raise ConfigError(
-                f"interval {interval!r}: expected a number and s, m, h or d that divides a day into bars of "
-                f"{step // SECOND_US} s or a multiple, e.g. 1m"
-            )
+        length = _length(interval, step)
         if length in {step, MINUTE_US}:
             return "bars_1s" if length == step else "bars_1m"
         return f"resampled({length})" if length % MINUTE_US else f"of_whole_minutes({length})"
@@ -167,6 +213,25 @@ class Lake(Generic[Frame]):
 
             make(thorough=False)
             return query.asked(answer, make)
+
+
+def _length(interval: str, step: int) -> int:
+    """An interval in µs, one that divides a day and is a multiple of `step`."""
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", str(interval))
+    length = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not found or DAY_US % length or length % step:
+        raise ConfigError(
+            f"interval {interval!r}: expected a number and s, m, h or d that divides a day into bars of "
+            f"{step // SECOND_US} s or a multiple, e.g. 1m"
+        )
+    return length
+
+
+def _levels(levels: object, most: int = 1 << 31) -> int:
+    """A number of levels."""
+    if not isinstance(levels, int) or isinstance(levels, bool) or not 1 <= levels <= most:
+        raise ConfigError(f"levels {levels!r}: expected a whole number from 1 to {most:,}")
+    return levels
 
 
 def _us(when: When, name: str) -> int | None:

@@ -113,7 +113,7 @@ def nodes(tree: object) -> Iterator[_Node]:
 
 
 def _time_of(select: _Node) -> str:
-    return "ts_event" if select["from_table"]["table_name"].lower() in views.OF_TICKS else "window_start"
+    return "ts_event" if select["from_table"]["table_name"].lower() in views.OF_EVENTS else "window_start"
 
 
 def _of_conditions(connection: duckdb.DuckDBPyConnection, select: _Node) -> Chosen:
@@ -196,7 +196,9 @@ def _limit_of_newest(select: _Node) -> int | None:
     is_plain = not any(select[key] for key in ("group_expressions", "having", "qualify"))
     # An aggregate or a window looks at other rows than those which it returns.
     is_by_row = not select["sample"] and all(_is_of_its_row(one) for one in select["select_list"])
-    if kinds != ["ORDER_MODIFIER", "LIMIT_MODIFIER"] or not is_plain or not is_by_row:
+    # A snapshot of the book has no time, so its day does not say which rows are newer.
+    is_by_time = select["from_table"]["table_name"].lower() != "depth"
+    if kinds != ["ORDER_MODIFIER", "LIMIT_MODIFIER"] or not (is_plain and is_by_row and is_by_time):
         return None
     (order, limit) = select["modifiers"]
     (first, *_), rows = order["orders"], limit["limit"]

@@ -61,11 +61,13 @@ class Sources:
     minutes: Files = field(default_factory=Files)
     candles: Files = field(default_factory=Files)
     ticks: dict[str, Files] = field(default_factory=lambda: {stream.table: Files() for stream in TICKS})
+    depth: Files = field(default_factory=Files)
+    book: Files = field(default_factory=Files)
 
     def tables(self) -> dict[str, Files]:
         """Return the tables by the views that people know."""
         bars = {"bars_1s": self.seconds, "bars_1m": self.minutes, "candles_1m": self.candles}
-        return bars | self.ticks
+        return bars | self.ticks | {"depth": self.depth, "book_1s": self.book}
 
 
 def has_minutes(config: Config) -> bool:
@@ -89,6 +91,8 @@ def of_days(config: Config, chosen: Chosen = EVERYTHING) -> Sources:
         for table, files in found.ticks.items():
             days = chosen.of(layout.ticks_days(*where, table))
             files.paths += [layout.ticks(*where, table, day) for day in days]
+        found.depth.paths += [layout.depth(*where, day) for day in chosen.of(layout.depth_days(*where))]
+        found.book.paths += [layout.book(*where, day) for day in chosen.of(layout.book_days(*where))]
     return found
 
 
@@ -110,7 +114,14 @@ def last_day(config: Config, chosen: Chosen) -> date | None:
     days = [
         day
         for where in _recorded(config, chosen)
-        for listed in (layout.bar_days, layout.minute_days, layout.candle_days, layout.ticks_days)
+        for listed in (
+            layout.bar_days,
+            layout.minute_days,
+            layout.candle_days,
+            layout.ticks_days,
+            layout.depth_days,
+            layout.book_days,
+        )
         for day in chosen.of(listed(*where))[-1:]
     ]
     return max(days, default=None)
@@ -130,6 +141,10 @@ def of_all_days(config: Config) -> Sources:
             if any(layout.ticks_days(name, symbol, table) for symbol in layout.ticks_symbols(name)):
                 pattern = layout.every_day(layout.ticks(name, ANY_SYMBOL, table, _ANY))
                 files.paths.append(pattern)
+        if any(layout.depth_days(name, symbol) for symbol in layout.depth_symbols(name)):
+            found.depth.paths.append(layout.every_day(layout.depth(*every)))
+        if any(layout.book_days(name, symbol) for symbol in layout.book_symbols(name)):
+            found.book.paths.append(layout.every_day(layout.book(*every)))
         # In this order, a day that is compacted meanwhile is found, and its minutes once.
         parts = {symbol: layout.part_days(name, symbol) for symbol in layout.bars_symbols(name)}
         daily = {symbol: layout.daily_days(name, symbol) for symbol in parts}
@@ -176,6 +191,8 @@ def _recorded(config: Config, chosen: Chosen) -> Iterator[tuple[str, str]]:
             *layout.minute_symbols(name),
             *layout.candle_symbols(name),
             *layout.ticks_symbols(name),
+            *layout.depth_symbols(name),
+            *layout.book_symbols(name),
         }
         # Not by asking for its folders: on Windows they have any spelling of it.
         yield from ((name, symbol) for symbol in sorted(symbols) if chosen.symbol in {None, symbol})

@@ -19,12 +19,14 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.schema import BAR, Column
+from crypto_lake.schema import BAR, BOOK, DEPTH, Column
 
-_TABLES = {BAR: "bars"} | {stream.columns: stream.table for stream in TICKS}
+_TABLES = {BAR: "bars"} | {stream.columns: stream.table for stream in TICKS} | {DEPTH: "depth", BOOK: "book"}
+# Those whose columns are told by a file of theirs in any lake.
+_IN_ANY_LAKE = (BAR, *(stream.columns for stream in TICKS))
 # Where the symbol stands in a path, from its end (places.sql).
-_DEPTHS = {BAR: "-2"} | {stream.columns: "-3" for stream in TICKS}
-_TIMES = {BAR: "window_start"} | {stream.columns: "ts_event" for stream in TICKS}
+_DEPTHS = {BAR: "-2", BOOK: "-2"} | {stream.columns: "-3" for stream in TICKS}
+_TIMES = {BAR: "window_start", BOOK: "window_start"} | {stream.columns: "ts_event" for stream in TICKS}
 _LONG_AGO, _LONG_HENCE = date(1, 1, 1), date(9999, 1, 1)
 # Without columns made of the names of folders.
 _AS_THEY_ARE = "hive_partitioning = false"
@@ -105,10 +107,11 @@ def standing_in(connection: duckdb.DuckDBPyConnection, some: Iterable[Table]) ->
 
     DuckDB looks for the files of a view or macro that is made, and into the first; that is not to be paid here.
     """
+    read = [one for one in some if one.files.paths]
     with tempfile.TemporaryDirectory(prefix="crypto-lake-") as folder:
-        for columns, table in _TABLES.items():
-            parquet.copy(connection, nothing(columns), Path(folder) / f"{table}.parquet")
-        for one in some:
+        for columns in {one.columns for one in read}:
+            parquet.copy(connection, nothing(columns), Path(folder) / f"{_TABLES[columns]}.parquet")
+        for one in read:
             place = parquet.literal(Path(folder) / f"{_TABLES[one.columns]}.parquet")
             connection.execute(
                 f"""CREATE OR REPLACE MACRO files_of_{one.name}() AS [{place}];
@@ -134,7 +137,9 @@ def write_columns(connection: duckdb.DuckDBPyConnection, config: Config) -> None
     Raises:
         LakeError: the disk refused.
     """
-    for columns, table in _TABLES.items():
+    has_book = any(config.layout.book_symbols(one.name) for one in config.exchanges)
+    for columns in (*_IN_ANY_LAKE, *([BOOK] if has_book else [])):
+        table = _TABLES[columns]
         path = config.layout.columns(table)
         if parquet.schema_differences(path, columns):
             rows = f"SELECT {_nulls(columns)} FROM range({_EMPTY_ROWS})"

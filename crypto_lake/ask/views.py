@@ -24,13 +24,16 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, SECOND_US
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.schema import BAR
+from crypto_lake.schema import BAR, BOOK, DEPTH
 from crypto_lake.series import Series
 
 OF_TICKS = tuple(stream.table for stream in TICKS)
+# Those whose time is that of an event.
+OF_EVENTS = (*OF_TICKS, "depth")
 # Those whose rows are of symbols and days.
 OF_DAYS = (
-    *OF_TICKS,
+    *OF_EVENTS,
+    "book_1s",
     "bars_1s",
     "bars_1m",
     "bars_5m",
@@ -103,6 +106,8 @@ def _create(connection: duckdb.DuckDBPyConnection, config: Config, found: Source
     some = [Table(name, BAR, files, by_place) for name, files in bars.items()]
     some.append(Table("candles_1m", BAR, found.candles, by_place))
     some += [Table(one.table, one.columns, found.ticks[one.table], by_place) for one in TICKS]
+    # A snapshot has no time by which a file could be found.
+    some += [Table("depth", DEPTH, found.depth, by_place=False), Table("book_1s", BOOK, found.book, by_place)]
     with tables.standing_in(connection, some):
         for table in some:
             table.define(connection)
@@ -112,7 +117,9 @@ def _create(connection: duckdb.DuckDBPyConnection, config: Config, found: Source
 
 
 def _define_views(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    tables_of_views = {"bars_1s": "seconds", "candles_1m": "candles_1m"} | {name: name for name in OF_TICKS}
+    tables_of_views = {"bars_1s": "seconds", "candles_1m": "candles_1m"} | {
+        name: name for name in (*OF_EVENTS, "book_1s")
+    }
     for view, table in tables_of_views.items():
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM rows_of_{table}()")
     add_exactly(connection)

@@ -75,6 +75,10 @@ class Chain:
         self.levels_different = 0
         self._pending: list[Snapshot] = []
 
+    def is_followed(self, first_id: int) -> bool:
+        """Return whether nothing is missing before an event whose ids begin with this one."""
+        return self.last_id is None or first_id <= self.last_id + 1
+
     def event(
         self, ids: tuple[int, int], ts_event: int, bids: Sequence[Level], asks: Sequence[Level]
     ) -> bool:
@@ -84,7 +88,7 @@ class Chain:
         if before is not None:
             if last_id <= before:
                 return False
-            if first_id > before + 1:
+            if not self.is_followed(first_id):
                 self._tell_break(Break(before, first_id, ts_event))
                 self.sides = None
         if self._pending:

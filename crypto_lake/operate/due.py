@@ -3,6 +3,7 @@
 Asked of the files of the lake, or of its store; nothing is made here.
 """
 
+import contextlib
 import itertools
 from collections.abc import Container, Iterable
 from datetime import date, timedelta
@@ -15,12 +16,13 @@ from crypto_lake.completeness import holes
 from crypto_lake.completeness.heal import Found, Lack
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
+from crypto_lake.errors import RawDataError
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.staging import Rooms, holdings, known, recorded, staged
 from crypto_lake.staging.holdings import Kind
-from crypto_lake.transform import minutes, plan
+from crypto_lake.transform import book, depth, minutes, plan
 
 # So many symbols of a store are brought at a time.
 _TOGETHER = 64
@@ -67,10 +69,10 @@ def days_of(config: Config, *kinds: Kind) -> set[date]:
 
 
 def for_compaction(config: Config) -> list[date]:
-    """Return every finished day that lies in parts, or lacks ticks or minutes."""
+    """Return every finished day that lies in parts, or lacks ticks, minutes, or what was recorded of its book."""
     without_ticks = days_of(config, Kind.DAILY) - days_of(config, Kind.TICKS)
     waiting = days_of(config, Kind.PARTS) | (without_ticks & days_of(config, Kind.RAW))
-    waiting |= _without_minutes(config)
+    waiting |= _without_minutes(config) | _without_books(config)
     return sorted(day for day in waiting if day_start_us(day) + DAY_US <= now_us(config))
 
 
@@ -82,6 +84,20 @@ def _without_minutes(config: Config) -> set[date]:
         return days if has_minutes(config) else set()
     series = Series.known(config)
     return {*minutes.outdated(series), *itertools.islice(minutes.lacking(series), 1)}
+
+
+def _without_books(config: Config) -> set[date]:
+    """The days whose depth or book is to be made; of a store the runs of each night make them."""
+    if config.store is not None:
+        return set()
+    found: set[date] = set()
+    for one in Series.known(config):
+        if "depth" in one.source.streams or one.layout.depth_days(one.exchange, one.symbol):
+            with parquet.connect() as connection, contextlib.suppress(RawDataError):
+                # One that holds something else is told by the run of its day.
+                found |= depth.waiting(connection, one)
+            found |= book.waiting(one)
+    return found
 
 
 def find_holes(config: Config, days: list[date] | None) -> Found:

@@ -9,7 +9,7 @@ import duckdb
 
 from crypto_lake.disk.parquet import literal
 from crypto_lake.errors import RawDataError
-from crypto_lake.layout import DAY_US, day_start_us
+from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us
 from crypto_lake.raw import journal, journals, scan, segments
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import EARLIEST_US, LATEST_US, OF_BOOK, decode_book
@@ -28,6 +28,8 @@ _IS_LINE = f"""symbol = {{symbol}} AND ts_recv BETWEEN {EARLIEST_US} AND {LATEST
     END"""
 
 
+# A snapshot is of the day of an event that is received about the same time, by a clock that may be off.
+_NEAR_US = MINUTE_US
 # When events happened, and when snapshots were received.
 _Spans = tuple[Interval | None, Interval | None]
 
@@ -49,14 +51,22 @@ class BookSegment(NamedTuple):
         """Return whether an event may be of a day."""
         return _touches(self.events, day)
 
+    @property
+    def event_days(self) -> list[date]:
+        """The days of its first and its last event, and those between; none where it has none."""
+        if self.events is None:
+            return []
+        first, last = map(day_of, self.events)
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
     def touches(self, day: date) -> bool:
         """Return whether a line may be of a day."""
-        return self.has_events_of(day) or _touches(self.snapshots, day)
+        return self.has_events_of(day) or _touches(self.snapshots, day, _NEAR_US)
 
 
-def _touches(span: Interval | None, day: date) -> bool:
+def _touches(span: Interval | None, day: date, margin: int = 0) -> bool:
     start = day_start_us(day)
-    return span is not None and span[0] < start + DAY_US and span[1] >= start
+    return span is not None and span[0] < start + DAY_US + margin and span[1] >= start - margin
 
 
 def of_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[BookSegment]:

@@ -23,6 +23,7 @@ class Kind(Enum):
     MINUTES = auto()
     TICKS = auto()
     CANDLES = auto()
+    DEPTH = auto()
 
 
 Held = dict[Kind, set[date]]
@@ -60,6 +61,7 @@ _ON_DISK: dict[Kind, Callable[[Series], list[date]]] = {
     Kind.MINUTES: lambda one: one.layout.minute_days(one.exchange, one.symbol),
     Kind.TICKS: lambda one: one.layout.ticks_days(one.exchange, one.symbol),
     Kind.CANDLES: lambda one: one.layout.candle_days(one.exchange, one.symbol),
+    Kind.DEPTH: lambda one: one.layout.depth_days(one.exchange, one.symbol),
 }
 _FOLDERS: dict[Kind, Callable[[Series], Path]] = {
     Kind.RAW: lambda one: one.layout.raw_symbol(one.exchange, one.symbol),
@@ -68,6 +70,7 @@ _FOLDERS: dict[Kind, Callable[[Series], Path]] = {
     Kind.MINUTES: lambda one: one.layout.minutes_symbol(one.exchange, one.symbol),
     Kind.TICKS: lambda one: one.layout.ticks(one.exchange, one.symbol, "trades", date.min).parent,
     Kind.CANDLES: lambda one: one.layout.candles(one.exchange, one.symbol, date.min).parent,
+    Kind.DEPTH: lambda one: one.layout.depth(one.exchange, one.symbol, date.min).parent,
 }
 
 

@@ -32,6 +32,8 @@ class Rooms(Flag):
     INSTRUMENTS = auto()
     # The raw order book, as large as all the rest: only where it is named.
     BOOK = auto()
+    # The order book of finished days: depth, the book, its boundaries and ends. As BOOK.
+    DEPTH = auto()
     ALL = RAW | BARS | MINUTES | TICKS | CANDLES | VERDICTS
 
 
@@ -86,10 +88,13 @@ class Needs(NamedTuple):
                 # A manifest of ticks says whether they stand for raw files that are gone.
                 Rooms.TICKS | Rooms.RAW: layout.ticks_symbol(*where),
                 Rooms.CANDLES: layout.candles(*where, date.min).parent,
+                Rooms.DEPTH: layout.depth(*where, date.min).parent,
             }
             for rooms, folder in folders.items():
                 if rooms & self.rooms:
                     yield _of(self._of_days, folder)
+            if Rooms.DEPTH in self.rooms:
+                yield _of(self._of_days, layout.book(*where, date.min).parent)
             if Rooms.BARS in self.rooms:
                 yield _of(self._bars, layout.bars_symbol(*where))
         if Rooms.RAW in self.rooms:

@@ -70,7 +70,7 @@ def make(series: Series, day: date) -> Book | None:
         if checksums.of(source) != of_depth.sha256:
             raise LakeError(f"{source}: damaged; make it anew (crypto-lake compact --date {day})")
         carried = _carried(series, day - timedelta(days=1), before)
-        chain, rows = _write(series, day, source, carried)
+        chain, rows = _write(series, day, source, (carried, of_depth.followed))
         kept = _publish(series, day, (chain, rows), made_from)
     logger.info(
         "{} {}: book of {} events, {} breaks, {} levels of snapshots compared, {} different",
@@ -91,11 +91,27 @@ def make_all(
     return of_every_symbol(series, day, lambda one: make(one, day), "no book: ")
 
 
+def waiting(series: Series) -> set[date]:
+    """The days whose book is not there, or not in line with their depth and the book of the day before."""
+    kept = {day: read_kept(series, day) for day in series.layout.depth_days(series.exchange, series.symbol)}
+    found = set()
+    for day, one in kept.items():
+        of_depth, before = depth.read_kept(series, day), kept.get(day - timedelta(days=1))
+        if of_depth and (one is None or one.made_from != _made_from(of_depth, before)):
+            found.add(day)
+    return found
+
+
 def _made_from(of_depth: depth.KeptDepth, before: KeptBook | None) -> dict[str, Any]:
     carried = None
     if before and before.end:
         carried = [before.end.id, before.sha256.get("end")]
-    return {"version": BOOK_VERSION, "depth": of_depth.sha256, "carried": carried}
+    return {
+        "version": BOOK_VERSION,
+        "depth": of_depth.sha256,
+        "carried": carried,
+        "followed": of_depth.followed,
+    }
 
 
 def _is_whole(series: Series, day: date, kept: KeptBook) -> bool:
@@ -121,9 +137,13 @@ def _carried(series: Series, day: date, kept: KeptBook | None) -> Carried | None
 
 
 def _write(
-    series: Series, day: date, source: Path, carried: Carried | None
+    series: Series, day: date, source: Path, ends: tuple[Carried | None, bool]
 ) -> tuple[Chain, dict[Table, int]]:
-    """Publish the files of a day; return its chain, carried to the end, and how many rows each file has."""
+    """Publish the files of a day; return its chain, carried to the end, and how many rows each file has.
+
+    `ends`: what the day begins with, and whether the event after its last one follows on.
+    """
+    carried, is_followed = ends
     found = paths(series, day)
     footer = {"version": BOOK_VERSION}
     with (
@@ -133,12 +153,12 @@ def _write(
         chain = Chain(carried)
         times = depth_read.event_times(source)
         seconds = Seconds(series.symbol, day_start_us(day), times, append_seconds)
-        seconds.add(0, chain)
         events = 0
         for lines in depth_read.lines(source):
             boundaries = Boundaries(series.symbol)
             events = _carry(chain, lines, events, (boundaries, seconds))
             append_boundaries(boundaries.table(lines))
+        seconds.add(events, chain, is_followed=is_followed)
         seconds.flush()
     return chain, {"book": seconds.written, "boundaries": events}
 
@@ -151,10 +171,10 @@ def _carry(chain: Chain, lines: Lines, events: int, rows: tuple[Boundaries, Seco
         if line.is_snapshot:
             chain.snapshot(Snapshot(line.id, line.ts_recv, bids, asks))
             continue
+        seconds.add(events, chain, is_followed=chain.is_followed(line.first_id))
         is_at = chain.event((line.first_id, line.id), line.ts_event, bids, asks)
         boundaries.add(chain, is_known=is_at)
         events += 1
-        seconds.add(events, chain)
     return events
 
 

@@ -57,10 +57,11 @@ class Boundaries:
 
 
 class Seconds:
-    """The seconds of a day, each written when the last event before its end is in the book.
+    """The seconds of a day, each written when the last event before its end is in the book, and the next one is known.
 
     `times` are those of all events, in order. They need not rise: of those before a second's end the one with the
-    highest id counts.
+    highest id counts. Where the next one does not follow on, nobody knows since when something is missing, so the book
+    is not known at the end of any second between them.
     """
 
     def __init__(self, symbol: str, start: int, times: "NDArray[np.int64]", append: Append) -> None:
@@ -73,13 +74,13 @@ class Seconds:
         self._ids: list[int | None] = []
         self._sides: tuple[list[list[Level] | None], list[list[Level] | None]] = ([], [])
 
-    def add(self, events: int, chain: Chain) -> None:
+    def add(self, events: int, chain: Chain, *, is_followed: bool) -> None:
         """Add the seconds whose last event is the one of this number, counted from 1, if there are any."""
         due, first = self._due, self._done
         while self._done < _SECONDS and due[self._done] <= events:
             self._done += 1
         if count := self._done - first:
-            known = chain.sides
+            known = chain.sides if is_followed else None
             self._ids += [chain.last_id if known else None] * count
             for number, rows in enumerate(self._sides):
                 rows.extend([known[number].best(DEEPEST) if known else None] * count)

@@ -37,13 +37,15 @@ _ADVICE = "expected it whole: take it from a copy"
 class KeptDepth(Struct, frozen=True):
     """The memory of a day's depth, in the manifest beside it.
 
-    `made_from` is what a run compares; `segments` are the names and sizes of all segments whose lines are in it, those
-    that are gone included.
+    `followed` is whether an event of the next day follows on the last one, as far as the segments tell. `made_from` is
+    what a run compares; `segments` are the names and sizes of all segments whose lines are in it, those that are gone
+    included.
     """
 
     rows: int
     events: int
     snapshots: int
+    followed: bool
     sha256: str
     made_from: dict[str, Any]
     segments: list[tuple[str, int]]
@@ -110,6 +112,9 @@ def _make(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> D
     counts = depth_rows.write(connection, source, day, path, footer={"version": DEPTH_VERSION})
     if not counts:
         return None
+    if kept and stands and kept.events == counts.events:
+        # What told it is gone as well.
+        counts = counts._replace(followed=counts.followed or kept.followed)
     _note(series, path, counts, (_made_from(found), sorted(known | there) if stands else sorted(there)))
     logger.info("{} {}: depth of {} events, {} rows", series.symbol, day, counts.events, counts.rows)
     return Depth(series.symbol, day, counts.rows, counts.events, path, rewritten=True)
@@ -132,6 +137,25 @@ def make_all(
         LakeError: as `make`, the first, when all symbols were tried.
     """
     return of_every_symbol(series, day, lambda one: make(connection, one, day, now_us), "no depth: ")
+
+
+def waiting(connection: duckdb.DuckDBPyConnection, series: Series) -> set[date]:
+    """The days whose depth lacks lines of a segment, as far as the journals tell of which days these are.
+
+    Raises:
+        RawDataError: a segment that no journal describes holds something other than lines of the book.
+    """
+    found: set[date] = set()
+    known: dict[date, set[tuple[str, int]]] = {}
+    for received in series.layout.raw_days(series.exchange, series.symbol):
+        for segment in book_scan.of_folder(connection, series, received):
+            for day in segment.event_days:
+                if day not in known:
+                    kept = read_kept(series, day)
+                    known[day] = set(kept.segments if kept else [])
+                if (segment.name, segment.size) not in known[day]:
+                    found.add(day)
+    return found
 
 
 def _made_from(found: list[BookSegment]) -> dict[str, Any]:
@@ -158,5 +182,5 @@ def _note(
     """Publish the checksum and the manifest of a file that has appeared."""
     checksum, (made_from, held) = checksums.of(path), of
     checksums.note(series.layout.checksum(path), path, checksum)
-    kept = KeptDepth(counts.rows, counts.events, counts.snapshots, checksum, made_from, held)
+    kept = KeptDepth(*counts, checksum, made_from, held)
     publish.write(series.layout.manifest(path), parquet.canonical(to_builtins(kept)).encode() + b"\n")

@@ -39,11 +39,12 @@ class Source(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """The lines and rows of a day's depth."""
+    """The rows and lines of a day's depth, and whether another event follows on its last one."""
 
     rows: int
     events: int
     snapshots: int
+    followed: bool
 
 
 class _Stretch(NamedTuple):
@@ -69,11 +70,13 @@ def write(
         with sql.kept(connection, _OUTLINES, f"FROM {_outlines(source)}"):
             chosen = sql.statement("transform/depth_chosen", {"lines": _OUTLINES})
             with sql.kept(connection, _CHOSEN, chosen, **values):
-                stretches, events, snapshots = _stretches(connection)
+                stretches = _stretches(connection)
+                lines = sql.ask(connection, "transform/depth_counts", {"lines": _OUTLINES, "chosen": _CHOSEN})
+                ((events, snapshots, is_followed),) = lines.fetchall()
                 if not events:
                     return None
                 rows = _written(connection, source, stretches, path, footer)
-                return Counts(rows, events, snapshots)
+                return Counts(rows, events, snapshots, is_followed)
     except duckdb.Error as error:
         raise RawDataError(f"{source.symbol} {day}: {' '.join(str(error).split())}") from None
 
@@ -93,17 +96,13 @@ def _lines(source: Source, files: list[int]) -> str:
     return "(" + " UNION ALL BY NAME ".join(f"FROM {one}" for one in found) + ")"
 
 
-def _stretches(connection: duckdb.DuckDBPyConnection) -> tuple[list[_Stretch], int, int]:
-    """The stretches, and how many events and snapshots there are."""
+def _stretches(connection: duckdb.DuckDBPyConnection) -> list[_Stretch]:
     rows = connection.execute(
         f"""SELECT stretch, list(DISTINCT file ORDER BY file), min(id), max(id)
             FROM {_CHOSEN} AS chosen JOIN {_OUTLINES} AS lines USING (is_snapshot, id)
             WHERE coalesce(lines.first_id, -1) = chosen.first_id GROUP BY stretch ORDER BY stretch"""
     ).fetchall()
-    ((events, snapshots),) = connection.execute(
-        f"SELECT count(*) FILTER (NOT is_snapshot), count(*) FILTER (is_snapshot) FROM {_CHOSEN}"
-    ).fetchall()
-    return [_Stretch(int(n), files, (first, last)) for n, files, first, last in rows], events, snapshots
+    return [_Stretch(int(number), files, (first, last)) for number, files, first, last in rows]
 
 
 def _written(

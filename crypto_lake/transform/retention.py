@@ -5,7 +5,8 @@ with the checksums that they were verified with, and the ticks name the segments
 its own checksum, stays with its whole folder: what was made of it is as wrong as it is. Journals always stay, the
 symbol's own alone in its folder: they say what was listened to, and where trades lie that came on another day.
 
-Segments of an order book stay as they are: they are of another family than those that are asked for here.
+Segments of the order book are safe elsewhere when the depth of each day that they touch names them, and
+has the checksum that it was verified with.
 
 A segment that ticks were not made from, since another recorder's lacked nothing, goes with the others if each of its
 lines is in the ticks, and stays for good if one is not: nobody else has that.
@@ -23,12 +24,12 @@ from crypto_lake import sql
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, DAY_US, day_of, day_start_us
-from crypto_lake.raw import originals, scan, segments
+from crypto_lake.raw import book_scan, originals, scan, segments
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.kept import read_kept
-from crypto_lake.raw.lines import TICKS
+from crypto_lake.raw.lines import OF_BOOK, TICKS
 from crypto_lake.series import Series
-from crypto_lake.transform import daily
+from crypto_lake.transform import daily, depth
 from crypto_lake.transform.plan import Plan
 from crypto_lake.transform.workspace import locked
 
@@ -51,8 +52,10 @@ def apply(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], now_u
             try:
                 if _is_due(settings.prune_raw_after_days, age):
                     _prune(connection, one, day)
+                    _prune_book(connection, one, day)
                 elif _is_due(settings.compress_raw_after_days, age):
                     _compress(connection, one, day)
+                    _compress_book(connection, one, day)
             except RawDataError as error:
                 logger.error("{} {}: {}", one.symbol, day, error)
                 errors.append(str(error))
@@ -86,8 +89,16 @@ def _is_due(after_days: int | None, age: int) -> bool:
 
 def _compress(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
     found = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day))
-    plain = [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
-    if plain and _is_safe(connection, series, day, found):
+    if _compressible(found) and _is_safe(connection, series, day, found):
+        _compress_all(series, day, found)
+
+
+def _compressible(found: list[Path]) -> list[Path]:
+    return [path for path in found if path.suffix != COMPRESSED_SUFFIX and path.stat().st_size <= _LARGEST]
+
+
+def _compress_all(series: Series, day: date, found: list[Path]) -> None:
+    if plain := _compressible(found):
         known = originals.noted(series.layout, series.exchange, series.symbol, day)
         with locked(series):
             for path in plain:
@@ -102,17 +113,51 @@ def _prune(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> 
     if {segments.name_of(path) for path in found} - spare and _is_safe(connection, series, day, found):
         with locked(series):
             _be_sure(series, day, found)
-            found = _held(connection, series, day, found, spare)
-            for path in found:
-                path.unlink()
-                plain = path.with_name(segments.name_of(path))
-                plain.with_name(plain.name + COMPRESSED_SUFFIX).unlink(missing_ok=True)
-                series.layout.checksum(plain).unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
-        logger.info(
-            "{} {}: {} raw segments removed; their ticks stand for them", series.symbol, day, len(found)
-        )
+            _remove(series, day, _held(connection, series, day, found, spare), "ticks stand")
+
+
+def _remove(series: Series, day: date, found: list[Path], instead: str) -> None:
+    """Remove segments of a folder, under the lock of their symbol."""
+    for path in found:
+        path.unlink()
+        plain = path.with_name(segments.name_of(path))
+        plain.with_name(plain.name + COMPRESSED_SUFFIX).unlink(missing_ok=True)
+        series.layout.checksum(plain).unlink(missing_ok=True)
+    folder = series.layout.raw_day(series.exchange, series.symbol, day)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    logger.info("{} {}: {} raw segments removed; their {} for them", series.symbol, day, len(found), instead)
+
+
+def _prune_book(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
+    if found := _of_book(connection, series, day):
+        with locked(series):
+            _be_sure(series, day, found)
+            _remove(series, day, found, "depth stands")
+
+
+def _compress_book(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> None:
+    folder = series.layout.raw_day(series.exchange, series.symbol, day)
+    if _compressible(segments.sealed(folder, [OF_BOOK])):
+        _compress_all(series, day, _of_book(connection, series, day))
+
+
+def _of_book(connection: duckdb.DuckDBPyConnection, series: Series, received: date) -> list[Path]:
+    """Return the segments of the book that were received on a day, if all of them are safe elsewhere."""
+    found = book_scan.of_folder(connection, series, received)
+    near = [received + timedelta(days=n) for n in (-1, 0, 1)]
+    days = {day for one in found for day in [*one.event_days, *near] if one.touches(day)}
+    of_days = {day: kept for day in days if (kept := depth.read_kept(series, day))}
+    for one in found:
+        own = [kept for day, kept in of_days.items() if one.touches(day)]
+        is_named = bool(own) and all((one.name, one.size) in kept.segments for kept in own)
+        if not is_named or not of_days.keys() >= {*one.event_days}:
+            return []
+    whole = all(
+        checksums.of(series.layout.depth(series.exchange, series.symbol, day)) == kept.sha256
+        for day, kept in of_days.items()
+    )
+    return [one.path for one in found] if whole else []
 
 
 def _spare(series: Series, received: date) -> set[str]:

@@ -25,7 +25,7 @@ class Damage(NamedTuple):
 
 
 def finished_files(series: Iterable[Series]) -> list[Path]:
-    """Daily bars, their minutes and ticks, and those of which only the checksum is left, in order of their paths."""
+    """Daily bars, their minutes, ticks and books, and what only a checksum is left of, in order of their paths."""
     return sorted(path for one in series for path in _of_series(one))
 
 
@@ -34,13 +34,23 @@ def _of_series(series: Series) -> set[Path]:
     daily = [layout.daily(exchange, symbol, day) for day in layout.daily_days(exchange, symbol)]
     minutes = [layout.minutes(exchange, symbol, day) for day in layout.minute_days(exchange, symbol)]
     ticks_folder = layout.ticks_symbol(exchange, symbol)
+    of_book = _folders_of_book(series)
     folders = [
         layout.bars_symbol(exchange, symbol),
         layout.minutes_symbol(exchange, symbol),
         *(ticks_folder / stream.table for stream in TICKS),
+        *of_book,
     ]
     bereft = (path.with_suffix("") for folder in folders for path in folder.glob("*.parquet.sha256"))
-    return {*daily, *minutes, *ticks.all_paths(series), *bereft}
+    book = (path for folder in of_book for path in folder.glob("*.parquet") if path.name[0] != ".")
+    return {*daily, *minutes, *ticks.all_paths(series), *book, *bereft}
+
+
+def _folders_of_book(series: Series) -> list[Path]:
+    """The folders of a symbol's depth, and of its book's files."""
+    layout, where = series.layout, (series.exchange, series.symbol, date.min)
+    places = (layout.depth, layout.book, layout.boundaries, layout.book_end, layout.proof)
+    return [place(*where).parent for place in places]
 
 
 def damages(config: Config, paths: list[Path]) -> Iterator[Damage | None]:

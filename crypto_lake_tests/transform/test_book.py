@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -59,13 +60,14 @@ def test_boundaries_and_seconds_are_the_markets(duck: Duck, series: Series, seed
     for last, is_there, *numbers in found:
         bids, asks = market.state(last)
         assert numbers == ([*best(bids, max), *best(asks, min)] if is_there else [None] * 4)
+    followed = {one.id for one, after in pairwise(events) if after.first_id <= one.id + 1}
     seconds = rows(duck, series, "book", "id, bids, asks, unbroken")
     assert len(seconds) == 86_400
     for second, told in enumerate(seconds[:20]):
         latest = [one.id for one in events if one.ts_event < START + (second + 1) * SECOND][-1]
         bids, asks = market.state(latest)
         there = (latest, pairs(bids, max, 20), pairs(asks, min, 20), True)
-        assert told == (there if known[latest] else (None, None, None, False))
+        assert told == (there if known[latest] and latest in followed else (None, None, None, False))
 
 
 def test_the_files_have_the_declared_columns_and_checksums_and_a_row_a_second_and_an_event(
@@ -94,12 +96,25 @@ def test_a_day_begins_with_the_book_of_the_day_before_and_follows_when_that_chan
     ids = [one.id for one in events[15:]]
     assert rows(duck, series, "boundaries", "id, unbroken", AFTER) == [(last, True) for last in ids]
     first = rows(duck, series, "book", "id", AFTER)[:2]
-    assert first == [(events[24].id,), (events[29].id,)]
+    assert first == [(events[24].id,), (None,)]
+    assert rows(duck, series, "book", "id")[-1] == (events[14].id,)
     assert not make(duck, series, DAY, AFTER).rewritten
     land(series.config, [event(1000, 1001, START + 24 * HOUR - 1, [BID])])
     done = make(duck, series, DAY, AFTER)
     assert done.rewritten
     assert rows(duck, series, "boundaries", "count(*) FILTER (unbroken)", AFTER) == [(0,)]
+
+
+def test_a_day_whose_depth_or_day_before_has_changed_is_waiting(duck: Duck, series: Series) -> None:
+    land(series.config, [snapshot(2, START, [BID]), event(3, 4, START), event(5, 6, START + 24 * HOUR)])
+    depth.make(duck, series, AFTER, LATER)
+    assert book.waiting(series) == {AFTER}
+    make(duck, series, AFTER)
+    assert book.waiting(series) == set()
+    make(duck, series, DAY)
+    assert book.waiting(series) == {AFTER}
+    make(duck, series, AFTER)
+    assert book.waiting(series) == set()
 
 
 def test_of_events_whose_times_do_not_rise_the_last_before_a_seconds_end_counts(
@@ -110,7 +125,7 @@ def test_of_events_whose_times_do_not_rise_the_last_before_a_seconds_end_counts(
     land(series.config, [snapshot(0, START), *events])
     done = make(duck, series)
     assert done.kept.breaks.count == 0
-    assert rows(duck, series, "book", "id")[:3] == [(3,), (5,), (6,)]
+    assert rows(duck, series, "book", "id")[:3] == [(3,), (5,), (None,)]
 
 
 def test_breaks_and_snapshots_are_told(duck: Duck, series: Series) -> None:
@@ -134,9 +149,13 @@ def test_breaks_and_snapshots_are_told(duck: Duck, series: Series) -> None:
 
 def test_quantities_beyond_64_bits_are_whole(duck: Duck, series: Series) -> None:
     much = ("0.00000001", "999999999999.99999999")
-    land(series.config, [snapshot(2, START, [much]), event(3, 4, START + 1, [], [("0.00000002", "1")])])
+    asks = [("0.00000002", "1")]
+    land(
+        series.config,
+        [snapshot(2, START, [much]), event(3, 4, START + 1, [], asks), event(5, 5, START + SECOND)],
+    )
     make(duck, series)
-    assert rows(duck, series, "boundaries", "bid, bid_qty") == [tuple(map(Decimal, much))]
+    assert rows(duck, series, "boundaries", "bid, bid_qty") == [tuple(map(Decimal, much))] * 2
     assert rows(duck, series, "book", "bids")[0][0] == [{"price": Decimal(much[0]), "qty": Decimal(much[1])}]
 
 

@@ -1,6 +1,7 @@
 """Depth says what the lines of the book say, each once, and can stand for them."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from crypto_lake import config
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.raw import book_scan, journal
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.schema import DEPTH
 from crypto_lake.series import Series
-from crypto_lake.transform import depth, depth_rows
+from crypto_lake.transform import book, depth, depth_rows, retention, verify
 from crypto_lake_tests.book_lines import Market, event, land, snapshot
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL
 
@@ -228,3 +230,47 @@ def test_a_day_without_events_of_the_book_has_no_depth(duck: Duck, series: Serie
     assert depth.make(duck, series, DAY, LATER) is None
     with pytest.raises(LakeError, match="is not over"):
         depth.make(duck, series, DAY, START + HOUR)
+
+
+def test_days_of_which_a_segment_is_not_in_depth_are_waiting(duck: Duck, series: Series) -> None:
+    land(series.config, [event(1, 2, START - 1), event(3, 4, START)])
+    assert depth.waiting(duck, series) == {BEFORE, DAY}
+    make(duck, series)
+    assert depth.waiting(duck, series) == {BEFORE}
+
+
+@pytest.mark.parametrize("setting", ["compress_raw_after_days", "prune_raw_after_days"])
+def test_segments_go_once_the_depth_of_all_their_days_has_them(
+    duck: Duck, write_config: Callable[..., Path], setting: str
+) -> None:
+    series = Series(config.load(write_config(retention={setting: 1})), "binance", SYMBOL)
+    path = land(series.config, [event(1, 2, START), event(3, 4, END)])
+    made = make(duck, series)
+    content = made.path.read_bytes()
+    retention.apply(duck, [series], LATER)
+    assert path.exists()
+    depth.make(duck, series, AFTER, LATER)
+    made.path.write_bytes(content[:-1])
+    retention.apply(duck, [series], LATER)
+    assert path.exists()
+    made.path.write_bytes(content)
+    retention.apply(duck, [series], LATER)
+    compressed = path.with_name(path.name + ".zst")
+    assert (path.exists(), compressed.exists()) == (False, setting == "compress_raw_after_days")
+    assert not make(duck, series).rewritten
+    made.path.unlink()
+    if compressed.exists():
+        assert make(duck, series).path.read_bytes() == content
+
+
+def test_the_files_of_a_book_are_verified(duck: Duck, series: Series) -> None:
+    land(series.config, [snapshot(2, START, [BID], [ASK]), event(3, 4, START)])
+    make(duck, series)
+    book.make(series, DAY)
+    files = verify.finished_files([series])
+    assert [path.parent.name for path in files] == ["SOLUSDT", "boundaries", "ends", "SOLUSDT"]
+    assert [one for one in verify.damages(series.config, files) if one] == []
+    files[1].unlink()
+    files[2].write_bytes(b"nothing")
+    found = [one for one in verify.damages(series.config, verify.finished_files([series])) if one]
+    assert [one.path for one in found] == files[1:3]
