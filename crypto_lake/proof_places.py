@@ -50,6 +50,10 @@ class ProofPlaces:
         """What the book says of the quotes of each second of a finished day."""
         return self.base / "proof" / exchange / symbol / f"{day.isoformat()}.parquet"
 
+    def proof_days(self, exchange: str, symbol: str) -> list[date]:
+        """The days that have a proof, oldest first."""
+        return listing.file_days(self.base / "proof" / exchange / symbol)
+
     def coverage(self, day: date) -> Path:
         """The rows of a day's coverage, of all symbols."""
         return self.base / "coverage" / f"{day.isoformat()}.parquet"

@@ -141,7 +141,20 @@ BAR: tuple[Column, ...] = (
     Column("first_trade_id", "BIGINT", "null without trades"),
     Column("last_trade_id", "BIGINT", "null without trades"),
 )
-
+# What bars of a finished day have beside, where there is a proof of its quotes.
+BAR_PROOF: tuple[Column, ...] = (
+    Column(
+        "quotes_proved",
+        "BOOLEAN",
+        "whether the book proves the quotes of all its seconds; null without a book",
+    ),
+    Column(
+        "quote_source",
+        "VARCHAR",
+        "`received`, or `book` where a quote was lost, and bid, ask and quantities are the book's; null without a book",
+    ),
+)
+PROVED_BAR = BAR + BAR_PROOF
 
 COVERAGE: tuple[Column, ...] = (
     Column("exchange", "VARCHAR", "as in `config.yml`"),

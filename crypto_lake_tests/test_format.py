@@ -52,6 +52,7 @@ def table(heading: str, text: str = TEXT) -> list[list[str]]:
         ("The book", schema.BOOK),
         ("A boundary", schema.BOUNDARY),
         ("A proof", schema.PROOF),
+        ("Bars with a proof", schema.BAR_PROOF),
         ("Coverage", schema.COVERAGE),
     ],
 )

@@ -54,19 +54,33 @@ class Files:
 
 @dataclass
 class Sources:
-    """The files of all tables. `seconds` are those of all bars; `lacking` those of days that have no `minutes`."""
+    """The files of all tables. `seconds` are those of all bars; `lacking` those of days that have no `minutes`.
+
+    Those of days with a proof of their quotes are `proved_…`: they have more columns.
+    """
 
     seconds: Files = field(default_factory=Files)
     lacking: Files = field(default_factory=Files)
     minutes: Files = field(default_factory=Files)
+    proved_seconds: Files = field(default_factory=Files)
+    proved_lacking: Files = field(default_factory=Files)
+    proved_minutes: Files = field(default_factory=Files)
     candles: Files = field(default_factory=Files)
     ticks: dict[str, Files] = field(default_factory=lambda: {stream.table: Files() for stream in TICKS})
     depth: Files = field(default_factory=Files)
     book: Files = field(default_factory=Files)
 
     def tables(self) -> dict[str, Files]:
-        """Return the tables by the views that people know."""
-        bars = {"bars_1s": self.seconds, "bars_1m": self.minutes, "candles_1m": self.candles}
+        """Return the tables by their names."""
+        bars = {
+            "seconds": self.seconds,
+            "lacking": self.lacking,
+            "minutes": self.minutes,
+            "proved_seconds": self.proved_seconds,
+            "proved_lacking": self.proved_lacking,
+            "proved_minutes": self.proved_minutes,
+            "candles_1m": self.candles,
+        }
         return bars | self.ticks | {"depth": self.depth, "book_1s": self.book}
 
 
@@ -81,12 +95,16 @@ def of_days(config: Config, chosen: Chosen = EVERYTHING) -> Sources:
     found = Sources()
     for where in _recorded(config, chosen):
         bars, minutes = _bars_of_days(config, *where, chosen)
+        proved = {*layout.proof_days(*where)}
         for day in bars:
             seconds = layout.bar_files(*where, day)
-            found.seconds.paths += seconds
+            is_proved = day in proved and seconds == [layout.daily(*where, day)]
+            (found.proved_seconds if is_proved else found.seconds).paths += seconds
             if day not in minutes:
-                found.lacking.paths += seconds
-        found.minutes.paths += [layout.minutes(*where, day) for day in minutes]
+                (found.proved_lacking if is_proved else found.lacking).paths += seconds
+        for day in minutes:
+            some = found.proved_minutes if day in proved else found.minutes
+            some.paths.append(layout.minutes(*where, day))
         found.candles.paths += [layout.candles(*where, day) for day in chosen.of(layout.candle_days(*where))]
         for table, files in found.ticks.items():
             days = chosen.of(layout.ticks_days(*where, table))
@@ -154,6 +172,7 @@ def of_all_days(config: Config) -> Sources:
         for symbol, days in daily.items():
             whole = minutes.get(symbol, [])
             _add_days_apart(layout, found, (name, symbol), (parts[symbol], days, whole))
+            _add_proved(layout, found, (name, symbol), (days, whole))
     return found
 
 
@@ -170,13 +189,32 @@ def _add_days_apart(
 ) -> None:
     """Add a symbol's days that have no minutes yet, and those in progress, of all that have parts, a file, minutes."""
     parts, daily, minutes = days
-    for day in sorted(set(daily).difference(minutes)):
+    proved = layout.proof_days(*where)
+    for day in sorted(set(daily).difference(minutes, proved)):
         found.lacking.add(layout.daily(*where, day), [day])
         found.minutes.elsewhere.append("/".join((*where, str(day))))
     for day in sorted(set(parts).difference(daily)):
         pattern = layout.every_part(layout.part(*where, day, 0))
         for files in (found.seconds, found.lacking):
             files.add(pattern, [day])
+        for files in (found.seconds, found.minutes):
+            files.elsewhere.append("/".join((*where, str(day))))
+
+
+def _add_proved(
+    layout: Layout, found: Sources, where: tuple[str, str], days: tuple[list[date], list[date]]
+) -> None:
+    """Add a symbol's days with a proof, of all that have a daily file, and minutes; they have more columns.
+
+    A proof appears after the daily file that has what it says: so this is known without a look into any.
+    """
+    daily, minutes = map(set, days)
+    for day in daily.intersection(layout.proof_days(*where)):
+        found.proved_seconds.add(layout.daily(*where, day), [day])
+        if day in minutes:
+            found.proved_minutes.add(layout.minutes(*where, day), [day])
+        else:
+            found.proved_lacking.add(layout.daily(*where, day), [day])
         for files in (found.seconds, found.minutes):
             files.elsewhere.append("/".join((*where, str(day))))
 

@@ -19,14 +19,18 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.schema import BAR, BOOK, DEPTH, Column
+from crypto_lake.schema import BAR, BOOK, DEPTH, PROVED_BAR, Column
 
-_TABLES = {BAR: "bars"} | {stream.columns: stream.table for stream in TICKS} | {DEPTH: "depth", BOOK: "book"}
+_OF_BARS = (BAR, PROVED_BAR)
+_OF_SECONDS = (*_OF_BARS, BOOK)
+_TABLES = {BAR: "bars", PROVED_BAR: "proved_bars", DEPTH: "depth", BOOK: "book"} | {
+    stream.columns: stream.table for stream in TICKS
+}
 # Those whose columns are told by a file of theirs in any lake.
 _IN_ANY_LAKE = (BAR, *(stream.columns for stream in TICKS))
 # Where the symbol stands in a path, from its end (places.sql).
-_DEPTHS = {BAR: "-2", BOOK: "-2"} | {stream.columns: "-3" for stream in TICKS}
-_TIMES = {BAR: "window_start", BOOK: "window_start"} | {stream.columns: "ts_event" for stream in TICKS}
+_DEPTHS = dict.fromkeys(_OF_SECONDS, "-2") | {stream.columns: "-3" for stream in TICKS}
+_TIMES = dict.fromkeys(_OF_SECONDS, "window_start") | {stream.columns: "ts_event" for stream in TICKS}
 _LONG_AGO, _LONG_HENCE = date(1, 1, 1), date(9999, 1, 1)
 # Without columns made of the names of folders.
 _AS_THEY_ARE = "hive_partitioning = false"
@@ -49,7 +53,7 @@ class Table(NamedTuple):
     def define(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the macros; which files they read is told afterwards, by `fill`."""
         self._define(connection, f"rows_of_{self.name}()", by_length=False)
-        if self.columns == BAR:
+        if self.columns in _OF_BARS:
             self._define(connection, f"placed_{self.name}(length)", by_length=True)
 
     def fill(self, connection: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -138,7 +142,7 @@ def write_columns(connection: duckdb.DuckDBPyConnection, config: Config) -> None
         LakeError: the disk refused.
     """
     has_book = any(config.layout.book_symbols(one.name) for one in config.exchanges)
-    for columns in (*_IN_ANY_LAKE, *([BOOK] if has_book else [])):
+    for columns in (*_IN_ANY_LAKE, *([BOOK, PROVED_BAR] if has_book else [])):
         table = _TABLES[columns]
         path = config.layout.columns(table)
         if parquet.schema_differences(path, columns):

@@ -24,8 +24,9 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import MINUTE_US, SECOND_US
 from crypto_lake.raw.lines import TICKS
-from crypto_lake.schema import BAR, BOOK, DEPTH
+from crypto_lake.schema import BAR, BOOK, DEPTH, PROVED_BAR
 from crypto_lake.series import Series
+from crypto_lake.transform import longer
 
 OF_TICKS = tuple(stream.table for stream in TICKS)
 # Those whose time is that of an event.
@@ -43,6 +44,13 @@ OF_DAYS = (
     "history_1m",
 )
 NAMES = (*OF_DAYS, "coverage", "instruments")
+_PROVED = ("proved_seconds", "proved_lacking", "proved_minutes")
+# Of tables that are not of bars without a proof.
+_COLUMNS = (
+    {stream.table: stream.columns for stream in TICKS}
+    | {"depth": DEPTH, "book_1s": BOOK}
+    | dict.fromkeys(_PROVED, PROVED_BAR)
+)
 # So many symbols' numbers are asked for at once, which bounds the files of a statement.
 _AT_ONCE = 200
 # An exchange and a symbol.
@@ -92,7 +100,7 @@ def _leave_out(found: Sources) -> list[Path]:
                 left_out[path] = name
     for path, name in sorted(left_out.items()):
         logger.warning("{}: not a readable Parquet file; left out of {}", path, name)
-    for files in (*found.tables().values(), found.lacking):
+    for files in found.tables().values():
         files.paths = [path for path in files.paths if path not in left_out]
     # What has gone since is no damage.
     return sorted(path for path in left_out if path.exists())
@@ -102,51 +110,72 @@ def _create(connection: duckdb.DuckDBPyConnection, config: Config, found: Source
     folder = parquet.literal(config.layout.base.as_posix() + "/")
     sql.define(connection, "ask/lake_folder", folder=folder)
     sql.define(connection, "ask/places")
-    bars = {"seconds": found.seconds, "minutes": found.minutes, "lacking": found.lacking}
-    some = [Table(name, BAR, files, by_place) for name, files in bars.items()]
-    some.append(Table("candles_1m", BAR, found.candles, by_place))
-    some += [Table(one.table, one.columns, found.ticks[one.table], by_place) for one in TICKS]
-    # A snapshot has no time by which a file could be found.
-    some += [Table("depth", DEPTH, found.depth, by_place=False), Table("book_1s", BOOK, found.book, by_place)]
+    # Of a lake without any proof there is nothing of it in the views: its questions cost what they did.
+    has_proof = bool(found.proved_seconds.paths or found.proved_minutes.paths)
+    some = [
+        # A snapshot has no time by which a file could be found.
+        Table(name, _COLUMNS.get(name, BAR), files, by_place and name != "depth")
+        for name, files in found.tables().items()
+        if has_proof or name not in _PROVED
+    ]
     with tables.standing_in(connection, some):
         for table in some:
             table.define(connection)
-        _define_views(connection, config)
+        _define_views(connection, config, has_proof=has_proof)
     for table in some:
         table.fill(connection, config)
 
 
-def _define_views(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    tables_of_views = {"bars_1s": "seconds", "candles_1m": "candles_1m"} | {
-        name: name for name in (*OF_EVENTS, "book_1s")
-    }
-    for view, table in tables_of_views.items():
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM rows_of_{table}()")
+def _define_views(connection: duckdb.DuckDBPyConnection, config: Config, *, has_proof: bool) -> None:
+    for view in ("candles_1m", "book_1s", *OF_EVENTS):
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM rows_of_{view}()")
+    connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS {_rows('seconds', has_proof)}")
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
-    for name, length in {"seconds": step, "minutes": MINUTE_US, "lacking": step}.items():
-        _define_longer(connection, f"of_{name}", f"placed_{name}(length)", length, "s.start")
+    _define_seconds(connection, step, has_proof=has_proof)
+    # Longer bars of these lie in one day each, which has a proof or has none.
+    for name, length in {"minutes": MINUTE_US, "lacking": step}.items():
+        kinds = (name, f"proved_{name}") if has_proof else (name,)
+        for kind in kinds:
+            is_proved = kind in _PROVED
+            longer.define(
+                connection, f"one_of_{kind}", f"placed_{kind}(length)", length, "s.start", proved=is_proved
+            )
+        both = " UNION ALL ".join(f"FROM one_of_{kind}(length)" for kind in kinds)
+        connection.execute(f"CREATE OR REPLACE MACRO of_{name}(length) AS TABLE {both}")
     sql.define(connection, "ask/resampled")
-    sql.define(
-        connection, "ask/views", minutes="rows_of_minutes()", lacking="of_lacking", longer="of_whole_minutes"
-    )
+    minutes = f"({_rows('minutes', has_proof)})"
+    sql.define(connection, "ask/views", minutes=minutes, lacking="of_lacking", longer="of_whole_minutes")
     sql.define(connection, "ask/history")
 
 
+def _rows(table: str, has_proof: bool) -> str:
+    """Return the rows of a table of bars, and of its days with a proof, in the columns of the latter."""
+    plain = f"SELECT *, {longer.NO_PROOF} FROM rows_of_{table}()"
+    return f"{plain} UNION ALL FROM rows_of_proved_{table}()" if has_proof else plain
+
+
+def _define_seconds(connection: duckdb.DuckDBPyConnection, step: int, *, has_proof: bool) -> None:
+    """Make the macro of longer bars of seconds, which may lie in days with a proof and in days without."""
+    bars = "placed_seconds(length)"
+    if has_proof:
+        connection.execute(
+            f"""CREATE OR REPLACE MACRO all_seconds(length) AS TABLE
+                SELECT *, {longer.NO_PROOF} FROM placed_seconds(length)
+                UNION ALL BY NAME FROM placed_proved_seconds(length)"""
+        )
+        bars = "all_seconds(length)"
+    longer.define(connection, "of_seconds", bars, step, "s.start", proved=has_proof)
+
+
 def resample(connection: duckdb.DuckDBPyConnection, config: Config, bars: str) -> None:
-    """Make the view `bars_1s` of a table of bars, and the views of longer bars over it."""
+    """Make the view `bars_1s` of a table of bars, and the views of longer bars over it; nothing proves their quotes."""
     connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {bars}")
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
-    _define_longer(connection, "resampled", "bars_1s", step, tables.start_of("s.window_start"))
-    none = f"({tables.nothing(BAR)})"
+    longer.define(connection, "resampled", "bars_1s", step, tables.start_of("s.window_start"), proved=False)
+    none = f"({tables.nothing(PROVED_BAR)})"
     sql.define(connection, "ask/views", minutes=none, lacking="resampled", longer="resampled")
-
-
-def _define_longer(
-    connection: duckdb.DuckDBPyConnection, macro: str, bars: str, step: int, start: str
-) -> None:
-    sql.define(connection, "ask/longer", macro=macro, bars=bars, step=str(step), start=start)
 
 
 def add_exactly(connection: duckdb.DuckDBPyConnection) -> None:

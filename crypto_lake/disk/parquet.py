@@ -19,7 +19,7 @@ from pyarrow import parquet as pq
 
 from crypto_lake.disk import publish
 from crypto_lake.errors import NOT_JSON, LakeError
-from crypto_lake.schema import BAR, PRICE, QUANTITY, Column
+from crypto_lake.schema import BAR, PRICE, PROVED_BAR, QUANTITY, Column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -208,11 +208,20 @@ def write_compared(
         if not bars(written).equals(table):
             raise LakeError(f"{path}: reads back otherwise than it was written; expected the same rows")
 
-    connection.register("rows_to_write", table)
-    try:
+    with registered(connection, rows_to_write=table):
         write(connection, "FROM rows_to_write", path, compression, footer=footer, verify=verify)
+
+
+@contextlib.contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
+    """Let a connection know tables by these names for as long as the block lasts."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        yield
     finally:
-        connection.unregister("rows_to_write")
+        for name in tables:
+            connection.unregister(name)
 
 
 def canonical(value: Any) -> str:  # noqa: ANN401 - it is JSON
@@ -261,7 +270,7 @@ def unreadable(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> list
 
 
 def bars(path: Path) -> pa.Table:
-    """Return the rows of a file of bars, in order.
+    """Return the rows of a file of bars, in order, with what proves their quotes where it has that.
 
     Raises:
         LakeError: it cannot be read, or its columns are not those of a bar.
@@ -272,7 +281,12 @@ def bars(path: Path) -> pa.Table:
         raise LakeError(f"{path}: damaged: {' '.join(str(error).split())}") from None
     if differences := _differences(found.schema, BAR):
         raise LakeError(f"{path}: {differences[0]}")
-    return found.cast(arrow_schema())
+    return found.cast(arrow_schema(columns_of(found)))
+
+
+def columns_of(rows: pa.Table) -> tuple[Column, ...]:
+    """Return the declared columns that bars have: those of a bar, or with what proves its quotes."""
+    return PROVED_BAR if rows.num_columns == len(PROVED_BAR) else BAR
 
 
 def integers(rows: pa.Table, column: str) -> "NDArray[np.int64]":
@@ -324,7 +338,10 @@ def row_count(path: Path) -> int | None:
 
 
 def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[str]:
-    """Return how a file's columns differ from the declared ones, a line each; empty where they do not."""
+    """Return how a file's columns differ from the declared ones, a line each; empty where they do not.
+
+    Bars may have beside them what proves their quotes.
+    """
     try:
         found = publish.patiently(lambda: pq.read_schema(path))
     except _NOT_PARQUET as error:
@@ -334,7 +351,7 @@ def schema_differences(path: Path, columns: tuple[Column, ...] = BAR) -> list[st
 
 def _differences(found: pa.Schema, columns: tuple[Column, ...]) -> list[str]:
     wanted = arrow_schema(columns)
-    if found.equals(wanted):
+    if found.equals(wanted) or (columns == BAR and found.equals(arrow_schema(PROVED_BAR))):
         return []
     if found.names != wanted.names:
         return [f"columns are {', '.join(found.names)}; expected {', '.join(wanted.names)}"]

@@ -7,25 +7,28 @@ misled and the next run mends it):
    once and in order
 2. write the daily file under a temporary name, and read it back: columns and rows are those that were read
 3. rename it into place    4. its checksum    5. its manifest    6. remove the parts    7. its minutes (`minutes`)
+
+Where there is a proof of the day's quotes (`proof`), the file has what that says, and is made anew with another one.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 from loguru import logger
-from msgspec import to_builtins
+from msgspec import Struct, json, to_builtins
 
 from crypto_lake.disk import checksums, parquet, publish
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.layout import DAY_US, HOUR_US, HOURS_OF_A_DAY, SECOND_US, day_start_us
 from crypto_lake.schema import BAR
 from crypto_lake.series import Series
-from crypto_lake.transform import minutes, plan
+from crypto_lake.transform import minutes, plan, proof, proved
 from crypto_lake.transform.every import of_every_symbol
 from crypto_lake.transform.plan import PartRecord
 from crypto_lake.transform.workspace import locked
@@ -62,8 +65,7 @@ def compact(
         parts = layout.parts(series.exchange, series.symbol, day)
         rows = None
         if parts:
-            rows = _rows(series, day)
-            _write(connection, series, day, rows, plan.remembered(series, day))
+            rows = _make(connection, series, day, proof.standing(series, day))
             for part in parts:
                 part.unlink()
             _remove_empty_folders(parts[0].parent, layout.bars_symbol(series.exchange, series.symbol))
@@ -73,10 +75,41 @@ def compact(
             series.symbol, day, path, _row_count(path), _checksum(series, day), rewritten=bool(parts)
         )
         minutes.make(connection, series, day, rows)
+        columns = len(parquet.columns_of(rows) if rows else BAR)
         logger.info(
-            "{} {}: {} bars of {} columns, sha256 {}", done.symbol, day, done.rows, len(BAR), done.sha256
+            "{} {}: {} bars of {} columns, sha256 {}", done.symbol, day, done.rows, columns, done.sha256
         )
         return done
+
+
+def prove(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> proof.Manifest | None:
+    """Bring the proof of a finished day's quotes in line with its book, and the daily file with the proof.
+
+    None where the day has no book, or no quotes; a daily file that there is not gets the proof when it is made.
+
+    Raises:
+        LakeError: a file is damaged, or the disk refused.
+    """
+    path = series.layout.daily(series.exchange, series.symbol, day)
+    with locked(series):
+        prepared = proof.prepare(connection, series, day)
+        if prepared is None:
+            return None
+        if path.exists() and _proof_of(series, day) != prepared.name:
+            rows = _make(connection, series, day, (prepared.name, prepared.rows))
+            minutes.make(connection, series, day, rows)
+        return proof.appear(prepared)
+
+
+def prove_all(
+    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
+) -> list[proof.Manifest]:
+    """`prove` each series; of one without a book there is no proof.
+
+    Raises:
+        LakeError: as `prove`, the first, when all symbols were tried.
+    """
+    return of_every_symbol(series, day, lambda one: prove(connection, one, day), "no proof: ")
 
 
 def compact_all(
@@ -95,12 +128,26 @@ def whole_day(series: Series) -> int:
     return DAY_US // (series.config.transformer.resample_interval_sec * SECOND_US)
 
 
+class _Remembered(NamedTuple):
+    """What a daily file remembers of its origin: the records of its hours, and the proof that is in it."""
+
+    records: dict[int, PartRecord]
+    proof: str | None
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, told: tuple[str, pa.Table] | None
+) -> pa.Table:
+    """Write the daily file of the bars that there are, with what a proof says (its name, its rows); return its rows."""
+    rows = _rows(connection, series, day)
+    if told:
+        rows = proved.proved(connection, series, rows, told[1])
+    _write(connection, series, day, rows, _Remembered(plan.remembered(series, day), told and told[0]))
+    return rows
+
+
 def _write(
-    connection: duckdb.DuckDBPyConnection,
-    series: Series,
-    day: date,
-    rows: pa.Table,
-    records: dict[int, PartRecord],
+    connection: duckdb.DuckDBPyConnection, series: Series, day: date, rows: pa.Table, origin: _Remembered
 ) -> None:
     layout = series.layout
     path = layout.daily(series.exchange, series.symbol, day)
@@ -116,15 +163,34 @@ def _write(
         "day": day.isoformat(),
         "rows": whole_day(series),
         "sha256": checksum,
-        "schema": {column.name: column.type for column in BAR},
+        "schema": {column.name: column.type for column in parquet.columns_of(rows)},
         "version": plan.TRANSFORM_VERSION,
-        "made_from": {f"{hour:02d}": to_builtins(record) for hour, record in sorted(records.items())},
+        "made_from": {f"{hour:02d}": to_builtins(record) for hour, record in sorted(origin.records.items())},
     }
+    if origin.proof:
+        manifest["proof"] = origin.proof
     publish.write(layout.manifest(path), parquet.canonical(manifest).encode() + b"\n")
 
 
-def _rows(series: Series, day: date) -> pa.Table:
+def _proof_of(series: Series, day: date) -> str | None:
+    """Return the name of the proof that a daily file has, by its manifest."""
+    path = series.layout.manifest(series.layout.daily(series.exchange, series.symbol, day))
+    try:
+        return json.decode(publish.read(path), type=_Manifest).proof
+    except (OSError, *NOT_JSON):
+        return None
+
+
+class _Manifest(Struct):
+    """The part of a manifest that says which proof is in the file."""
+
+    proof: str | None = None
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> pa.Table:
     """Return all bars of a day, in order: those of its parts, which are the younger, and of the daily file the rest.
+
+    They are as they were received: what a proof filled is taken back.
 
     Raises:
         LakeError: a file cannot be read, or they are not a whole day.
@@ -135,7 +201,7 @@ def _rows(series: Series, day: date) -> pa.Table:
     try:
         found = [parquet.bars(path) for path in present.values()]
         if daily.exists() and len(present) < HOURS_OF_A_DAY:
-            rest = parquet.bars(daily)
+            rest = proved.received(connection, series, day, parquet.bars(daily))
             hours = (parquet.integers(rest, "window_start") - day_start_us(day)) // HOUR_US
             found.append(rest.filter(pa.array(~np.isin(hours, list(present)))))
     except LakeError as error:

@@ -22,8 +22,9 @@ from crypto_lake import sql
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us
-from crypto_lake.schema import BAR
+from crypto_lake.schema import BAR, PROVED_BAR, Column, names
 from crypto_lake.series import Series
+from crypto_lake.transform import longer
 from crypto_lake.transform.workspace import locked
 
 # Goes up when the same daily file would give other minutes.
@@ -160,7 +161,9 @@ def _is_current(of: _Day) -> bool:
     """Return whether a day has minutes whose manifest says that they were made from its daily file, by this code."""
     # A copy of a daily file that was put back, for example, is another one.
     try:
-        return of.path.is_file() and publish.read(of.beside[0]) == _manifest(of)
+        noted = publish.read(of.beside[0]) if of.path.is_file() else None
+        # It has the columns of the daily file that it names.
+        return noted in {_manifest(of, columns) for columns in (BAR, PROVED_BAR)}
     except OSError:
         return False
 
@@ -170,7 +173,7 @@ def _is_whole(of: _Day) -> bool:
     return _is_current(of) and checksums.damage(of.path, of.beside[1]) is None
 
 
-def _manifest(of: _Day) -> bytes:
+def _manifest(of: _Day, columns: tuple[Column, ...]) -> bytes:
     """Return the manifest that belongs beside a day's minutes, as the checksums of both files are noted."""
     said = {
         "exchange": of.series.exchange,
@@ -178,7 +181,7 @@ def _manifest(of: _Day) -> bytes:
         "day": of.day.isoformat(),
         "rows": DAY_US // MINUTE_US,
         "sha256": _noted(of.series, of.path),
-        "schema": {column.name: column.type for column in BAR},
+        "schema": {column.name: column.type for column in columns},
         "version": MINUTES_VERSION,
         "made_from": _noted(of.series, of.daily),
     }
@@ -191,15 +194,13 @@ def _minutes(connection: duckdb.DuckDBPyConnection, seconds: pa.Table, step: int
     Raises:
         duckdb.Error: there is no memory left for it.
     """
-    connection.register("day_seconds", seconds)
-    try:
+    columns = parquet.columns_of(seconds)
+    with parquet.registered(connection, day_seconds=seconds):
         sql.define(connection, "ask/exact_sum")
-        bars = {"macro": "minutes_of_day", "bars": "day_seconds", "step": str(step)}
-        sql.define(connection, "ask/longer", **bars, start=_START)
-        query = f"FROM minutes_of_day({MINUTE_US}) ORDER BY window_start"
-        return connection.sql(query).to_arrow_table().cast(parquet.arrow_schema())
-    finally:
-        connection.unregister("day_seconds")
+        is_proved = columns == PROVED_BAR
+        longer.define(connection, "minutes_of_day", "day_seconds", step, _START, proved=is_proved)
+        query = f"SELECT {', '.join(names(columns))} FROM minutes_of_day({MINUTE_US}) ORDER BY window_start"
+        return connection.sql(query).to_arrow_table().cast(parquet.arrow_schema(columns))
 
 
 def _publish(connection: duckdb.DuckDBPyConnection, of: _Day, minutes: pa.Table) -> None:
@@ -207,4 +208,4 @@ def _publish(connection: duckdb.DuckDBPyConnection, of: _Day, minutes: pa.Table)
     parquet.write_compared(connection, minutes, of.path, compression, footer={"version": MINUTES_VERSION})
     manifest, beside = of.beside
     checksums.note(beside, of.path, checksums.of(of.path))
-    publish.write(manifest, _manifest(of))
+    publish.write(manifest, _manifest(of, parquet.columns_of(minutes)))

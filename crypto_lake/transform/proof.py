@@ -1,76 +1,37 @@
 """The proof of a day's quotes: a file that says of each second whether the order book proves or contradicts them.
 
-How that is told is the business of `verdicts`; here are the files: boundaries of the book and quotes are read, and the
-last of the day before; the proof, its checksum and its manifest are written. Each is made anew when what it was made
-from has changed.
+It is made anew when what it was made from has changed (`judging` reads that, `verdicts` judges it). The steps, each of
+which a crash may follow:
+
+1. judge    2. the daily file with what the proof says (`daily`), and its minutes    3. the proof, its checksum
+4. its manifest, without which it does not count
+
+So where there is a proof, a daily file has the columns that it adds, and whoever asks need not look into it.
 """
 
-from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import date
+from functools import partial
+from typing import NamedTuple
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 from loguru import logger
 from msgspec import Struct, json, to_builtins
 from pyarrow import parquet as pq
 
-from crypto_lake import sql
 from crypto_lake.disk import checksums, parquet, publish
 from crypto_lake.errors import NOT_JSON, LakeError
-from crypto_lake.layout import SECOND_US, day_start_us, iso
-from crypto_lake.raw.lines import QUOTE
 from crypto_lake.schema import PROOF
 from crypto_lake.series import Series
-from crypto_lake.transform import best, verdicts
-from crypto_lake.transform.every import of_every_symbol
-from crypto_lake.transform.verdicts import SECONDS, Boundaries, Compared, Quotes, Seconds, Verdict
-from crypto_lake.transform.workspace import Workspace, locked
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from crypto_lake.transform import judging
+from crypto_lake.transform.judging import Counts, Day, Judged, Offender
+from crypto_lake.transform.verdicts import SECONDS
+from crypto_lake.transform.workspace import Workspace
 
 # Goes up when the same boundaries and quotes would give another proof.
 PROOF_VERSION = 1
 _COMPRESSION = "zstd"
-_BATCH = 131_072
-_OFFENDERS = 20
-_NONE = -1
-_SIDES = {"bid": best.BID, "ask": best.ASK}
-
-
-class Counts(Struct, frozen=True):
-    """A day's proof in numbers. `breaks`: how often an event of depth is not the next one after that before it."""
-
-    equal: int
-    contradicted: int
-    lost: int
-    breaks: int
-    seconds_proved: int
-    seconds_contradicted: int
-    seconds_unverifiable: int
-    seconds_filled: int
-
-    @property
-    def boundaries(self) -> int:
-        """How many were compared."""
-        return self.equal + self.contradicted
-
-
-class Offender(Struct, frozen=True):
-    """A boundary that contradicts the quote held there: its id and time, the quote's id, both best bids and asks.
-
-    `lost`: a newer quote was lost; else the book lacks a level.
-    """
-
-    id: int
-    at: str
-    quote_id: int
-    book: list[str]
-    quote: list[str]
-    lost: bool
+MadeFrom = dict[str, str | None]
 
 
 class Manifest(Struct, frozen=True):
@@ -83,271 +44,67 @@ class Manifest(Struct, frozen=True):
     sha256: str
     schema: dict[str, str]
     version: int
-    made_from: dict[str, str | None]
+    made_from: MadeFrom
     counts: Counts
     offenders: list[Offender]
 
-
-class Proof(NamedTuple):
-    """A day's proof, as it was made or found. `rewritten` is False where it was right already."""
-
-    symbol: str
-    day: date
-    path: Path
-    manifest: Manifest
-    rewritten: bool
-
-
-class Judged(NamedTuple):
-    """A day of which every boundary and second has been judged; `is_lost` says it of boundaries."""
-
-    boundaries: Boundaries
-    compared: Compared
-    is_lost: "NDArray[np.bool_]"
-    seconds: Seconds
-
     @property
-    def counts(self) -> Counts:
-        """Return the day in numbers."""
-        by_verdict = np.bincount(self.seconds.verdict, minlength=len(Verdict))
-        torn = verdicts.torn(self.boundaries)
-        return Counts(
-            equal=int(self.seconds.equal.sum()),
-            contradicted=int(self.seconds.contradicted.sum()),
-            lost=int(self.is_lost[1:].sum()),
-            breaks=len(torn),
-            seconds_proved=int(by_verdict[Verdict.PROVED]),
-            seconds_contradicted=int(by_verdict[Verdict.CONTRADICTED]),
-            seconds_unverifiable=int(by_verdict[Verdict.UNVERIFIABLE]),
-            seconds_filled=int(self.seconds.fills.sum()),
-        )
-
-    def offenders(self, most: int = _OFFENDERS) -> list[Offender]:
-        """Return the first boundaries that contradict a quote."""
-        return [
-            Offender(
-                id=int(self.boundaries.id[n]),
-                at=iso(int(self.boundaries.ts[n])),
-                quote_id=int(self.compared.quote_id[n]),
-                book=best.spelt(self.boundaries.best[n]),
-                quote=best.spelt(self.compared.quote[n]),
-                lost=bool(self.is_lost[n]),
-            )
-            for n in self.compared.different[:most]
-            if n
-        ]
+    def name(self) -> str:
+        """Return by what others remember this proof."""
+        return _name(self.made_from)
 
 
-class _Day(NamedTuple):
-    """A symbol's finished day."""
+class Prepared(NamedTuple):
+    """A day's proof before it appears: its name, by what others remember it, and its rows.
 
-    series: Series
-    day: date
-
-    @property
-    def before(self) -> "_Day":
-        return _Day(self.series, self.day - timedelta(days=1))
-
-    @property
-    def where(self) -> tuple[str, str]:
-        return self.series.exchange, self.series.symbol
-
-    @property
-    def path(self) -> Path:
-        return self.series.layout.proof(*self.where, self.day)
-
-    @property
-    def boundaries(self) -> Path:
-        return self.series.layout.boundaries(*self.where, self.day)
-
-    @property
-    def depth(self) -> Path:
-        return self.series.layout.depth(*self.where, self.day)
-
-    @property
-    def quotes(self) -> Path:
-        return self.series.layout.ticks(*self.where, QUOTE.table, self.day)
-
-    @property
-    def needed(self) -> dict[str, Path]:
-        """The files without which there is no proof."""
-        return {"boundaries": self.boundaries, "depth": self.depth, "quotes": self.quotes}
-
-    @property
-    def read(self) -> dict[str, Path]:
-        """All files that a proof is made from, where they are there."""
-        before = self.before
-        return self.needed | {
-            "boundaries_before": before.boundaries,
-            "quotes_before": before.quotes,
-            "proof_before": before.path,
-        }
-
-    def made_from(self) -> dict[str, str | None]:
-        """The checksums of what a proof of the day is made from, as they are noted; None where there is no file."""
-        noted = {name: self._checksum(path) for name, path in self.read.items()}
-        return noted | {"version": str(PROOF_VERSION)}
-
-    def _checksum(self, path: Path) -> str | None:
-        if not path.is_file():
-            return None
-        noted = checksums.noted(self.series.layout.checksum(path))
-        return noted if checksums.is_one(noted) else checksums.of(path)
-
-
-def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Proof | None:
-    """Bring a finished day's proof in line with its book and quotes. None where it lacks either.
-
-    Raises:
-        LakeError: a file is damaged, or the disk refused; nothing has changed.
+    `judged` is what it is made of, None where it is `there` already.
     """
-    of = _Day(series, day)
-    if not all(path.is_file() for path in of.needed.values()):
-        return None
-    with locked(series):
-        wanted = of.made_from()
-        there = read(series, day)
-        if there and there.made_from == wanted and not checksums.damage(of.path, _beside(of)):
-            return Proof(series.symbol, day, of.path, there, rewritten=False)
-        judged = judge(connection, series, day)
-        manifest = _publish(of, judged, wanted)
-        logger.info("{} {}: quotes proved in {} s", series.symbol, day, manifest.counts.seconds_proved)
-        return Proof(series.symbol, day, of.path, manifest, rewritten=True)
+
+    of: Day
+    made_from: MadeFrom
+    rows: pa.Table
+    judged: Judged | None
+    there: Manifest | None
+
+    @property
+    def name(self) -> str:
+        """A checksum of all that it is made from."""
+        return _name(self.made_from)
 
 
-def make_all(connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date) -> list[Proof]:
-    """`make` that of each series; of one without a book there is none.
+def prepare(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Prepared | None:
+    """Judge a finished day, whose lock is held, where its proof is not in line with its book and quotes.
 
-    Raises:
-        LakeError: as `make`, the first, when all symbols were tried.
-    """
-    return of_every_symbol(series, day, lambda one: make(connection, one, day), "no proof: ")
-
-
-def read(series: Series, day: date) -> Manifest | None:
-    """Return the manifest of a day's proof; None where there is none that can be understood, or no proof beside it."""
-    of = _Day(series, day)
-    try:
-        found = json.decode(publish.read(series.layout.manifest(of.path)), type=Manifest)
-    except (OSError, *NOT_JSON):
-        return None
-    return found if of.path.is_file() else None
-
-
-def judge(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Judged:
-    """Judge a day's quotes by its book, from the files alone; the proof is not looked at.
+    None where it lacks either.
 
     Raises:
         LakeError: a file is damaged.
     """
-    of, start = _Day(series, day), day_start_us(day)
-    try:
-        boundaries = _boundaries(of)
-        compared = verdicts.compare(boundaries, _quotes(of), start)
-        with Workspace(connection, series):
-            is_lost = _lost(connection, of, boundaries, compared)
-        seconds = verdicts.judge(boundaries, compared, is_lost, start, _carried(of.before.path))
-    except (pa.ArrowException, OSError, duckdb.Error) as error:
-        told = " ".join(str(error).split())
-        bad = next(
-            (path for path in of.read.values() if path.is_file() and not parquet.is_readable(path)), None
-        )
-        where = f"{bad}: damaged" if bad else f"{series.symbol} {day}: its quotes cannot be judged"
-        raise LakeError(f"{where}: {told}") from None
-    return Judged(boundaries, compared, is_lost, seconds)
-
-
-def _boundaries(of: _Day) -> Boundaries:
-    """The boundaries of a day, after the last one of the day before."""
-    found = [_arrays(pq.ParquetFile(of.boundaries).read(use_threads=False))]
-    if of.before.boundaries.is_file() and (last := _last_rows(of.before.boundaries)[-1:]):
-        found.insert(0, _arrays(last))
-    else:
-        nobody = np.array([_NONE]), np.zeros((1, 6), dtype=np.int64), np.array([False])
-        ids, prices, no = nobody
-        found.insert(0, Boundaries(np.array([day_start_us(of.day) - 1]), ids, ids, prices, no, no))
-    return Boundaries(*(np.concatenate(some) for some in zip(*found, strict=True)))
-
-
-def _arrays(rows: pa.Table) -> Boundaries:
-    return Boundaries(
-        parquet.integers(rows, "ts_event"),
-        parquet.integers(rows, "first_id"),
-        parquet.integers(rows, "id"),
-        best.numbers(rows),
-        best.valid(rows["bid"]) & best.valid(rows["ask"]),
-        best.truths(rows["unbroken"]),
-    )
-
-
-def _last_rows(path: Path) -> pa.Table:
-    """Return the last rows of a file, some 100,000; none where it has none."""
-    file = pq.ParquetFile(path)
-    return (
-        file.read_row_group(file.num_row_groups - 1, use_threads=False)
-        if file.num_row_groups
-        else file.read()
-    )
-
-
-def _quotes(of: _Day) -> Iterator[Quotes]:
-    """The last quotes of the day before, and those of a day, a stretch at a time."""
-    columns = ["id", "ts_event", *best.COLUMNS]
-    if of.before.quotes.is_file():
-        yield _stretch(_last_rows(of.before.quotes))
-    for batch in pq.ParquetFile(of.quotes).iter_batches(_BATCH, columns=columns):
-        yield _stretch(pa.Table.from_batches([batch]))
-
-
-def _stretch(rows: pa.Table) -> Quotes:
-    return Quotes(parquet.integers(rows, "ts_event"), parquet.integers(rows, "id"), best.numbers(rows))
-
-
-def _lost(
-    connection: duckdb.DuckDBPyConnection, of: _Day, boundaries: Boundaries, found: Compared
-) -> "NDArray[np.bool_]":
-    """Tell of each boundary whether a quote was lost there.
-
-    The level in question has changed since the quote then, which the newer quote would have told. If it has not, the
-    quote is right, and the book lacks what the exchange told nobody of.
-    """
-    rows = found.different
-    lost = np.zeros(len(boundaries.id), dtype=bool)
-    if not len(rows):
-        return lost
-    tables = []
-    for name, side in _SIDES.items():
-        prices = verdicts.disputed(boundaries, found, side)
-        here = prices > _NONE
-        numbers = {"number": rows, "quote_id": found.quote_id[rows], "id": boundaries.id[rows]}
-        columns = {key: parquet.array(value[here]) for key, value in numbers.items()}
-        columns |= {"side": pa.repeat(name, int(here.sum())), "price": best.prices(prices[here])}
-        tables.append(pa.table(columns))
-    connection.register("levels_in_question", pa.concat_tables(tables))
-    try:
-        read = {"disputed": "levels_in_question", "depth": parquet.scan([of.depth])}
-        answer = sql.arrow(connection, "transform/touched", read)
-    finally:
-        connection.unregister("levels_in_question")
-    unchanged = parquet.integers(answer, "number")[~best.truths(answer["changed"])]
-    lost[rows] = True
-    lost[unchanged] = False
-    return lost
-
-
-def _carried(path: Path) -> "NDArray[np.int64] | None":
-    """Return the best bid and ask of the book with which the day before ends, where it ends with one; by its proof."""
-    if not path.is_file():
+    of = Day(series, day)
+    if not all(path.is_file() for path in of.needed.values()):
         return None
-    last = _last_rows(path)[-1:]
-    return best.numbers(last)[0] if len(last) and best.valid(last["bid"])[0] else None
+    wanted = of.made_from() | {"version": str(PROOF_VERSION)}
+    there = _whole(of)
+    if there and there.made_from == wanted:
+        return Prepared(of, wanted, _rows(of), None, there)
+    with Workspace(connection, series):
+        judged = judging.judge(connection, series, day)
+    return Prepared(of, wanted, judging.table(of, judged.seconds), judged, None)
 
 
-def _publish(of: _Day, judged: Judged, made_from: dict[str, str | None]) -> Manifest:
-    layout = of.series.layout
-    parquet.write_table(_table(of, judged), of.path, _COMPRESSION, footer={"version": PROOF_VERSION})
+def appear(prepared: Prepared) -> Manifest:
+    """Let a proof appear, with its checksum and its manifest, where it is not there; return the latter.
+
+    Raises:
+        LakeError: the disk refused.
+    """
+    of, judged = prepared.of, prepared.judged
+    if prepared.there:
+        return prepared.there
+    assert judged  # noqa: S101 - it is one or the other
+    parquet.write_table(prepared.rows, of.path, _COMPRESSION, footer={"version": PROOF_VERSION})
     checksum = checksums.of(of.path)
-    checksums.note(_beside(of), of.path, checksum)
+    checksums.note(of.beside[1], of.path, checksum)
     manifest = Manifest(
         exchange=of.series.exchange,
         symbol=of.series.symbol,
@@ -356,30 +113,52 @@ def _publish(of: _Day, judged: Judged, made_from: dict[str, str | None]) -> Mani
         sha256=checksum,
         schema={column.name: column.type for column in PROOF},
         version=PROOF_VERSION,
-        made_from=made_from,
+        made_from=prepared.made_from,
         counts=judged.counts,
         offenders=judged.offenders(),
     )
-    text = parquet.canonical(to_builtins(manifest)).encode() + b"\n"
-    publish.write(layout.manifest(of.path), text)
+    publish.write(of.beside[0], parquet.canonical(to_builtins(manifest)).encode() + b"\n")
+    logger.info("{} {}: quotes proved in {} s", of.series.symbol, of.day, manifest.counts.seconds_proved)
     return manifest
 
 
-def _beside(of: _Day) -> Path:
-    return of.series.layout.checksum(of.path)
+def standing(series: Series, day: date) -> tuple[str, pa.Table] | None:
+    """Return the name and the rows of a day's proof as it stands, whose lock is held; None where there is none.
+
+    One that is damaged is removed, and made anew by who makes proofs.
+
+    Raises:
+        LakeError: the system refused.
+    """
+    of = Day(series, day)
+    if there := _whole(of):
+        return there.name, _rows(of)
+    for path in (*of.beside, of.path):
+        try:
+            publish.patiently(partial(path.unlink, missing_ok=True))
+        except OSError as error:
+            raise LakeError(f"{path}: cannot be removed: {error.strerror or error}") from None
+    return None
 
 
-def _table(of: _Day, judged: Judged) -> pa.Table:
-    seconds = judged.seconds
-    starts = day_start_us(of.day) + np.arange(SECONDS, dtype=np.int64) * SECOND_US
-    names = pa.array([one.name.lower() for one in Verdict])
-    columns = {
-        "symbol": pa.repeat(of.series.symbol, SECONDS),
-        "window_start": parquet.array(starts).view(pa.timestamp("us", tz="UTC")),
-        "boundaries": parquet.array(seconds.boundaries),
-        "equal": parquet.array(seconds.equal),
-        "contradicted": parquet.array(seconds.contradicted),
-        "verdict": names.take(parquet.array(seconds.verdict)),
-        **best.columns(seconds.fill, seconds.fills),
-    }
-    return pa.table(columns, schema=parquet.arrow_schema(PROOF))
+def read(series: Series, day: date) -> Manifest | None:
+    """Return the manifest of a day's proof; None where there is none that can be understood, or no proof beside it."""
+    of = Day(series, day)
+    try:
+        found = json.decode(publish.read(of.beside[0]), type=Manifest)
+    except (OSError, *NOT_JSON):
+        return None
+    return found if of.path.is_file() else None
+
+
+def _whole(of: Day) -> Manifest | None:
+    there = read(of.series, of.day)
+    return there if there and not checksums.damage(of.path, of.beside[1]) else None
+
+
+def _rows(of: Day) -> pa.Table:
+    return publish.patiently(lambda: pq.ParquetFile(of.path).read(use_threads=False))
+
+
+def _name(made_from: MadeFrom) -> str:
+    return checksums.of_bytes(parquet.canonical(made_from).encode())

@@ -20,7 +20,7 @@ from crypto_lake.ask.lake import Lake, When
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.raw import instruments
 from crypto_lake.raw.instruments import Instrument
-from crypto_lake.schema import BAR, names
+from crypto_lake.schema import PROVED_BAR, names
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, ticks
 from crypto_lake_tests.made import Made
@@ -64,7 +64,8 @@ def test_what_a_pattern_means_by_the_newest_table_is_in_the_lake(
 
 def test_bars_are_a_data_frame_in_the_columns_of_a_bar_and_in_order(here: Lake[pd.DataFrame]) -> None:
     found = here.bars(SYMBOL, "1h")
-    assert list(found.columns) == names(BAR)
+    assert list(found.columns) == names(PROVED_BAR)
+    assert found[["quotes_proved", "quote_source"]].isna().all(axis=None)
     assert found["close"].tolist() == [n + 0.5 for n in range(1, 49)]
     assert str(found["window_start"].dtype) == "datetime64[us, UTC]"
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto_lake import sql
 from crypto_lake.ask import tables, views
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.schema import BAR, names
+from crypto_lake.transform import longer
 from crypto_lake_tests.raw_lines import DAY
 
 START = day_start_us(DAY)
@@ -80,7 +80,7 @@ def both_ways(duck: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         ("by_seconds", "of_seconds", SECOND_US),
         ("by_minutes", "(FROM by_seconds(60000000))", MINUTE_US),
     ):
-        sql.define(duck, "ask/longer", macro=macro, bars=table, step=str(step), start=start)
+        longer.define(duck, macro, table, step, start, proved=False)
     return duck
 
 
@@ -116,8 +116,6 @@ def test_a_minute_all_of_whose_seconds_were_observed_makes_an_observed_hour(lake
         views.resample(connection, lake, "of_seconds")
         connection.execute("CREATE TABLE minutes AS FROM bars_1m")
         start = tables.start_of("s.window_start")
-        sql.define(
-            connection, "ask/longer", macro="by_minutes", bars="minutes", step=str(MINUTE_US), start=start
-        )
+        longer.define(connection, "by_minutes", "minutes", MINUTE_US, start, proved=False)
         asked = f"SELECT observed FROM by_minutes({HOUR_US}) ORDER BY window_start"
         assert connection.execute(asked).fetchall() == [(True,), (False,)]

@@ -15,6 +15,7 @@ from crypto_lake.disk import parquet, publish
 from crypto_lake.errors import LakeError
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import TradeLine
+from crypto_lake.schema import BAR, names
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, minutes
 from crypto_lake_tests.made import Made
@@ -58,7 +59,8 @@ def files(series: Series) -> dict[str, bytes]:
 
 def test_a_days_minutes_are_those_that_are_added_up_of_its_seconds(duck: Duck, finished: Series) -> None:
     views.resample(duck, finished.config, parquet.scan([finished.layout.daily("binance", SYMBOL, DAY)]))
-    wanted = duck.execute("FROM resampled(60000000) ORDER BY window_start").fetchall()
+    shown = f"SELECT {', '.join(names(BAR))} FROM resampled(60000000) ORDER BY window_start"
+    wanted = duck.execute(shown).fetchall()
     found = duck.execute(f"FROM {parquet.scan([path_of(finished)])}").fetchall()
     assert found == wanted
     assert len(found) == 1440

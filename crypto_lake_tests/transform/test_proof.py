@@ -11,7 +11,7 @@ from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.schema import PROOF
 from crypto_lake.series import Series
-from crypto_lake.transform import proof
+from crypto_lake.transform import daily, proof
 from crypto_lake_tests.booked import TOP, Event, Quote, write_book, write_quotes
 from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, SYMBOL
 
@@ -23,8 +23,8 @@ MANY = ("0.00000001", "999999999999.12345678", "0.00000002", "100000000000.00000
 YESTERDAY = DAY - timedelta(days=1)
 
 
-def make(duck: Duck, series: Series) -> proof.Proof:
-    done = proof.make(duck, series, DAY)
+def make(duck: Duck, series: Series) -> proof.Manifest:
+    done = daily.prove(duck, series, DAY)
     assert done
     return done
 
@@ -63,8 +63,8 @@ def test_a_quote_that_never_came_is_filled_from_the_book_until_the_next_one(
         (1, 1, 0),
         (1, 0, 1),
     ]
-    assert (done.manifest.counts.equal, done.manifest.counts.contradicted) == (3, 1)
-    (offender,) = done.manifest.offenders
+    assert (done.counts.equal, done.counts.contradicted) == (3, 1)
+    (offender,) = done.offenders
     assert (offender.id, offender.quote_id, offender.lost) == (30, 5, True)
     assert offender.book == ["100.50000000", "3.00000000", "101.00000000", "2.00000000"]
 
@@ -84,7 +84,7 @@ def test_a_level_that_the_book_lacks_is_no_lost_quote(duck: Duck, series: Series
         "unverifiable",
     ]
     assert [row["bid"] for row in seconds(duck, series, 3)] == [None] * 3
-    assert [one.lost for one in done.manifest.offenders] == [False]
+    assert [one.lost for one in done.offenders] == [False]
 
 
 @pytest.mark.parametrize("snapshots", [(), (18,)])
@@ -93,7 +93,7 @@ def test_a_snapshot_after_a_quote_says_that_it_is_no_longer_so(
 ) -> None:
     write_book(duck, series, [Event(TENTH, 10), Event(SECOND, 20)], snapshots=snapshots)
     write_quotes(duck, series, [Quote(0, 15, UP)])
-    assert [one.lost for one in make(duck, series).manifest.offenders] == [bool(snapshots)]
+    assert [one.lost for one in make(duck, series).offenders] == [bool(snapshots)]
 
 
 def test_quantities_of_any_size_are_compared_exactly(duck: Duck, series: Series) -> None:
@@ -101,7 +101,7 @@ def test_quantities_of_any_size_are_compared_exactly(duck: Duck, series: Series)
     events = [Event(TENTH, 10, MANY), Event(SECOND, 20, other, levels=(("ask", MANY[2], other[3]),))]
     write_book(duck, series, events)
     write_quotes(duck, series, [Quote(0, 5, MANY)])
-    assert make(duck, series).manifest.counts.equal == 1
+    assert make(duck, series).counts.equal == 1
     assert seconds(duck, series, 2)[1]["ask_qty"] == other[3]
 
 
@@ -118,7 +118,7 @@ def test_what_the_book_filled_at_midnight_is_carried_on(duck: Duck, series: Seri
     lost = Event(-HOUR, 10, UP, levels=(("bid", "100.50", "3.0"),))
     write_book(duck, series, [lost], YESTERDAY)
     write_quotes(duck, series, [Quote(-2 * HOUR, 5)], YESTERDAY)
-    assert proof.make(duck, series, YESTERDAY)
+    assert daily.prove(duck, series, YESTERDAY)
     write_book(duck, series, [Event(5 * SECOND, 50, first_id=40)])
     write_quotes(duck, series, [Quote(2 * SECOND, 45)])
     make(duck, series)
@@ -131,10 +131,10 @@ def test_a_quote_on_its_way_at_midnight_is_not_taken_for_lost(duck: Duck, series
     raised = Event(24 * HOUR - TENTH, 20, UP, levels=(("bid", "100.50", "3.0"),))
     write_book(duck, series, [Event(24 * HOUR - 2 * SECOND, 10), raised])
     write_quotes(duck, series, [Quote(HOUR, 5)])
-    assert make(duck, series).manifest.counts.contradicted == 0
-    assert duck.execute(
-        f"SELECT verdict, bid FROM {parquet.scan([make(duck, series).path])} ORDER BY window_start DESC LIMIT 1"
-    ).fetchall() == [("unverifiable", None)]
+    assert make(duck, series).counts.contradicted == 0
+    path = series.layout.proof("binance", SYMBOL, DAY)
+    last = f"SELECT verdict, bid FROM {parquet.scan([path])} ORDER BY window_start DESC LIMIT 1"
+    assert duck.execute(last).fetchall() == [("unverifiable", None)]
 
 
 def test_the_file_is_as_declared_and_made_anew_only_where_what_it_is_of_changed(
@@ -143,22 +143,23 @@ def test_the_file_is_as_declared_and_made_anew_only_where_what_it_is_of_changed(
     write_book(duck, series, [Event(TENTH, 10), Event(SECOND, 20)])
     write_quotes(duck, series, [Quote(0, 5)])
     done = make(duck, series)
-    assert parquet.schema_differences(done.path, PROOF) == []
-    assert parquet.row_count(done.path) == done.manifest.rows == 86_400
-    assert checksums.damage(done.path, series.layout.checksum(done.path)) is None
-    assert done.manifest.sha256 == checksums.of(done.path)
-    assert (done.rewritten, make(duck, series).rewritten) == (True, False)
-    before = done.path.read_bytes()
-    done.path.write_bytes(before[:-1])
-    assert (make(duck, series).rewritten, done.path.read_bytes() == before) == (True, True)
+    path = series.layout.proof("binance", SYMBOL, DAY)
+    assert parquet.schema_differences(path, PROOF) == []
+    assert parquet.row_count(path) == done.rows == 86_400
+    assert checksums.damage(path, series.layout.checksum(path)) is None
+    assert done.sha256 == checksums.of(path)
+    before, made = path.read_bytes(), path.stat().st_mtime_ns
+    assert (make(duck, series), path.stat().st_mtime_ns) == (done, made)
+    path.write_bytes(before[:-1])
+    assert (make(duck, series), path.read_bytes()) == (done, before)
     write_quotes(duck, series, [Quote(0, 5), Quote(SECOND, 20, UP)])
-    assert (make(duck, series).rewritten, make(duck, series).manifest.counts.contradicted) == (True, 1)
+    assert make(duck, series).counts.contradicted == 1
 
 
 def test_without_a_book_or_quotes_there_is_no_proof(duck: Duck, series: Series) -> None:
-    assert proof.make(duck, series, DAY) is None
+    assert daily.prove(duck, series, DAY) is None
     write_book(duck, series, [Event(TENTH, 10)])
-    assert proof.make(duck, series, DAY) is None
+    assert daily.prove(duck, series, DAY) is None
 
 
 def test_a_damaged_file_is_named_and_nothing_is_written(duck: Duck, series: Series) -> None:
@@ -166,7 +167,7 @@ def test_a_damaged_file_is_named_and_nothing_is_written(duck: Duck, series: Seri
     write_quotes(duck, series, [Quote(0, 5)])
     series.layout.boundaries("binance", SYMBOL, DAY).write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(LakeError, match=f"boundaries.*{DAY}"):
-        proof.make(duck, series, DAY)
+        daily.prove(duck, series, DAY)
     assert proof.read(series, DAY) is None
 
 
@@ -179,5 +180,5 @@ def test_only_breaks_of_the_chain_are_counted(duck: Duck, series: Series) -> Non
     ]
     write_book(duck, series, events)
     write_quotes(duck, series, [Quote(0, 5, TOP)])
-    counts = make(duck, series).manifest.counts
+    counts = make(duck, series).counts
     assert (counts.breaks, counts.equal, counts.seconds_proved) == (1, 3, 0)

@@ -2,7 +2,7 @@
 -- (backfill). A minute that has neither is not in it, so every row is a whole minute, and no minute is there twice.
 CREATE OR REPLACE VIEW history_1m AS
 FROM (
-    SELECT *, 'live' AS source FROM bars_1m WHERE observed
+    SELECT * EXCLUDE (quotes_proved, quote_source), 'live' AS source FROM bars_1m WHERE observed
     UNION ALL
     SELECT *, 'backfill' AS source FROM candles_1m
 )

@@ -1,6 +1,6 @@
 -- Bars of a longer interval (µs): the one rule, for the views and for the files of minutes (transform/minutes.py).
 -- {macro} is the name it gets, {bars} the table that it reads, {step} the length of that table's bars in µs, {start} the
--- start of the interval that a bar `s` of them belongs to.
+-- start of the interval that a bar `s` of them belongs to, {proof} the columns that say what proves their quotes.
 --
 -- open and close are the first and last by time among the intervals with trades, not by the order in which rows happen to
 -- be read. Volumes are added as decimals (exact_sum.sql), so that they stay the exchange's own. `observed` is true where
@@ -31,7 +31,8 @@ FROM (
         arg_max(spread, s.window_start) AS spread,
         bool_and(observed) AND count(*) * {step} = length AS observed,
         min(first_trade_id) AS first_trade_id,
-        max(last_trade_id) AS last_trade_id
+        max(last_trade_id) AS last_trade_id,
+        {proof}
     FROM {bars} AS s
     GROUP BY symbol, {start}
 ) AS longer

@@ -1,0 +1,288 @@
+"""The judgement of a day by its files: boundaries of the book and quotes are read, a stretch at a time, and judged.
+
+How that is told is the business of `verdicts`; what becomes of it that of `proof`.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from msgspec import Struct
+from pyarrow import parquet as pq
+
+from crypto_lake import sql
+from crypto_lake.disk import checksums, parquet
+from crypto_lake.errors import LakeError
+from crypto_lake.layout import SECOND_US, day_start_us, iso
+from crypto_lake.raw.lines import QUOTE
+from crypto_lake.schema import PROOF
+from crypto_lake.series import Series
+from crypto_lake.transform import best, verdicts
+from crypto_lake.transform.verdicts import SECONDS, Boundaries, Compared, Quotes, Seconds, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BATCH = 131_072
+_OFFENDERS = 20
+_NONE = -1
+_SIDES = {"bid": best.BID, "ask": best.ASK}
+
+
+class Counts(Struct, frozen=True):
+    """A day's proof in numbers. `breaks`: how often an event of depth is not the next one after that before it."""
+
+    equal: int
+    contradicted: int
+    lost: int
+    breaks: int
+    seconds_proved: int
+    seconds_contradicted: int
+    seconds_unverifiable: int
+    seconds_filled: int
+
+    @property
+    def boundaries(self) -> int:
+        """How many were compared."""
+        return self.equal + self.contradicted
+
+
+class Offender(Struct, frozen=True):
+    """A boundary that contradicts the quote held there: its id and time, the quote's id, both best bids and asks.
+
+    `lost`: a newer quote was lost; else the book lacks a level.
+    """
+
+    id: int
+    at: str
+    quote_id: int
+    book: list[str]
+    quote: list[str]
+    lost: bool
+
+
+class Judged(NamedTuple):
+    """A day of which every boundary and second has been judged; `is_lost` says it of boundaries."""
+
+    boundaries: Boundaries
+    compared: Compared
+    is_lost: "NDArray[np.bool_]"
+    seconds: Seconds
+
+    @property
+    def counts(self) -> Counts:
+        """Return the day in numbers."""
+        by_verdict = np.bincount(self.seconds.verdict, minlength=len(Verdict))
+        torn = verdicts.torn(self.boundaries)
+        return Counts(
+            equal=int(self.seconds.equal.sum()),
+            contradicted=int(self.seconds.contradicted.sum()),
+            lost=int(self.is_lost[1:].sum()),
+            breaks=len(torn),
+            seconds_proved=int(by_verdict[Verdict.PROVED]),
+            seconds_contradicted=int(by_verdict[Verdict.CONTRADICTED]),
+            seconds_unverifiable=int(by_verdict[Verdict.UNVERIFIABLE]),
+            seconds_filled=int(self.seconds.fills.sum()),
+        )
+
+    def offenders(self, most: int = _OFFENDERS) -> list[Offender]:
+        """Return the first boundaries that contradict a quote."""
+        return [
+            Offender(
+                id=int(self.boundaries.id[n]),
+                at=iso(int(self.boundaries.ts[n])),
+                quote_id=int(self.compared.quote_id[n]),
+                book=best.spelt(self.boundaries.best[n]),
+                quote=best.spelt(self.compared.quote[n]),
+                lost=bool(self.is_lost[n]),
+            )
+            for n in self.compared.different[:most]
+            if n
+        ]
+
+
+class Day(NamedTuple):
+    """A symbol's finished day: its files that have to do with a proof."""
+
+    series: Series
+    day: date
+
+    @property
+    def before(self) -> "Day":
+        """The day before."""
+        return Day(self.series, self.day - timedelta(days=1))
+
+    @property
+    def path(self) -> Path:
+        """The proof."""
+        return self.series.layout.proof(self.series.exchange, self.series.symbol, self.day)
+
+    @property
+    def beside(self) -> tuple[Path, Path]:
+        """Its manifest and its checksum."""
+        return self.series.layout.manifest(self.path), self.series.layout.checksum(self.path)
+
+    @property
+    def boundaries(self) -> Path:
+        """The best bid and ask after each event of its depth."""
+        return self.series.layout.boundaries(self.series.exchange, self.series.symbol, self.day)
+
+    @property
+    def depth(self) -> Path:
+        """Its level changes."""
+        return self.series.layout.depth(self.series.exchange, self.series.symbol, self.day)
+
+    @property
+    def quotes(self) -> Path:
+        """Its quotes."""
+        return self.series.layout.ticks(self.series.exchange, self.series.symbol, QUOTE.table, self.day)
+
+    @property
+    def needed(self) -> dict[str, Path]:
+        """The files without which there is no proof."""
+        return {"boundaries": self.boundaries, "depth": self.depth, "quotes": self.quotes}
+
+    @property
+    def read(self) -> dict[str, Path]:
+        """All files that a proof is made from, where they are there."""
+        before = self.before
+        return self.needed | {
+            "boundaries_before": before.boundaries,
+            "quotes_before": before.quotes,
+            "proof_before": before.path,
+        }
+
+    def made_from(self) -> dict[str, str | None]:
+        """The checksums of what a proof of the day is made from, as they are noted; None where there is no file."""
+        return {name: self._checksum(path) for name, path in self.read.items()}
+
+    def _checksum(self, path: Path) -> str | None:
+        if not path.is_file():
+            return None
+        noted = checksums.noted(self.series.layout.checksum(path))
+        return noted if checksums.is_one(noted) else checksums.of(path)
+
+
+def judge(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Judged:
+    """Judge a day's quotes by its book, from the files alone; the proof is not looked at.
+
+    Raises:
+        LakeError: a file is damaged.
+    """
+    of, start = Day(series, day), day_start_us(day)
+    try:
+        boundaries = _boundaries(of)
+        compared = verdicts.compare(boundaries, _quotes(of), start)
+        is_lost = _lost(connection, of, boundaries, compared)
+        seconds = verdicts.judge(boundaries, compared, is_lost, start, _carried(of.before.path))
+    except (pa.ArrowException, OSError, duckdb.Error) as error:
+        told = " ".join(str(error).split())
+        bad = next(
+            (path for path in of.read.values() if path.is_file() and not parquet.is_readable(path)), None
+        )
+        where = f"{bad}: damaged" if bad else f"{series.symbol} {day}: its quotes cannot be judged"
+        raise LakeError(f"{where}: {told}") from None
+    return Judged(boundaries, compared, is_lost, seconds)
+
+
+def _boundaries(of: Day) -> Boundaries:
+    """The boundaries of a day, after the last one of the day before."""
+    found = [_arrays(pq.ParquetFile(of.boundaries).read(use_threads=False))]
+    if of.before.boundaries.is_file() and (last := _last_rows(of.before.boundaries)[-1:]):
+        found.insert(0, _arrays(last))
+    else:
+        nobody = np.array([_NONE]), np.zeros((1, 6), dtype=np.int64), np.array([False])
+        ids, prices, no = nobody
+        found.insert(0, Boundaries(np.array([day_start_us(of.day) - 1]), ids, ids, prices, no, no))
+    return Boundaries(*(np.concatenate(some) for some in zip(*found, strict=True)))
+
+
+def _arrays(rows: pa.Table) -> Boundaries:
+    return Boundaries(
+        parquet.integers(rows, "ts_event"),
+        parquet.integers(rows, "first_id"),
+        parquet.integers(rows, "id"),
+        best.numbers(rows),
+        best.valid(rows["bid"]) & best.valid(rows["ask"]),
+        best.truths(rows["unbroken"]),
+    )
+
+
+def _last_rows(path: Path) -> pa.Table:
+    """Return the last rows of a file, some 100,000; none where it has none."""
+    file = pq.ParquetFile(path)
+    return (
+        file.read_row_group(file.num_row_groups - 1, use_threads=False)
+        if file.num_row_groups
+        else file.read()
+    )
+
+
+def _quotes(of: Day) -> Iterator[Quotes]:
+    """The last quotes of the day before, and those of a day, a stretch at a time."""
+    columns = ["id", "ts_event", *best.COLUMNS]
+    if of.before.quotes.is_file():
+        yield _stretch(_last_rows(of.before.quotes))
+    for batch in pq.ParquetFile(of.quotes).iter_batches(_BATCH, columns=columns):
+        yield _stretch(pa.Table.from_batches([batch]))
+
+
+def _stretch(rows: pa.Table) -> Quotes:
+    return Quotes(parquet.integers(rows, "ts_event"), parquet.integers(rows, "id"), best.numbers(rows))
+
+
+def _lost(
+    connection: duckdb.DuckDBPyConnection, of: Day, boundaries: Boundaries, found: Compared
+) -> "NDArray[np.bool_]":
+    """Tell of each boundary whether a quote was lost there.
+
+    The level in question has changed since the quote then, which the newer quote would have told. If it has not, the
+    quote is right, and the book lacks what the exchange told nobody of.
+    """
+    rows = found.different
+    lost = np.zeros(len(boundaries.id), dtype=bool)
+    if not len(rows):
+        return lost
+    tables = []
+    for name, side in _SIDES.items():
+        prices = verdicts.disputed(boundaries, found, side)
+        here = prices > _NONE
+        numbers = {"number": rows, "quote_id": found.quote_id[rows], "id": boundaries.id[rows]}
+        columns = {key: parquet.array(value[here]) for key, value in numbers.items()}
+        columns |= {"side": pa.repeat(name, int(here.sum())), "price": best.prices(prices[here])}
+        tables.append(pa.table(columns))
+    with parquet.registered(connection, levels_in_question=pa.concat_tables(tables)):
+        read = {"disputed": "levels_in_question", "depth": parquet.scan([of.depth])}
+        answer = sql.arrow(connection, "transform/touched", read)
+    unchanged = parquet.integers(answer, "number")[~best.truths(answer["changed"])]
+    lost[rows] = True
+    lost[unchanged] = False
+    return lost
+
+
+def _carried(path: Path) -> "NDArray[np.int64] | None":
+    """Return the best bid and ask of the book with which the day before ends, where it ends with one; by its proof."""
+    if not path.is_file():
+        return None
+    last = _last_rows(path)[-1:]
+    return best.numbers(last)[0] if len(last) and best.valid(last["bid"])[0] else None
+
+
+def table(of: Day, seconds: Seconds) -> pa.Table:
+    """Return a day's seconds as the rows of its proof."""
+    starts = day_start_us(of.day) + np.arange(SECONDS, dtype=np.int64) * SECOND_US
+    names = pa.array([one.name.lower() for one in Verdict])
+    columns = {
+        "symbol": pa.repeat(of.series.symbol, SECONDS),
+        "window_start": parquet.array(starts).view(pa.timestamp("us", tz="UTC")),
+        "boundaries": parquet.array(seconds.boundaries),
+        "equal": parquet.array(seconds.equal),
+        "contradicted": parquet.array(seconds.contradicted),
+        "verdict": names.take(parquet.array(seconds.verdict)),
+        **best.columns(seconds.fill, seconds.fills),
+    }
+    return pa.table(columns, schema=parquet.arrow_schema(PROOF))
