@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from crypto_lake.book.side import Level, Side
 
-# Of more, the first ones are told.
-_MOST_TOLD = 1_000
+# Of more, the first ones are told. Whoever asks for a book needs the snapshots.
+_MOST_BREAKS, _MOST_ANCHORS = 1_000, 10_000
 # Of snapshots that come without an event between them, the last ones are of use.
 _MOST_PENDING = 8
 
@@ -124,7 +124,7 @@ class Chain:
             if first_id > one.id + 1:
                 self._tell(one, "unused")
             elif self.sides is None:
-                self.sides = Side.of_snapshot(one.bids), Side.of_snapshot(one.asks)
+                self.sides = Side.of_snapshot(one.bids, one.asks)
                 self._tell(one, "began")
             else:
                 # Whether the snapshot already has what the event changes cannot be told where its id lies within.
@@ -134,7 +134,7 @@ class Chain:
     def _compare(
         self, snapshot: Snapshot, sides: tuple[Side, Side], touched: tuple[set[int], set[int]]
     ) -> None:
-        others = Side.of_snapshot(snapshot.bids), Side.of_snapshot(snapshot.asks)
+        others = Side.of_snapshot(snapshot.bids, snapshot.asks)
         found = [mine.compared(other, but) for mine, other, but in zip(sides, others, touched, strict=True)]
         compared, different = (sum(counts) for counts in zip(*found, strict=True))
         self.levels_compared += compared
@@ -153,10 +153,10 @@ class Chain:
         different: int = 0,
     ) -> None:
         self.anchor_counts[use] += 1
-        if len(self.anchors) < _MOST_TOLD:
+        if len(self.anchors) < _MOST_ANCHORS:
             self.anchors.append(Anchor(snapshot.id, snapshot.ts_recv, use, compared, different))
 
     def _tell_break(self, one: Break) -> None:
         self.break_count += 1
-        if len(self.breaks) < _MOST_TOLD:
+        if len(self.breaks) < _MOST_BREAKS:
             self.breaks.append(one)

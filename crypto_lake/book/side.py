@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 # A key and the quantity that is there now; of a change 0: nothing any more.
 Level = tuple[int, int]
-# A snapshot of one of these lengths was cut off: the exchange was asked for no more. One of another length is whole.
-_LIMITS = frozenset({5, 10, 20, 50, 100, 500, 1_000, 5_000})
 
 
 class Side:
@@ -27,10 +25,16 @@ class Side:
         self._keys = sorted(self.levels)
 
     @classmethod
-    def of_snapshot(cls, levels: Sequence[Level]) -> "Side":
-        """Return a side as a snapshot says it is."""
-        found = {key: qty for key, qty in levels if qty}
-        return cls(found, min(found) if len(levels) in _LIMITS and found else None)
+    def of_snapshot(cls, bids: Sequence[Level], asks: Sequence[Level]) -> "tuple[Side, Side]":
+        """Return both sides as a snapshot says they are.
+
+        The exchange was asked for so many levels of each. So the shorter one is whole; the longer one, or both, may
+        have been cut off.
+        """
+        most = max(len(bids), len(asks))
+        found = [({key: qty for key, qty in side if qty}, len(side) == most) for side in (bids, asks)]
+        of_bids, of_asks = (cls(side, min(side) if is_cut and side else None) for side, is_cut in found)
+        return of_bids, of_asks
 
     def change(self, changes: Iterable[Level]) -> None:
         """Take over the levels that changed."""

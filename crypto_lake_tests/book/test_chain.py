@@ -130,16 +130,20 @@ def test_a_snapshot_tells_levels_beyond_those_of_the_one_before() -> None:
     chain = Chain()
     five = [(f"{price}.00000000", "1.00000000") for price in (19, 18, 17, 16, 15)]
     more = [*five, *((f"{price}.00000000", "1.00000000") for price in (14, 13))]
+    longer = [(f"{price}.00000000", "1.00000000") for price in range(20, 30)]
     for line in (
-        snapshot(10, START, five),
+        snapshot(10, START, five, longer[:5]),
         event(11, 12, START),
-        snapshot(12, START, more),
+        snapshot(12, START, more, longer),
         event(13, 13, START),
     ):
         give(chain, line)
     assert chain.sides
-    assert len(chain.sides[0].levels) == 7
-    assert chain.sides[0].floor is None
+    bids, asks = chain.sides
+    assert (len(bids.levels), len(asks.levels)) == (7, 10)
+    # Fewer came than were asked for.
+    assert bids.floor is None
+    assert asks.floor == -29 * 10**8
 
 
 def test_a_carried_book_goes_on_only_where_the_next_event_follows() -> None:
