@@ -5,12 +5,15 @@
 A blast server on loopback, in a process of its own, sends the same frames to a bare `websockets` receive loop and to
 the daemon, which is timed from the first frame to the last line in its file. The handler alone (frames to bytes) is
 compared with the same work by the standard library's json. At 1,000 messages/s that come one by one, the daemon's CPU
-is compared with that of the receive loop at the same pace.
+is compared with that of the receive loop at the same pace; and what it takes in a process of its own, with and without
+the order book of the three symbols among the messages.
 """
 
 import asyncio
 import json
 import multiprocessing
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +24,7 @@ from statistics import median
 
 import click
 import msgspec
+import psutil
 from loguru import logger
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -43,6 +47,9 @@ _CHUNK = 1 << 16
 _FRAMES_A_FLUSH = 5000
 _FRAMES_A_READ = 500  # 64 KB
 _SHORT, _MEDIUM = 126, 65536  # lengths of frames (RFC 6455, 5.2)
+# Of 1,000 messages a second these are the events of three books, ten a second each, as busy as the busiest.
+_DEPTH_EVERY, _LEVELS = 33, 46
+_WARM_SEC = 4.0
 
 
 def frames(count: int) -> list[bytes]:
@@ -66,6 +73,32 @@ def _frame(number: int) -> bytes:
     return text.encode()
 
 
+def with_depth(some: list[bytes]) -> list[bytes]:
+    """The same with each 33rd replaced by an event of the order book, of three symbols in turn."""
+    return [_event(number) if number % _DEPTH_EVERY == 0 else one for number, one in enumerate(some)]
+
+
+def _event(number: int) -> bytes:
+    turn = number // _DEPTH_EVERY
+    symbol, first = SYMBOLS[turn % 3], 50_000_000 + turn // 3 * 200
+    levels = [
+        f'["{190 - level % 7}.{level:02}000000","{turn % 991}.{level:02}400000"]' for level in range(_LEVELS)
+    ]
+    bids, asks = ",".join(levels[: _LEVELS // 2]), ",".join(levels[_LEVELS // 2 :])
+    text = (
+        f'{{"e":"depthUpdate","E":{FIRST_US + number * 1000},"s":"{symbol}","U":{first},"u":{first + 199},'
+        f'"b":[{bids}],"a":[{asks}]}}'
+    )
+    return text.encode()
+
+
+def _book() -> str:
+    bids, asks = (
+        [[f"{190 + best * level}.00000000", "1.00000000"] for level in range(150)] for best in (-1, 1)
+    )
+    return json.dumps({"lastUpdateId": 50_000_100, "bids": bids, "asks": asks})
+
+
 def on_the_wire(payload: bytes) -> bytes:
     """A whole text frame, as a server sends it."""
     if len(payload) < _SHORT:
@@ -75,12 +108,14 @@ def on_the_wire(payload: bytes) -> bytes:
     return bytes([0x81, 126]) + len(payload).to_bytes(2, "big") + payload
 
 
-def blast(told: Connection, count: int, rate: float | None) -> None:
+def blast(told: Connection, count: int, rate: float | None, depth: bool = False) -> None:
     """Serve REST and the frames until the process is ended; `rate` messages a second, or as fast as they are taken."""
-    wire = [on_the_wire(payload) for payload in frames(count)]
+    wire = [on_the_wire(payload) for payload in (with_depth(frames(count)) if depth else frames(count))]
     listed = json.dumps({"symbols": [{"symbol": symbol} for symbol in SYMBOLS]})
 
     def rest(connection: ServerConnection, request: Request) -> Response | None:
+        if request.path.startswith("/api/v3/depth"):
+            return connection.respond(200, _book())
         return connection.respond(200, listed) if request.path.startswith("/api") else None
 
     async def talk(connection: ServerConnection) -> None:
@@ -120,11 +155,11 @@ async def _paced(connection: ServerConnection, wire: list[bytes], rate: float) -
 
 
 @contextmanager
-def blasting(count: int, rate: float | None = None) -> Iterator[int]:
+def blasting(count: int, rate: float | None = None, *, depth: bool = False) -> Iterator[int]:
     """The port of a blast server in another process."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=blast, args=(theirs, count, rate), daemon=True)
+    process = context.Process(target=blast, args=(theirs, count, rate, depth), daemon=True)
     process.start()
     try:
         yield ours.recv()
@@ -298,6 +333,44 @@ def at_a_pace(rounds: int) -> None:
     click.echo(f"ratio: {median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
 
 
+def by_itself(rate: float, seconds: float, *, depth: bool) -> tuple[float, float]:
+    """CPU seconds a second of a collector in a process of its own, and its memory at the end, in 10⁶ bytes."""
+    count = int(rate * (seconds + 2 * _WARM_SEC))
+    with blasting(count, rate, depth=depth) as port, tempfile.TemporaryDirectory() as name:
+        config = Path(name) / "config.yml"
+        streams = ["trade", "bookTicker", *(["depth"] if depth else [])]
+        section = {
+            "name": "binance",
+            "symbols": list(SYMBOLS),
+            "streams": streams,
+            "rest_url": f"http://127.0.0.1:{port}/api/v3",
+            "wss_url": f"ws://127.0.0.1:{port}/ws",
+        }
+        # YAML is JSON as well.
+        settings = {"exchanges": [section], "collector": {"connections": 1, "min_free_disk_gb": 0}}
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        words = [sys.executable, "-m", "collector_daemon", "--config", str(config)]
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+            there = psutil.Process(process.pid)
+            time.sleep(_WARM_SEC)
+            began, before = time.perf_counter(), there.cpu_times()
+            time.sleep(seconds)
+            took, after = time.perf_counter() - began, there.cpu_times()
+            memory = there.memory_info().rss / 1e6
+            process.terminate()
+        if depth and not any(Path(name).rglob("depth_*.jsonl")):
+            raise RuntimeError("no order book was recorded")
+    return (after.user + after.system - before.user - before.system) / took, memory
+
+
+def the_book(rounds: int) -> None:
+    """Print what 1,000 messages a second take of a process without the order book of three symbols, and with it."""
+    pairs = [(by_itself(1000, 10, depth=False), by_itself(1000, 10, depth=True)) for _ in range(rounds)]
+    for number, what in enumerate(("without the order book", "with that of three symbols")):
+        share, memory = (median(pair[number][place] for pair in pairs) for place in (0, 1))
+        click.echo(f"at 1,000 messages/s, {what}: {100 * share:.1f} % of a core, {memory:.0f} MB")
+
+
 def _best(measure: Callable[[], float], rounds: int) -> float:
     return min(measure() for _ in range(rounds))
 
@@ -305,9 +378,13 @@ def _best(measure: Callable[[], float], rounds: int) -> float:
 @click.command()
 @click.option("--count", type=int, default=300_000, show_default=True, help="Frames a round.")
 @click.option("--rounds", type=int, default=5, show_default=True)
-def main(*, count: int, rounds: int) -> None:
+@click.option("--book", is_flag=True, help="Only what the order book takes.")
+def main(*, count: int, rounds: int, book: bool) -> None:
     """Measure, and print rates and ratios."""
     logger.remove()
+    if book:
+        the_book(rounds)
+        return
     bare, whole = [], []
     for _ in range(rounds):
         with blasting(count) as port:
@@ -322,6 +399,7 @@ def main(*, count: int, rounds: int) -> None:
     click.echo(f"handler alone: {count / ours:,.0f} messages/s, with json: {count / theirs:,.0f} messages/s")
     click.echo(f"ratio: {theirs / ours:.1f}")
     at_a_pace(rounds)
+    the_book(rounds)
 
 
 if __name__ == "__main__":

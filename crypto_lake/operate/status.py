@@ -76,6 +76,9 @@ def _show_collector(
     if live:
         console.print(_symbols(live, now, most))
         _tell_rest(console, len(live) - most)
+    if books := [one for one in live if one.depth is not None]:
+        console.print(_books(books, now, most))
+        _tell_rest(console, len(books) - most)
     return live
 
 
@@ -134,22 +137,22 @@ def _symbols(live: list[SymbolStatus], now: int, most: int) -> Table:
         title="Live; latencies in ms",
     )
     table.columns[0].no_wrap = True
-    has_books = any(one.depth is not None for one in live)
-    if has_books:
-        table.add_column("depth")
-        table.add_column("breaks")
     for one in live[:most]:
-        table.add_row(*_symbol(one, now), *(_book([one]) if has_books else ()))
+        table.add_row(*_symbol(one, now))
     if len(live) > 1:
         table.add_section()
-        table.add_row(*_total(live, now), *(_book(live) if has_books else ()))
+        table.add_row(*_total(live, now))
     return table
 
 
-def _book(some: Iterable[SymbolStatus]) -> list[str]:
-    """Return how many events of order books there are, and how often their chains broke."""
-    known = [(one.depth, one.book_breaks or 0) for one in some if one.depth is not None]
-    return [f"{sum(numbers):,}" for numbers in zip(*known, strict=True)] or ["–", "–"]
+def _books(live: list[SymbolStatus], now: int, most: int) -> Table:
+    """Return what there is of order books, those whose chains broke most first."""
+    table = Table("symbol", "events", "breaks", "last snapshot", title="Order books")
+    table.columns[0].no_wrap = True
+    for one in sorted(live, key=lambda one: -(one.book_breaks or 0))[:most]:
+        counts = (one.depth or 0, one.book_breaks or 0)
+        table.add_row(one.symbol, *(f"{count:,}" for count in counts), _silence(one.last_anchor, now))
+    return table
 
 
 def _symbol(one: SymbolStatus, now: int) -> list[str]:

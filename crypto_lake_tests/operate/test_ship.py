@@ -14,8 +14,9 @@ from crypto_lake.config import Clock, Config, Store
 from crypto_lake.disk import checksums, locks, parquet
 from crypto_lake.errors import LakeBusyError, StoreError
 from crypto_lake.layout import EPOCH, MINUTE_US
-from crypto_lake.operate.ship import loop
+from crypto_lake.operate.ship import loop, waiting
 from crypto_lake.operate.up import supervisor
+from crypto_lake.raw.lines import OF_BOOK, DepthLine
 from crypto_lake.staging import first_day, identity, recorded
 from crypto_lake_tests.raw_lines import DAY, SYMBOL, trade
 from crypto_lake_tests.recorded_market import MIDNIGHT, NEXT, record
@@ -135,6 +136,19 @@ def test_what_a_dead_collector_of_a_name_left_open_is_sealed_and_shipped(
     ship(now)
     key = path.relative_to(lake.layout.base).as_posix()
     assert (stored(now)[key], "_segments_a.jsonl" in " ".join(stored(now))) == (line, True)
+
+
+def test_the_order_book_that_a_dead_collector_left_open_is_sealed_and_shipped_with_its_checksum(
+    collector: Config, ship: Ship
+) -> None:
+    line = msgspec.json.encode(DepthLine(SYMBOL, MIDNIGHT, MIDNIGHT, 1, 5, (), ())) + b"\n"
+    path = collector.layout.segment("binance", SYMBOL, NEXT, 1, OF_BOOK)
+    path.with_name(f"{path.name}.open").write_bytes(line + b'{"torn')
+    now = in_the_second_day(collector)
+    ship(now)
+    assert stored(now)[path.relative_to(collector.layout.base).as_posix()] == line
+    told, _ = waiting.records(collector.layout.symbol_journal("binance", SYMBOL, NEXT))
+    assert (path.name, checksums.of_bytes(line)) in told
 
 
 def test_what_a_living_collector_writes_to_is_left_alone(collector: Config, ship: Ship) -> None:

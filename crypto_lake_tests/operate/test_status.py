@@ -33,6 +33,22 @@ def one(symbol: str, silent_sec: int = 1, missing: int = 0) -> SymbolStatus:
     )
 
 
+def test_events_and_breaks_of_the_order_book_are_shown_where_there_are_any(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(lake, [one("SOLUSDT"), one("ADAUSDT")])
+    status.show(lake, NOW)
+    assert "Order books" not in capsys.readouterr().out
+    with_book = msgspec.structs.replace(
+        one("SOLUSDT"), depth=7654, book_breaks=3, last_anchor=NOW - 9 * SECOND_US
+    )
+    told(lake, [with_book, one("ADAUSDT")])
+    status.show(lake, NOW)
+    shown = capsys.readouterr().out
+    assert re.search(r"SOLUSDT +│ 7,654 +│ 3 +│ 9 s ", shown.split("Order books")[1])
+    assert rows(shown, "Order books") == ["SOLUSDT"]
+
+
 def told(lake: Config, symbols: list[SymbolStatus], recorder: str = "") -> None:
     exchange = ExchangeStatus(
         name="binance",

@@ -15,7 +15,7 @@ from crypto_lake.disk.store import Store
 from crypto_lake.errors import LakeBusyError, StoreAwayError, StoreError
 from crypto_lake.layout import MINUTE_US, Layout
 from crypto_lake.series import Series
-from crypto_lake.staging import Reach, Rooms, first_day, identity, known, recorded, staged
+from crypto_lake.staging import Reach, Rooms, first_day, holdings, identity, known, recorded, staged
 from crypto_lake.transform import plan
 from crypto_lake_tests.raw_lines import DAY, START, SYMBOL, land, trade
 from crypto_lake_tests.recorded_market import MIDNIGHT, NEXT, OVER, record
@@ -137,6 +137,18 @@ def test_an_outline_says_whether_bars_are_in_line_and_fetches_no_segment_that_a_
     identity.opened(lake).put(late.relative_to(around_midnight.layout.base).as_posix(), late)
     with staged(lake, series_of(lake), [DAY], rooms, reach=Reach.OUTLINE) as local:
         assert plan.is_stale(duck, local.series[0], DAY, OVER)
+
+
+def test_segments_of_the_order_book_are_brought_where_they_are_named_and_are_no_day_of_ticks(
+    in_store: Config,
+) -> None:
+    store, some = identity.opened(in_store), series_of(in_store)
+    store.put_bytes("raw/binance/SOLUSDT/2025-10-20/depth_0001.jsonl", b"{}\n")
+    for rooms, there in ((Rooms.RAW, []), (Rooms.RAW | Rooms.BOOK, ["depth_0001.jsonl"])):
+        with staged(in_store, some, [DAY], rooms) as local:
+            folder = local.config.layout.raw_day(*WHERE, DAY)
+            assert sorted(path.name for path in folder.glob("*")) == there
+    assert holdings.days(in_store, some, holdings.Kind.RAW) == set()
 
 
 def test_two_runs_that_land_a_file_of_one_name_do_not_write_over_each_other(in_store: Config) -> None:
