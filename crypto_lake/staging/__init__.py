@@ -214,6 +214,7 @@ def known(config: Config) -> list[Series]:
             layout.raw_symbol(exchange, ""),
             layout.bars_symbol(exchange, ""),
             layout.ticks_symbol(exchange, ""),
+            layout.depth(exchange, "", date.min).parent,
             layout.candles(exchange, "", date.min).parent,
         ],
     )

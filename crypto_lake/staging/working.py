@@ -247,21 +247,28 @@ def _is_of_minutes(key: str) -> bool:
     return key.startswith("bars/")
 
 
+# The folders of files that are whole, or of use, only beside others.
+_VOUCHED = ("parquet", "ticks", "depth", "book")
+
+
 def _outdated(layout: Layout, changed: Iterable[str], known: Mapping[str, Entry]) -> list[str]:
     """Return what must not stand beside what is about to be put.
 
-    Minutes of a daily file that is replaced, and the manifest of ticks that are.
+    Minutes of a daily file that is replaced, and the manifest of ticks, depth or a book that is.
     """
     found: set[Path] = set()
     for key in changed:
         top, *_, name = key.split("/")
         day = named_day(name.removesuffix(".parquet"))
-        if day is None or not name.endswith(".parquet") or top not in {"parquet", "ticks"}:
+        if day is None or not name.endswith(".parquet") or top not in _VOUCHED:
             continue
         exchange, symbol = key.split("/")[1:3]
         if top == "parquet":
             minutes = layout.minutes(exchange, symbol, day)
             found |= {minutes, layout.checksum(minutes), layout.manifest(minutes)}
-        if top == "ticks":
+        elif top == "ticks":
             found.add(layout.ticks_manifest(exchange, symbol, day))
+        else:
+            place = layout.depth if top == "depth" else layout.book
+            found.add(layout.manifest(place(exchange, symbol, day)))
     return [key for path in found if (key := layout.key(path)) in known]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -15,10 +16,12 @@ from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.layout import EPOCH
 from crypto_lake.raw.lines import BookLine
 from crypto_lake.series import Series
+from crypto_lake.staging import Rooms, recorded, staged
 from crypto_lake.transform import book, depth
 from crypto_lake_tests.book_lines import STEP_US, Market, event, land, snapshot
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL
+from crypto_lake_tests.staging import stores
 
 Duck = duckdb.DuckDBPyConnection
 NEXT = DAY + timedelta(days=1)
@@ -156,3 +159,24 @@ def test_a_damaged_file_is_named(book_lake: Lake[pa.Table], series: Series) -> N
     with pytest.raises(LakeError, match="damaged"):
         book_lake.book(SYMBOL, "2025-10-21T00:00:03.5")
     assert parquet.row_count(path) is None
+
+
+def test_a_book_in_a_store_is_brought_and_answers_the_same(
+    duck: Duck, series: Series, tmp_path: Path
+) -> None:
+    land(series.config, [*EVENTS, MARKET.snapshot(BEGAN, START)])
+    config = stores.stored(series.config, tmp_path)
+    stores.put(config, series.layout.base)
+    for day in (DAY, NEXT):
+        with staged(config, recorded(config), [day], Rooms.RAW | Rooms.BOOK | Rooms.DEPTH) as local:
+            depth.make_all(duck, local.series, day, LATER)
+            book.make_all(duck, local.series, day, LATER)
+    lake = Lake[pa.Table](config, "to_arrow_table")
+    at = EVENTS[70].ts_event
+    bids, _ = MARKET.state(EVENTS[70].id)
+    assert lake.book(SYMBOL, instant(at)).to_pylist()[0]["price"] == max(bids)
+    assert lake.books(SYMBOL, "2s", "2025-10-21", "2025-10-21T00:00:04")["id"].to_pylist() == [
+        EVENTS[69].id,
+        EVENTS[89].id,
+    ]
+    assert lake.sql("SELECT max(id) AS id FROM depth").to_pylist() == [{"id": 300}]
