@@ -71,6 +71,8 @@ class Seconds:
         ends = start + (np.arange(_SECONDS, dtype=np.int64) + 1) * SECOND_US
         self._due: list[int] = np.searchsorted(least, ends).tolist()
         self._done = self.written = 0
+        # Of a quiet book many seconds are the same: how many are, the last event's id, both sides.
+        self._counts: list[int] = []
         self._ids: list[int | None] = []
         self._sides: tuple[list[list[Level] | None], list[list[Level] | None]] = ([], [])
 
@@ -81,26 +83,27 @@ class Seconds:
             self._done += 1
         if count := self._done - first:
             known = chain.sides if is_followed else None
-            self._ids += [chain.last_id if known else None] * count
+            self._counts.append(count)
+            self._ids.append(chain.last_id if known else None)
             for number, rows in enumerate(self._sides):
-                rows.extend([known[number].best(DEEPEST) if known else None] * count)
-            if len(self._ids) >= _AT_ONCE:
+                rows.append(known[number].best(DEEPEST) if known else None)
+            if self._done - self.written >= _AT_ONCE:
                 self.flush()
 
     def flush(self) -> None:
         """Write the seconds that are there."""
-        if not self._ids:
+        count = self._done - self.written
+        if not count:
             return
-        starts = self._start + (self.written + np.arange(len(self._ids), dtype=np.int64)) * SECOND_US
-        columns = [
-            pa.repeat(self._symbol, len(self._ids)),
-            parquet.array(starts).cast(_TIME),
-            pa.array(self._ids, pa.int64()),
-            *map(_lists, self._sides),
-            pa.array([one is not None for one in self._ids]),
-        ]
+        starts = self._start + (self.written + np.arange(count, dtype=np.int64)) * SECOND_US
+        of_rows = parquet.array(np.repeat(np.arange(len(self._counts)), self._counts))
+        is_known = pa.array([one is not None for one in self._ids])
+        states = [pa.array(self._ids, pa.int64()), *map(_lists, self._sides), is_known]
+        columns = [pa.repeat(self._symbol, count), parquet.array(starts).cast(_TIME)]
+        columns += [state.take(of_rows) for state in states]
         self._append(pa.table(columns, schema=parquet.arrow_schema(BOOK)))
-        self.written += len(self._ids)
+        self.written += count
+        self._counts.clear()
         self._ids.clear()
         for side in self._sides:
             side.clear()
