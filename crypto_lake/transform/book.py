@@ -69,7 +69,7 @@ def make(series: Series, day: date) -> Book | None:
             return Book(series.symbol, day, kept, rewritten=False)
         if checksums.of(source) != of_depth.sha256:
             raise LakeError(f"{source}: damaged; make it anew (crypto-lake compact --date {day})")
-        carried = _carried(series, day - timedelta(days=1), before)
+        carried = ended_with(series, day - timedelta(days=1), before)
         chain, rows = _write(series, day, source, (carried, of_depth.followed))
         kept = _publish(series, day, (chain, rows), made_from)
     logger.info(
@@ -122,8 +122,12 @@ def _is_whole(series: Series, day: date, kept: KeptBook) -> bool:
     return not damaged
 
 
-def _carried(series: Series, day: date, kept: KeptBook | None) -> Carried | None:
-    """Return the book that a day ended with; its levels are not known where its file is damaged."""
+def ended_with(series: Series, day: date, kept: KeptBook | None) -> Carried | None:
+    """Return the book that a day ended with, by its manifest.
+
+    Raises:
+        LakeError: its file is damaged.
+    """
     if kept is None or kept.end is None:
         return None
     path = paths(series, day)["end"]

@@ -63,14 +63,24 @@ def lines(path: Path) -> Iterator[Lines]:
             yield _lines(file.read_row_group(number, use_threads=False))
 
 
-def event_times(path: Path) -> "Integers":
-    """The times of all events of a file, in order, in µs."""
-    found = [np.empty(0, np.int64)]
+def group(path: Path, number: int) -> Lines:
+    """The lines of one row group of a file."""
+    with pq.ParquetFile(path) as file:
+        return _lines(file.read_row_group(number, use_threads=False))
+
+
+def outlines(path: Path) -> "Iterator[dict[str, Integers]]":
+    """The same as `lines` without their levels: the columns of `Line`, a row group at a time."""
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             columns, _ = _of_lines(file.read_row_group(number, columns=list(_OF_LINES), use_threads=False))
-            found.append(columns["ts_event"][~columns["is_snapshot"].astype(bool)])
-    return np.concatenate(found)
+            yield columns
+
+
+def event_times(path: Path) -> "Integers":
+    """The times of all events of a file, in order, in µs."""
+    found = (columns["ts_event"][~columns["is_snapshot"].astype(bool)] for columns in outlines(path))
+    return np.concatenate([np.empty(0, np.int64), *found])
 
 
 def _of_lines(rows: pa.Table) -> "tuple[dict[str, Integers], Integers]":

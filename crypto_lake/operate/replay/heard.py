@@ -12,6 +12,8 @@ from crypto_lake.simulator.server.openings import Stretch
 
 # Within its second: when a connection is confirmed of which that second is not wholly heard, and when one is ended.
 _OPENS_US, _CLOSES_US = 30_000, 100_000
+# Where both lie in one second: so long after the end somebody is heard again.
+_REOPENS_US = 1_000
 # So long after the day's end, or that of the last that is heard of it, what is late has come.
 _LINGERS_US = 2 * SECOND_US
 
@@ -34,7 +36,7 @@ def stretches(listened: Iterable[Interval], start_us: int, end_us: int, lead_us:
             whole = last // SECOND_US * SECOND_US
             close = min(max(last + 1, whole + _CLOSES_US), whole + SECOND_US - 1)
         if found and begin.open_us <= found[-1].close_us:
-            begin = Stretch(found[-1].close_us, found[-1].close_us + _OPENS_US, 0)
+            begin = Stretch(found[-1].close_us, found[-1].close_us + _REOPENS_US, 0)
         if begin.open_us < close:
             found.append(begin._replace(close_us=close))
     return found

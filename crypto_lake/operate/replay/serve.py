@@ -11,6 +11,7 @@ from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, EPOCH, SECOND_US, day_start_us
 from crypto_lake.operate.replay import heard
+from crypto_lake.operate.replay.depth import DayOfDepth, Groups
 from crypto_lake.operate.replay.rows import Pieces, Rows
 from crypto_lake.operate.replay.tape import EARLY_US, QUOTE_COLUMNS, TRADE_COLUMNS, LakeTape, Recorded
 from crypto_lake.raw import instruments
@@ -21,11 +22,18 @@ from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake.simulator.server.openings import Openings
+from crypto_lake.transform.book import ended_with
+from crypto_lake.transform.book_kept import read_kept as read_kept_book
+from crypto_lake.transform.depth import read_kept as read_kept_depth
 
 # Whose protocol the bundled exchange speaks.
 EXCHANGE = "binance"
 # So many rows of ticks are in memory, of all symbols together: 70 MB.
 _ROWS = 1_000_000
+# So many row groups of depth: 20 MB each of a busy symbol.
+_GROUPS = 8
+# So far, by this machine's clock, from when a snapshot of the book was taken it is what is told of the book.
+_NEAR_US = 1_000_000
 # So long, by this machine's clock, before the first that was heard the market's clock begins: a recorder is there then.
 _LEAD_SEC = 1.5
 _LOOK_SEC = 0.2
@@ -85,7 +93,17 @@ def prepared(config: Config, wish: Wish) -> Replay:
     early_us = int((wish.begin_in or 0.0) * wish.speed * SECOND_US)
     pieces = Pieces(2 * len(TICKS) * len(found), _ROWS)
     listed = instruments.newest(config.layout, EXCHANGE)
-    recorded = {one.symbol: _recorded(one, wish.day, pieces, listed[1] if listed else {}) for one in found}
+    groups, near_us = Groups(_GROUPS), int(_NEAR_US * wish.speed)
+    recorded = {
+        one.symbol: _recorded(
+            one,
+            wish.day,
+            pieces,
+            listed[1].get(one.symbol) if listed else None,
+            _depth(one, wish.day, groups, near_us),
+        )
+        for one in found
+    }
     openings = {
         symbol: heard.stretches(one.listened, start_us, end_us, lead_us + early_us)
         for symbol, one in recorded.items()
@@ -97,9 +115,18 @@ def prepared(config: Config, wish: Wish) -> Replay:
     begin_us = (start_us if goes_on else min(first.open_us for first in firsts)) - lead_us
     tape_us = begin_us if goes_on else min(first.first_us for first in firsts)
     tape = LakeTape(recorded, tape_us, end_us, _late_us(wish))
+    for symbol in tape.symbols:
+        # What is known by then of a book that began long before is not read while somebody waits.
+        tape.book(symbol, 1, begin_us)
     market, text = _clock(wish, begin_us - early_us)
     exchange = SimulatedExchange(
-        tape, market, openings=Openings(openings), questions_begin=True, tells_losses=wish.mark_gaps
+        tape,
+        market,
+        # A client that asks for too much too fast is the exchange's trouble.
+        incoming_limit=None,
+        openings=Openings(openings),
+        questions_begin=True,
+        tells_losses=wish.mark_gaps,
     )
     return Replay(exchange, begin_us, text)
 
@@ -127,7 +154,26 @@ def _series(config: Config, wish: Wish) -> list[Series]:
     return found
 
 
-def _recorded(series: Series, day: date, pieces: Pieces, listed: instruments.Table) -> Recorded:
+def _depth(series: Series, day: date, groups: Groups, near_us: int) -> list[DayOfDepth]:
+    """Return the depth of the day before, if there is any, and of a day; nothing where none was recorded of it."""
+    if read_kept_depth(series, day) is None:
+        return []
+    before = day - timedelta(days=1)
+    carried = ended_with(series, before, read_kept_book(series, before))
+    books = {before: None, day: carried} if read_kept_depth(series, before) else {day: carried}
+    return [
+        DayOfDepth(series.layout.depth(series.exchange, series.symbol, one), book, groups, near_us)
+        for one, book in books.items()
+    ]
+
+
+def _recorded(
+    series: Series,
+    day: date,
+    pieces: Pieces,
+    listed: instruments.Instrument | None,
+    depth: Sequence[DayOfDepth],
+) -> Recorded:
     layout, where = series.layout, (series.exchange, series.symbol)
     earlier = (one for one in reversed(layout.ticks_days(*where)) if one < day)
     before = next((one for one in earlier if read_kept(layout, *where, one)), None)
@@ -141,7 +187,7 @@ def _recorded(series: Series, day: date, pieces: Pieces, listed: instruments.Tab
     own = kept[day]
     start_us = day_start_us(day)
     lost = heard.lost(own.listened if own else [], start_us, start_us + DAY_US)
-    return Recorded(series, trades, quotes, days, listened, lost, listed.get(series.symbol))
+    return Recorded(series, trades, quotes, days, listened, lost, listed, depth)
 
 
 def _late_us(wish: Wish) -> int:

@@ -20,6 +20,7 @@ import numpy as np
 
 from crypto_lake.layout import SECOND_US
 from crypto_lake.operate.replay.candles import Candles
+from crypto_lake.operate.replay.depth import DayOfDepth
 from crypto_lake.operate.replay.rows import Columns, Rows, chosen
 from crypto_lake.raw.instruments import Instrument as Listed
 from crypto_lake.raw.intervals import Interval, clipped, without
@@ -49,7 +50,10 @@ EARLY_US = 80_000
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a lake has of one symbol: its ticks, those of the day before first, and when somebody was listening."""
+    """What a lake has of one symbol: its ticks, and its depth, of the day before first; when somebody was listening.
+
+    `days` are those of the ticks. There is no depth at all where none of the day itself was recorded.
+    """
 
     series: Series
     trades: Sequence[Rows]
@@ -58,6 +62,7 @@ class Recorded:
     listened: Sequence[Interval]
     lost: Sequence[Interval]
     listed: Listed | None
+    depth: Sequence[DayOfDepth]
 
 
 class LakeTape:
@@ -71,6 +76,7 @@ class LakeTape:
     ) -> None:
         self._symbols = {symbol: _Symbol(one, begin_us, late_us) for symbol, one in recorded.items()}
         self.symbols = tuple(self._symbols)
+        self._begin_us = begin_us
         self.end_us = end_us
 
     def instrument(self, symbol: str) -> Instrument:
@@ -85,14 +91,22 @@ class LakeTape:
         """See `Tape`."""
         return self._symbols[symbol].losses(start_us, end_us)
 
-    def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:  # noqa: ARG002
-        """See `Tape`: none was recorded."""
-        return iter(())
+    def depth(self, symbol: str, start_us: int, end_us: int, window_us: int) -> Iterator[DepthEvent]:
+        """See `Tape`: as recorded; none where none was."""
+        for day in self._symbols[symbol].depth:
+            yield from day.events(max(start_us, self._begin_us), end_us, window_us)
 
-    def book(self, symbol: str, limit: int, now_us: int) -> Book | None:  # noqa: ARG002
+    def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
         """See `Tape`: of a book that was not recorded the best bid and ask are known."""
+        if days := self._symbols[symbol].depth:
+            return days[-1].book(limit, now_us)
         quote = self.quote(symbol, now_us)
         return quote and Book(quote.update_id, ((quote.bid, quote.bid_qty),), ((quote.ask, quote.ask_qty),))
+
+    def book_due_us(self, symbol: str, now_us: int) -> int:
+        """See `Tape`."""
+        days = self._symbols[symbol].depth
+        return days[-1].due_us(now_us) if days else now_us
 
     def quote(self, symbol: str, now_us: int) -> Quote | None:
         """See `Tape`."""
@@ -123,6 +137,7 @@ class _Symbol:
         self._recorded = recorded
         self._begin_us = begin_us
         self._late_us = late_us
+        self.depth = recorded.depth
         self.candles = Candles(recorded.series, recorded.days, self._candles)
 
     @cached_property

@@ -30,13 +30,14 @@ _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 class Endpoint(NamedTuple):
     """An endpoint: what its answer costs, and who gives it; `weigh` where the cost depends on what is asked.
 
-    `is_of_market`: what it tells changes while the market goes on.
+    `is_of_market`: what it tells changes while the market goes on. `due_us`: when it is answered, where not at once.
     """
 
     weight: int
     answer: Callable[[SimulatedExchange, Query], Any]
     weigh: Callable[[Mapping[str, str]], int] | None = None
     is_of_market: bool = True
+    due_us: Callable[[SimulatedExchange, Query], int] | None = None
 
     def cost(self, params: Mapping[str, str]) -> int:
         """The weight of a request."""
@@ -133,6 +134,10 @@ def _depth(exchange: SimulatedExchange, query: Query) -> dict[str, Any]:
     return wire.book_row(book)
 
 
+def _depth_due_us(exchange: SimulatedExchange, query: Query) -> int:
+    return exchange.tape.book_due_us(symbol_of(exchange, query), query.now_us)
+
+
 def _depth_weight(params: Mapping[str, str]) -> int:
     text = params.get("limit", "")
     limit = int(text) if text.isdecimal() else _DEFAULT_LEVELS
@@ -148,7 +153,7 @@ ENDPOINTS = {
     "trades": Endpoint(25, _trades),
     "historicalTrades": Endpoint(25, _historical_trades),
     "aggTrades": Endpoint(4, _agg_trades),
-    "depth": Endpoint(5, _depth, _depth_weight),
+    "depth": Endpoint(5, _depth, _depth_weight, due_us=_depth_due_us),
     "avgPrice": Endpoint(2, tickers.average_price),
     "ticker": Endpoint(4, tickers.rolling, tickers.weight_of_windows),
     "ticker/24hr": Endpoint(2, tickers.day, tickers.weight_of_days),

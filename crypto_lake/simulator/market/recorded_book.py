@@ -107,7 +107,7 @@ class RecordedBook:
                 and last.event_us // window_us == event.event_us // window_us
                 and event.first_id == last.last_id + 1
             ):
-                found[-1] = _together(last, event)
+                found[-1] = together(last, event)
             else:
                 found.append(event)
         return found
@@ -180,7 +180,7 @@ def _parsed(event: RecordedEvent) -> DepthEvent:
     return DepthEvent(event.first_id, event.last_id, event.event_us, event.sent_us, *sides)
 
 
-def _together(first: DepthEvent, then: DepthEvent) -> DepthEvent:
+def together(first: DepthEvent, then: DepthEvent) -> DepthEvent:
     """Two events that follow each other as one: of a level the newer quantity counts."""
     bids: Levels = tuple(sorted((dict(first.bids) | dict(then.bids)).items(), reverse=True))
     asks: Levels = tuple(sorted((dict(first.asks) | dict(then.asks)).items()))

@@ -144,6 +144,10 @@ class Replay:
         quote = self.quote(symbol, now_us)
         return quote and Book(quote.update_id, ((quote.bid, quote.bid_qty),), ((quote.ask, quote.ask_qty),))
 
+    def book_due_us(self, symbol: str, now_us: int) -> int:  # noqa: ARG002 - all are answered at once
+        """See `Tape.book_due_us`."""
+        return now_us
+
     def quote(self, symbol: str, now_us: int) -> Quote | None:
         """See `Tape.quote`: the newest that had been sent."""
         recording = self._recordings[symbol]

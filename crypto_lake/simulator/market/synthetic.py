@@ -84,6 +84,10 @@ class SyntheticMarket:
         """See `Tape.book`."""
         return self._books[symbol].depth.book(now_us, limit) if now_us >= EPOCH_US else None
 
+    def book_due_us(self, symbol: str, now_us: int) -> int:  # noqa: ARG002 - all are answered at once
+        """See `Tape.book_due_us`."""
+        return now_us
+
     def quote(self, symbol: str, now_us: int) -> Quote | None:
         """See `Tape.quote`."""
         return self._books[symbol].quote(now_us) if now_us >= EPOCH_US else None

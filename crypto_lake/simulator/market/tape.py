@@ -152,6 +152,9 @@ class Tape(Protocol):
     def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
         """The best `limit` levels a side now; None while nothing is known of them."""
 
+    def book_due_us(self, symbol: str, now_us: int) -> int:
+        """When a question after the book that is asked now is answered; it is not before now."""
+
     def quote(self, symbol: str, now_us: int) -> Quote | None:
         """The newest quote up to now; None before the first."""
 

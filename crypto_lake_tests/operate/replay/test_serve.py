@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -20,10 +21,11 @@ from crypto_lake.completeness import candles as candle_files
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
-from crypto_lake.layout import MINUTE_US
+from crypto_lake.layout import MINUTE_US, Layout
 from crypto_lake.operate.replay import rows, serve
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
+from crypto_lake.simulator.binance import wire
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.market.tape import Page, Quote, Trade
 from crypto_lake.simulator.server.exchange import running
@@ -31,6 +33,7 @@ from crypto_lake_tests import commands, processes
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.operate.replay.days import GAP_SEC, LAST_SEC, MIDNIGHT, NEXT, SYMBOL, compact, recorded
 from crypto_lake_tests.raw_lines import SECOND
+from crypto_lake_tests.recorded_market import MARKET
 from crypto_lake_tests.simulator.clients import Client, ask, holds_soon
 
 _SPEED = 6
@@ -98,6 +101,7 @@ def _recording_of(replay: serve.Replay, folder: Path, until_us: int) -> Series:
             "symbols": [SYMBOL],
             "rest_url": address.rest_url,
             "wss_url": address.ws_url,
+            "streams": ["trade", "bookTicker", "depth"],
         }
         text = {"exchanges": [source], "collector": {"reconnect_backoff": 0.1}}
         (folder / "config.yml").write_bytes(msgspec.yaml.encode(text))
@@ -117,29 +121,45 @@ def test_a_recording_of_the_replay_has_the_same_daily_files_and_ticks(
     for file in (day.layout.daily, day.layout.minutes):
         ours, theirs = (file(*where, NEXT).relative_to(day.layout.base), file(*where, NEXT))
         assert (again.layout.base / ours).read_bytes() == theirs.read_bytes(), ours
-    for stream, own in zip(TICKS, ("ts_recv", "ts_recv, ts_event"), strict=True):
+    # A snapshot is taken when a recorder asks for one, a quote's time is that of its receipt.
+    for path, own, which in (
+        (_depth, "ts_recv", "NOT is_snapshot"),
+        (partial(_ticks, "trades"), "ts_recv", "true"),
+        (partial(_ticks, "quotes"), "ts_recv, ts_event", "true"),
+    ):
         one, other = (
-            f"(SELECT * EXCLUDE ({own}) FROM '{lake.layout.ticks(*where, stream.table, NEXT).as_posix()}')"
+            f"(SELECT * EXCLUDE ({own}) FROM '{path(lake.layout).as_posix()}' WHERE {which})"
             for lake in (day, again)
         )
-        assert duck.execute(f"FROM {one} EXCEPT ALL FROM {other}").fetchall() == []
-        assert duck.execute(f"FROM {other} EXCEPT ALL FROM {one}").fetchall() == []
+        assert duck.execute(f"{one} EXCEPT ALL {other}").fetchall() == []
+        assert duck.execute(f"{other} EXCEPT ALL {one}").fetchall() == []
+
+
+def _depth(layout: Layout) -> Path:
+    return layout.depth("binance", SYMBOL, NEXT)
+
+
+def _ticks(table: str, layout: Layout) -> Path:
+    return layout.ticks("binance", SYMBOL, table, NEXT)
 
 
 def test_questions_are_answered_with_the_days_own_numbers(
     day: Series, duck: duckdb.DuckDBPyConnection
 ) -> None:
+    now = MIDNIGHT + 5 * SECOND
     replay = serve.prepared(day.config, serve.Wish(NEXT, [SYMBOL]))
-    replay.exchange.clock = MarketClock(MIDNIGHT + 10 * SECOND, 1e-6)
+    replay.exchange.clock = MarketClock(now, 1e-6)
     trades, quotes = (day.layout.ticks("binance", SYMBOL, stream.table, NEXT).as_posix() for stream in TICKS)
-    until = f"ts_event <= make_timestamptz({MIDNIGHT + 10 * SECOND})"
+    until = f"ts_event <= make_timestamptz({now})"
     first, last, count, high = duck.execute(
         f"SELECT min(id), max(id), count(*), max(price)::VARCHAR FROM '{trades}' WHERE {until}"
     ).fetchall()[0]
     best = duck.execute(
-        f"SELECT id, bid::VARCHAR, bid_qty::VARCHAR, ask::VARCHAR, ask_qty::VARCHAR FROM '{quotes}' WHERE {until} "
-        "ORDER BY ts_event DESC, id DESC LIMIT 1"
+        f"SELECT bid::VARCHAR, ask::VARCHAR FROM '{quotes}' WHERE {until} ORDER BY ts_event DESC, id DESC LIMIT 1"
     ).fetchall()[0]
+    # The book is known at the end of the last event.
+    *_, event = MARKET.depth(SYMBOL, MIDNIGHT, now, 100_000)
+    known = MARKET.book(SYMBOL, 5, event.event_us - 1)
     with running(replay.exchange) as address:
         recent = ask(address, "trades", symbol=SYMBOL, limit=2).json()
         candle = ask(address, "klines", symbol=SYMBOL, interval="1m", startTime=MIDNIGHT // 1000).json()[0]
@@ -148,11 +168,12 @@ def test_questions_are_answered_with_the_days_own_numbers(
         older = ask(address, "historicalTrades", symbol=SYMBOL, fromId=first - 1, limit=2).json()
     assert [row["id"] for row in recent] == [last - 1, last]
     assert (candle[2], candle[8]) == (high, count)
-    assert book == {"lastUpdateId": best[0], "bids": [list(best[1:3])], "asks": [list(best[3:5])]}
+    assert known
+    assert book == wire.book_row(known)
     # The day before is known from where it was heard.
     assert [row["id"] for row in older] == [first - 1, first]
     assert ticker["count"] == ticker["lastId"] - ticker["firstId"] + 1 > count
-    assert (ticker["bidPrice"], ticker["askPrice"]) == (best[1], best[3])
+    assert (ticker["bidPrice"], ticker["askPrice"]) == best
 
 
 def test_minutes_that_nobody_heard_have_no_candle_unless_the_exchange_told_them(day: Series) -> None:
