@@ -161,7 +161,9 @@ class DayOfDepth:
                 return None
             # Of a book that is not known whole a snapshot has as many levels a side, or the longer one is cut off: who
             # takes it for one knows that there may be more.
-            known = [sum(key >= one.floor for key in one.levels) for one in chain.sides if one.floor is not None]
+            known = [
+                sum(key >= one.floor for key in one.levels) for one in chain.sides if one.floor is not None
+            ]
             bids, asks = (_levels(side.best(min([limit, *known]))) for side in chain.sides)
             return Book(chain.last_id, bids, asks)
 
