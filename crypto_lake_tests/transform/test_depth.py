@@ -64,7 +64,7 @@ def test_levels_are_rows_in_order_of_ids_the_snapshot_before_the_events_that_fol
     assert times[1] == (None, START + 1)
 
 
-def test_an_event_that_came_twice_or_within_another_is_there_once_and_one_that_overlaps_stays(
+def test_of_events_with_one_last_id_the_widest_is_there_once_and_those_that_overlap_stay(
     duck: Duck, series: Series
 ) -> None:
     land(series.config, [event(1, 4, START, [BID]), event(5, 9, START + SECOND, [BID])])
@@ -75,7 +75,7 @@ def test_an_event_that_came_twice_or_within_another_is_there_once_and_one_that_o
         event(8, 12, START + 2 * SECOND),
     ]
     land(series.config, again, recorder="b")
-    assert rows(duck, make(duck, series).path, "first_id, id") == [(1, 4), (5, 9), (8, 12)]
+    assert rows(duck, make(duck, series).path, "first_id, id") == [(1, 4), (6, 8), (5, 9), (8, 12)]
 
 
 def test_lines_are_of_the_day_of_their_event_and_snapshots_of_the_event_that_carries_them_on(

@@ -1,7 +1,7 @@
 -- The lines of the book that a day's depth is made of, once each, in stretches of so many bytes of levels.
 --
--- An event that lies within another one is left out: quantities are absolute, so the other says all that it says. Only so
--- many after it are looked at, so that one whose ids cannot be meant does not silence a day.
+-- Of events with one last id the one with the most ids says all that the others say, since quantities are absolute. One
+-- that ends within another one stays: it tells what was there at its own end.
 -- A snapshot has no time of the exchange. It is of the day of the event that carries it on, else of the one before it.
 --
 -- reads     lines       book_scan.outlines
@@ -14,9 +14,7 @@ WITH events AS (
     GROUP BY first_id, id
 ), whole AS (
     FROM events
-    QUALIFY
-        coalesce(min(first_id) OVER (ORDER BY id, first_id DESC ROWS BETWEEN 1 FOLLOWING AND 100 FOLLOWING), id + 1)
-        > first_id
+    QUALIFY row_number() OVER (PARTITION BY id ORDER BY first_id) = 1
 ), snapshots AS (
     SELECT id, min(ts_recv) AS ts_recv, max(size) AS size, count(*) AS copies FROM lines WHERE is_snapshot GROUP BY id
 ), placed AS (
