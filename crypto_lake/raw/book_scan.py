@@ -87,18 +87,26 @@ def of_day(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> 
 
 def of_folder(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[BookSegment]:
     """The segments of the book that were received on a day. Raises as `of_day`."""
-    layout, where = series.layout, (series.exchange, series.symbol, day)
-    paths = segments.sealed(layout.raw_day(*where), [OF_BOOK])
+    paths = named(series, day)
     if not paths:
         return []
-    told = journal.of_kind(journals.of_symbol(layout, *where), journal.DepthSealed)
-    described = {(one.segment, one.size): _spans(one) for one in told}
-    keys = {path: (segments.name_of(path), segments.size_of(path)) for path in paths}
-    scanned = scan_files(connection, [path for path in paths if keys[path] not in described], series.symbol)
+    told = journals.of_symbol(series.layout, series.exchange, series.symbol, day)
+    described = {
+        (f"{day.isoformat()}/{one.segment}", one.size): _spans(one)
+        for one in journal.of_kind(told, journal.DepthSealed)
+    }
+    unknown = [path for key, path in paths.items() if key not in described]
+    scanned = scan_files(connection, unknown, series.symbol)
     return [
-        BookSegment(f"{day.isoformat()}/{name}", size, path, *(described.get((name, size)) or scanned[path]))
-        for path, (name, size) in keys.items()
+        BookSegment(*key, path, *(described[key] if key in described else scanned[path]))
+        for key, path in paths.items()
     ]
+
+
+def named(series: Series, day: date) -> dict[tuple[str, int], Path]:
+    """The segments of the book that were received on a day, by name (with the folder's) and the size of their lines."""
+    paths = segments.sealed(series.layout.raw_day(series.exchange, series.symbol, day), [OF_BOOK])
+    return {(f"{day.isoformat()}/{segments.name_of(path)}", segments.size_of(path)): path for path in paths}
 
 
 def _spans(one: journal.DepthSealed) -> _Spans:

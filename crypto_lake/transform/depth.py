@@ -146,16 +146,28 @@ def waiting(connection: duckdb.DuckDBPyConnection, series: Series) -> set[date]:
         RawDataError: a segment that no journal describes holds something other than lines of the book.
     """
     found: set[date] = set()
-    known: dict[date, set[tuple[str, int]]] = {}
+    known = _Known(series)
     for received in series.layout.raw_days(series.exchange, series.symbol):
+        # Of most days, and of those beside them, all is there: no journal has to be read to learn that.
+        is_between = all(known[received + timedelta(days=n)] for n in (-1, 1))
+        if is_between and book_scan.named(series, received).keys() <= known[received]:
+            continue
         for segment in book_scan.of_folder(connection, series, received):
-            for day in segment.event_days:
-                if day not in known:
-                    kept = read_kept(series, day)
-                    known[day] = set(kept.segments if kept else [])
-                if (segment.name, segment.size) not in known[day]:
-                    found.add(day)
+            found |= {day for day in segment.event_days if (segment.name, segment.size) not in known[day]}
     return found
+
+
+class _Known(dict[date, set[tuple[str, int]]]):
+    """The segments that are in the depth of days, read when they are asked for."""
+
+    def __init__(self, series: Series) -> None:
+        super().__init__()
+        self._series = series
+
+    def __missing__(self, day: date) -> set[tuple[str, int]]:
+        kept = read_kept(self._series, day)
+        self[day] = set(kept.segments if kept else [])
+        return self[day]
 
 
 def _made_from(found: list[BookSegment]) -> dict[str, Any]:
