@@ -43,12 +43,8 @@ def test_the_book_is_known_just_where_a_snapshot_leads_to_and_is_then_the_market
     random = market.random
     # Two connections that cut the ids otherwise, of each of which some events were lost.
     heard = [one for cuts in (market.cuts(), market.cuts()) for one in market.events(cuts)]
-    events = {one.id: one for one in heard if random.random() < 0.8}
-    whole = [
-        one
-        for one in events.values()
-        if not any(o.id > one.id and o.first_id <= one.first_id for o in events.values())
-    ]
+    kept = {one.id: one for one in sorted(heard, key=lambda one: -one.first_id) if random.random() < 0.8}
+    whole = list(kept.values())
     snapshots = [market.snapshot(random.randrange(41), START) for _ in range(3)]
     chain, found = Chain(), []
     for line in in_order([*whole, *snapshots]):
@@ -103,6 +99,18 @@ def test_a_snapshot_that_is_too_old_for_the_event_that_follows_is_of_no_use() ->
     ]
     assert chain.anchors == [Anchor(10, START, "unused")]
     assert chain.break_count == 0
+
+
+@given(st.integers(0, 10**6))
+def test_snapshots_that_lack_levels_spoil_nothing_where_the_chain_is_whole(seed: int) -> None:
+    market = Market(seed, 40)
+    random = market.random
+    lacking = [market.snapshot(random.randrange(1, 40), START, lacking=random.randrange(3)) for _ in range(4)]
+    chain = Chain()
+    for line in in_order([*market.events(market.cuts()), market.snapshot(0, START), *lacking]):
+        if give(chain, line):
+            assert chain.sides
+            assert tuple(map(decimals, chain.sides)) == market.state(line.id)
 
 
 def test_a_snapshot_that_lacks_a_level_is_told_and_not_believed() -> None:
