@@ -17,6 +17,7 @@ defs = dg.Definitions(
         assets.bars_1s,
         assets.daily_bars,
         assets.ticks_of_days,
+        *assets.OF_BOOK,
         assets.coverage_of_days,
         assets.candles_1m,
         assets.lake_views,

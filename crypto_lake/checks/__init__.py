@@ -16,7 +16,7 @@ from typing import Literal, Self, get_args
 
 import duckdb
 
-from crypto_lake.checks import on_bars, on_candles, on_raw, on_ticks, provable
+from crypto_lake.checks import on_bars, on_book, on_candles, on_raw, on_ticks, provable
 from crypto_lake.checks.batch import Batch, Rule, each
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
@@ -41,6 +41,7 @@ class Check:
 
     `blocking` keeps what lies downstream from being made. A row with a `reason` is excused by it: it warns, whatever
     the severity. `unprovable` is why no offending row proves nothing of an exchange; None: it proves the rule kept.
+    `doubt` says the same of a symbol's day.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Check:
     description: str
     offending: Rule
     unprovable: Callable[[Capabilities], str | None] = provable.anywhere
+    doubt: Callable[[Subject], str | None] = provable.always
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,10 @@ class Look:
         """
         rows = [rows for batch in self.batches for rows in _offending(check, batch)]
         found = dict(zip(self.subjects, rows, strict=True))
-        reasons = {name: check.unprovable(subject.exchange) for name, subject in self.subjects.items()}
+        reasons = {
+            name: check.unprovable(subject.exchange) or (None if found[name] else check.doubt(subject))
+            for name, subject in self.subjects.items()
+        }
         excused = all(row.get("reason") for some in rows for row in some)
         return Verdict(
             check,
@@ -184,7 +189,22 @@ def files_of(asset: str, series: Series, day: date) -> list[Path]:
         return [candles] if candles.exists() else []
     if asset == "ticks":
         return [path for one in TICKS if (path := layout.ticks(exchange, symbol, one.table, day)).exists()]
+    if asset in OF_BOOK:
+        return _files_of_book(series, day)
     return layout.bar_files(exchange, symbol, day)
+
+
+def _files_of_book(series: Series, day: date) -> list[Path]:
+    """Return a day's depth; where it has none, and was to be recorded since an earlier day, its bars stand for it."""
+    layout, where = series.layout, (series.exchange, series.symbol)
+    depth = layout.depth(*where, day)
+    if depth.exists():
+        return [depth]
+    first = min(layout.depth_days(*where), default=day)
+    is_lacking = first < day and any(
+        "depth" in one.streams for one in series.config.exchanges if one.name == where[0]
+    )
+    return layout.bar_files(*where, day) if is_lacking else []
 
 
 SCHEMA_MATCHES = Check(
@@ -283,6 +303,30 @@ BACKFILL_AGREES_WITH_LIVE = Check(
     offending=each(on_candles.differences_from_backfill),
     unprovable=provable.by_candles,
 )
+DEPTH_CHAIN_UNBROKEN = Check(
+    "depth_chain_unbroken",
+    "WARN",
+    blocking=False,
+    description="Each event of depth follows on the one before: nothing of the order book is missing.",
+    offending=each(on_book.breaks),
+    doubt=on_book.no_chain,
+)
+BOOK_EQUALS_SNAPSHOT = Check(
+    "book_equals_snapshot",
+    "ERROR",
+    blocking=False,
+    description="The book carried to a snapshot equals it in every level that both know; where a few differ, it warns.",
+    offending=each(on_book.different_anchors),
+    doubt=on_book.no_anchor,
+)
+QUOTES_EQUAL_BOOK = Check(
+    "quotes_equal_book",
+    "WARN",
+    blocking=False,
+    description="At the end of each event of depth, the newest quote is the book's best bid and ask.",
+    offending=each(on_book.contradicted_quotes),
+    doubt=on_book.no_proof,
+)
 
 # By asset.
 ON: dict[str, tuple[Check, ...]] = {
@@ -315,4 +359,9 @@ ON: dict[str, tuple[Check, ...]] = {
         CHECKSUM_MATCHES,
     ),
     "candles_1m": (SCHEMA_MATCHES, BACKFILL_AGREES_WITH_LIVE),
+}
+# By asset, of lakes that record the order book.
+OF_BOOK: dict[str, tuple[Check, ...]] = {
+    "depth": (DEPTH_CHAIN_UNBROKEN, BOOK_EQUALS_SNAPSHOT),
+    "quotes": (QUOTES_EQUAL_BOOK,),
 }

@@ -14,6 +14,7 @@ from crypto_lake.checks.batch import Batch
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Subject
 from crypto_lake.completeness import candles
+from crypto_lake.coverage import book
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
 from crypto_lake.pages import validation
@@ -120,6 +121,7 @@ def _of_subjects(
         kept = read_kept(series.layout, series.exchange, series.symbol, subject.day)
         numbered = subject.exchange.trade_ids == "contiguous"
         minutes, equal = _minutes(subject)
+        of_book = book.told(subject.connection, series, subject.day, thorough=thorough)
         row = Row(
             exchange=series.exchange,
             symbol=series.symbol,
@@ -130,10 +132,10 @@ def _of_subjects(
             seconds_observed=numbers.observed * subject.step // SECOND_US,
             seconds_listened=_listened(subject, kept),
             quotes=numbers.quotes,
-            book_boundaries=None,
-            boundaries_proved=None,
-            boundaries_contradicted=None,
-            book_breaks=None,
+            book_boundaries=of_book.boundaries,
+            boundaries_proved=of_book.proved,
+            boundaries_contradicted=of_book.contradicted,
+            book_breaks=of_book.breaks,
             candle_minutes=minutes,
             candle_minutes_equal=equal,
             checks_passed=told.count("passed"),
@@ -234,6 +236,10 @@ def _files(series: Series, day: date, *, thorough: bool) -> Iterator[File]:
         layout.minutes(*place, day),
         *(layout.ticks(*place, stream.table, day) for stream in TICKS),
         layout.candles(*place, day),
+        layout.depth(*place, day),
+        layout.book(*place, day),
+        layout.boundaries(*place, day),
+        layout.proof(*place, day),
     ]
     for path in paths:
         if path.is_file():

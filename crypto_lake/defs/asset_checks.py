@@ -14,11 +14,11 @@ from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.defs import metadata
 from crypto_lake.defs.assets import bars_1s
 from crypto_lake.defs.launch import tried_again
-from crypto_lake.defs.partitions import BACKFILLED, RECORDED, shares_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, RECORDS_DEPTH, shares_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import validation
-from crypto_lake.staging import known, staged
+from crypto_lake.staging import Rooms, known, staged
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]
 
@@ -111,7 +111,8 @@ def _verdicts(
         each = ((share, day) for share in shares_of(context, known(config)) for day in share.days)
         for share, day in each:
             found: list[Verdict] = []
-            with staged(config, share.series, [day]) as local:
+            rooms = Rooms.ALL | Rooms.DEPTH if asset in checks.OF_BOOK else Rooms.ALL
+            with staged(config, share.series, [day], rooms) as local:
                 look = checks.Look.at(asset, local.series, day, means)
                 for check in wanted:
                     try:
@@ -123,4 +124,5 @@ def _verdicts(
             yield from ((share.key(day), verdict) for verdict in found)
 
 
-ALL = [_asset_checks(asset, some) for asset, some in checks.ON.items()]
+_HERE = checks.ON | checks.OF_BOOK if RECORDS_DEPTH else checks.ON
+ALL = [_asset_checks(asset, some) for asset, some in _HERE.items()]

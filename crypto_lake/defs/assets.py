@@ -15,7 +15,7 @@ from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import columns, freshness, metadata
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
-from crypto_lake.defs.partitions import BACKFILLED, RECORDED, SHARDS, Share, shares_of
+from crypto_lake.defs.partitions import BACKFILLED, RECORDED, RECORDS_DEPTH, SHARDS, Share, shares_of
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.defs.stages import each_day, retain
 from crypto_lake.disk import publish
@@ -24,7 +24,7 @@ from crypto_lake.layout import Layout
 from crypto_lake.pages import preview
 from crypto_lake.series import Series
 from crypto_lake.staging import Rooms, known, outlined, recorded
-from crypto_lake.transform import bars, daily, minutes, ticks
+from crypto_lake.transform import bars, book, daily, depth, minutes, ticks
 
 # A range of days is one run: starting one costs more than the work of a day. Where there are shards, workers are warm,
 # and a run a partition lets them work side by side. Candles are fetched for years: their runs have ranges all the same.
@@ -34,6 +34,8 @@ _OWNERS = ["team:crypto-lake"]
 # One request for candles spans days, so a store is brought so many at a time.
 _CANDLE_DAYS = 30
 Told = Iterable[tuple[date, Metadata]]
+# What follows the proof of quotes where there is one.
+_PROVED = ["quotes"] if RECORDS_DEPTH else []
 
 raw_segments = dg.AssetSpec(
     "raw_segments",
@@ -167,9 +169,68 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 
 
 @dg.asset(
+    name="depth",
+    partitions_def=RECORDED,
+    deps=[raw_segments, ticks_of_days],
+    backfill_policy=_RANGE,
+    group_name="book",
+    owners=_OWNERS,
+    kinds={"duckdb", "parquet"},
+    pool="bars",
+    metadata=columns.DEPTH,
+)
+def depth_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+    """A finished day's order book: every level change, the book at each second's end, the best after each event."""
+    config = lake.config()
+    with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, recorded(config))
+
+        def made(_: Config, it: Share) -> Told:
+            some = [one for one in it.series if _has_depth(one)]
+            for day in it.days:
+                kept = depth.make_all(db, some, day, lake.now_us())
+                yield day, metadata.of_books(kept, book.make_all(db, some, day, lake.now_us()))
+
+        rooms = Rooms.RAW | Rooms.BOOK | Rooms.DEPTH
+        yield from metadata.reported(context, each_day(config, shares, made, rooms, Layout.bars_lock))
+    _refresh_views(context, config)
+
+
+def _has_depth(series: Series) -> bool:
+    return "depth" in series.source.streams or bool(series.layout.depth_days(series.exchange, series.symbol))
+
+
+@dg.asset(
+    name="quotes",
+    partitions_def=RECORDED,
+    deps=[depth_of_days, ticks_of_days, daily_bars],
+    backfill_policy=_RANGE,
+    group_name="book",
+    owners=_OWNERS,
+    kinds={"parquet"},
+    pool="bars",
+    metadata=columns.PROOF,
+)
+def quotes_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+    """What the order book proves of the quotes of each second; bars say so, and take from it those that were lost."""
+    config = lake.config()
+    with connected(duckdb) as db, tried_again(context):
+        shares = shares_of(context, recorded(config))
+
+        def proved(_: Config, it: Share) -> Told:
+            some = [one for one in it.series if _has_depth(one)]
+            for day in it.days:
+                yield day, metadata.of_proofs(daily.prove_all(db, some, day))
+
+        rooms = Rooms.DEPTH | Rooms.TICKS | Rooms.BARS | Rooms.MINUTES
+        yield from metadata.reported(context, each_day(config, shares, proved, rooms, Layout.bars_lock))
+    _refresh_views(context, config)
+
+
+@dg.asset(
     name="coverage",
     partitions_def=RECORDED,
-    deps=[daily_bars, ticks_of_days],
+    deps=[daily_bars, ticks_of_days, *_PROVED],
     backfill_policy=_RANGE,
     group_name="daily",
     owners=_OWNERS,
@@ -187,7 +248,8 @@ def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: Duck
                 yield day, metadata.of_coverage(coverage.make(db, it.series, day, lake.now_us()))
             coverage.complete(db, Series.known(local), lake.now_us())
 
-        said = each_day(config, shares, covered, Rooms.ALL)
+        rooms = Rooms.ALL | Rooms.DEPTH if RECORDS_DEPTH else Rooms.ALL
+        said = each_day(config, shares, covered, rooms)
         yield from metadata.reported(context, said)
     _refresh_views(context, config)
 
@@ -217,8 +279,11 @@ def candles_1m(context: dg.AssetExecutionContext, lake: Lake) -> Events:
     _refresh_views(context, config)
 
 
+OF_BOOK = [depth_of_days, quotes_of_days] if RECORDS_DEPTH else []
+
+
 @dg.asset(
-    deps=[bars_1s, daily_bars, ticks_of_days, coverage_of_days, candles_1m],
+    deps=[bars_1s, daily_bars, ticks_of_days, coverage_of_days, candles_1m, *OF_BOOK],
     group_name="views",
     owners=_OWNERS,
     kinds={"duckdb"},

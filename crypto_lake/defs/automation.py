@@ -19,6 +19,7 @@ from crypto_lake.config import Config
 from crypto_lake.coverage import rows
 from crypto_lake.defs import changes, history, in_store, landings, requests
 from crypto_lake.defs.assets import (
+    OF_BOOK,
     bars_1s,
     candles_1m,
     coverage_of_days,
@@ -64,7 +65,9 @@ _comparison = dg.AssetSelection.checks(dg.AssetCheckKey(daily_bars.key, "equals_
 make_bars = dg.define_asset_job("make_bars", selection=dg.AssetSelection.assets(bars_1s) | _proof, tags=_ENDS)
 compact = dg.define_asset_job(
     "compact",
-    selection=(dg.AssetSelection.assets(bars_1s, daily_bars, ticks_of_days, coverage_of_days) | _proof)
+    selection=(
+        dg.AssetSelection.assets(bars_1s, daily_bars, ticks_of_days, coverage_of_days, *OF_BOOK) | _proof
+    )
     - _comparison,
     tags=_ENDS,
 )

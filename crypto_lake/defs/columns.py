@@ -54,4 +54,6 @@ TICKS_LINEAGE = {
     "dagster/column_lineage": _lineage("raw_segments", {name: (name,) for name in _TICK_COLUMNS})
 }
 TICKS_OF_DAYS = {"dagster/column_schema": _schema(_TICK_COLUMNS.values())} | TICKS_LINEAGE
+DEPTH = {"dagster/column_schema": _schema(schema.DEPTH)}
+PROOF = {"dagster/column_schema": _schema(schema.PROOF)}
 COVERAGE = {"dagster/column_schema": _schema(schema.COVERAGE)}

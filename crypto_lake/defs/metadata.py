@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 from loguru import logger
+from msgspec import to_builtins
 
 from crypto_lake.ask import views
 from crypto_lake.ask.latency import Latency
@@ -26,7 +27,10 @@ from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.showing import printable
 from crypto_lake.transform.bars import Built
+from crypto_lake.transform.book import Book
 from crypto_lake.transform.daily import Compacted
+from crypto_lake.transform.depth import Depth
+from crypto_lake.transform.proof import Manifest as Proof
 from crypto_lake.transform.quote_fit import Hits
 from crypto_lake.transform.ticks import Ticks
 
@@ -185,6 +189,48 @@ def of_ticks(made: list[Ticks], latencies: dict[str, Latency]) -> Metadata:
         "files": _table(rows),
         **_files((f"{one.symbol}_{kind}", path) for one, kind, path in files),
         **({"latencies": _table(slowest), **_slowest(latencies)} if latencies else {}),
+    }
+
+
+def of_books(kept: list[Depth], made: list[Book]) -> Metadata:
+    """Return what a day's depth is, and how its chain and snapshots came out: in sums, and of the worst symbols."""
+    breaks = {one.symbol: one.kept.breaks.count for one in made}
+    rows = [
+        {
+            "symbol": one.symbol,
+            "events": one.kept.rows["boundaries"],
+            "breaks": breaks[one.symbol],
+            "levels_compared": one.kept.anchors.levels_compared,
+            "levels_different": one.kept.anchors.levels_different,
+        }
+        for one in _worst(made, lambda one: -breaks[one.symbol])
+    ]
+    return {
+        "dagster/partition_row_count": sum(one.rows for one in kept),
+        "events": sum(one.events for one in kept),
+        "breaks": sum(breaks.values()),
+        "levels_compared": sum(one.kept.anchors.levels_compared for one in made),
+        "levels_different": sum(one.kept.anchors.levels_different for one in made),
+        "rewritten": sum(one.rewritten for one in kept) + sum(one.rewritten for one in made),
+        "symbols": _table(rows),
+    }
+
+
+def of_proofs(proofs: list[Proof]) -> Metadata:
+    """Return what the book proves of a day's quotes: in sums, and of the worst symbols."""
+    counts = [one.counts for one in proofs]
+    compared, equal = sum(one.boundaries for one in counts), sum(one.equal for one in counts)
+    worst = _worst(proofs, lambda one: -one.counts.contradicted)
+    return {
+        "dagster/partition_row_count": sum(one.rows for one in proofs),
+        "boundaries": compared,
+        **({"share_equal": equal / compared} if compared else {}),
+        "quotes_lost": sum(one.lost for one in counts),
+        "seconds_proved": sum(one.seconds_proved for one in counts),
+        "seconds_contradicted": sum(one.seconds_contradicted for one in counts),
+        "seconds_unverifiable": sum(one.seconds_unverifiable for one in counts),
+        "seconds_filled": sum(one.seconds_filled for one in counts),
+        "symbols": _table([{"symbol": one.symbol} | to_builtins(one.counts) for one in worst]),
     }
 
 

@@ -62,6 +62,16 @@ def _configured_shards() -> int:
 SHARDS = _configured_shards()
 
 
+def _records_depth() -> bool:
+    with contextlib.suppress(LakeError):  # what is wrong with the configuration, each run says
+        return any("depth" in one.streams for one in config.load(config.find()).exchanges)
+    return False
+
+
+# Without it nothing of the order book is shown, and no run has a step for it.
+RECORDS_DEPTH = _records_depth()
+
+
 def _partitions(first: date) -> dg.PartitionsDefinition[str]:
     daily = dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone="UTC", end_offset=1)
     if SHARDS == 1:

@@ -42,6 +42,7 @@ def show(config: Config, days: Sequence[date] | None) -> None:
         "observed",
         "listened",
         "quotes",
+        "proved",
         "candles",
         "checks",
         "",
@@ -67,6 +68,7 @@ def _cells(row: Row) -> list[str]:
         (row.checks_unverifiable, "?"),
     ):
         checks += f", {number} {word}" if number else ""
+    proved = "" if row.book_boundaries is None else f"{row.boundaries_proved:,}/{row.book_boundaries:,}"
     candles = "" if row.candle_minutes is None else f"{row.candle_minutes_equal:,}/{row.candle_minutes:,}"
     return [
         str(row.day),
@@ -77,6 +79,7 @@ def _cells(row: Row) -> list[str]:
         f"{row.seconds_observed:,} s",
         f"{row.seconds_listened:,} s",
         count(row.quotes),
+        proved,
         candles,
         checks,
         "complete" if row.complete else "",

@@ -22,7 +22,7 @@ from crypto_lake.raw.catalog import Recording
 from crypto_lake.series import Series
 from crypto_lake.staging import Rooms, holdings, known, recorded, staged
 from crypto_lake.staging.holdings import Kind
-from crypto_lake.transform import book, depth, minutes, plan
+from crypto_lake.transform import book, depth, minutes, plan, proof
 
 # So many symbols of a store are brought at a time.
 _TOGETHER = 64
@@ -96,7 +96,7 @@ def _without_books(config: Config) -> set[date]:
             with parquet.connect() as connection, contextlib.suppress(RawDataError):
                 # One that holds something else is told by the run of its day.
                 found |= depth.waiting(connection, one)
-            found |= book.waiting(one)
+            found |= book.waiting(one) | proof.waiting(one)
     return found
 
 

@@ -89,6 +89,8 @@ class Needs(NamedTuple):
                 Rooms.TICKS | Rooms.RAW: layout.ticks_symbol(*where),
                 Rooms.CANDLES: layout.candles(*where, date.min).parent,
                 Rooms.DEPTH: layout.depth(*where, date.min).parent,
+                # Of bars it says which have its columns.
+                Rooms.DEPTH | Rooms.BARS: layout.proof(*where, date.min).parent,
             }
             for rooms, folder in folders.items():
                 if rooms & self.rooms:

@@ -21,7 +21,7 @@ from crypto_lake.layout import SECOND_US, day_start_us, iso
 from crypto_lake.raw.lines import QUOTE
 from crypto_lake.schema import PROOF
 from crypto_lake.series import Series
-from crypto_lake.transform import best, verdicts
+from crypto_lake.transform import best, depth, verdicts
 from crypto_lake.transform.verdicts import SECONDS, Boundaries, Compared, Quotes, Seconds, Verdict
 
 if TYPE_CHECKING:
@@ -156,9 +156,16 @@ class Day(NamedTuple):
             "proof_before": before.path,
         }
 
+    @property
+    def followed(self) -> bool:
+        """Whether an event of the next day follows on the last one of its depth."""
+        kept = depth.read_kept(self.series, self.day)
+        return bool(kept and kept.followed)
+
     def made_from(self) -> dict[str, str | None]:
         """The checksums of what a proof of the day is made from, as they are noted; None where there is no file."""
-        return {name: self._checksum(path) for name, path in self.read.items()}
+        noted = {name: self._checksum(path) for name, path in self.read.items()}
+        return noted | {"followed": str(self.followed)}
 
     def _checksum(self, path: Path) -> str | None:
         if not path.is_file():
@@ -191,14 +198,23 @@ def judge(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> J
 
 def _boundaries(of: Day) -> Boundaries:
     """The boundaries of a day, after the last one of the day before."""
-    found = [_arrays(pq.ParquetFile(of.boundaries).read(use_threads=False))]
+    none = np.array([_NONE])
+    nobody = np.array([False])
+    before = Boundaries(
+        np.array([day_start_us(of.day) - 1]), none, none, np.zeros((1, 6), dtype=np.int64), nobody, nobody
+    )
     if of.before.boundaries.is_file() and (last := _last_rows(of.before.boundaries)[-1:]):
-        found.insert(0, _arrays(last))
-    else:
-        nobody = np.array([_NONE]), np.zeros((1, 6), dtype=np.int64), np.array([False])
-        ids, prices, no = nobody
-        found.insert(0, Boundaries(np.array([day_start_us(of.day) - 1]), ids, ids, prices, no, no))
-    return Boundaries(*(np.concatenate(some) for some in zip(*found, strict=True)))
+        before = _arrays(last)
+    rest = _arrays(pq.ParquetFile(of.boundaries).read(use_threads=False))
+    return Boundaries(
+        np.concatenate([before.ts, rest.ts]),
+        np.concatenate([before.first_id, rest.first_id]),
+        np.concatenate([before.id, rest.id]),
+        np.concatenate([before.best, rest.best]),
+        np.concatenate([before.both, rest.both]),
+        np.concatenate([before.unbroken, rest.unbroken]),
+        of.followed,
+    )
 
 
 def _arrays(rows: pa.Table) -> Boundaries:

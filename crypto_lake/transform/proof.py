@@ -83,7 +83,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, series: Series, day: date) ->
     of = Day(series, day)
     if not all(path.is_file() for path in of.needed.values()):
         return None
-    wanted = of.made_from() | {"version": str(PROOF_VERSION)}
+    wanted = _made_from(of)
     there = _whole(of)
     if there and there.made_from == wanted:
         return Prepared(of, wanted, _rows(of), None, there)
@@ -141,6 +141,18 @@ def standing(series: Series, day: date) -> tuple[str, pa.Table] | None:
     return None
 
 
+def waiting(series: Series) -> set[date]:
+    """The days whose proof is not there, or not in line with their book and quotes; noted checksums are compared."""
+    layout, found = series.layout, set()
+    for day in layout.depth_days(series.exchange, series.symbol):
+        of = Day(series, day)
+        if all(path.is_file() for path in of.needed.values()):
+            there = read(series, day)
+            if there is None or there.made_from != _made_from(of):
+                found.add(day)
+    return found
+
+
 def read(series: Series, day: date) -> Manifest | None:
     """Return the manifest of a day's proof; None where there is none that can be understood, or no proof beside it."""
     of = Day(series, day)
@@ -158,6 +170,10 @@ def _whole(of: Day) -> Manifest | None:
 
 def _rows(of: Day) -> pa.Table:
     return publish.patiently(lambda: pq.ParquetFile(of.path).read(use_threads=False))
+
+
+def _made_from(of: Day) -> MadeFrom:
+    return of.made_from() | {"version": str(PROOF_VERSION)}
 
 
 def _name(made_from: MadeFrom) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS = DAY_US // SECOND_US
 _NONE = -1
+_PRICES = [best.BID.start, best.ASK.start]
 
 
 class Verdict(IntEnum):
@@ -38,7 +39,8 @@ class Boundaries(NamedTuple):
     """The ends of events, in order of their ids: times (µs), ids, best prices.
 
     The first is the last one before the day; where there is none, one with the id -1 that is not unbroken. `both`:
-    there is a bid and an ask. `unbroken`: every event from a snapshot to this one is there.
+    there is a bid and an ask. `unbroken`: every event from a snapshot to this one is there. `followed`: one of the next
+    day follows on the last one.
     """
 
     ts: "NDArray[np.int64]"
@@ -47,6 +49,7 @@ class Boundaries(NamedTuple):
     best: "NDArray[np.int64]"
     both: "NDArray[np.bool_]"
     unbroken: "NDArray[np.bool_]"
+    followed: bool = False
 
 
 class Quotes(NamedTuple):
@@ -99,7 +102,9 @@ def compare(boundaries: Boundaries, quotes: Iterable[Quotes], start: int) -> Com
     # A quote that was on its way at midnight is in the next day's file: of the last boundaries, if none with a higher
     # id came before, it is not known whether it was lost.
     on_its_way = (boundaries.ts >= start + DAY_US - MARGIN_US) & (boundaries.id > newest[-1]) & ~is_equal
-    is_compared = boundaries.unbroken & (quote_id > _NONE) & ~on_its_way
+    # Of a side of which the book has no level, it is not known whether there is any.
+    is_unknown = np.any((boundaries.best[:, _PRICES] == 0) & (quote[:, _PRICES] != 0), axis=1)
+    is_compared = boundaries.unbroken & (quote_id > _NONE) & ~on_its_way & ~is_unknown
     return Compared(quote_id, quote, is_compared, is_equal & is_compared, newest)
 
 
@@ -190,8 +195,8 @@ def _covered(boundaries: Boundaries, second: "NDArray[np.int64]") -> "NDArray[np
     changes = np.zeros(SECONDS + 1, dtype=np.int64)
     np.add.at(changes, np.clip(second[gaps], 0, SECONDS), 1)
     np.add.at(changes, np.clip(second[gaps + 1] + 1, 0, SECONDS), -1)
-    # After the last one nothing says whether more came.
-    changes[np.clip(second[-1], 0, SECONDS)] += 1
+    if not (boundaries.followed and boundaries.unbroken[-1]):
+        changes[np.clip(second[-1], 0, SECONDS)] += 1
     return np.equal(np.cumsum(changes[:-1]), 0)
 
 

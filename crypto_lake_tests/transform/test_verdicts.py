@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +38,7 @@ class Told:
 
 STEP = st.tuples(
     st.integers(1, 2_500),  # ms to the next event
-    st.lists(st.integers(0, 2), max_size=3),  # the best prices in it
+    st.lists(st.integers(1, 3), max_size=3),  # the best prices in it
     st.sampled_from([0, 0, 1, 2, 7]),  # which of its quotes are lost, by bits
     st.sampled_from(["whole"] * 6 + ["lost", "overlaps"]),
     st.integers(0, 400),  # ms that quotes come later than they should
@@ -49,7 +50,7 @@ STEPS = st.one_of(st.lists(STEP, max_size=6), st.lists(STEP, min_size=8, max_siz
 
 def market(steps: list[tuple[int, list[int], int, str, int]], begin: int) -> Told:
     told = Told()
-    at, number, top, known = START + begin * MILLISECOND, 100, (0, 0), True
+    at, number, top, known = START + begin * MILLISECOND, 100, (1, 1), True
     for wait, changes, lost, kind, late in steps:
         at += wait * MILLISECOND
         first = number + 1
@@ -174,3 +175,20 @@ def test_what_is_proved_was_so_and_what_is_contradicted_was_lost(
         assert all(held(told, one.id) == one.top for one in inside)
     torn = verdicts.torn(judged(told)[0])
     assert not len(torn) or any(kind == "lost" for _, _, _, kind, _ in steps)
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_the_end_of_a_day_is_proved_where_an_event_of_the_next_one_follows_on(followed: bool) -> None:
+    told = Told({}, [(START - SECOND, 5, (1, 1))], [Event(START + SECOND, 1, 10, (1, 1), unbroken=True)])
+    boundaries = judged(told)[0]._replace(followed=followed)
+    quotes = [Quotes(np.array([START]), np.array([5]), np.array([six((1, 1))]))]
+    found = verdicts.compare(boundaries, quotes, START)
+    seconds = verdicts.judge(boundaries, found, np.zeros(2, dtype=bool), START)
+    assert set(seconds.verdict[2:]) == {Verdict.PROVED if followed else Verdict.UNVERIFIABLE}
+
+
+def test_a_side_of_which_the_book_knows_no_level_proves_nothing() -> None:
+    told = Told({}, [(START, 5, (1, 1))], [Event(START + SECOND, 1, 10, (0, 0), unbroken=True)])
+    _, found, seconds = judged(told)
+    assert not found.is_compared.any()
+    assert set(seconds.verdict) == {Verdict.UNVERIFIABLE}
