@@ -91,7 +91,9 @@ def many(lake: Config) -> Config:
 def rows(text: str, title: str) -> list[str]:
     """Return the first cells of the rows of a table."""
     table = text.split(title)[1].split("└", maxsplit=1)[0]
-    return re.findall(r"^│ (\S[^│]*?) +│", table, re.MULTILINE)
+    found = re.findall(r"^│ (\S[^│]*?) +│", table, re.MULTILINE)
+    # An old console of Windows has no heavy lines, which part the heading from the rows elsewhere.
+    return found[1:] if found[:1] == ["symbol"] else found
 
 
 def test_of_many_symbols_the_worst_are_shown_first_and_a_total_of_all(
