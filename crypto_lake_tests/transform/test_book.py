@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-from crypto_lake.disk import parquet
+from crypto_lake.disk import checksums, parquet, publish
+from crypto_lake.errors import LakeError
 from crypto_lake.schema import BOOK, BOUNDARY
 from crypto_lake.series import Series
 from crypto_lake.transform import book, depth
@@ -171,3 +173,30 @@ def test_a_damaged_file_is_made_anew(duck: Duck, series: Series) -> None:
 
 def test_a_day_without_depth_has_no_book(duck: Duck, series: Series) -> None:
     assert book.make_all(duck, [series], DAY, LATER) == []
+
+
+@pytest.mark.parametrize("which", range(10))
+def test_a_crash_at_any_rename_is_mended_by_the_next_run(
+    duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    lines = [snapshot(2, START, [BID], [ASK]), event(3, 4, START + 1), event(5, 5, START + SECOND)]
+    land(series.config, lines[:2])
+    make(duck, series)
+    land(series.config, lines[2:])
+    rename, count = publish.replace, iter(range(100))
+
+    def die(source: Path, target: Path) -> None:
+        if next(count) == which:
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(publish, "replace", die)
+    with pytest.raises((OSError, LakeError), match="No space"):
+        make(duck, series)
+    monkeypatch.setattr(publish, "replace", rename)
+    make(duck, series)
+    kept = book.read_kept(series, DAY)
+    assert kept
+    assert kept.sha256 == {name: checksums.of(path) for name, path in paths(series, DAY).items()}
+    assert rows(duck, series, "boundaries", "id, unbroken") == [(4, True), (5, True)]
+    assert not make(duck, series).rewritten
