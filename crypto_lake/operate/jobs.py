@@ -40,7 +40,7 @@ _MOST_ROUNDS = 400
 _MOST_HEALS = 5
 _WIDE = 140
 # What a person does about a damaged file, by whether it can be made anew.
-_ANEW = "Daily bars, minutes and ticks are made anew: crypto-lake compact --date, with the day in their name."
+_ANEW = "Daily bars, minutes, ticks and the book are made anew: crypto-lake compact --date, with the day in their name."
 _NOT_ANEW = (
     "A raw segment cannot be made anew: take it from a copy. Without one it may be removed if the ticks of its day are "
     "whole, since they hold its lines; else leave it: a run that reads it sets aside what is no line."
