@@ -15,7 +15,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.schema import BOOK, BOUNDARY
 from crypto_lake.series import Series
 from crypto_lake.transform import book, depth
-from crypto_lake.transform.book_kept import Table, paths
+from crypto_lake.transform.book_kept import Table, paths, read_kept
 from crypto_lake_tests.book_lines import STEP_US, Market, Side, event, is_known, land, snapshot
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START
 
@@ -195,7 +195,7 @@ def test_a_crash_at_any_rename_is_mended_by_the_next_run(
         make(duck, series)
     monkeypatch.setattr(publish, "replace", rename)
     make(duck, series)
-    kept = book.read_kept(series, DAY)
+    kept = read_kept(series, DAY)
     assert kept
     assert kept.sha256 == {name: checksums.of(path) for name, path in paths(series, DAY).items()}
     assert rows(duck, series, "boundaries", "id, unbroken") == [(4, True), (5, True)]
