@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -10,32 +10,18 @@ from crypto_lake import clock
 from crypto_lake.config import Config
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, EPOCH, SECOND_US, day_start_us
-from crypto_lake.operate.replay import heard
-from crypto_lake.operate.replay.depth import DayOfDepth, Groups
-from crypto_lake.operate.replay.rows import Pieces, Rows
-from crypto_lake.operate.replay.tape import EARLY_US, QUOTE_COLUMNS, TRADE_COLUMNS, LakeTape, Recorded
-from crypto_lake.raw import instruments
-from crypto_lake.raw.intervals import union
-from crypto_lake.raw.kept import read_kept
-from crypto_lake.raw.lines import QUOTE, TICKS, TRADE
-from crypto_lake.series import Series
+from crypto_lake.operate.replay import files, heard
+from crypto_lake.operate.replay.tape import EARLY_US, LakeTape, Recorded
+from crypto_lake.raw.lines import DEPTH
+from crypto_lake.sections import ALWAYS_RECORDED
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake.simulator.server.openings import Openings
-from crypto_lake.transform.book import ended_with
-from crypto_lake.transform.book_kept import read_kept as read_kept_book
-from crypto_lake.transform.depth import read_kept as read_kept_depth
 
-# Whose protocol the bundled exchange speaks.
-EXCHANGE = "binance"
-# So many rows of ticks are in memory, of all symbols together: 70 MB.
-_ROWS = 1_000_000
-# So many row groups of depth: 20 MB each of a busy symbol.
-_GROUPS = 8
 # So far, by this machine's clock, from when a snapshot of the book was taken it is what is told of the book.
 _NEAR_US = 1_000_000
 # So long, by this machine's clock, before the first that was heard the market's clock begins: a recorder is there then.
-_LEAD_SEC = 1.5
+_LEAD_SEC, _LEAD_A_BOOK_SEC, _LONGEST_LEAD_SEC = 1.5, 1.2, 10.0
 _LOOK_SEC = 0.2
 _SOON_SEC = 8.0
 # So late, by this machine's clock, something may be, as long as that is no longer by the market's.
@@ -49,6 +35,7 @@ exchanges:
     symbols: [{symbols}]
     rest_url: "{rest_url}"
     wss_url: "{wss_url}"
+    streams: [{streams}]
 # A connection that ends where nobody had listened is opened again as soon as somebody had.
 collector: {{reconnect_backoff: 0.1}}
 {clock}"""
@@ -72,10 +59,11 @@ class Wish:
 
 @dataclass(frozen=True)
 class Replay:
-    """A day ready to be served: where it begins, and the clock of a recorder, if that is known beforehand."""
+    """A day ready to be served: where it begins, what is there to record, and a recorder's clock, if that is known."""
 
     exchange: SimulatedExchange
     begin_us: int
+    streams: Sequence[str]
     clock: str | None
 
 
@@ -87,23 +75,12 @@ def prepared(config: Config, wish: Wish) -> Replay:
     """
     if wish.begin_in is None and wish.speed != 1:
         wish = replace(wish, begin_in=_SOON_SEC)
-    found = _series(config, wish)
+    found = files.series(config, wish.day, wish.symbols)
     start_us, end_us = day_start_us(wish.day) + wish.at_us, day_start_us(wish.day) + DAY_US
-    lead_us = int(_LEAD_SEC * wish.speed * SECOND_US)
     early_us = int((wish.begin_in or 0.0) * wish.speed * SECOND_US)
-    pieces = Pieces(2 * len(TICKS) * len(found), _ROWS)
-    listed = instruments.newest(config.layout, EXCHANGE)
-    groups, near_us = Groups(_GROUPS), int(_NEAR_US * wish.speed)
-    recorded = {
-        one.symbol: _recorded(
-            one,
-            wish.day,
-            pieces,
-            listed[1].get(one.symbol) if listed else None,
-            _depth(one, wish.day, groups, near_us),
-        )
-        for one in found
-    }
+    recorded = files.opened(config, found, wish.day, int(_NEAR_US * wish.speed))
+    goes_on = any(first <= start_us < last for one in recorded.values() for first, last in one.listened)
+    lead_us = int(_lead_sec(recorded, goes_on=goes_on) * wish.speed * SECOND_US)
     openings = {
         symbol: heard.stretches(one.listened, start_us, end_us, lead_us + early_us)
         for symbol, one in recorded.items()
@@ -111,7 +88,6 @@ def prepared(config: Config, wish: Wish) -> Replay:
     firsts = [some[0] for some in openings.values() if some]
     if not firsts:
         raise LakeError(f"{config.layout.base}: nobody listened on {wish.day} after {_time(start_us)}")
-    goes_on = any(first.open_us < start_us for first in firsts)
     begin_us = (start_us if goes_on else min(first.open_us for first in firsts)) - lead_us
     tape_us = begin_us if goes_on else min(first.first_us for first in firsts)
     tape = LakeTape(recorded, tape_us, end_us, _late_us(wish))
@@ -128,66 +104,17 @@ def prepared(config: Config, wish: Wish) -> Replay:
         questions_begin=True,
         tells_losses=wish.mark_gaps,
     )
-    return Replay(exchange, begin_us, text)
+    streams = [*ALWAYS_RECORDED, *([DEPTH.name] if any(one.depth for one in recorded.values()) else [])]
+    return Replay(exchange, begin_us, streams, text)
 
 
-def _series(config: Config, wish: Wish) -> list[Series]:
-    """Those that have ticks of the day, of the symbols that are asked for or of all."""
-    base, day = config.layout.base, wish.day
-    if day_start_us(day) + DAY_US > clock.now_us(config):
-        raise LakeError(f"{day} is not over (UTC): finished days are replayed; expected an earlier day")
-    known = [one for one in Series.known(config) if one.exchange == EXCHANGE]
-    names = [one.symbol for one in known]
-    for symbol in wish.symbols:
-        if symbol not in names:
-            raise LakeError(
-                f"{base}: nothing of {symbol}; expected one of {', '.join(names[:_TOLD]) or 'none'}"
-            )
-    wanted = [one for one in known if not wish.symbols or one.symbol in wish.symbols]
-    found = [one for one in wanted if read_kept(one.layout, one.exchange, one.symbol, day)]
-    lacking = [one.symbol for one in wanted if one not in found and wish.symbols]
-    if lacking or not found:
-        raise LakeError(
-            f"{base}: no ticks of {', '.join(lacking) or 'any symbol'} of {day}; crypto-lake compact --date makes them "
-            "of finished days"
-        )
-    return found
+def _lead_sec(recorded: Mapping[str, Recorded], *, goes_on: bool) -> float:
+    """Return how long before the first that is served the clock begins.
 
-
-def _depth(series: Series, day: date, groups: Groups, near_us: int) -> list[DayOfDepth]:
-    """Return the depth of the day before, if there is any, and of a day; nothing where none was recorded of it."""
-    if read_kept_depth(series, day) is None:
-        return []
-    before = day - timedelta(days=1)
-    carried = ended_with(series, before, read_kept_book(series, before))
-    books = {before: None, day: carried} if read_kept_depth(series, before) else {day: carried}
-    return [
-        DayOfDepth(series.layout.depth(series.exchange, series.symbol, one), book, groups, near_us)
-        for one, book in books.items()
-    ]
-
-
-def _recorded(
-    series: Series,
-    day: date,
-    pieces: Pieces,
-    listed: instruments.Instrument | None,
-    depth: Sequence[DayOfDepth],
-) -> Recorded:
-    layout, where = series.layout, (series.exchange, series.symbol)
-    earlier = (one for one in reversed(layout.ticks_days(*where)) if one < day)
-    before = next((one for one in earlier if read_kept(layout, *where, one)), None)
-    days = [day] if before is None else [before, day]
-    trades, quotes = (
-        [Rows(layout.ticks(*where, stream.table, one), columns, pieces) for one in days]
-        for stream, columns in ((TRADE, TRADE_COLUMNS), (QUOTE, QUOTE_COLUMNS))
-    )
-    kept = {one: read_kept(layout, *where, one) for one in days}
-    listened = union(stretch for it in kept.values() if it for stretch in it.listened)
-    own = kept[day]
-    start_us = day_start_us(day)
-    lost = heard.lost(own.listened if own else [], start_us, start_us + DAY_US)
-    return Recorded(series, trades, quotes, days, listened, lost, listed, depth)
+    Where the recording goes on from the day before, a recorder has that long to fetch a snapshot of each book.
+    """
+    books = sum(bool(one.depth) for one in recorded.values()) if goes_on else 0
+    return min(_LEAD_SEC + _LEAD_A_BOOK_SEC * books, _LONGEST_LEAD_SEC)
 
 
 def _late_us(wish: Wish) -> int:
@@ -241,6 +168,7 @@ def _told(replay: Replay, address: Address) -> Iterator[str]:
         symbols=", ".join(symbols) if len(symbols) <= _TOLD else "all",
         rest_url=address.rest_url,
         wss_url=address.ws_url,
+        streams=", ".join(replay.streams),
         clock=f"clock: {replay.clock}" if replay.clock else "checks: {max_clock_offset_sec: 1.0e+9}",
     )
 

@@ -22,7 +22,7 @@ from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US, Layout
-from crypto_lake.operate.replay import rows, serve
+from crypto_lake.operate.replay import files, rows, serve
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 from crypto_lake.simulator.binance import wire
@@ -222,7 +222,7 @@ def test_pieces_of_any_size_make_the_same_events(day: Series, monkeypatch: pytes
     whole = events()
     assert len(whole) > 100
     monkeypatch.setattr(rows, "_FEWEST", 7)
-    monkeypatch.setattr(serve, "_ROWS", 60)
+    monkeypatch.setattr(files, "_ROWS", 60)
     assert events() == whole
 
 
