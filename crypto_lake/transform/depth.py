@@ -83,7 +83,7 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
     """
     if now_us < day_start_us(day) + DAY_US:
         raise LakeError(f"{day} is not over (UTC): depth is made of finished days; expected an earlier day")
-    with locked(series), Workspace(connection, series):
+    with locked(series):
         try:
             return _make(connection, series, day)
         except RawDataError:
@@ -93,6 +93,13 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
 
 
 def _make(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Depth | None:
+    with Workspace(connection, series) as workspace:
+        return _made(connection, workspace, series, day)
+
+
+def _made(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, series: Series, day: date
+) -> Depth | None:
     path = series.layout.depth(series.exchange, series.symbol, day)
     found, kept = book_scan.of_day(connection, series, day), read_kept(series, day)
     there, known = {(one.name, one.size) for one in found}, set(kept.segments if kept else [])
@@ -108,7 +115,7 @@ def _make(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> D
         )
     if not (stands or any(one.has_events_of(day) for one in new)):
         return None
-    source = depth_rows.Source(series.symbol, [one.path for one in new], path if stands else None)
+    source = depth_rows.Source(series.symbol, [one.path for one in new], path if stands else None, workspace)
     counts = depth_rows.write(connection, source, day, path, footer={"version": DEPTH_VERSION})
     if not counts:
         return None

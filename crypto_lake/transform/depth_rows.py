@@ -19,6 +19,7 @@ from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import book_scan
 from crypto_lake.schema import DEPTH
+from crypto_lake.transform.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,28 @@ class Source(NamedTuple):
     symbol: str
     paths: list[Path]
     stands: Path | None
+    workspace: Workspace
+
+    def lines(self, of: "_Stretch") -> str:
+        """Return the lines of a stretch's segments as an SQL table, and perhaps others; see `book_scan.lines`.
+
+        Raises:
+            duckdb.Error: a segment holds something other than lines.
+        """
+        first, last = of.ids
+        short: list[Path] = []
+        found: list[str] = []
+        for path in (self.paths[one] for one in of.files if one >= 0):
+            if copy := self.workspace.of_book(path):
+                found.append(f"(FROM {parquet.scan([copy])} WHERE id BETWEEN {first} AND {last})")
+            else:
+                short.append(path)
+        if short:
+            found.append(book_scan.lines(short))
+        if self.stands and -1 in of.files:
+            depth = f"read_parquet({parquet.path_list([self.stands])}, file_row_number = true)"
+            found.append(sql.table("transform/depth_again", {"depth": depth}))
+        return "(" + " UNION ALL BY NAME ".join(f"FROM {one}" for one in found) + ")"
 
 
 class Counts(NamedTuple):
@@ -88,14 +111,6 @@ def _outlines(source: Source) -> str:
     return "(" + " UNION ALL ".join(f"FROM {one}" for one in found) + ")"
 
 
-def _lines(source: Source, files: list[int]) -> str:
-    found = [book_scan.lines(paths)] if (paths := [source.paths[one] for one in files if one >= 0]) else []
-    if source.stands and -1 in files:
-        depth = f"read_parquet({parquet.path_list([source.stands])}, file_row_number = true)"
-        found.append(sql.table("transform/depth_again", {"depth": depth}))
-    return "(" + " UNION ALL BY NAME ".join(f"FROM {one}" for one in found) + ")"
-
-
 def _stretches(connection: duckdb.DuckDBPyConnection) -> list[_Stretch]:
     rows = connection.execute(
         f"""SELECT stretch, list(DISTINCT file ORDER BY file), min(id), max(id)
@@ -135,12 +150,12 @@ def _made(
 ) -> Iterator[tuple[pa.Table, tuple[int, int]]]:
     """Yield the rows of each stretch, and what DuckDB by itself makes of their lines: a count and a sum."""
     for stretch in stretches:
-        tables = {"lines": _lines(source, stretch.files), "chosen": _CHOSEN}
         values = {"stretch": stretch.number}
         if -1 in stretch.files:
             values |= {"first": stretch.ids[0], "last": stretch.ids[1]}
-        query = sql.statement("transform/depth_lines", tables)
         try:
+            tables = {"lines": source.lines(stretch), "chosen": _CHOSEN}
+            query = sql.statement("transform/depth_lines", tables)
             with sql.kept(connection, _LINES, query, **values):
                 ((count, total),) = sql.ask(connection, "transform/depth_sum", {"lines": _LINES}).fetchall()
                 made = _rows(connection.sql(f"FROM {_LINES} ORDER BY id, is_snapshot").to_arrow_table())

@@ -15,7 +15,7 @@ import duckdb
 
 from crypto_lake.disk import locks, parquet
 from crypto_lake.layout import HOUR_US
-from crypto_lake.raw import scan
+from crypto_lake.raw import book_scan, scan
 from crypto_lake.raw.sources import Source, paths_of, selects
 from crypto_lake.series import Series
 
@@ -24,6 +24,8 @@ _MEMORY = "256MB"
 _UNSET = ".tmp"
 _LONG_US = 2 * HOUR_US
 _LARGE_BYTES = 32_000_000
+# A line of the book takes some kilobytes. DuckDB's least.
+_LINES_A_GROUP = 2_048
 
 
 class Workspace(AbstractContextManager["Workspace"]):
@@ -85,12 +87,29 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _copy(self, path: Path) -> Path:
         """A segment as Parquet, made at the first question."""
         if path not in self._copies:
-            folder = self._folders[0]
-            folder.mkdir(parents=True, exist_ok=True)
-            copy = folder / f"{len(self._copies):04d}.parquet"
-            parquet.copy(self._connection, f"FROM {scan.lines([path])}", copy)
-            self._copies[path] = copy
+            self._copies[path] = self._free()
+            parquet.copy(self._connection, f"FROM {scan.lines([path])}", self._copies[path])
         return self._copies[path]
+
+    def of_book(self, path: Path) -> Path | None:
+        """A long segment of the book as Parquet, in small row groups, so that its lines are parsed once; else None.
+
+        Raises:
+            duckdb.Error: it holds something other than lines, or the disk refused.
+        """
+        if path.stat().st_size <= _LARGE_BYTES:
+            return None
+        if path not in self._copies:
+            self._copies[path] = self._free()
+            self._connection.execute(
+                f"COPY (FROM {book_scan.lines([path])}) TO {parquet.literal(self._copies[path])} "
+                f"(FORMAT parquet, ROW_GROUP_SIZE {_LINES_A_GROUP})"
+            )
+        return self._copies[path]
+
+    def _free(self) -> Path:
+        self._folders[0].mkdir(parents=True, exist_ok=True)
+        return self._folders[0] / f"{len(self._copies):04d}.parquet"
 
 
 @contextlib.contextmanager
