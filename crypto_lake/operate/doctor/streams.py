@@ -28,7 +28,7 @@ _ADVICE = "see whether this network lets it through"
 
 async def reach(exchange: Exchange, symbols: Sequence[str]) -> list[Finding]:
     """Connect to each configured address, and subscribe to the symbols there."""
-    known = registry.exchange(exchange.name)
+    known = registry.exchange(exchange.name).recording(exchange.streams)
     urls = [exchange.wss_url, *exchange.fallback_wss_urls]
     return [await _reach(known, url, symbols, is_first=number == 0) for number, url in enumerate(urls)]
 
@@ -103,7 +103,7 @@ class Heard:
 
 async def listen(exchange: Exchange, symbols: Sequence[str], stop: asyncio.Event) -> Heard:
     """Keep one connection of one's own until `stop` is set, and remember which ids came."""
-    heard, known = Heard(), registry.exchange(exchange.name)
+    heard, known = Heard(), registry.exchange(exchange.name).recording(exchange.streams)
     try:
         async with await _open(known.wire, exchange.wss_url) as connection:
             taking = asyncio.ensure_future(_take(connection, known, heard))
@@ -138,7 +138,8 @@ async def _take(connection: ClientConnection, known: Known, heard: Heard) -> Non
         for said in _decoded(known.wire, frame):
             if isinstance(said, RawLine):
                 heard.newest = time.monotonic()
-                # An id that the wire makes may be of the time of receipt, which differs between connections.
+                # Events of the order book are not compared: two connections may cut them differently. An id that the
+                # wire makes may be of the time of receipt, which differs between connections.
                 if has_id[stream := stream_of(said)]:
                     heard.ids.setdefault((said.symbol, stream.name), set()).add(said.id)
             elif isinstance(said, Refused):

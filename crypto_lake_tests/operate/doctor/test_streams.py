@@ -54,15 +54,25 @@ def test_an_address_with_a_password_is_shown_without_it() -> None:
     assert "canary" not in found.line
 
 
-def test_a_connection_remembers_what_came_until_it_is_stopped(section: Exchange) -> None:
+def test_a_connection_asks_for_what_is_recorded_and_remembers_what_came_until_it_is_stopped(
+    simulated: SimulatedExchange, section: Exchange
+) -> None:
+    with_book = msgspec.structs.replace(section, streams=[*section.streams, "depth"])
+    asked: set[str] = set()
+
     async def listen() -> Heard:
         stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(1.0, stop.set)
-        return await streams.listen(section, [SYMBOL], stop)
+
+        def end() -> None:
+            asked.update(name for one in simulated.sessions for name in one._subscriptions.streams)
+            stop.set()
+
+        asyncio.get_running_loop().call_later(1.0, end)
+        return await streams.listen(with_book, [SYMBOL], stop)
 
     heard = asyncio.run(listen())
-    assert heard.ids[TRADES]
-    assert heard.ids[QUOTES]
+    assert asked == {"solusdt@trade", "solusdt@bookTicker", "solusdt@depth@100ms"}
+    assert heard.ids.keys() == {TRADES, QUOTES}
     assert (heard.end, heard.refused) == (None, 0)
 
 
