@@ -38,7 +38,7 @@ def told(connection: duckdb.DuckDBPyConnection, series: Series, day: date, *, th
     noted = proof.read(series, day)
     counts: Counts | None = noted.counts if noted else None
     if thorough:
-        counts = judging.judge(connection, series, day).counts if counts else None
+        counts = judging.judge(series, day).counts if counts else None
         breaks: int | None = _breaks(connection, series, day)
     else:
         kept = book_kept.read_kept(series, day)

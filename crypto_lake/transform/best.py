@@ -29,6 +29,11 @@ def numbers(rows: pa.Table) -> "NDArray[np.int64]":
     return found
 
 
+def price(rows: pa.Table) -> "NDArray[np.int64]":
+    """Return the column `price` of rows as numbers; of a null 0."""
+    return _halves(rows["price"], _PRICE)[:, 0]
+
+
 def _halves(column: pa.ChunkedArray, kind: pa.DataType) -> "NDArray[np.int64]":
     """Return the lower and the upper 64 bits of decimals; of a null zeros."""
     whole = column.cast(kind).combine_chunks()
@@ -55,11 +60,6 @@ def columns(found: "NDArray[np.int64]", there: "NDArray[np.bool_]") -> dict[str,
         "ask": _decimals(found[:, 3:4], there, _PRICE),
         "ask_qty": _decimals(found[:, 4:6], there, _QUANTITY),
     }
-
-
-def prices(found: "NDArray[np.int64]") -> pa.Array:
-    """Return prices, a number each, as decimals."""
-    return _decimals(found[:, None], np.ones(len(found), dtype=bool), _PRICE)
 
 
 def spelt(one: "NDArray[np.int64]") -> list[str]:

@@ -92,7 +92,7 @@ def prove(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> p
     """
     path = series.layout.daily(series.exchange, series.symbol, day)
     with locked(series):
-        prepared = proof.prepare(connection, series, day)
+        prepared = proof.prepare(series, day)
         if prepared is None:
             return None
         if path.exists() and _proof_of(series, day) != prepared.name:

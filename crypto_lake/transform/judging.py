@@ -8,20 +8,19 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 from pyarrow import parquet as pq
 
-from crypto_lake import sql
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import SECOND_US, day_start_us, iso
 from crypto_lake.raw.lines import QUOTE
 from crypto_lake.schema import PROOF
 from crypto_lake.series import Series
-from crypto_lake.transform import best, depth, verdicts
+from crypto_lake.transform import best, depth, levels, verdicts
+from crypto_lake.transform.levels import Asked
 from crypto_lake.transform.verdicts import SECONDS, Boundaries, Compared, Quotes, Seconds, Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _BATCH = 131_072
 _OFFENDERS = 20
 _NONE = -1
-_SIDES = {"bid": best.BID, "ask": best.ASK}
+_OF_BOUNDARIES = ["ts_event", "first_id", "id", *best.COLUMNS, "unbroken"]
 
 
 class Counts(Struct, frozen=True):
@@ -174,7 +173,7 @@ class Day(NamedTuple):
         return noted if checksums.is_one(noted) else checksums.of(path)
 
 
-def judge(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Judged:
+def judge(series: Series, day: date) -> Judged:
     """Judge a day's quotes by its book, from the files alone; the proof is not looked at.
 
     Raises:
@@ -184,9 +183,9 @@ def judge(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> J
     try:
         boundaries = _boundaries(of)
         compared = verdicts.compare(boundaries, _quotes(of), start)
-        is_lost = _lost(connection, of, boundaries, compared)
+        is_lost = _lost(of, boundaries, compared)
         seconds = verdicts.judge(boundaries, compared, is_lost, start, _carried(of.before.path))
-    except (pa.ArrowException, OSError, duckdb.Error) as error:
+    except (pa.ArrowException, OSError) as error:
         told = " ".join(str(error).split())
         bad = next(
             (path for path in of.read.values() if path.is_file() and not parquet.is_readable(path)), None
@@ -198,34 +197,40 @@ def judge(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> J
 
 def _boundaries(of: Day) -> Boundaries:
     """The boundaries of a day, after the last one of the day before."""
-    none = np.array([_NONE])
-    nobody = np.array([False])
-    before = Boundaries(
-        np.array([day_start_us(of.day) - 1]), none, none, np.zeros((1, 6), dtype=np.int64), nobody, nobody
+    file = _opened(of.boundaries)
+    count = 1 + file.metadata.num_rows
+    found = Boundaries(
+        ts=np.full(count, day_start_us(of.day) - 1),
+        first_id=np.full(count, _NONE),
+        id=np.full(count, _NONE),
+        best=np.zeros((count, 6), dtype=np.int64),
+        both=np.zeros(count, dtype=bool),
+        unbroken=np.zeros(count, dtype=bool),
+        followed=of.followed,
     )
     if of.before.boundaries.is_file() and (last := _last_rows(of.before.boundaries)[-1:]):
-        before = _arrays(last)
-    rest = _arrays(pq.ParquetFile(of.boundaries).read(use_threads=False))
-    return Boundaries(
-        np.concatenate([before.ts, rest.ts]),
-        np.concatenate([before.first_id, rest.first_id]),
-        np.concatenate([before.id, rest.id]),
-        np.concatenate([before.best, rest.best]),
-        np.concatenate([before.both, rest.both]),
-        np.concatenate([before.unbroken, rest.unbroken]),
-        of.followed,
-    )
+        _put(found, 0, last)
+    at = 1
+    # A stretch at a time: a day's whole table takes more memory than all that is made of it.
+    for batch in file.iter_batches(_BATCH, columns=_OF_BOUNDARIES):
+        _put(found, at, pa.Table.from_batches([batch]))
+        at += len(batch)
+    return found
 
 
-def _arrays(rows: pa.Table) -> Boundaries:
-    return Boundaries(
-        parquet.integers(rows, "ts_event"),
-        parquet.integers(rows, "first_id"),
-        parquet.integers(rows, "id"),
-        best.numbers(rows),
-        best.valid(rows["bid"]) & best.valid(rows["ask"]),
-        best.truths(rows["unbroken"]),
-    )
+def _opened(path: Path) -> pq.ParquetFile:
+    # Else it is held in memory, compressed, from the first stretch on.
+    return pq.ParquetFile(path, pre_buffer=False)
+
+
+def _put(found: Boundaries, at: int, rows: pa.Table) -> None:
+    here = slice(at, at + len(rows))
+    found.ts[here] = parquet.integers(rows, "ts_event")
+    found.first_id[here] = parquet.integers(rows, "first_id")
+    found.id[here] = parquet.integers(rows, "id")
+    found.best[here] = best.numbers(rows)
+    found.both[here] = best.valid(rows["bid"]) & best.valid(rows["ask"])
+    found.unbroken[here] = best.truths(rows["unbroken"])
 
 
 def _last_rows(path: Path) -> pa.Table:
@@ -243,7 +248,7 @@ def _quotes(of: Day) -> Iterator[Quotes]:
     columns = ["id", "ts_event", *best.COLUMNS]
     if of.before.quotes.is_file():
         yield _stretch(_last_rows(of.before.quotes))
-    for batch in pq.ParquetFile(of.quotes).iter_batches(_BATCH, columns=columns):
+    for batch in _opened(of.quotes).iter_batches(_BATCH, columns=columns):
         yield _stretch(pa.Table.from_batches([batch]))
 
 
@@ -251,9 +256,7 @@ def _stretch(rows: pa.Table) -> Quotes:
     return Quotes(parquet.integers(rows, "ts_event"), parquet.integers(rows, "id"), best.numbers(rows))
 
 
-def _lost(
-    connection: duckdb.DuckDBPyConnection, of: Day, boundaries: Boundaries, found: Compared
-) -> "NDArray[np.bool_]":
+def _lost(of: Day, boundaries: Boundaries, found: Compared) -> "NDArray[np.bool_]":
     """Tell of each boundary whether a quote was lost there.
 
     The level in question has changed since the quote then, which the newer quote would have told. If it has not, the
@@ -263,20 +266,14 @@ def _lost(
     lost = np.zeros(len(boundaries.id), dtype=bool)
     if not len(rows):
         return lost
-    tables = []
-    for name, side in _SIDES.items():
-        prices = verdicts.disputed(boundaries, found, side)
-        here = prices > _NONE
-        numbers = {"number": rows, "quote_id": found.quote_id[rows], "id": boundaries.id[rows]}
-        columns = {key: parquet.array(value[here]) for key, value in numbers.items()}
-        columns |= {"side": pa.repeat(name, int(here.sum())), "price": best.prices(prices[here])}
-        tables.append(pa.table(columns))
-    with parquet.registered(connection, levels_in_question=pa.concat_tables(tables)):
-        read = {"disputed": "levels_in_question", "depth": parquet.scan([of.depth])}
-        answer = sql.arrow(connection, "transform/touched", read)
-    unchanged = parquet.integers(answer, "number")[~best.truths(answer["changed"])]
     lost[rows] = True
-    lost[unchanged] = False
+    for number, side in enumerate((best.BID, best.ASK)):
+        prices = verdicts.disputed(boundaries, found, side)
+        some = rows[prices > _NONE]
+        if len(some):
+            sides = np.full(len(some), number)
+            asked = Asked(sides, prices[prices > _NONE], found.quote_id[some], boundaries.id[some])
+            lost[some] &= levels.changed(of.depth, asked)
     return lost
 
 

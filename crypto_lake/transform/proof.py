@@ -13,7 +13,6 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
-import duckdb
 import pyarrow as pa
 from loguru import logger
 from msgspec import Struct, json, to_builtins
@@ -26,7 +25,6 @@ from crypto_lake.series import Series
 from crypto_lake.transform import judging
 from crypto_lake.transform.judging import Counts, Day, Judged, Offender
 from crypto_lake.transform.verdicts import SECONDS
-from crypto_lake.transform.workspace import Workspace
 
 # Goes up when the same boundaries and quotes would give another proof.
 PROOF_VERSION = 1
@@ -72,7 +70,7 @@ class Prepared(NamedTuple):
         return _name(self.made_from)
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Prepared | None:
+def prepare(series: Series, day: date) -> Prepared | None:
     """Judge a finished day, whose lock is held, where its proof is not in line with its book and quotes.
 
     None where it lacks either.
@@ -87,8 +85,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, series: Series, day: date) ->
     there = _whole(of)
     if there and there.made_from == wanted:
         return Prepared(of, wanted, _rows(of), None, there)
-    with Workspace(connection, series):
-        judged = judging.judge(connection, series, day)
+    judged = judging.judge(series, day)
     return Prepared(of, wanted, judging.table(of, judged.seconds), judged, None)
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from crypto_lake.errors import LakeError
 from crypto_lake.pages import day
+from crypto_lake.pages.day import facts
 from crypto_lake.series import Series
-from crypto_lake.transform import bars
+from crypto_lake.transform import bars, daily
+from crypto_lake_tests.proved_market import record
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, quote, trade
 
 
@@ -41,3 +43,18 @@ def test_it_loads_nothing(text: str) -> None:
     assert not re.findall(
         r'(?:src|data)="https?:|<link[^>]+http|@import|url\(', text.split("<script>", maxsplit=1)[0]
     )
+
+
+def test_a_day_with_a_book_shows_how_much_it_offered_and_what_it_proves(
+    series: Series, duck: duckdb.DuckDBPyConnection
+) -> None:
+    record(duck, series, is_lost=lambda number: 300 < number < 310)
+    daily.prove(duck, series, DAY)
+    text = day.write(series.config, Series.recorded(series.config)).read_text(encoding="utf-8")
+    drawn = text.partition('<svg class="heat"')[2].partition("</svg>")[0]
+    assert drawn.count("<rect") == 2 * facts.HEAT_ROWS
+    assert "<dt>seconds filled from the book</dt><dd>1</dd>" in text
+
+
+def test_a_day_without_a_book_says_nothing_of_one(text: str) -> None:
+    assert "order book" not in text

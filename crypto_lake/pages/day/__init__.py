@@ -23,6 +23,7 @@ from crypto_lake.pages import validation
 from crypto_lake.pages.day import draw, facts
 from crypto_lake.pages.day.facts import Facts, Row
 from crypto_lake.series import Series
+from crypto_lake.transform.judging import Counts
 
 _STRETCHES = 20
 
@@ -111,7 +112,17 @@ def _section(number: int, one: Facts, day: date, zone: ZoneInfo) -> str:
         hours=draw.hours(one.minutes, one.length, day, zone),
         calendar=draw.calendar(one.days, day),
         stretches=_stretches(one.stretches, zone),
+        book=_book(one, day, zone),
     )
+
+
+def _book(one: Facts, day: date, zone: ZoneInfo) -> str:
+    """The order book's part of a section; nothing on a day that has none."""
+    if not one.heat:
+        return ""
+    drawn = draw.heat(one.heat, day, facts.HEAT_LENGTH_SEC, facts.HEAT_ROWS, zone)
+    key = "What it offered by distance from the middle price, asks above, bids below: the more, the fuller."
+    return f'<h3>The order book</h3>\n<p class="key">{key}</p>\n<div class="wide">{drawn}</div>'
 
 
 def _numbers(one: Facts) -> list[tuple[str, str]]:
@@ -130,6 +141,16 @@ def _numbers(one: Facts) -> list[tuple[str, str]]:
         ("seconds listened to", f"{seconds['live']:,}"),
         ("seconds healed", f"{seconds['healed']:,}"),
         ("seconds unobserved", f"{seconds['missed']:,}"),
+        *(_proved(one.proof) if one.proof else []),
+    ]
+
+
+def _proved(counts: Counts) -> list[tuple[str, str]]:
+    seconds = counts.seconds_proved + counts.seconds_contradicted + counts.seconds_unverifiable
+    return [
+        ("seconds of proved quotes", f"{counts.seconds_proved / seconds:.1%}"),
+        ("seconds contradicted", f"{counts.seconds_contradicted:,}"),
+        ("seconds filled from the book", f"{counts.seconds_filled:,}"),
     ]
 
 

@@ -11,6 +11,7 @@ Row = dict[str, Any]
 _HOUR, _DAY = 3600, 86_400
 _CELL, _ROW, _LEFT, _TOP = 12, 14, 44, 14
 _WEEK = 7
+_HEAT, _HEAT_LEFT = 9, 60
 
 
 def hours(minutes: list[Row], length: int, day: date, zone: tzinfo) -> str:
@@ -60,6 +61,27 @@ def calendar(days: list[Row], shown: date) -> str:
         shapes.append(_rect((x, _TOP + weekday * _ROW, _ROW - 2, _ROW - 2), kind, _told(row)))
     weeks = (days[-1]["day"] - first).days // _WEEK + 1
     return _svg(_LEFT + max(weeks, 2) * _ROW + 8, _TOP + _WEEK * _ROW, shapes, "calendar")
+
+
+def heat(cells: list[Row], day: date, length: int, rows: int, zone: tzinfo) -> str:
+    """What the order book offered, a column each `length` seconds, asks above bids: the more, the fuller."""
+    start, most = day_start_us(day) // 1_000_000, max(row["qty"] for row in cells)
+    shapes = []
+    for row in cells:
+        x = _HEAT_LEFT + (row["time"] - start) // length * _HEAT
+        place = f'x="{x}" y="{_TOP + (rows - 1 - row["row"]) * _HEAT}" width="{_HEAT}" height="{_HEAT}"'
+        shapes.append(f'<rect {place} fill-opacity="{(row["qty"] / most) ** 0.5:.2f}"></rect>')
+    reach = cells[0]["reach"] * 100
+    height = _TOP + 2 * rows * _HEAT
+    marks = [
+        _label(0, _TOP + 8, f"+{reach:.3f} %"),
+        _label(0, height - 2, f"−{reach:.3f} %"),
+        *(
+            _label(_HEAT_LEFT + n * 6 * _HOUR // length * _HEAT, 10, clock(start + n * 6 * _HOUR, zone)[:5])
+            for n in range(4)
+        ),
+    ]
+    return _svg(_HEAT_LEFT + _DAY // length * _HEAT, height, marks + shapes, "heat")
 
 
 def _share(row: Row) -> str:

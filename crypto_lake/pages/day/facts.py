@@ -20,9 +20,13 @@ from crypto_lake.raw import journal, journals, numbering
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.intervals import clipped
 from crypto_lake.series import Series
+from crypto_lake.transform import proof
+from crypto_lake.transform.judging import Counts
 
 Row = dict[str, Any]
 _CALENDAR = timedelta(days=370)
+# A column of the book's heat, how many rows a side has, and how often the book is looked at for it.
+HEAT_LENGTH_SEC, HEAT_ROWS, HEAT_EVERY_SEC = 900, 6, 10
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Facts:
     `minutes` hold a row for each minute that has bars (see `sql/pages/minutes.sql`), with `p50`, `p99` (milliseconds,
     None without ticks) and `least` (the collector's smallest of that minute, None without a journal); `numbers` the
     whole day; `stretches` what is healed or unobserved, longest first; `days` a row for each day with bars. The trades
-    that are missing are None where the exchange's ids cannot tell them.
+    that are missing are None where the exchange's ids cannot tell them. `proof` is what the order book proves of the
+    quotes, `heat` how much it offered (see `sql/pages/heat.sql`), of a day that has one.
     """
 
     series: Series
@@ -41,6 +46,8 @@ class Facts:
     numbers: Row
     stretches: list[Row]
     days: list[Row]
+    proof: Counts | None
+    heat: list[Row]
 
 
 def newest_day(series: Iterable[Series]) -> date | None:
@@ -74,7 +81,19 @@ def _facts(connection: duckdb.DuckDBPyConnection, series: Series, day: date, bar
     (numbers,) = _told(series, sql.rows(sql.ask(connection, "pages/day", _linked(bars), **numbering.MOST)))
     _add_latency(connection, series, day, minutes)
     days = _days(connection, series, day)
-    return Facts(series, _length(series) // SECOND_US, minutes, numbers, stretches, days)
+    told = proof.read(series, day)
+    heat = _heat(connection, series, day)
+    length = _length(series) // SECOND_US
+    return Facts(series, length, minutes, numbers, stretches, days, told.counts if told else None, heat)
+
+
+def _heat(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> list[Row]:
+    path = series.layout.book(series.exchange, series.symbol, day)
+    if not path.is_file():
+        return []
+    tables = {"book": parquet.scan([path])}
+    heat = {"every": HEAT_EVERY_SEC, "length": HEAT_LENGTH_SEC * SECOND_US, "rows": HEAT_ROWS}
+    return sql.rows(sql.ask(connection, "pages/heat", tables, **heat))
 
 
 def _bar_days(series: Series) -> list[date]:

@@ -7,6 +7,7 @@
 --           last        the last event's id
 --           equal       the ids of snapshots that were equal to the book: they tell levels beyond the first one's
 --           levels      how many of a side
+--           symbol, ts_event    what is shown in every row
 WITH told AS (
     SELECT side, price, qty, file_row_number AS place
     FROM depth
