@@ -129,9 +129,9 @@ class Working:
         gone = [key for key in self._known if key not in there]
         self._mark_days(changed)
         self._remove(_outdated(self.layout, changed, self._known))
-        self._put_all(key for key in changed if not _is_of_minutes(key))
+        self._put_all(key for key in changed if not _comes_last(key))
         self._remove(gone)
-        self._put_all(filter(_is_of_minutes, changed))
+        self._put_all(filter(_comes_last, changed))
         self._tell_landed(changed)
         if changed or gone:
             logger.debug("{}: {} objects put, {} removed", self.store, len(changed), len(gone))
@@ -242,19 +242,22 @@ def _rank(key: str) -> int:
     return (1, 0, 2)[_kind(key)] if key.startswith("raw/") else 10 + _kind(key)
 
 
-def _is_of_minutes(key: str) -> bool:
-    """Minutes stand for nothing, and are made of the daily file as it is then: they come last."""
-    return key.startswith("bars/")
+def _comes_last(key: str) -> bool:
+    """Minutes stand for nothing, and are made of the daily file as it is then: they come last.
+
+    So do proofs: where there is one, a daily file has the columns that it adds.
+    """
+    return key.startswith(("bars/", "proof/"))
 
 
 # The folders of files that are whole, or of use, only beside others.
-_VOUCHED = ("parquet", "ticks", "depth", "book")
+_VOUCHED = ("parquet", "ticks", "depth", "book", "proof")
 
 
 def _outdated(layout: Layout, changed: Iterable[str], known: Mapping[str, Entry]) -> list[str]:
     """Return what must not stand beside what is about to be put.
 
-    Minutes of a daily file that is replaced, and the manifest of ticks, depth or a book that is.
+    Minutes of a daily file that is replaced, and the manifest of ticks, depth, a book or a proof that is.
     """
     found: set[Path] = set()
     for key in changed:
@@ -269,6 +272,6 @@ def _outdated(layout: Layout, changed: Iterable[str], known: Mapping[str, Entry]
         elif top == "ticks":
             found.add(layout.ticks_manifest(exchange, symbol, day))
         else:
-            place = layout.depth if top == "depth" else layout.book
-            found.add(layout.manifest(place(exchange, symbol, day)))
+            places = {"depth": layout.depth, "book": layout.book, "proof": layout.proof}
+            found.add(layout.manifest(places[top](exchange, symbol, day)))
     return [key for path in found if (key := layout.key(path)) in known]

@@ -8,6 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from crypto_lake.ask import views
+from crypto_lake.ask.bring import brought
 from crypto_lake.completeness import halts
 from crypto_lake.config import Config
 from crypto_lake.disk import checksums, publish
@@ -16,7 +18,8 @@ from crypto_lake.errors import LakeBusyError, StoreAwayError, StoreError
 from crypto_lake.layout import MINUTE_US, Layout
 from crypto_lake.series import Series
 from crypto_lake.staging import Reach, Rooms, first_day, holdings, identity, known, recorded, staged
-from crypto_lake.transform import plan
+from crypto_lake.transform import daily, plan
+from crypto_lake_tests import proved_market
 from crypto_lake_tests.raw_lines import DAY, START, SYMBOL, land, trade
 from crypto_lake_tests.recorded_market import MIDNIGHT, NEXT, OVER, record
 from crypto_lake_tests.staging.stores import finished, made, names, put, stored, work
@@ -292,3 +295,45 @@ def test_checksums_of_what_lies_in_the_store_are_those_of_what_was_made(
     work(duck, lake, [DAY])
     daily = tmp_path / "store" / lake.layout.daily(*WHERE, DAY).relative_to(lake.layout.base)
     assert checksums.damage(daily, lake.layout.checksum(daily)) is None
+
+
+def test_a_day_is_proved_in_a_store_as_in_a_plain_lake_and_questions_see_it(
+    lake: Config, duck: Duck, tmp_path: Path
+) -> None:
+    plain = Series(lake, *WHERE)
+    proved_market.record(duck, plain, is_lost=lambda number: 300 < number < 310)
+    in_store = stored(lake, tmp_path)
+    put(in_store, lake.layout.base, ("raw", "parquet", "bars", "ticks", "depth", "book"))
+    rooms = Rooms.DEPTH | Rooms.TICKS | Rooms.BARS | Rooms.MINUTES
+    with staged(in_store, series_of(in_store), [DAY], rooms) as local:
+        daily.prove_all(duck, local.series, DAY)
+    daily.prove(duck, plain, DAY)
+    for folder in ("parquet", "bars", "proof"):
+        here = {path.name: path.read_bytes() for path in (lake.layout.base / folder).rglob("*.*")}
+        there = {path.name: path.read_bytes() for path in (tmp_path / "store" / folder).rglob("*.*")}
+        assert here == there
+    question = "SELECT DISTINCT quote_source FROM bars_1s ORDER BY 1"
+    with brought(in_store, question) as config:
+        views.create(duck, config)
+        assert duck.execute(question).fetchall() == [("book",), ("received",)]
+
+
+def write_proved_day(layout: Layout) -> None:
+    """What a proof leaves, in small: another daily file, its minutes, and then itself."""
+    write_day(layout, b"2")
+    publish.write(layout.proof(*WHERE, DAY), b"2")
+
+
+@pytest.mark.parametrize("steps", range(1, 10))
+def test_wherever_a_run_dies_no_proof_stands_beside_a_daily_file_without_it(
+    in_store: Config, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    rooms = Rooms.BARS | Rooms.MINUTES
+    with staged(in_store, series_of(in_store), [DAY], rooms) as local:
+        write_day(local.config.layout, b"1")
+    with monkeypatch.context() as patch:
+        dying_after(patch, steps)
+        with pytest.raises(Dead), staged(in_store, series_of(in_store), [DAY], rooms) as local:
+            write_proved_day(local.config.layout)
+    if identity.opened(in_store).entries("proof"):
+        assert content(in_store)["2025-10-20.parquet"] == b"2"
