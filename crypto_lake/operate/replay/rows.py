@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Columns = dict[str, "NDArray[Any]"]
-# Fewer rows to a piece would be read more often than they are sent, more would be no faster.
-_FEWEST, _MOST = 2_000, 120_000
+# Of fewer rows to a piece a row group would be read too often, more would be no faster.
+_FEWEST, _MOST = 250, 120_000
 _WORDS = 2
 
 
@@ -30,7 +30,8 @@ class Pieces:
     """The newest pieces of all files together: as many rows as are allowed, whatever the files hold."""
 
     def __init__(self, files: int, rows: int) -> None:
-        self.rows_a_piece = min(max(rows // max(files, 1) // 2, _FEWEST), _MOST)
+        # One of each file, or each would be read anew for each stretch that is sent.
+        self.rows_a_piece = min(max(rows // max(files, 1), _FEWEST), _MOST)
         self._most = max(rows // self.rows_a_piece, 2)
         self._kept: OrderedDict[tuple[Path, int], Columns] = OrderedDict()
         # Questions over REST are answered in threads.

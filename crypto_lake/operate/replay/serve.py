@@ -80,7 +80,7 @@ def prepared(config: Config, wish: Wish) -> Replay:
     early_us = int((wish.begin_in or 0.0) * wish.speed * SECOND_US)
     recorded = files.opened(config, found, wish.day, int(_NEAR_US * wish.speed))
     goes_on = any(first <= start_us < last for one in recorded.values() for first, last in one.listened)
-    lead_us = int(_lead_sec(recorded, goes_on=goes_on) * wish.speed * SECOND_US)
+    lead_us = int(_lead_sec(recorded, is_whole=goes_on and not wish.at_us) * wish.speed * SECOND_US)
     openings = {
         symbol: heard.stretches(one.listened, start_us, end_us, lead_us + early_us)
         for symbol, one in recorded.items()
@@ -92,8 +92,9 @@ def prepared(config: Config, wish: Wish) -> Replay:
     tape_us = begin_us if goes_on else min(first.first_us for first in firsts)
     tape = LakeTape(recorded, tape_us, end_us, _late_us(wish))
     for symbol in tape.symbols:
-        # What is known by then of a book that began long before is not read while somebody waits.
+        # What is needed at once is not read while somebody waits; a book is carried from where the day began.
         tape.book(symbol, 1, begin_us)
+        list(tape.events(symbol, tape_us, tape_us + 1))
     market, text = _clock(wish, begin_us - early_us)
     exchange = SimulatedExchange(
         tape,
@@ -108,12 +109,12 @@ def prepared(config: Config, wish: Wish) -> Replay:
     return Replay(exchange, begin_us, streams, text)
 
 
-def _lead_sec(recorded: Mapping[str, Recorded], *, goes_on: bool) -> float:
+def _lead_sec(recorded: Mapping[str, Recorded], *, is_whole: bool) -> float:
     """Return how long before the first that is served the clock begins.
 
-    Where the recording goes on from the day before, a recorder has that long to fetch a snapshot of each book.
+    Of a day that is replayed whole a recorder has that long to fetch a snapshot of each book, which goes on.
     """
-    books = sum(bool(one.depth) for one in recorded.values()) if goes_on else 0
+    books = sum(bool(one.depth) for one in recorded.values()) if is_whole else 0
     return min(_LEAD_SEC + _LEAD_A_BOOK_SEC * books, _LONGEST_LEAD_SEC)
 
 
