@@ -80,12 +80,16 @@ class DayOfDepth:
         carried: the book that the day before ended with.
         groups: what is in memory of all files.
         near_us: how far from the time of a recorded snapshot it is told.
+        end_us: until when the book is told by it; 0: never, for its events alone.
 
     Raises:
         LakeError: the file cannot be read; also at any question.
     """
 
-    def __init__(self, path: Path, carried: Carried | None, groups: Groups, near_us: int) -> None:
+    def __init__(
+        self, path: Path, carried: Carried | None, groups: Groups, near_us: int, end_us: int
+    ) -> None:
+        self.end_us = end_us
         self._path = path
         self._groups = groups
         self._near_us = near_us

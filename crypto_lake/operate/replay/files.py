@@ -28,6 +28,8 @@ _TOLD = 20
 _ROWS = 1_000_000
 # So many row groups of depth: 20 MB each of a busy symbol.
 _GROUPS = 8
+# Of so many level changes a book is carried through the day before, for the last moments of it: within 20 seconds.
+_MOST_CARRIED = 5_000_000
 
 
 def series(config: Config, day: date, symbols: Sequence[str]) -> list[Series]:
@@ -76,13 +78,15 @@ def _depth(series: Series, day: date, groups: Groups, near_us: int) -> list[DayO
     """Return the depth of the day before, if there is any, and of a day; nothing where none was recorded of it."""
     if read_kept_depth(series, day) is None:
         return []
-    before = day - timedelta(days=1)
-    carried = ended_with(series, before, read_kept_book(series, before))
-    books = {before: None, day: carried} if read_kept_depth(series, before) else {day: carried}
-    return [
-        DayOfDepth(series.layout.depth(series.exchange, series.symbol, one), book, groups, near_us)
-        for one, book in books.items()
-    ]
+    found = []
+    for one in (day - timedelta(days=1), day):
+        if kept := read_kept_depth(series, one):
+            end_us = day_start_us(one) + DAY_US if one == day or kept.rows <= _MOST_CARRIED else 0
+            before = one - timedelta(days=1)
+            carried = ended_with(series, before, read_kept_book(series, before)) if end_us else None
+            path = series.layout.depth(series.exchange, series.symbol, one)
+            found.append(DayOfDepth(path, carried, groups, near_us, end_us))
+    return found
 
 
 def _recorded(

@@ -25,7 +25,7 @@ _LEAD_SEC, _LEAD_A_BOOK_SEC, _LONGEST_LEAD_SEC = 1.5, 1.2, 10.0
 _LOOK_SEC = 0.2
 _SOON_SEC = 8.0
 # So late, by this machine's clock, something may be, as long as that is no longer by the market's.
-_LATE_US, _LATEST_US = 25_000, 600_000
+_LATE_US, _LATEST_US = 80_000, 600_000
 # So many symbols are named.
 _TOLD = 20
 _CONFIG = """\

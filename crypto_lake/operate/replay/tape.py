@@ -98,15 +98,20 @@ class LakeTape:
 
     def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
         """See `Tape`: of a book that was not recorded the best bid and ask are known."""
-        if days := self._symbols[symbol].depth:
-            return days[-1].book(limit, now_us)
+        if day := self._depth_at(symbol, now_us):
+            return day.book(limit, now_us)
         quote = self.quote(symbol, now_us)
         return quote and Book(quote.update_id, ((quote.bid, quote.bid_qty),), ((quote.ask, quote.ask_qty),))
 
     def book_due_us(self, symbol: str, now_us: int) -> int:
         """See `Tape`."""
+        day = self._depth_at(symbol, now_us)
+        return day.due_us(now_us) if day else now_us
+
+    def _depth_at(self, symbol: str, now_us: int) -> DayOfDepth | None:
+        """The depth by which the book is known: before midnight that of the day before, if it is carried that far."""
         days = self._symbols[symbol].depth
-        return days[-1].due_us(now_us) if days else now_us
+        return next((one for one in days if now_us < one.end_us), days[-1] if days else None)
 
     def quote(self, symbol: str, now_us: int) -> Quote | None:
         """See `Tape`."""
