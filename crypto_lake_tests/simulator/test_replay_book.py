@@ -61,13 +61,13 @@ def test_a_snapshot_is_carried_over_the_events_after_it(tmp_path: Path) -> None:
         snapshot(6, "1:2 0.9:5", "2:2"),
         depth(9, 9, "0.9:0", "2.1:7"),
     )
-    assert known(replay, 2) == (4, {1.4: 1}, {1.5: 3})
+    assert replay.book("BTCUSDT", 5, 2 * SECOND_US) is None
     assert known(replay, 3) == (8, {1: 1, 0.9: 5}, {2: 2})
     assert known(replay, 4) == (9, {1: 1}, {2: 2, 2.1: 7})
     assert known(replay, 3) == (8, {1: 1, 0.9: 5}, {2: 2})
 
 
-def test_after_a_break_the_newest_quote_is_what_is_known_until_the_next_snapshot(tmp_path: Path) -> None:
+def test_after_a_break_no_level_is_known_until_the_next_snapshot_which_is_waited_for(tmp_path: Path) -> None:
     replay = replay_of(
         tmp_path,
         quote(3),
@@ -79,8 +79,10 @@ def test_after_a_break_the_newest_quote_is_what_is_known_until_the_next_snapshot
         depth(10, 12, "1:6"),
     )
     assert known(replay, 3)[0] == 6
-    assert known(replay, 4) == (3, {1.4: 1}, {1.5: 3})
-    assert known(replay, 5)[0] == 9
+    assert [replay.book("BTCUSDT", 5, second * SECOND_US) for second in (4, 5)] == [None, None]
+    assert [replay.book_due_us("BTCUSDT", second * SECOND_US) for second in (3, 4, 6)] == [
+        second * SECOND_US for second in (3, 6, 6)
+    ]
     assert known(replay, 6) == (9, {1: 4}, {2: 3})
     assert known(replay, 7) == (12, {1: 6}, {2: 3})
 

@@ -44,6 +44,8 @@ class RecordedSnapshot(NamedTuple):
 
 
 _CARRIED = 4
+# A client that is not answered for longer gives up.
+_LONGEST_WAIT_US = 5_000_000
 _levels = msgspec.json.Decoder(list[tuple[str, str]])
 _sent = attrgetter("sent_us")
 
@@ -92,6 +94,13 @@ class RecordedBook:
             carried = max(before, key=lambda it: it.now_us, default=None) or _Carried()
             self._carried = [*(it for it in self._carried if it is not carried), carried][-_CARRIED:]
             return carried.to(now_us, self._heard, limit)
+
+    def due_us(self, now_us: int) -> int:
+        """When a question after the book is answered: with the next snapshot, if it is not known and that is near."""
+        if self.at(now_us, 1) is None:
+            snapshots = (it.sent_us for it in self._heard if isinstance(it, RecordedSnapshot))
+            return next((at for at in snapshots if now_us < at <= now_us + _LONGEST_WAIT_US), now_us)
+        return now_us
 
     @staticmethod
     def _between(events: Sequence, start_us: int, end_us: int) -> Sequence:  # type: ignore[type-arg]

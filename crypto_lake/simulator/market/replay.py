@@ -137,16 +137,17 @@ class Replay:
         return self._books[symbol].events(start_us, end_us, window_us)
 
     def book(self, symbol: str, limit: int, now_us: int) -> Book | None:
-        """See `Tape.book`: the recorded snapshot carried to now, or the newest quote where there is none."""
+        """See `Tape.book`: the recorded snapshot carried to now, or the newest quote where no depth was recorded."""
         known = self._books[symbol].at(now_us, limit)
-        if known is not None:
+        # A book of the best levels alone, believed, would contradict quotes for hours.
+        if known is not None or self._books[symbol].windows_us:
             return known
         quote = self.quote(symbol, now_us)
         return quote and Book(quote.update_id, ((quote.bid, quote.bid_qty),), ((quote.ask, quote.ask_qty),))
 
-    def book_due_us(self, symbol: str, now_us: int) -> int:  # noqa: ARG002 - all are answered at once
+    def book_due_us(self, symbol: str, now_us: int) -> int:
         """See `Tape.book_due_us`."""
-        return now_us
+        return self._books[symbol].due_us(now_us)
 
     def quote(self, symbol: str, now_us: int) -> Quote | None:
         """See `Tape.quote`: the newest that had been sent."""
