@@ -83,15 +83,21 @@ class _File:
         try:
             self._sink.write(message)
         except OSError as error:
-            if not self._fails and sys.stderr is not None:
-                sys.stderr.write(f"{self._path}: cannot be written: {error.strerror}\n")
-            self._fails = True
+            self._tell(error)
         else:
             self._fails = False
 
     def stop(self) -> None:
-        """Close it."""
-        self._sink.stop()
+        """Close it, or say why not."""
+        try:
+            self._sink.stop()
+        except OSError as error:
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        if not self._fails and sys.stderr is not None:
+            sys.stderr.write(f"{self._path}: cannot be written: {error.strerror}\n")
+        self._fails = True
 
 
 def told(line: str) -> None:

@@ -1,3 +1,5 @@
+import errno
+import io
 import logging
 import os
 import sys
@@ -227,3 +229,17 @@ def test_a_log_is_written_again_once_it_can_be(lake: Config, capsys: pytest.Capt
     lake_says("kept")
     assert written(lake).endswith(" INFO    kept\n")
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_log_that_cannot_be_closed_is_told_in_one_line(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = lake.layout.logs / "transformer.log"
+    log = logs._File(path)
+    log._sink._file = Full()
+    log.stop()
+    assert capsys.readouterr().err == f"{path}: cannot be written: No space left on device\n"
