@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from itertools import pairwise
 
 import pytest
@@ -219,3 +220,15 @@ def test_stopping_says_goodbye_and_the_port_can_be_used_again(market: SyntheticM
 def test_a_taken_port_is_refused(exchange: SimulatedExchange, address: Address) -> None:
     with pytest.raises(OSError, match=str(address.port)), running(exchange, address.port):
         pass
+
+
+def test_an_event_does_not_wait_until_the_one_before_was_acknowledged(
+    exchange: SimulatedExchange, address: Address
+) -> None:
+    async def run() -> list[int]:
+        async with Client(address, f"/ws/{TRADES}") as client:
+            await client.next()
+            lines = [session.line.transport.get_extra_info("socket") for session in exchange.sessions]
+            return [line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for line in lines]
+
+    assert all(asyncio.run(run()))

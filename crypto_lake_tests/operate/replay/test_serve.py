@@ -212,6 +212,11 @@ def test_what_the_lake_lacks_is_told_to_those_who_wished_so(day: Series) -> None
     (told,) = [frame for text in frames if (frame := json.loads(text)).get("e") == "gap"]
     assert (told["s"], told["to"] - told["from"], told["firstId"]) == (SYMBOL, int(GAP_SEC * 1000), None)
     assert code == 1001
+    tape = replay.exchange.tape
+    unheard, hole = tape.losses(SYMBOL, MIDNIGHT, MIDNIGHT + 20 * SECOND)
+    assert (unheard.first_id, unheard.from_us // 1000) == (None, told["from"])
+    before, after = tape.trades_from(SYMBOL, (hole.first_id or 0) - 1, 2, MIDNIGHT + 20 * SECOND)
+    assert (before.id + 1, after.id - 1, after.ts_us) == (hole.first_id, hole.last_id, hole.sent_us)
 
 
 def test_pieces_of_any_size_make_the_same_events(day: Series, monkeypatch: pytest.MonkeyPatch) -> None:
