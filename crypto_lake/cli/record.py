@@ -169,10 +169,11 @@ def replay(  # noqa: PLR0913 - one for each option
     In its own WebSocket and REST, on this machine: a bot that is given this address trades that day.
     """
     from crypto_lake.operate.replay import serve
-    from crypto_lake.staging import known, staged
+    from crypto_lake.staging import Rooms, known, staged
 
     loaded = options.configured(config_file)
+    rooms = Rooms.TICKS | Rooms.DEPTH | Rooms.BARS | Rooms.MINUTES | Rooms.CANDLES | Rooms.INSTRUMENTS
     wish = serve.Wish(day, symbols, speed, at, begin_in, mark_gaps)
     some = [one for one in known(loaded) if not symbols or one.symbol in symbols]
-    with staged(loaded, some, [day]) as local:
+    with staged(loaded, some, [day], rooms) as local:
         serve.serve(serve.prepared(local.config, wish), port, click.echo)
