@@ -18,13 +18,16 @@ TOP: Top = ("100.00", "1.0", "101.00", "2.0")
 
 
 class Event(NamedTuple):
-    """The end of an event: µs since START, last id, best bid and ask, first id, levels (side, price, quantity)."""
+    """The end of an event: µs since START, last id, best bid and ask, first id, levels (side, price, quantity).
+
+    `certain`: no better level can be there than its best ones."""
 
     at: int
     id: int
     top: Top = TOP
     first_id: int | None = None
     unbroken: bool = True
+    certain: bool = True
     levels: tuple[tuple[str, str, str], ...] = ()
 
 
@@ -44,7 +47,7 @@ def write_book(
     for one in events:
         first = before + 1 if one.first_id is None else one.first_id
         at, before = START + one.at, one.id
-        boundaries.append((SYMBOL, at, at, first, one.id, *one.top, one.unbroken, True))
+        boundaries.append((SYMBOL, at, at, first, one.id, *one.top, one.unbroken, one.certain))
         depth += [(SYMBOL, at, at, first, one.id, *level, False) for level in one.levels or [(None,) * 3]]
     depth += [(SYMBOL, None, START, None, number, "bid", "1.00", "1.0", True) for number in snapshots]
     layout = series.layout

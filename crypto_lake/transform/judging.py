@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _BATCH = 131_072
 _OFFENDERS = 20
 _NONE = -1
-_OF_BOUNDARIES = ["ts_event", "first_id", "id", *best.COLUMNS, "unbroken"]
+_OF_BOUNDARIES = ["ts_event", "first_id", "id", *best.COLUMNS, "unbroken", "certain"]
 
 
 class Counts(Struct, frozen=True):
@@ -183,7 +183,7 @@ def judge(series: Series, day: date) -> Judged:
     try:
         boundaries = _boundaries(of)
         compared = verdicts.compare(boundaries, _quotes(of), start)
-        is_lost = _lost(of, boundaries, compared)
+        compared, is_lost = _lost(of, boundaries, compared)
         seconds = verdicts.judge(boundaries, compared, is_lost, start, _carried(of.before.path))
     except (pa.ArrowException, OSError) as error:
         told = " ".join(str(error).split())
@@ -206,6 +206,7 @@ def _boundaries(of: Day) -> Boundaries:
         best=np.zeros((count, 6), dtype=np.int64),
         both=np.zeros(count, dtype=bool),
         unbroken=np.zeros(count, dtype=bool),
+        certain=np.zeros(count, dtype=bool),
         followed=of.followed,
     )
     if of.before.boundaries.is_file() and (last := _last_rows(of.before.boundaries)[-1:]):
@@ -231,6 +232,7 @@ def _put(found: Boundaries, at: int, rows: pa.Table) -> None:
     found.best[here] = best.numbers(rows)
     found.both[here] = best.valid(rows["bid"]) & best.valid(rows["ask"])
     found.unbroken[here] = best.truths(rows["unbroken"])
+    found.certain[here] = best.truths(rows["certain"])
 
 
 def _last_rows(path: Path) -> pa.Table:
@@ -256,25 +258,30 @@ def _stretch(rows: pa.Table) -> Quotes:
     return Quotes(parquet.integers(rows, "ts_event"), parquet.integers(rows, "id"), best.numbers(rows))
 
 
-def _lost(of: Day, boundaries: Boundaries, found: Compared) -> "NDArray[np.bool_]":
-    """Tell of each boundary whether a quote was lost there.
+def _lost(of: Day, boundaries: Boundaries, found: Compared) -> tuple[Compared, "NDArray[np.bool_]"]:
+    """Tell of each boundary whether a quote was lost there, and leave out those at which that cannot be told.
 
     The level in question has changed since the quote then, which the newer quote would have told. If it has not, the
-    quote is right, and the book lacks what the exchange told nobody of.
+    quote is right, and the book lacks what the exchange told nobody of; or what it told nobody of yet, and then nothing
+    is known.
     """
     rows = found.different
-    lost = np.zeros(len(boundaries.id), dtype=bool)
-    if not len(rows):
-        return lost
+    lost, told = np.zeros((2, len(boundaries.id)), dtype=bool)
     lost[rows] = True
     for number, side in enumerate((best.BID, best.ASK)):
         prices = verdicts.disputed(boundaries, found, side)
-        some = rows[prices > _NONE]
+        some, prices = rows[prices > _NONE], prices[prices > _NONE]
         if len(some):
-            sides = np.full(len(some), number)
-            asked = Asked(sides, prices[prices > _NONE], found.quote_id[some], boundaries.id[some])
-            lost[some] &= levels.changed(of.depth, asked)
-    return lost
+            # Where the book's own level is the better one, an event told of it, and it is no doubt there.
+            is_vague = ~boundaries.certain[some] & (boundaries.best[some, side.start] != prices)
+            asked = Asked(
+                np.full(len(some), number), prices, found.quote_id[some], boundaries.id[some], is_vague
+            )
+            changed = levels.changed(of.depth, asked)
+            lost[some] &= changed
+            told[some] |= changed | ~is_vague
+    is_compared = found.is_compared & (found.is_equal | told)
+    return found._replace(is_compared=is_compared), lost & is_compared
 
 
 def _carried(path: Path) -> "NDArray[np.int64] | None":

@@ -26,12 +26,16 @@ _COLUMNS = ["id", "side", "price", "is_snapshot"]
 
 
 class Asked(NamedTuple):
-    """Levels in question, by the number of their side and price: the ids of the quote and of the boundary."""
+    """Levels in question, by the number of their side and price: the ids of the quote and of the boundary.
+
+    `is_vague`: it may lie beyond what snapshots tell.
+    """
 
     side: "NDArray[np.int64]"
     price: "NDArray[np.int64]"
     quote_id: "NDArray[np.int64]"
     id: "NDArray[np.int64]"
+    is_vague: "NDArray[np.bool_]"
 
     @property
     def key(self) -> "NDArray[np.int64]":
@@ -50,14 +54,16 @@ class _Stretch(NamedTuple):
 def changed(path: Path, asked: Asked) -> "NDArray[np.bool_]":
     """Return of each level whether an event told of it after the quote, up to the boundary.
 
-    A snapshot tells of every level. What was before the day's first event is not known, and counts as a change.
+    A snapshot tells of every level. What was before the day's first event is not known, and counts as a change. Of a
+    level that is vague only events count.
     """
     file = pq.ParquetFile(path, pre_buffer=False)
     keys, level = np.unique(asked.key, return_inverse=True)
-    found = asked.quote_id < _first_id(file)
+    found = (asked.quote_id < _first_id(file)) & ~asked.is_vague
     for stretch in _between(file, int(asked.quote_id.min()), int(asked.id.max())):
         snapshots = np.unique(stretch.id[stretch.is_snapshot])
-        found |= np.searchsorted(snapshots, asked.quote_id) < np.searchsorted(snapshots, asked.id, "right")
+        told = np.searchsorted(snapshots, asked.quote_id) < np.searchsorted(snapshots, asked.id, "right")
+        found |= told & ~asked.is_vague
         place = np.minimum(np.searchsorted(keys, stretch.key), len(keys) - 1)
         is_asked = ~stretch.is_snapshot & (keys[place] == stretch.key)
         open_ones = np.flatnonzero(~found)

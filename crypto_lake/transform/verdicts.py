@@ -39,8 +39,8 @@ class Boundaries(NamedTuple):
     """The ends of events, in order of their ids: times (µs), ids, best prices.
 
     The first is the last one before the day; where there is none, one with the id -1 that is not unbroken. `both`:
-    there is a bid and an ask. `unbroken`: every event from a snapshot to this one is there. `followed`: one of the next
-    day follows on the last one.
+    there is a bid and an ask. `unbroken`: every event from a snapshot to this one is there. `certain`: no better level
+    can be there. `followed`: an event of the next day follows on the last one.
     """
 
     ts: "NDArray[np.int64]"
@@ -49,6 +49,7 @@ class Boundaries(NamedTuple):
     best: "NDArray[np.int64]"
     both: "NDArray[np.bool_]"
     unbroken: "NDArray[np.bool_]"
+    certain: "NDArray[np.bool_]"
     followed: bool = False
 
 

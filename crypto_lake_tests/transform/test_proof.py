@@ -87,6 +87,35 @@ def test_a_level_that_the_book_lacks_is_no_lost_quote(duck: Duck, series: Series
     assert [one.lost for one in done.offenders] == [False]
 
 
+def test_a_quote_of_a_level_of_which_nothing_told_the_book_is_not_contradicted(
+    duck: Duck, series: Series
+) -> None:
+    events = [
+        Event(TENTH, 20, certain=False),
+        Event(SECOND + TENTH, 30, certain=False, levels=(("ask", "102.00", "1.0"),)),
+        Event(2 * SECOND + TENTH, 40),
+    ]
+    write_book(duck, series, events)
+    write_quotes(duck, series, [Quote(0, 5, UP), Quote(2 * SECOND, 35)])
+    done = make(duck, series)
+    assert [row["verdict"] for row in seconds(duck, series, 2)] == ["unverifiable"] * 2
+    assert (done.counts.equal, done.counts.contradicted, done.counts.seconds_filled) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("quote", "level"),
+    [(UP, ("bid", "100.50", "0")), (("99.00", *TOP[1:]), ("bid", "100.00", "1.0"))],
+    ids=["its level is gone", "the book has a better one"],
+)
+def test_a_quote_is_contradicted_where_the_book_knows_better_than_it_though_not_all_levels(
+    duck: Duck, series: Series, quote: tuple[str, str, str, str], level: tuple[str, str, str]
+) -> None:
+    events = [Event(TENTH, 10), Event(SECOND, 20, certain=False, levels=(level,))]
+    write_book(duck, series, events)
+    write_quotes(duck, series, [Quote(0, 15, quote)])
+    assert [one.lost for one in make(duck, series).offenders] == [True]
+
+
 @pytest.mark.parametrize("snapshots", [(), (18,)])
 def test_a_snapshot_after_a_quote_says_that_it_is_no_longer_so(
     duck: Duck, series: Series, snapshots: tuple[int, ...]

@@ -87,6 +87,7 @@ def judged(told: Told) -> tuple[Boundaries, Compared, Seconds]:
         np.array([six(row.top) for row in rows]),
         known,
         known,
+        known,
     )
     by_time = sorted(told.quotes)
     half = len(by_time) // 2
