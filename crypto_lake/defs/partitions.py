@@ -63,8 +63,11 @@ SHARDS = _configured_shards()
 
 
 def _records_depth() -> bool:
+    """Whether depth is recorded, or was and is there."""
     with contextlib.suppress(LakeError):  # what is wrong with the configuration, each run says
-        return any("depth" in one.streams for one in config.load(config.find()).exchanges)
+        loaded = config.load(config.find())
+        there = (bool(loaded.layout.depth_symbols(one.name)) for one in loaded.exchanges)
+        return any("depth" in one.streams for one in loaded.exchanges) or any(there)
     return False
 
 

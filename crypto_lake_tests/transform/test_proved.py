@@ -7,10 +7,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from crypto_lake import sql
+from crypto_lake import checks, sql
 from crypto_lake.ask import views
 from crypto_lake.ask.lake import open_lake
 from crypto_lake.ask.sources import Chosen
+from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.schema import BAR, BAR_PROOF, PROVED_BAR, names
 from crypto_lake.series import Series
@@ -199,3 +200,20 @@ def test_a_lake_answers_in_python_and_its_database_in_sql(duck: Duck, proved: Se
     duck.execute(f"ATTACH {parquet.literal(path)} AS lake (READ_ONLY)")
     question = "SELECT DISTINCT quote_source FROM lake.bars_1s ORDER BY ALL"
     assert sql.rows(duck.execute(question)) == [{"quote_source": one} for one in ("book", "received", None)]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_checks_look_at_days_with_and_without_a_proof_together(
+    duck: Duck, proved: Series, is_first: bool
+) -> None:
+    other = Series(proved.config, "binance", "ADAUSDT" if is_first else "XRPUSDT")
+    path = proved.layout.daily("binance", other.symbol, DAY)
+    path.parent.mkdir(parents=True)
+    shown = f"SELECT {', '.join(names(BAR))} FROM {parquet.scan([daily_path(proved)])} ORDER BY window_start"
+    parquet.write(duck, shown, path, "snappy", footer={})
+    both = sorted([proved, other], key=lambda one: one.symbol)
+    with ExchangeCandles() as reference:
+        look = checks.Look.at("daily_bars", both, DAY, checks.Means(duck, reference, LATER))
+        for check in checks.ON["daily_bars"][:5]:
+            assert look.verdict(check).outcome == "passed"
+    assert views.day_in_numbers(duck, both, DAY)
