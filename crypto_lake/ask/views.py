@@ -133,20 +133,26 @@ def _define_views(connection: duckdb.DuckDBPyConnection, config: Config, *, has_
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
     _define_seconds(connection, step, has_proof=has_proof)
-    # Longer bars of these lie in one day each, which has a proof or has none.
     for name, length in {"minutes": MINUTE_US, "lacking": step}.items():
-        kinds = (name, f"proved_{name}") if has_proof else (name,)
-        for kind in kinds:
-            is_proved = kind in _PROVED
-            longer.define(
-                connection, f"one_of_{kind}", f"placed_{kind}(length)", length, "s.start", proved=is_proved
-            )
-        both = " UNION ALL ".join(f"FROM one_of_{kind}(length)" for kind in kinds)
-        connection.execute(f"CREATE OR REPLACE MACRO of_{name}(length) AS TABLE {both}")
+        _define_longer(connection, name, length, has_proof=has_proof)
     sql.define(connection, "ask/resampled")
     minutes = f"({_rows('minutes', has_proof)})"
     sql.define(connection, "ask/views", minutes=minutes, lacking="of_lacking", longer="of_whole_minutes")
     sql.define(connection, "ask/history")
+
+
+def _define_longer(connection: duckdb.DuckDBPyConnection, name: str, length: int, *, has_proof: bool) -> None:
+    """Make the macro of longer bars of a table, each of which lies in one day: that has a proof or has none."""
+    if not has_proof:
+        longer.define(connection, f"of_{name}", f"placed_{name}(length)", length, "s.start", proved=False)
+        return
+    for kind in (name, f"proved_{name}"):
+        bars = f"placed_{kind}(length)"
+        longer.define(connection, f"one_of_{kind}", bars, length, "s.start", proved=kind in _PROVED)
+    connection.execute(
+        f"""CREATE OR REPLACE MACRO of_{name}(length) AS TABLE
+            FROM one_of_{name}(length) UNION ALL FROM one_of_proved_{name}(length)"""
+    )
 
 
 def _rows(table: str, has_proof: bool) -> str:
