@@ -4,6 +4,7 @@ from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.layout import iso
 from crypto_lake.transform import book_kept, proof
 from crypto_lake.transform.book_kept import Breaks, KeptBook
+from crypto_lake.transform.judging import Offender
 
 # So many of the levels compared may differ from a snapshot for the exchange's own reason: of 6,493 events of a real
 # night, two lacked a level that the next one took away.
@@ -73,11 +74,17 @@ def contradicted_quotes(subject: Subject) -> Rows:
             "quote_id": one.quote_id,
             "book": " ".join(one.book),
             "quote": " ".join(one.quote),
-            "why": "a quote was lost" if one.lost else "the book lacks a level",
+            "why": _why(one),
             **numbers,
         }
         for one in told.offenders
     ]
+
+
+def _why(one: Offender) -> str:
+    if not one.told:
+        return "nothing told the book of that level"
+    return "a quote was lost" if one.lost else "the book lacks a level"
 
 
 def no_proof(subject: Subject) -> str | None:

@@ -37,6 +37,7 @@ class Counts(Struct, frozen=True):
 
     equal: int
     contradicted: int
+    untold: int
     lost: int
     breaks: int
     seconds_proved: int
@@ -46,14 +47,15 @@ class Counts(Struct, frozen=True):
 
     @property
     def boundaries(self) -> int:
-        """How many were compared."""
-        return self.equal + self.contradicted
+        """How many were held against the book; of those untold nothing came of it."""
+        return self.equal + self.contradicted + self.untold
 
 
 class Offender(Struct, frozen=True):
     """A boundary that contradicts the quote held there: its id and time, the quote's id, both best bids and asks.
 
-    `lost`: a newer quote was lost; else the book lacks a level.
+    `lost`: a newer quote was lost; else the book lacks a level, or was told nothing of it (not `told`), and it is not
+    known who is wrong.
     """
 
     id: int
@@ -62,14 +64,16 @@ class Offender(Struct, frozen=True):
     book: list[str]
     quote: list[str]
     lost: bool
+    told: bool
 
 
 class Judged(NamedTuple):
-    """A day of which every boundary and second has been judged; `is_lost` says it of boundaries."""
+    """A day of which every boundary and second has been judged; `is_lost` and `is_untold` say it of boundaries."""
 
     boundaries: Boundaries
     compared: Compared
     is_lost: "NDArray[np.bool_]"
+    is_untold: "NDArray[np.bool_]"
     seconds: Seconds
 
     @property
@@ -80,6 +84,7 @@ class Judged(NamedTuple):
         return Counts(
             equal=int(self.seconds.equal.sum()),
             contradicted=int(self.seconds.contradicted.sum()),
+            untold=int(self.is_untold[1:].sum()),
             lost=int(self.is_lost[1:].sum()),
             breaks=len(torn),
             seconds_proved=int(by_verdict[Verdict.PROVED]),
@@ -89,7 +94,9 @@ class Judged(NamedTuple):
         )
 
     def offenders(self, most: int = _OFFENDERS) -> list[Offender]:
-        """Return the first boundaries that contradict a quote."""
+        """Return the first boundaries that contradict a quote, or cannot."""
+        is_wrong = self.compared.is_compared & ~self.compared.is_equal
+        some = np.flatnonzero(is_wrong | self.is_untold)[:most]
         return [
             Offender(
                 id=int(self.boundaries.id[n]),
@@ -98,8 +105,9 @@ class Judged(NamedTuple):
                 book=best.spelt(self.boundaries.best[n]),
                 quote=best.spelt(self.compared.quote[n]),
                 lost=bool(self.is_lost[n]),
+                told=not self.is_untold[n],
             )
-            for n in self.compared.different[:most]
+            for n in some
             if n
         ]
 
@@ -182,8 +190,9 @@ def judge(series: Series, day: date) -> Judged:
     of, start = Day(series, day), day_start_us(day)
     try:
         boundaries = _boundaries(of)
-        compared = verdicts.compare(boundaries, _quotes(of), start)
-        compared, is_lost = _lost(of, boundaries, compared)
+        found = verdicts.compare(boundaries, _quotes(of), start)
+        compared, is_lost = _lost(of, boundaries, found)
+        is_untold = found.is_compared & ~compared.is_compared
         seconds = verdicts.judge(boundaries, compared, is_lost, start, _carried(of.before.path))
     except (pa.ArrowException, OSError) as error:
         told = " ".join(str(error).split())
@@ -192,7 +201,7 @@ def judge(series: Series, day: date) -> Judged:
         )
         where = f"{bad}: damaged" if bad else f"{series.symbol} {day}: its quotes cannot be judged"
         raise LakeError(f"{where}: {told}") from None
-    return Judged(boundaries, compared, is_lost, seconds)
+    return Judged(boundaries, compared, is_lost, is_untold, seconds)
 
 
 def _boundaries(of: Day) -> Boundaries:

@@ -31,7 +31,7 @@ def plain(rows: list[Row], question: Question) -> bool:
     boundary = quote + more
     first = min((number for number, *_ in rows), default=0)
     touched = any(
-        quote <= number <= boundary and ((is_snapshot and not is_vague) or (SIDES[side], price) == level)
+        quote <= number <= boundary and (not is_vague if is_snapshot else (SIDES[side], price) == level)
         for number, *level_of, is_snapshot in rows
         for level in [tuple(level_of)]
     )

@@ -100,6 +100,8 @@ def test_a_quote_of_a_level_of_which_nothing_told_the_book_is_not_contradicted(
     done = make(duck, series)
     assert [row["verdict"] for row in seconds(duck, series, 2)] == ["unverifiable"] * 2
     assert (done.counts.equal, done.counts.contradicted, done.counts.seconds_filled) == (1, 0, 0)
+    assert (done.counts.untold, done.counts.boundaries) == (2, 3)
+    assert [(one.id, one.told) for one in done.offenders] == [(20, False), (30, False)]
 
 
 @pytest.mark.parametrize(
