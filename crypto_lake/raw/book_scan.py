@@ -38,7 +38,8 @@ class BookSegment(NamedTuple):
     """A sealed segment of the book: its name, with its folder's, the bytes of its lines, and when these are of.
 
     `events` are the least and the highest `ts_event` of its events, `snapshots` the `ts_recv` of its snapshots (or of
-    all its lines, where it has any); None without such lines.
+    all its lines, where it has any); None without such lines. `beside` are, of one without events, the times of the
+    last event received before it and of the first one after it: the clock of a replay says nothing of its day.
     """
 
     name: str
@@ -46,6 +47,7 @@ class BookSegment(NamedTuple):
     path: Path
     events: Interval | None
     snapshots: Interval | None
+    beside: tuple[int, ...] = ()
 
     def has_events_of(self, day: date) -> bool:
         """Return whether an event may be of a day."""
@@ -53,15 +55,16 @@ class BookSegment(NamedTuple):
 
     @property
     def event_days(self) -> list[date]:
-        """The days of its first and its last event, and those between; none where it has none."""
+        """The days of its first and its last event, and those between; where it has none, of those beside it."""
         if self.events is None:
-            return []
+            return sorted(set(map(day_of, self.beside)))
         first, last = map(day_of, self.events)
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
     def touches(self, day: date) -> bool:
         """Return whether a line may be of a day."""
-        return self.has_events_of(day) or _touches(self.snapshots, day, _NEAR_US)
+        is_near = _touches(self.snapshots, day, _NEAR_US) or day in map(day_of, self.beside)
+        return self.has_events_of(day) or is_near
 
 
 def _touches(span: Interval | None, day: date, margin: int = 0) -> bool:
@@ -97,10 +100,23 @@ def of_folder(connection: duckdb.DuckDBPyConnection, series: Series, day: date) 
     }
     unknown = [path for key, path in paths.items() if key not in described]
     scanned = scan_files(connection, unknown, series.symbol)
-    return [
+    found = [
         BookSegment(*key, path, *(described[key] if key in described else scanned[path]))
         for key, path in paths.items()
     ]
+    return [
+        one if one.events else one._replace(beside=_beside(found, number)) for number, one in enumerate(found)
+    ]
+
+
+def _beside(found: Sequence[BookSegment], number: int) -> tuple[int, ...]:
+    """Return when the events of the same recorder happened that are nearest to a segment in its folder."""
+    recorder = segments.recorder_of(found[number].path)
+    before, after = (
+        next((one.events for one in some if one.events and segments.recorder_of(one.path) == recorder), None)
+        for some in (reversed(found[:number]), found[number + 1 :])
+    )
+    return (*([before[1]] if before else []), *([after[0]] if after else []))
 
 
 def named(series: Series, day: date) -> dict[tuple[str, int], Path]:

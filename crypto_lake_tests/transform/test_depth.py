@@ -92,6 +92,28 @@ def test_lines_are_of_the_day_of_their_event_and_snapshots_of_the_event_that_car
     ]
 
 
+def test_a_snapshot_alone_in_its_segment_is_of_the_events_beside_it_whatever_the_clock_said(
+    duck: Duck, series: Series
+) -> None:
+    # A replay: received years after it happened.
+    recv = START + 800 * 24 * HOUR
+    land(series.config, [snapshot(4, recv - SECOND, [BID])])
+    land(series.config, [event(5, 6, END - SECOND)])
+    land(series.config, [event(7, 8, END)], recorder="b")
+    land(series.config, [snapshot(6, recv, [BID])])
+    assert [row for row in rows(duck, make(duck, series).path, "id, is_snapshot") if row[1]] == [
+        (4, True),
+        (6, True),
+    ]
+    late = land(series.config, [snapshot(6, recv, [BID, ("99", "1")])])
+    assert depth.waiting(duck, series) == {DAY, AFTER}
+    make(duck, series)
+    kept = depth.read_kept(series, DAY)
+    assert kept
+    assert (f"{DAY}/{late.name}", late.stat().st_size) in kept.segments
+    assert depth.waiting(duck, series) == {AFTER}
+
+
 def test_whoever_received_the_lines_in_which_segments_the_bytes_are_the_same(
     duck: Duck, series: Series, monkeypatch: pytest.MonkeyPatch
 ) -> None:
