@@ -28,13 +28,11 @@ class Side:
     def of_snapshot(cls, bids: Sequence[Level], asks: Sequence[Level]) -> "tuple[Side, Side]":
         """Return both sides as a snapshot says they are.
 
-        The exchange was asked for so many levels of each. So the shorter one is whole; the longer one, or both, may
-        have been cut off.
+        The exchange was asked for so many levels of each; nothing says that there are no more. Not even that one side
+        has fewer: a snapshot may lack a level.
         """
-        most = max(len(bids), len(asks))
-        found = [({key: qty for key, qty in side if qty}, len(side) == most) for side in (bids, asks)]
-        of_bids, of_asks = (cls(side, min(side) if is_cut and side else None) for side, is_cut in found)
-        return of_bids, of_asks
+        of_bids, of_asks = ({key: qty for key, qty in side if qty} for side in (bids, asks))
+        return cls(of_bids, min(of_bids, default=None)), cls(of_asks, min(of_asks, default=None))
 
     def change(self, changes: Iterable[Level]) -> None:
         """Take over the levels that changed."""

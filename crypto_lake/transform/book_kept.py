@@ -12,7 +12,7 @@ from crypto_lake.errors import NOT_JSON
 from crypto_lake.series import Series
 
 # Goes up when the same depth would give another book.
-BOOK_VERSION = 1
+BOOK_VERSION = 2
 Table = Literal["book", "boundaries", "end"]
 
 

@@ -149,9 +149,15 @@ def test_a_snapshot_tells_levels_beyond_those_of_the_one_before() -> None:
     assert chain.sides
     bids, asks = chain.sides
     assert (len(bids.levels), len(asks.levels)) == (7, 10)
-    # Fewer came than were asked for.
-    assert bids.floor is None
-    assert asks.floor == -29 * 10**8
+    assert (bids.floor, asks.floor) == (13 * 10**8, -29 * 10**8)
+
+
+def test_that_a_snapshot_has_fewer_levels_of_a_side_does_not_say_that_these_are_all() -> None:
+    bids, asks = Side.of_snapshot([(9, 1), (8, 1)], [(-11, 1), (-12, 1), (-13, 1)])
+    assert (bids.floor, asks.floor) == (8, -13)
+    bids.change([(9, 0), (8, 0), (7, 1)])
+    assert not bids.is_certain()
+    assert asks.is_certain()
 
 
 def test_a_carried_book_goes_on_only_where_the_next_event_follows() -> None:
