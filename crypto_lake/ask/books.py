@@ -71,6 +71,7 @@ def at(connection: duckdb.DuckDBPyConnection, series: Series, us: int, levels: i
 
 def _question(series: Series, day: date, ends: tuple[_Last, _Last], kept: KeptBook, levels: int) -> Question:
     (begin, last), first = ends, _first(kept, ends[1].id)
+    after = begin.id if first is None else first
     source = series.layout.depth(series.exchange, series.symbol, day)
     before = [book_kept.paths(series, day - timedelta(days=1))["end"]] if first is None else []
     found = {
@@ -79,9 +80,10 @@ def _question(series: Series, day: date, ends: tuple[_Last, _Last], kept: KeptBo
     }
     variables = {
         "first": first,
-        "after": begin.id if first is None else first,
+        "after": after,
         "last": last.id,
-        "equal": [one.id for one in kept.anchors.first if one.use == "equal"],
+        # One before that was equal to another book, before a break.
+        "equal": [one.id for one in kept.anchors.first if one.use == "equal" and one.id >= after],
         "levels": levels,
         "symbol": series.symbol,
         "ts_event": last.ts_event,

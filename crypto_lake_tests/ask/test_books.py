@@ -87,6 +87,18 @@ def test_before_a_days_first_event_the_book_is_that_of_the_day_before(duck: Duck
     assert (found["id"], found["ts_event"], found["price"]) == (4, None, Decimal(100))
 
 
+def test_a_snapshot_before_a_break_says_nothing_of_the_book_after_it(duck: Duck, series: Series) -> None:
+    old, new = ("100.00000000", "1.00000000"), ("99.00000000", "2.00000000")
+    lines = [snapshot(2, START, [old]), event(3, 4, START), snapshot(4, START, [old]), event(5, 6, START)]
+    # The event that took the old level away was lost.
+    lines += [snapshot(9, START, [new]), event(9, 10, START + SECOND)]
+    compact(duck, series, lines)
+    (found,) = (
+        Lake[pa.Table](series.config, "to_arrow_table").book(SYMBOL, instant(START + SECOND)).to_pylist()
+    )
+    assert (found["id"], found["price"]) == (10, Decimal(99))
+
+
 def test_books_are_those_at_the_ends_of_intervals(book_lake: Lake[pa.Table]) -> None:
     found = book_lake.books(SYMBOL, "2s", "2025-10-21", "2025-10-21T00:00:08", levels=3)
     assert found.schema.names == ["symbol", "window_start", "id", "bids", "asks", "unbroken"]
