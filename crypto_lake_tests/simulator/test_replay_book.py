@@ -45,9 +45,9 @@ def replay_of(folder: Path, *frames: str) -> Replay:
 
 
 def known(
-    replay: Replay, second: int, symbol: str = "BTCUSDT"
+    replay: Replay, second: float, symbol: str = "BTCUSDT"
 ) -> tuple[int, dict[float, float], dict[float, float]]:
-    book = replay.book(symbol, 100, second * SECOND_US)
+    book = replay.book(symbol, 100, int(second * SECOND_US))
     assert book
     bids, asks = ({price / E8: qty / E8 for price, qty in side} for side in (book.bids, book.asks))
     return book.update_id, bids, asks
@@ -62,9 +62,11 @@ def test_a_snapshot_is_carried_over_the_events_after_it(tmp_path: Path) -> None:
         depth(9, 9, "0.9:0", "2.1:7"),
     )
     assert replay.book("BTCUSDT", 5, 2 * SECOND_US) is None
-    assert known(replay, 3) == (8, {1: 1, 0.9: 5}, {2: 2})
+    # The exchange's own answer, and what it is carried to.
+    assert known(replay, 3) == (6, {1: 2, 0.9: 5}, {2: 2})
+    assert known(replay, 3.5) == (8, {1: 1, 0.9: 5}, {2: 2})
     assert known(replay, 4) == (9, {1: 1}, {2: 2, 2.1: 7})
-    assert known(replay, 3) == (8, {1: 1, 0.9: 5}, {2: 2})
+    assert known(replay, 3.5) == (8, {1: 1, 0.9: 5}, {2: 2})
 
 
 def test_after_a_break_no_level_is_known_until_the_next_snapshot_which_is_waited_for(tmp_path: Path) -> None:
@@ -78,7 +80,8 @@ def test_after_a_break_no_level_is_known_until_the_next_snapshot_which_is_waited
         snapshot(9, "1:4", "2:3"),
         depth(10, 12, "1:6"),
     )
-    assert known(replay, 3)[0] == 6
+    assert known(replay, 3)[0] == 5
+    assert known(replay, 3.5)[0] == 6
     assert [replay.book("BTCUSDT", 5, second * SECOND_US) for second in (4, 5)] == [None, None]
     assert [replay.book_due_us("BTCUSDT", second * SECOND_US) for second in (3, 4, 6)] == [
         second * SECOND_US for second in (3, 6, 6)
@@ -103,7 +106,7 @@ def test_a_snapshot_belongs_to_the_symbol_whose_events_carry_it(tmp_path: Path) 
         quote(9),
         quote(5002, "ETHUSDT"),
     )
-    assert known(replay, 3, "ETHUSDT") == (5001, {8: 1, 7: 1}, {9: 1})
+    assert known(replay, 3.5, "ETHUSDT") == (5001, {8: 1, 7: 1}, {9: 1})
     assert replay.book("BTCUSDT", 5, 3 * SECOND_US) is None
 
 

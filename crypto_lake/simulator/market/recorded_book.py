@@ -17,7 +17,7 @@ import msgspec
 from crypto_lake.simulator.market.tape import Book, DepthEvent, to_e8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from crypto_lake.simulator.market.tape import Levels
 
@@ -68,6 +68,7 @@ class RecordedBook:
         self._heard = [
             it for it in heard if isinstance(it, RecordedSnapshot) or it.window_us == self.windows_us[0]
         ]
+        self._snapshots = {it.sent_us: it for it in heard if isinstance(it, RecordedSnapshot)}
         self._lock = threading.Lock()
         self._carried: list[_Carried] = []
         self._in_windows = lru_cache(self._in_windows_of)
@@ -87,7 +88,12 @@ class RecordedBook:
             yield from self._between(self._in_windows(window_us), start_us, end_us)
 
     def at(self, now_us: int, limit: int) -> Book | None:
-        """The best `limit` levels a side at a moment; None while they are not known."""
+        """The best `limit` levels a side at a moment; None while they are not known.
+
+        At the moment of a recorded snapshot it is that one, although events that go beyond it may have come before.
+        """
+        if told := self._snapshots.get(now_us):
+            return Book(told.last_id, *(tuple(_parse(side))[:limit] for side in (told.bids, told.asks)))
         with self._lock:
             # Who plans ahead, and who asks for now, each go on from where they were.
             before = [it for it in self._carried if it.now_us <= now_us]
@@ -98,8 +104,7 @@ class RecordedBook:
     def due_us(self, now_us: int) -> int:
         """When a question after the book is answered: with the next snapshot, if it is not known and that is near."""
         if self.at(now_us, 1) is None:
-            snapshots = (it.sent_us for it in self._heard if isinstance(it, RecordedSnapshot))
-            return next((at for at in snapshots if now_us < at <= now_us + _LONGEST_WAIT_US), now_us)
+            return next((at for at in self._snapshots if now_us < at <= now_us + _LONGEST_WAIT_US), now_us)
         return now_us
 
     @staticmethod
@@ -180,7 +185,7 @@ def checked(levels: msgspec.Raw) -> msgspec.Raw:
     return levels
 
 
-def _parse(levels: msgspec.Raw) -> Iterable[tuple[int, int]]:
+def _parse(levels: msgspec.Raw) -> list[tuple[int, int]]:
     return [(to_e8(price), to_e8(qty)) for price, qty in _levels.decode(levels)]
 
 

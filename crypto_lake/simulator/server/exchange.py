@@ -167,7 +167,7 @@ class SimulatedExchange:
             if endpoint.due_us:
                 due_us = await run_in_threadpool(endpoint.due_us, self, query)
                 await asyncio.sleep(max(due_us - self.clock.now_us(), 0) / 1e6 / self.clock.speed)
-                query = query._replace(now_us=max(due_us, self.clock.now_us()))
+                query = query._replace(now_us=due_us)
             return _json(_OK, await run_in_threadpool(endpoint.answer, self, query), headers)
         except RequestError as error:
             return _json(_BAD_REQUEST, error.body, headers)
