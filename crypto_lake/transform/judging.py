@@ -191,6 +191,7 @@ def judge(series: Series, day: date) -> Judged:
     try:
         boundaries = _boundaries(of)
         found = verdicts.compare(boundaries, _quotes(of), start)
+        boundaries = boundaries._replace(certain=verdicts.certain(boundaries, found))
         compared, is_lost = _lost(of, boundaries, found)
         is_untold = found.is_compared & ~compared.is_compared
         seconds = verdicts.judge(boundaries, compared, is_lost, start, _carried(of.before.path))

@@ -27,7 +27,7 @@ from crypto_lake.transform.judging import Counts, Day, Judged, Offender
 from crypto_lake.transform.verdicts import SECONDS
 
 # Goes up when the same boundaries and quotes would give another proof.
-PROOF_VERSION = 3
+PROOF_VERSION = 4
 _COMPRESSION = "zstd"
 MadeFrom = dict[str, str | None]
 

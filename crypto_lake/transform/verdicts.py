@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SECONDS = DAY_US // SECOND_US
 _NONE = -1
 _PRICES = [best.BID.start, best.ASK.start]
+_FARTHEST = np.iinfo(np.int64).max
 
 
 class Verdict(IntEnum):
@@ -132,6 +133,22 @@ class _Held:
         self.best[slots[last]] = some.best[last]
 
 
+def certain(boundaries: Boundaries, found: Compared) -> "NDArray[np.bool_]":
+    """Return where no better level can be there than the best ones, by snapshots and by quotes.
+
+    A quote that is equal to the book says that no better level is there; from its price on, events have told all since.
+    """
+    sure = boundaries.certain | found.is_equal
+    prices = boundaries.best[:, _PRICES] * (1, -1)
+    # A book that began anew has told nothing before.
+    begins = np.union1d(np.flatnonzero(~boundaries.unbroken), torn(boundaries))
+    reach = np.where(sure[:, None], prices, _FARTHEST)
+    for begin, end in zip([0, *begins], [*begins, len(sure)], strict=True):
+        np.minimum.accumulate(reach[begin:end], axis=0, out=reach[begin:end])
+    is_reached: NDArray[np.bool_] = np.all(prices >= reach, axis=1)
+    return boundaries.unbroken & (sure | (boundaries.both & is_reached))
+
+
 def disputed(boundaries: Boundaries, found: Compared, side: slice) -> "NDArray[np.int64]":
     """Return, of the boundaries that contradict the quote, the price of the level of a side in question; -1: none.
 
@@ -210,9 +227,10 @@ def _fills(
 ) -> tuple["NDArray[np.bool_]", "NDArray[np.int64]"]:
     """Return the seconds that bars fill from the book, and with what: the last boundary compared before their end.
 
-    It is carried on like any quote, also while the book is not known, until a quote with a higher id comes.
+    Where a better level can be there, nothing does. It is carried on like any quote, also while the book is not known,
+    until a quote with a higher id comes.
     """
-    prices, lost = boundaries.best.copy(), is_lost & boundaries.both
+    prices, lost = boundaries.best.copy(), is_lost & boundaries.both & boundaries.certain
     # A quote that was on its way at midnight may be here by now.
     lost[0] = before is not None and not found.is_equal[0]
     if before is not None:

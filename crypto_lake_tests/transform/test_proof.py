@@ -118,6 +118,23 @@ def test_a_quote_is_contradicted_where_the_book_knows_better_than_it_though_not_
     assert [one.lost for one in make(duck, series).offenders] == [True]
 
 
+@pytest.mark.parametrize(("told", "filled"), [("101.00", [None, None]), ("99.50", [None, "100.00000000"])])
+def test_a_lost_quote_is_filled_where_a_quote_told_how_far_the_book_is_known(
+    duck: Duck, series: Series, told: str, filled: list[str | None]
+) -> None:
+    seen = (told, *TOP[1:2], "102.00", "1.0")
+    now = (*TOP[:2], "102.00", "1.0")
+    events = [
+        Event(TENTH, 10, seen, certain=False),
+        Event(SECOND, 20, now, certain=False, levels=(("bid", "100.00", "1.0"), ("bid", told, "0"))),
+    ]
+    write_book(duck, series, events)
+    write_quotes(duck, series, [Quote(0, 5, seen)])
+    make(duck, series)
+    rows = seconds(duck, series, 2)
+    assert (rows[1]["verdict"], [row["bid"] for row in rows]) == ("contradicted", filled)
+
+
 @pytest.mark.parametrize("snapshots", [(), (18,)])
 def test_a_snapshot_after_a_quote_says_that_it_is_no_longer_so(
     duck: Duck, series: Series, snapshots: tuple[int, ...]
