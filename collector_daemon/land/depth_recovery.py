@@ -1,7 +1,7 @@
 """What a collector that died left of order books: segments that no journal describes, breaks it had no time to tell."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
             diary.write(tally.sealed(now, symbol, path.name, size, [], checksum), day)
     if lacking or search:
         known = list(journal.of_kind(told, journal.BookBreak))
-        for one in _breaks(found[-2:]):
+        for one in _breaks(segments.latest(found)):
             if not any(_is_told(one, record) for record in known):
                 diary.write(journal.BookBreak(at=now, symbol=symbol, **one._asdict()), day)
 
@@ -74,7 +74,7 @@ def lines_of(path: Path) -> Iterator[BookLine]:
                 logger.error("{}: line {}: not a line of the book: {}", path, number, error)
 
 
-def _breaks(paths: list[Path]) -> list[Break]:
+def _breaks(paths: Sequence[Path]) -> list[Break]:
     chain = ChainedIds()
     for path in paths:
         for line in lines_of(path):

@@ -167,14 +167,14 @@ def _ended_in_order(diary: JournalWriter, symbol: str, day: date) -> bool:
 
 
 def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iterator[Hole]:
-    """Yield what is missing in the last two segments of a day, and not a gap in its journals."""
+    """Yield what is missing in the last segments of a day, and not a gap in its journals."""
     if registry.exchange(exchange).capabilities.trade_ids != "contiguous":
         return
     gaps = journal.of_kind(journals.of_recorder(layout, exchange, symbol, day), journal.Gap)
     told = union([(gap.first_id, gap.last_id + 1) for gap in gaps])
     ids = ContiguousIds(symbol, TRADE.word, [])
     received = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED], layout.recorder)
-    for path in received[-2:]:
+    for path in segments.latest(received):
         for line in lines_of(path):
             if isinstance(line, TradeLine):
                 ids.accept(line)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -32,6 +32,7 @@ _OF_TICKS = (RECEIVED, HEALED)
 _TAIL = 1 << 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SHORTEST_FRAME = 9
+_SURELY_LATEST, _LATEST_AT_MOST, _LATEST_SEC = 2, 20, 10
 # A size of two bytes counts from 256.
 _ADDED = {2: 256}
 
@@ -42,6 +43,21 @@ def sealed(folder: Path, families: Sequence[str] = _OF_TICKS, recorder: str | No
     One that is there in both forms, plain and compressed, is taken plain. With `recorder`, those of that one alone.
     """
     return [found.path for found in _sealed(folder, families) if found.is_of(recorder)]
+
+
+def latest(paths: Sequence[Path]) -> Sequence[Path]:
+    """The segments in which may lie what a collector that died had no time to tell: the last two, and those before.
+
+    Of the latter those that were written within the last seconds, 20 at most: many, where they are short.
+    """
+    if len(paths) <= _SURELY_LATEST:
+        return paths
+    # The last one may have been mended long after.
+    since = paths[-_SURELY_LATEST].stat().st_mtime - _LATEST_SEC
+    before = reversed(paths[-_LATEST_AT_MOST:-_SURELY_LATEST])
+    # One after the other: what lies in one left out between two would be missing.
+    count = sum(1 for _ in takewhile(lambda path: path.stat().st_mtime >= since, before))
+    return paths[-_SURELY_LATEST - count :]
 
 
 def _sealed(folder: Path, families: Sequence[str]) -> "list[_Found]":

@@ -232,3 +232,14 @@ def test_open_depth_is_sealed_with_its_whole_lines_and_entered_with_its_breaks(
     assert [(one.after_id, one.first_id) for one in breaks] == [(7, 9)]
     assert depth_recovery.last_id(layout, "binance", "SOLUSDT") == 12
     assert not list(journal.of_kind(own(layout, "SOLUSDT", DAY), journal.Sealed))
+
+
+def test_a_break_in_any_segment_of_the_last_seconds_before_the_death_is_entered(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    for lines in ((event(1, 5), event(9, 12)), (event(13, 13),), (event(14, 14),)):
+        left_open(layout, *lines)
+        segments.recover(layout, "binance")
+    left_open(layout, event(15, 15))
+    recover(layout, "binance", T0 + 99)
+    breaks = journal.of_kind(own(layout, "SOLUSDT", DAY), journal.BookBreak)
+    assert [(one.after_id, one.first_id) for one in breaks] == [(5, 9)]
