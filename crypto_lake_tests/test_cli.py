@@ -377,7 +377,8 @@ def test_the_demo_ends_without_a_failed_check_and_says_where_everything_is(
     assert list((folder / "lake").glob("parquet/binance/SOLUSDT/*.parquet"))
 
 
-@pytest.mark.parametrize("name", ["a?b", "%20", "a%3Fb"])
+# No folder of Windows has a question mark in its name.
+@pytest.mark.parametrize("name", [*([] if sys.platform == "win32" else ["a?b"]), "%20", "a%3Fb"])
 def test_a_dagster_home_that_dagster_would_look_for_elsewhere_is_one_clear_line(
     lake: Config, tmp_path: Path, name: str
 ) -> None:
