@@ -1,5 +1,6 @@
-"""None"""
+"""`config.yml`: what is taken, and how each mistake is told in one line."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -323,8 +324,12 @@ def test_a_text_that_no_system_takes_is_refused(tmp_path: Path, text: str, where
     [
         "general: {timezone: LONG}",
         "general: {log_level: LONG}",
-        "general: {base_path: LONG}",
-        "general: {base_path: '~LONG/x'}",
+        # To Windows there is no such place, as there is no other one yet.
+        *(
+            []
+            if sys.platform == "win32"
+            else ["general: {base_path: LONG}", "general: {base_path: '~LONG/x'}"]
+        ),
         "general: {LONG: 1}",
         "backfill: {archive_url: 'http://:0/LONG'}",
     ],
