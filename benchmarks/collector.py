@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -338,15 +338,13 @@ def by_itself(rate: float, seconds: float, *, depth: bool) -> tuple[float, float
     count = int(rate * (seconds + 2 * _WARM_SEC))
     with blasting(count, rate, depth=depth) as port, tempfile.TemporaryDirectory() as name:
         config = Path(name) / "config.yml"
-        streams = ["trade", "bookTicker", *(["depth"] if depth else [])]
         section = {
             "name": "binance",
             "symbols": list(SYMBOLS),
-            "streams": streams,
+            "streams": ["trade", "bookTicker", *(["depth"] if depth else [])],
             "rest_url": f"http://127.0.0.1:{port}/api/v3",
             "wss_url": f"ws://127.0.0.1:{port}/ws",
         }
-        # YAML is JSON as well.
         settings = {"exchanges": [section], "collector": {"connections": 1, "min_free_disk_gb": 0}}
         config.write_text(json.dumps(settings), encoding="utf-8")
         words = [sys.executable, "-m", "collector_daemon", "--config", str(config)]
@@ -371,10 +369,6 @@ def the_book(rounds: int) -> None:
         click.echo(f"at 1,000 messages/s, {what}: {100 * share:.1f} % of a core, {memory:.0f} MB")
 
 
-def _best(measure: Callable[[], float], rounds: int) -> float:
-    return min(measure() for _ in range(rounds))
-
-
 @click.command()
 @click.option("--count", type=int, default=300_000, show_default=True, help="Frames a round.")
 @click.option("--rounds", type=int, default=5, show_default=True)
@@ -395,7 +389,7 @@ def main(*, count: int, rounds: int, book: bool) -> None:
     click.echo(f"collector, frame in to line in file: {median(whole):,.0f} messages/s")
     click.echo(f"ratio: {median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
     some = frames(count)
-    ours, theirs = _best(lambda: with_handler(some), rounds), _best(lambda: with_json(some), rounds)
+    ours, theirs = (min(one(some) for _ in range(rounds)) for one in (with_handler, with_json))
     click.echo(f"handler alone: {count / ours:,.0f} messages/s, with json: {count / theirs:,.0f} messages/s")
     click.echo(f"ratio: {theirs / ours:.1f}")
     at_a_pace(rounds)

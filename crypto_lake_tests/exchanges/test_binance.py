@@ -29,8 +29,7 @@ TRADE: Json = {
     "p": "190.12000000",
     "q": "16.21400000",
     "T": 1_760_918_400_098_195,
-    "m": True,
-    "M": True,
+    **dict.fromkeys("mM", True),
 }
 QUOTE: Json = {
     "u": 5_000_005,

@@ -16,17 +16,7 @@ from loguru import logger
 from crypto_lake.layout import DAY_US, HOUR_US, Layout, day_of
 from crypto_lake.raw import journal, journal_writer
 from crypto_lake.raw import records as kinds
-from crypto_lake.raw.journal import (
-    AnyRecord,
-    Contents,
-    DepthSealed,
-    Gap,
-    OfSymbol,
-    Record,
-    Sealed,
-    Started,
-    Stopped,
-)
+from crypto_lake.raw.journal import AnyRecord, Contents, Gap, OfSymbol, Record, Sealed, Started, Stopped
 from crypto_lake.raw.journal_writer import JournalWriter
 
 DAY = date(2025, 10, 20)
@@ -73,7 +63,7 @@ def _put_right(record: Any) -> Any:  # noqa: ANN401 - of any kind
     if isinstance(record, Sealed):
         ends = dict.fromkeys(("recv_from", "recv_to"), NOON_US) if record.recv_from is not None else NOTHING
         return msgspec.structs.replace(record, **(NOTHING | ends))
-    if isinstance(record, DepthSealed):
+    if isinstance(record, kinds.DepthSealed):
         pairs = dict.fromkeys(("event_from", "event_to", "first_id", "last_id"))
         received = dict.fromkeys(("recv_from", "recv_to"), NOON_US)
         return msgspec.structs.replace(record, snapshots=record.lines, **pairs, **received)
