@@ -44,8 +44,9 @@ def command(layout: Layout) -> Iterator[Command]:
     home = folder / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    # The busy one is so busy that each symbol trades within seconds, whatever the hour.
     busy, quiet = (
-        SimulatedExchange(SyntheticMarket(5, SYMBOLS, rate=rate), MarketClock()) for rate in (20, 0.05)
+        SimulatedExchange(SyntheticMarket(5, SYMBOLS, rate=rate), MarketClock()) for rate in (100, 0.05)
     )
     with running(busy) as live, running(quiet) as past:
 
