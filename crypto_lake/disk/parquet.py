@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from crypto_lake.disk import publish
+from crypto_lake.disk import publish, units
 from crypto_lake.errors import NOT_JSON, LakeError
 from crypto_lake.schema import BAR, PRICE, PROVED_BAR, QUANTITY, Column
 
@@ -39,11 +39,11 @@ _ARROW: dict[str, pa.DataType] = {
     "INTEGER": pa.int32(),
     "BIGINT": pa.int64(),
     "BOOLEAN": pa.bool_(),
-    PRICE: pa.decimal128(18, 8),
-    QUANTITY: pa.decimal128(20, 8),
+    PRICE: units.PRICE,
+    QUANTITY: units.QUANTITY,
     "DATE": pa.date32(),
     f"STRUCT(price {PRICE}, qty {QUANTITY})[]": pa.list_(
-        pa.field("element", pa.struct([("price", pa.decimal128(18, 8)), ("qty", pa.decimal128(20, 8))]))
+        pa.field("element", pa.struct([("price", units.PRICE), ("qty", units.QUANTITY)]))
     ),
     "STRUCT(path VARCHAR, bytes BIGINT, sha256 VARCHAR)[]": pa.list_(
         pa.field(

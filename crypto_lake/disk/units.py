@@ -37,7 +37,7 @@ def of_texts(texts: pa.Array) -> "Halves":
 
 def halves(numbers: pa.Array) -> "Halves":
     """Return decimals as halves, two a number; what is null there may be anything."""
-    found = np.frombuffer(numbers.buffers()[1], np.uint64)
+    found = np.frombuffer(numbers.buffers()[1] or b"", np.uint64)
     return found[2 * numbers.offset : 2 * (numbers.offset + len(numbers))].reshape(-1, 2)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from crypto_lake.disk import units
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,7 +18,6 @@ COLUMNS = ("bid", "bid_qty", "ask", "ask_qty")
 # Of the six numbers those of either side; the first of a side is its price.
 BID, ASK = slice(0, 3), slice(3, 6)
 _SIX = 6
-_PRICE, _QUANTITY = pa.decimal128(18, 8), pa.decimal128(20, 8)
 
 
 def numbers(rows: pa.Table) -> "NDArray[np.int64]":
@@ -24,22 +25,20 @@ def numbers(rows: pa.Table) -> "NDArray[np.int64]":
     found = np.empty((len(rows), _SIX), dtype=np.int64)
     for place, name in ((0, "bid"), (3, "ask")):
         # A price has at most 18 digits, so the upper 64 of its 128 bits say nothing.
-        found[:, place] = _halves(rows[name], _PRICE)[:, 0]
-        found[:, place + 1 : place + 3] = _halves(rows[f"{name}_qty"], _QUANTITY)
+        found[:, place] = _halves(rows[name], units.PRICE)[:, 0]
+        found[:, place + 1 : place + 3] = _halves(rows[f"{name}_qty"], units.QUANTITY)
     return found
 
 
 def price(rows: pa.Table) -> "NDArray[np.int64]":
     """Return the column `price` of rows as numbers; of a null 0."""
-    return _halves(rows["price"], _PRICE)[:, 0]
+    return _halves(rows["price"], units.PRICE)[:, 0]
 
 
 def _halves(column: pa.ChunkedArray, kind: pa.DataType) -> "NDArray[np.int64]":
     """Return the lower and the upper 64 bits of decimals; of a null zeros."""
-    whole = column.cast(kind).combine_chunks()
-    halves = np.frombuffer(whole.buffers()[1] or b"", dtype="<i8").reshape(-1, 2)
-    halves = halves[whole.offset : whole.offset + len(whole)]
-    return halves if not whole.null_count else np.where(valid(column)[:, None], halves, 0)
+    found = units.halves(column.cast(kind).combine_chunks()).view(np.int64)
+    return found if not column.null_count else np.where(valid(column)[:, None], found, 0)
 
 
 def valid(column: pa.ChunkedArray) -> "NDArray[np.bool_]":
@@ -55,10 +54,10 @@ def truths(column: pa.ChunkedArray) -> "NDArray[np.bool_]":
 def columns(found: "NDArray[np.int64]", there: "NDArray[np.bool_]") -> dict[str, pa.Array]:
     """Return six numbers each as the columns they were read from; null where they are not `there`."""
     return {
-        "bid": _decimals(found[:, :1], there, _PRICE),
-        "bid_qty": _decimals(found[:, 1:3], there, _QUANTITY),
-        "ask": _decimals(found[:, 3:4], there, _PRICE),
-        "ask_qty": _decimals(found[:, 4:6], there, _QUANTITY),
+        "bid": _decimals(found[:, :1], there, units.PRICE),
+        "bid_qty": _decimals(found[:, 1:3], there, units.QUANTITY),
+        "ask": _decimals(found[:, 3:4], there, units.PRICE),
+        "ask_qty": _decimals(found[:, 4:6], there, units.QUANTITY),
     }
 
 
@@ -69,7 +68,6 @@ def spelt(one: "NDArray[np.int64]") -> list[str]:
 
 
 def _decimals(halves: "NDArray[np.int64]", there: "NDArray[np.bool_]", kind: pa.DataType) -> pa.Array:
-    whole = np.zeros((len(halves), 2), dtype="<i8")
+    whole = np.zeros((len(halves), 2), dtype=np.int64)
     whole[:, : halves.shape[1]] = halves
-    bits = np.packbits(there, bitorder="little")
-    return pa.Array.from_buffers(kind, len(whole), [pa.py_buffer(bits), pa.py_buffer(whole)])
+    return units.decimals(whole.view(np.uint64), kind, there)
