@@ -1,24 +1,23 @@
 """What a collector that died left of order books: segments that no journal describes, breaks it had no time to tell."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from loguru import logger
-
 from collector_daemon.decide.chained_ids import Break, ChainedIds
 from collector_daemon.decide.depth_tally import DepthTally
+from collector_daemon.land.mending import lines_of
 from crypto_lake.disk import checksums
-from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.journal_writer import JournalWriter
-from crypto_lake.raw.lines import OF_BOOK, BookLine, DepthLine, decode_book
+from crypto_lake.raw.lines import OF_BOOK, DepthLine, decode_book
 
 # A symbol's last days: what the one before ended with lies in one of them, or is too old to go on from.
 _LAST_DAYS = 2
 _SEALED = b'"depth_sealed"'
+_WHAT = "a line of the book"
 
 
 def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: bool) -> None:
@@ -36,7 +35,7 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
     lacking = [path for path in found if path.name not in described]
     for path in lacking:
         tally = DepthTally(day)
-        for line in lines_of(path):
+        for line in lines_of(path, decode_book, _WHAT):
             tally.add_all([line])
         if tally.lines:
             size, checksum = path.stat().st_size, checksums.of(path)
@@ -64,20 +63,10 @@ def last_id(layout: Layout, exchange: str, symbol: str) -> int | None:
     return None
 
 
-def lines_of(path: Path) -> Iterator[BookLine]:
-    """A segment's lines. What is none (a power loss can leave such) is told and left out."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield decode_book(line)
-            except NOT_JSON as error:
-                logger.error("{}: line {}: not a line of the book: {}", path, number, error)
-
-
 def _breaks(paths: Sequence[Path]) -> list[Break]:
     chain = ChainedIds()
     for path in paths:
-        for line in lines_of(path):
+        for line in lines_of(path, decode_book, _WHAT):
             if isinstance(line, DepthLine):
                 chain.accept(line)
     return chain.breaks(0.0, -math.inf)

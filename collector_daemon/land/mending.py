@@ -5,17 +5,18 @@ It is kept there as far as a person may want to look at it; blocks of NULs are t
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 from loguru import logger
 
 from crypto_lake.disk import mending
 from crypto_lake.disk.mending import Bad, IsLine
+from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import OF_BOOK, is_book_line, is_raw_line
@@ -25,6 +26,7 @@ from crypto_lake.raw.segments import truncate_torn_tail, write_whole
 _KEPT_BYTES = 16 << 20
 # What a kept piece costs beside its content, roughly.
 _RECORD_SIZE = 256
+_Line = TypeVar("_Line")
 
 
 class Mending:
@@ -97,3 +99,13 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
     truncate_torn_tail(path)
     with path.open("ab", buffering=0) as file:
         yield file
+
+
+def lines_of(path: Path, decode: Callable[[bytes], _Line], what: str) -> Iterator[_Line]:
+    """A segment's lines. What is none (a power loss can leave such) is told to be not `what`, and left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decode(line)
+            except NOT_JSON as error:
+                logger.error("{}: line {}: not {}: {}", path, number, what, error)

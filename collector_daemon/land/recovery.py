@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-import msgspec
 from loguru import logger
 
 from collector_daemon.decide.connected import connected, within
@@ -18,17 +17,18 @@ from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land import depth_recovery
-from collector_daemon.land.mending import Mending
+from collector_daemon.land.mending import Mending, lines_of
 from crypto_lake.disk import checksums
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal, journals, segments
 from crypto_lake.raw.intervals import union
 from crypto_lake.raw.journal_writer import JournalWriter
-from crypto_lake.raw.lines import RECEIVED, TRADE, RawLine, TradeLine, decode
+from crypto_lake.raw.lines import RECEIVED, TRADE, TradeLine, decode
 
 # Those that a collector writes at a time: of the day, and of the one before (a clock's offset, a segment's record).
 _LAST_JOURNALS = 2
+_WHAT = "a raw line"
 
 
 def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]:
@@ -132,7 +132,7 @@ def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRe
     trades = registry.exchange(exchange).stream(TRADE)
     ids = RULES[trades.ids](symbol, trades.word, told)
     highest, late = 0, dict[int, journal.Late]()
-    for line in lines_of(path):
+    for line in lines_of(path, decode, _WHAT):
         if isinstance(line, TradeLine):
             ids.accept(line)
         elif line.id > highest:
@@ -175,7 +175,7 @@ def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iter
     ids = ContiguousIds(symbol, TRADE.word, [])
     received = segments.sealed(layout.raw_day(exchange, symbol, day), [RECEIVED], layout.recorder)
     for path in segments.latest(received):
-        for line in lines_of(path):
+        for line in lines_of(path, decode, _WHAT):
             if isinstance(line, TradeLine):
                 ids.accept(line)
     for hole in ids.overdue(0.0, -math.inf):
@@ -185,16 +185,6 @@ def _untold_holes(layout: Layout, exchange: str, symbol: str, day: date) -> Iter
 
 def tally_of(path: Path, tally: Tally) -> Tally:
     """Add up a segment from its file."""
-    for line in lines_of(path):
+    for line in lines_of(path, decode, _WHAT):
         tally.add(line)
     return tally
-
-
-def lines_of(path: Path) -> Iterator[RawLine]:
-    """A segment's lines. What is no raw line (a power loss can leave such) is told and left out."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield decode(line)
-            except msgspec.DecodeError as error:
-                logger.error("{}: line {}: not a raw line: {}", path, number, error)
