@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from crypto_lake.disk import units
 from crypto_lake.errors import LakeError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Columns = dict[str, "NDArray[Any]"]
 # Of fewer rows to a piece a row group would be read too often, more would be no faster.
 _FEWEST, _MOST = 250, 120_000
-_WORDS = 2
 
 
 class Pieces:
@@ -105,7 +105,7 @@ class Rows:
                     groups.append(group)
                     rows.append((first, first + len(ids)))
                     ends.append((int(times.min()), int(times.max()), int(ids.min()), int(ids.max())))
-        table = np.array(ends, np.int64).reshape(-1, 2 * _WORDS)
+        table = np.array(ends, np.int64).reshape(-1, 4)
         return _Index(groups, rows, table[:, :2], table[:, 2:])
 
     def _piece(self, number: int) -> Columns:
@@ -152,12 +152,9 @@ def _column(column: pa.Array) -> "NDArray[Any]":
 
 
 def _whole_numbers(column: pa.Array) -> "NDArray[Any]":
-    wide = column.cast(pa.decimal128(38, column.type.scale))
-    words = np.frombuffer(wide.buffers()[1], np.int64).reshape(-1, _WORDS)[
-        wide.offset : wide.offset + len(wide)
-    ]
-    low, high = words[:, 0], words[:, 1]
-    if high.any() or (low < 0).any():
-        wider: NDArray[Any] = low.astype(np.uint64).astype(object) + (high.astype(object) << 64)
+    low, high = units.halves(column).T
+    if high.any() or (low >> 63).any():
+        wider: NDArray[Any] = np.array(units.whole(column), object)
         return wider
-    return np.array(low)
+    found: NDArray[Any] = low.astype(np.int64)
+    return found
