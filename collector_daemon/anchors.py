@@ -32,6 +32,8 @@ _FIRST_WAIT_SEC, _LONGEST_WAIT_SEC = 1.0, 300.0
 _QUIET_SEC, _LONGEST_BAN_SEC = 6 * 3600.0, 3 * 86_400.0
 # For more questions the exchange's own limit is asked for first: without, a low one holds.
 _MANY = 20
+# A book is so many ids ahead of its events at most; they come within a second, and a busy one has some thousand in it.
+_AHEAD = 1_000_000
 # All that an end waits for.
 _LAST_SEC = 5.0
 _CATCH_UP_SEC = 0.05
@@ -156,30 +158,35 @@ class Anchors:
                     # The answer tells how much may be asked.
                     await client.listed([symbol])
                     is_known = True
-                book = await client.book(symbol, self._levels)
+                self._came(symbol, await client.book(symbol, self._levels))
             except ExchangeError as error:
                 self._failed(symbol, error)
-            else:
-                self._came(symbol, book)
             await self._clock.sleep(_SPREAD_SEC)
             self._look()
 
     def _came(self, symbol: str, book: Book) -> None:
+        was_taken = self._take(symbol, book)
         if self._failures:
             logger.info("{}: snapshots of order books come again", self._section.name)
         self._failures = 0
-        if self._take(symbol, book):
+        if was_taken:
             self._wishes.pop(symbol, None)
         else:
             self._wait_with(symbol)
 
     def _take(self, symbol: str, book: Book) -> bool:
-        """Record a snapshot, unless it is of a time before the chain's beginning, and nothing leads on from it."""
+        """Record a snapshot, unless it is of a time before the chain's beginning, and nothing leads on from it.
+
+        Raises:
+            ExchangeError: its id is of no time about now.
+        """
         chain, state = self._session.chain(symbol), self._session.symbols.get(symbol)
         if chain is None or state is None:
             return True
         if book.id < chain.first - 1:
             return False
+        if book.id > chain.last + _AHEAD:
+            raise ExchangeError(f"depth of {symbol}: expected an id near {chain.last}, and found {book.id}")
         now = self._landing.watch.look()
         line = DepthSnapshotLine(symbol, None, now, None, book.id, book.bids, book.asks)
         self._landing.add_depth([line], now)

@@ -139,6 +139,22 @@ def test_a_book_from_before_the_chain_is_asked_for_again_ever_later_and_not_kept
     assert one.kept() == 1
 
 
+def test_a_book_of_an_absurd_id_is_told_once_and_asked_for_again(
+    desk: Callable[..., Desk], told: list[str]
+) -> None:
+    one = desk(Book(2**63 - 1, (), ()))
+    one.receive(depth(3, 5))
+    one.live(16)
+    assert 3 <= len(one.times()) <= 6
+    assert (one.kept(), len(told)) == (0, 1)
+    assert "expected an id near 5, and found 9223372036854775807" in told[0]
+    asyncio.run(one.anchors.last())
+    assert one.kept() == 0
+    one.client._script = [BOOK]
+    one.live(60)
+    assert one.kept() == 1
+
+
 def test_at_midnight_every_book_that_is_recorded_is_asked_for_one_after_the_other(
     desk: Callable[..., Desk],
 ) -> None:

@@ -105,6 +105,10 @@ def test_an_answer_of_depth_is_a_book() -> None:
     assert found == (7, (("2.0", "1.0"), ("1.0", "1.0")), (("2.1", "1.0"), ("2.2", "1.0")))
 
 
+def test_a_book_with_one_side_empty_is_a_book() -> None:
+    assert books.book(json.dumps({**BOOK, "asks": []}).encode(), "SOLUSDT", 2).asks == ()
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -116,6 +120,8 @@ def test_an_answer_of_depth_is_a_book() -> None:
         {"asks": [["2.1", "0.00"]]},
         {"asks": [["2.1", "1.0"], ["2.2", "1.0"], ["2.3", "1.0"]]},
         {"asks": "none"},
+        {"asks": [["2.0", "1.0"], ["2.2", "1.0"]]},
+        {"asks": [["1.9", "1.0"], ["2.2", "1.0"]]},
     ],
     ids=str,
 )

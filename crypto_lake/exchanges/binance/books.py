@@ -38,7 +38,8 @@ def book(body: bytes, symbol: str, levels: int) -> Book:
     """The book of an answer to a question for so many levels.
 
     Raises:
-        ExchangeError: it is none, or more than was asked for, or its levels are not in order, or hold nothing.
+        ExchangeError: it is none, or more than was asked for, or its levels are not in order, or hold nothing, or its
+            sides meet.
     """
     where = f"depth of {symbol}"
     try:
@@ -53,4 +54,7 @@ def book(body: bytes, symbol: str, levels: int) -> Book:
         prices = [best * Decimal(price) for price, _ in side]
         if not all(one < other for one, other in pairwise(prices)):
             raise ExchangeError(f"{where}: expected each side from the best price on")
+    # A market that trades has no such book: bids and asks that meet are a trade. What begins from it would be wrong.
+    if said.bids and said.asks and Decimal(said.bids[0][0]) >= Decimal(said.asks[0][0]):
+        raise ExchangeError(f"{where}: expected the best bid below the best ask")
     return Book(said.lastUpdateId, said.bids, said.asks)
