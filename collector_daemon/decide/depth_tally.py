@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import ClassVar
 
+from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import BookLine, DepthLine
 
 
 class DepthTally:
-    """One symbol's lines of the book that were received on `day`, in one window."""
+    """One symbol's lines of the book that were received on `day`, in one window. See `Tally` for `displaced`."""
 
-    __slots__ = ("_events", "_ids", "day", "lines", "recv_from", "recv_to", "snapshots")
-
-    # Nobody looks for a book's lines by when they happened alone.
-    displaced: ClassVar[frozenset[date]] = frozenset()
+    __slots__ = ("_events", "_ids", "_near", "day", "displaced", "lines", "recv_from", "recv_to", "snapshots")
 
     def __init__(self, day: date) -> None:
         self.day = day
+        self.displaced: set[date] = set()
+        self._near = day_start_us(day) - DAY_US, day_start_us(day) + 2 * DAY_US
         self.lines = 0
         self.snapshots = 0
         self.recv_from = 0
@@ -35,10 +34,16 @@ class DepthTally:
         self.lines += len(lines)
         self.snapshots += len(lines) - len(events)
         if events:
-            self._events = _spanned(self._events, [line.ts_event for line in events])
+            self._add_times([line.ts_event for line in events])
             self._ids = _spanned(
                 self._ids, [number for line in events for number in (line.first_id, line.id)]
             )
+
+    def _add_times(self, times: list[int]) -> None:
+        self._events = _spanned(self._events, times)
+        begin, end = self._near
+        if not (begin <= min(times) and max(times) < end):
+            self.displaced.update(day_of(at) for at in times if not begin <= at < end)
 
     def sealed(
         self,

@@ -38,6 +38,9 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
         for line in lines_of(path, decode_book, _WHAT):
             tally.add_all([line])
         if tally.lines:
+            for event_day in sorted(tally.displaced):
+                pointer = journal.Displaced(at=now, symbol=symbol, landed=day.isoformat())
+                diary.write(pointer, event_day)
             size, checksum = path.stat().st_size, checksums.of(path)
             diary.write(tally.sealed(now, symbol, path.name, size, [], checksum), day)
     if lacking or search:

@@ -30,36 +30,41 @@ _IS_LINE = f"""symbol = {{symbol}} AND ts_recv BETWEEN {EARLIEST_US} AND {LATEST
 
 # A snapshot is of the day of an event that is received about the same time, by a clock that may be off.
 _NEAR_US = MINUTE_US
-# When events happened, and when snapshots were received.
-_Spans = tuple[Interval | None, Interval | None]
+
+
+class _Spans(NamedTuple):
+    """When events happened, on which days, and when snapshots were received."""
+
+    events: Interval | None = None
+    days: tuple[date, ...] = ()
+    snapshots: Interval | None = None
 
 
 class BookSegment(NamedTuple):
     """A sealed segment of the book: its name, with its folder's, the bytes of its lines, and when these are of.
 
-    `events` are the least and the highest `ts_event` of its events, `snapshots` the `ts_recv` of its snapshots (or of
-    all its lines, where it has any); None without such lines. `beside` are, of one without events, the times of the
-    last event received before it and of the first one after it: the clock of a replay says nothing of its day.
+    `events` are the least and the highest `ts_event` of its events, `days` those that they are of, `snapshots` the
+    `ts_recv` of its snapshots (or of all its lines, where it has any); None without such lines. `beside` are, of one
+    without events, the times of the last event received before it and of the first one after it: the clock of a replay
+    says nothing of its day.
     """
 
     name: str
     size: int
     path: Path
     events: Interval | None
+    days: tuple[date, ...]
     snapshots: Interval | None
     beside: tuple[int, ...] = ()
 
     def has_events_of(self, day: date) -> bool:
-        """Return whether an event may be of a day."""
-        return _touches(self.events, day)
+        """Return whether an event is of a day."""
+        return day in self.days
 
     @property
     def event_days(self) -> list[date]:
-        """The days of its first and its last event, and those between; where it has none, of those beside it."""
-        if self.events is None:
-            return sorted(set(map(day_of, self.beside)))
-        first, last = map(day_of, self.events)
-        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        """The days of its events; where it has none, of those beside it."""
+        return sorted({*self.days, *map(day_of, self.beside)})
 
     def touches(self, day: date) -> bool:
         """Return whether a line may be of a day."""
@@ -98,12 +103,12 @@ def of_folder(connection: duckdb.DuckDBPyConnection, series: Series, day: date) 
         (f"{day.isoformat()}/{one.segment}", one.size): _spans(one)
         for one in journal.of_kind(told, journal.DepthSealed)
     }
-    unknown = [path for key, path in paths.items() if key not in described]
+    # An event of an odd time may be years away from the others: only the lines themselves tell of which days they are.
+    far = {key for key, one in described.items() if one.events and not one.days}
+    unknown = [path for key, path in paths.items() if key not in described or key in far]
     scanned = scan_files(connection, unknown, series.symbol)
-    found = [
-        BookSegment(*key, path, *(described[key] if key in described else scanned[path]))
-        for key, path in paths.items()
-    ]
+    spans = ((key, path, scanned[path] if path in scanned else described[key]) for key, path in paths.items())
+    found = [BookSegment(*key, path, one.events, one.days, one.snapshots) for key, path, one in spans]
     return [
         one if one.events else one._replace(beside=_beside(found, number)) for number, one in enumerate(found)
     ]
@@ -126,8 +131,12 @@ def named(series: Series, day: date) -> dict[tuple[str, int], Path]:
 
 
 def _spans(one: journal.DepthSealed) -> _Spans:
-    events = None if one.event_from is None or one.event_to is None else (one.event_from, one.event_to)
-    return events, (one.recv_from, one.recv_to) if one.snapshots else None
+    received = (one.recv_from, one.recv_to) if one.snapshots else None
+    if one.event_from is None or one.event_to is None:
+        return _Spans(snapshots=received)
+    first, last = day_of(one.event_from), day_of(one.event_to)
+    days = (first, last)[: (last - first).days + 1] if (last - first).days <= 1 else ()
+    return _Spans((one.event_from, one.event_to), days, received)
 
 
 def scan_files(
@@ -144,7 +153,7 @@ def scan_files(
     unknown = [path for path in paths if keys[path] not in _known]
     if unknown:
         found = _scan(connection, unknown, symbol)
-        _known.update({keys[path]: found.get(path, (None, None)) for path in unknown})
+        _known.update({keys[path]: found.get(path, _Spans()) for path in unknown})
     return {path: _known[keys[path]] for path in paths}
 
 
@@ -162,7 +171,8 @@ def _scan(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: 
         rows = connection.execute(
             f"""SELECT filename, count(*), count(*) FILTER (({_IS_LINE.format(symbol=literal(symbol))}) IS NOT TRUE),
                        min(ts_event), max(ts_event),
-                       min(ts_recv) FILTER (ts_event IS NULL), max(ts_recv) FILTER (ts_event IS NULL)
+                       min(ts_recv) FILTER (ts_event IS NULL), max(ts_recv) FILTER (ts_event IS NULL),
+                       list(DISTINCT ts_event // {DAY_US}) FILTER (ts_event IS NOT NULL)
                 FROM {_read(paths, _UNREAD, ", filename = true")} GROUP BY filename"""
         ).fetchall()
     except duckdb.Error as error:
@@ -177,8 +187,12 @@ def _scan(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], symbol: 
         if wrong:
             told = f"{wrong} of {count} lines are not lines of the book of {symbol}; see docs/FORMAT.md"
             raise RawDataError(f"{name}: {told}")
-        (first, last), (early, late) = spans[:2], spans[2:]
-        found[Path(name)] = None if first is None else (first, last), None if early is None else (early, late)
+        first, last, early, late, days = spans
+        found[Path(name)] = _Spans(
+            None if first is None else (first, last),
+            tuple(sorted(day_of(day * DAY_US) for day in days or ())),
+            None if early is None else (early, late),
+        )
     return found
 
 

@@ -40,6 +40,9 @@ from crypto_lake.transform.depth_read import Lines
 from crypto_lake.transform.every import of_every_symbol
 from crypto_lake.transform.workspace import locked
 
+# Two connections may cut the ids of a second otherwise, so a day may begin with ids of the one before; not with more.
+_OVERLAP = 1_000_000
+
 
 @dataclass(frozen=True)
 class Book:
@@ -69,7 +72,7 @@ def make(series: Series, day: date) -> Book | None:
             return Book(series.symbol, day, kept, rewritten=False)
         if checksums.of(source) != of_depth.sha256:
             raise LakeError(f"{source}: damaged; make it anew (crypto-lake compact --date {day})")
-        carried = ended_with(series, day - timedelta(days=1), before)
+        carried = begins_with(series, day, of_depth, before)
         chain, rows = _write(series, day, source, (carried, of_depth.followed))
         kept = _publish(series, day, (chain, rows), made_from)
     logger.info(
@@ -103,15 +106,24 @@ def waiting(series: Series) -> set[date]:
 
 
 def _made_from(of_depth: depth.KeptDepth, before: KeptBook | None) -> dict[str, Any]:
-    carried = None
-    if before and before.end:
-        carried = [before.end.id, before.sha256.get("end")]
+    end = _goes_on_from(of_depth, before)
+    carried = [end.id, before.sha256.get("end")] if before and end else None
     return {
         "version": BOOK_VERSION,
         "depth": of_depth.sha256,
         "carried": carried,
         "followed": of_depth.followed,
     }
+
+
+def _goes_on_from(of_depth: depth.KeptDepth, before: KeptBook | None) -> End | None:
+    """Return what the day before ended with; None where the exchange counts anew since, or named an absurd id then."""
+    end = before.end if before else None
+    if end and of_depth.ids:
+        lowest, highest = of_depth.ids
+        if highest <= end.id or lowest < end.id - _OVERLAP:
+            return None
+    return end
 
 
 def _is_whole(series: Series, day: date, kept: KeptBook) -> bool:
@@ -122,22 +134,24 @@ def _is_whole(series: Series, day: date, kept: KeptBook) -> bool:
     return not damaged
 
 
-def ended_with(series: Series, day: date, kept: KeptBook | None) -> Carried | None:
-    """Return the book that a day ended with, by its manifest.
+def begins_with(
+    series: Series, day: date, of_depth: depth.KeptDepth, before: KeptBook | None
+) -> Carried | None:
+    """Return the book that a day begins with, by its own depth and by the manifest of the day before.
 
     Raises:
-        LakeError: its file is damaged.
+        LakeError: the file of the day before is damaged.
     """
-    if kept is None or kept.end is None:
+    end, day = _goes_on_from(of_depth, before), day - timedelta(days=1)
+    if before is None or end is None:
         return None
     path = paths(series, day)["end"]
-    if not kept.end.is_known:
-        return Carried(kept.end.id, None)
-    if checksums.of(path) != kept.sha256["end"]:
+    if not end.is_known:
+        return Carried(end.id, None)
+    if checksums.of(path) != before.sha256["end"]:
         raise LakeError(f"{path}: damaged; make its day anew (crypto-lake compact --date {day})")
     (bids, asks) = (dict(side) for lines in depth_read.lines(path) for side in lines.sides(0))
-    floors = kept.end.floors
-    return Carried(kept.end.id, (Side(bids, floors[0]), Side(asks, floors[1])))
+    return Carried(end.id, (Side(bids, end.floors[0]), Side(asks, end.floors[1])))
 
 
 def _write(

@@ -39,7 +39,7 @@ class KeptDepth(Struct, frozen=True):
 
     `followed` is whether an event of the next day follows on the last one, as far as the segments tell. `made_from` is
     what a run compares; `segments` are the names and sizes of all segments whose lines are in it, those that are gone
-    included.
+    included; `ids` are the lowest and the highest id that an event ends with, None where that was not noted.
     """
 
     rows: int
@@ -49,6 +49,7 @@ class KeptDepth(Struct, frozen=True):
     sha256: str
     made_from: dict[str, Any]
     segments: list[tuple[str, int]]
+    ids: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,5 +202,5 @@ def _note(
     """Publish the checksum and the manifest of a file that has appeared."""
     checksum, (made_from, held) = checksums.of(path), of
     checksums.note(series.layout.checksum(path), path, checksum)
-    kept = KeptDepth(*counts, checksum, made_from, held)
+    kept = KeptDepth(*counts[:-1], checksum, made_from, held, counts.ids)
     publish.write(series.layout.manifest(path), parquet.canonical(to_builtins(kept)).encode() + b"\n")

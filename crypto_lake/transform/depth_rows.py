@@ -62,12 +62,13 @@ class Source(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """The rows and lines of a day's depth, and whether another event follows on its last one."""
+    """The rows and lines of a day's depth, whether another event follows on its last one, its lowest and highest id."""
 
     rows: int
     events: int
     snapshots: int
     followed: bool
+    ids: tuple[int, int]
 
 
 class _Stretch(NamedTuple):
@@ -95,11 +96,11 @@ def write(
             with sql.kept(connection, _CHOSEN, chosen, **values):
                 stretches = _stretches(connection)
                 lines = sql.ask(connection, "transform/depth_counts", {"lines": _OUTLINES, "chosen": _CHOSEN})
-                ((events, snapshots, is_followed),) = lines.fetchall()
+                ((events, snapshots, is_followed, *ids),) = lines.fetchall()
                 if not events:
                     return None
                 rows = _written(connection, source, stretches, path, footer)
-                return Counts(rows, events, snapshots, is_followed)
+                return Counts(rows, events, snapshots, is_followed, (ids[0], ids[1]))
     except duckdb.Error as error:
         raise RawDataError(f"{source.symbol} {day}: {' '.join(str(error).split())}") from None
 

@@ -1,7 +1,7 @@
 """The order book's way from frames to sealed segments, beside the ticks, and what a death leaves of it."""
 
 import hashlib
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from collector_daemon.land.landing import Landing
 from collector_daemon.land.recovery import recover
 from collector_daemon.land.rotation import Rotation
 from crypto_lake.exchanges import registry
-from crypto_lake.layout import MINUTE_US, Layout
+from crypto_lake.layout import DAY_US, MINUTE_US, Layout
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import OF_BOOK, RECEIVED, DepthLine, DepthSnapshotLine, decode_book
 from crypto_lake_tests.collector_daemon.fakes import (
@@ -120,6 +120,15 @@ class Lake:
         folder = self.layout.raw_day("binance", "SOLUSDT", DAY)
         content = b"".join(path.read_bytes() for path in segments.sealed(folder, [OF_BOOK]))
         return [decode_book(line).id for line in content.splitlines()]
+
+
+def test_the_journal_of_the_day_an_event_is_of_points_to_the_day_it_was_received_on(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.receive(depth(1, 5, T0 - 40 * DAY_US), depth(6, 7, T0), depth(8, 9, T0 - 40 * DAY_US))
+    lake.landing.close()
+    lake.land()
+    told = list(journal.of_kind(own(lake.layout, "SOLUSDT", DAY - timedelta(days=40)), journal.Displaced))
+    assert [one.landed for one in told] == [DAY.isoformat()]
 
 
 def test_depth_is_sealed_beside_the_ticks_in_segments_of_its_own_which_the_journal_tells_apart(
@@ -243,3 +252,11 @@ def test_a_break_in_any_segment_of_the_last_seconds_before_the_death_is_entered(
     recover(layout, "binance", T0 + 99)
     breaks = journal.of_kind(own(layout, "SOLUSDT", DAY), journal.BookBreak)
     assert [(one.after_id, one.first_id) for one in breaks] == [(5, 9)]
+
+
+def test_a_dead_collectors_event_of_another_day_is_pointed_to_from_there(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, event(1, 5), msgspec.structs.replace(event(6, 7), ts_event=T0 - 40 * DAY_US))
+    recover(layout, "binance", T0 + 99)
+    told = journal.of_kind(own(layout, "SOLUSDT", DAY - timedelta(days=40)), journal.Displaced)
+    assert [one.landed for one in told] == [DAY.isoformat()]

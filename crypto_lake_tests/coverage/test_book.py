@@ -1,5 +1,7 @@
 """Coverage tells of the order book what its files say, and a changed number or byte of them is named."""
 
+from datetime import timedelta
+
 import duckdb
 import msgspec
 import pytest
@@ -7,12 +9,14 @@ import pytest
 from crypto_lake import checks
 from crypto_lake.checks import Means
 from crypto_lake.checks.reference import ExchangeCandles
-from crypto_lake.coverage import proof, table
+from crypto_lake.coverage import book, proof, table
 from crypto_lake.series import Series
-from crypto_lake.transform import daily
+from crypto_lake.transform import book as transformed
+from crypto_lake.transform import daily, depth
+from crypto_lake_tests.book_lines import event, land
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.proved_market import EVENTS, record
-from crypto_lake_tests.raw_lines import DAY, LATER, SYMBOL
+from crypto_lake_tests.raw_lines import DAY, LATER, SECOND, START, SYMBOL
 
 Duck = duckdb.DuckDBPyConnection
 
@@ -81,3 +85,14 @@ def test_checks_name_the_break_and_the_quotes_that_were_lost(duck: Duck, covered
     assert told["quotes_equal_book"].outcome == "warning"
     assert {row["why"] for row in told["quotes_equal_book"].rows[SYMBOL]} == {"a quote was lost"}
     assert told["book_equals_snapshot"].outcome == "unverifiable"
+
+
+def test_a_book_that_ended_with_the_highest_number_there_is_has_breaks_to_count(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [event(2**63 - 1, 2**63 - 1, START - SECOND)], day=DAY - timedelta(days=1))
+    land(series.config, [event(1, 2, START), event(5, 6, START + SECOND)])
+    for day in (DAY - timedelta(days=1), DAY):
+        depth.make(duck, series, day, LATER)
+        transformed.make_all(duck, [series], day, LATER)
+    assert book._breaks(duck, series, DAY) == 1

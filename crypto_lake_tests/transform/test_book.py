@@ -200,3 +200,26 @@ def test_a_crash_at_any_rename_is_mended_by_the_next_run(
     assert kept.sha256 == {name: checksums.of(path) for name, path in paths(series, DAY).items()}
     assert rows(duck, series, "boundaries", "id, unbroken") == [(4, True), (5, True)]
     assert not make(duck, series).rewritten
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [event(2**62, 2**62, START + 2 * SECOND)],
+        [event(2**63 - 1, 2**63 - 1, START + 2 * SECOND)],
+        [event(2**62, 2**62, START + 2 * SECOND), snapshot(2**62, START + 3 * SECOND, [BID], [ASK])],
+        [event(20, 21, START + 2 * SECOND), snapshot(21, START + 3 * SECOND, [BID], [ASK])],
+    ],
+    ids=["far", "highest", "far, and a snapshot", "anew a little lower"],
+)
+def test_a_day_whose_exchange_counts_anew_or_named_an_absurd_id_leaves_the_next_days_book_known(
+    duck: Duck, series: Series, odd: "list[BookLine]"
+) -> None:
+    land(series.config, [snapshot(2, START, [BID], [ASK]), event(3, 4, START + SECOND, [BID]), *odd])
+    later = START + 24 * HOUR
+    after = [snapshot(6, later, [BID], [ASK]), event(7, 8, later + SECOND, [BID])]
+    land(series.config, [event(5, 6, later), *after], day=AFTER)
+    made = make(duck, series, DAY, AFTER)
+    assert rows(duck, series, "boundaries", "id, unbroken", AFTER) == [(6, False), (8, True)]
+    assert made.kept.made_from["carried"] is None
+    assert book.waiting(series) == set()

@@ -264,6 +264,43 @@ def test_days_of_which_a_segment_is_not_in_depth_are_waiting(duck: Duck, series:
     assert depth.waiting(duck, series) == {BEFORE}
 
 
+def test_ids_at_the_end_of_what_a_number_holds_overflow_no_sum(duck: Duck, series: Series) -> None:
+    last = 2**63 - 1
+    land(series.config, [event(1, 2, START, [BID]), snapshot(last, START + 1, [BID]), event(3, 4, START + 9)])
+    land(series.config, [event(last, last, START + 10)])
+    found = rows(duck, make(duck, series).path, "id, is_snapshot")
+    assert found == [(2, False), (4, False), (last, False), (last, True)]
+
+
+def test_an_event_of_an_odd_time_is_of_its_own_day_and_of_none_between(duck: Duck, series: Series) -> None:
+    odd = DAY - timedelta(days=3000)
+    land(series.config, [event(1, 2, START), event(3, 4, START - 3000 * 24 * HOUR), event(5, 6, START + 1)])
+    assert depth.waiting(duck, series) == {odd, DAY}
+    JournalWriter(series.layout, "binance").write(
+        journal.Displaced(at=START, symbol=SYMBOL, landed=DAY.isoformat()), odd
+    )
+    for day in (odd, DAY):
+        assert depth.make(duck, series, day, LATER)
+    assert depth.waiting(duck, series) == set()
+
+
+def test_the_segment_that_holds_an_event_of_an_odd_time_goes_as_others(
+    duck: Duck, write_config: Callable[..., Path]
+) -> None:
+    series = Series(config.load(write_config(retention={"prune_raw_after_days": 1})), "binance", SYMBOL)
+    path = land(series.config, [event(1, 2, START), event(3, 4, START - 40 * 24 * HOUR)])
+    odd = DAY - timedelta(days=40)
+    JournalWriter(series.layout, "binance").write(
+        journal.Displaced(at=START, symbol=SYMBOL, landed=DAY.isoformat()), odd
+    )
+    depth.make(duck, series, DAY, LATER)
+    retention.apply(duck, [series], LATER)
+    assert path.exists()
+    depth.make(duck, series, odd, LATER)
+    retention.apply(duck, [series], LATER)
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("setting", ["compress_raw_after_days", "prune_raw_after_days"])
 def test_segments_go_once_the_depth_of_all_their_days_has_them(
     duck: Duck, write_config: Callable[..., Path], setting: str

@@ -16,7 +16,7 @@ from crypto_lake.raw.intervals import union
 from crypto_lake.raw.kept import read_kept
 from crypto_lake.raw.lines import QUOTE, TICKS, TRADE
 from crypto_lake.series import Series
-from crypto_lake.transform.book import ended_with
+from crypto_lake.transform.book import begins_with
 from crypto_lake.transform.book_kept import read_kept as read_kept_book
 from crypto_lake.transform.depth import read_kept as read_kept_depth
 
@@ -82,8 +82,8 @@ def _depth(series: Series, day: date, groups: Groups, near_us: int) -> list[DayO
     for one in (day - timedelta(days=1), day):
         if kept := read_kept_depth(series, one):
             end_us = day_start_us(one) + DAY_US if one == day or kept.rows <= _MOST_CARRIED else 0
-            before = one - timedelta(days=1)
-            carried = ended_with(series, before, read_kept_book(series, before)) if end_us else None
+            before = read_kept_book(series, one - timedelta(days=1))
+            carried = begins_with(series, one, kept, before) if end_us else None
             path = series.layout.depth(series.exchange, series.symbol, one)
             found.append(DayOfDepth(path, carried, groups, near_us, end_us))
     return found

@@ -11,5 +11,5 @@ chain AS (
         max(id) OVER (ORDER BY id, first_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_id
     FROM events
 )
-SELECT count(*) FILTER (first_id > coalesce(last_id, $before::BIGINT) + 1)
+SELECT count(*) FILTER (first_id - 1 > coalesce(last_id, $before::BIGINT))
 FROM chain

@@ -21,7 +21,7 @@ WITH events AS (
     SELECT
         snapshots.*,
         CASE
-            WHEN following.first_id <= snapshots.id + 1 THEN following.ts_event
+            WHEN following.first_id - 1 <= snapshots.id THEN following.ts_event
             ELSE coalesce(before.ts_event, snapshots.ts_recv)
         END AS happened
     FROM snapshots
