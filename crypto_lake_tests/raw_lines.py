@@ -1,5 +1,7 @@
 """Raw lines, as tests write them by hand: trades and quotes of one symbol, landed as segments."""
 
+import os
+import time
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -47,6 +49,14 @@ def land(
     path = config.layout.segment("binance", SYMBOL, day, number or next_number(folder, kind), kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    return path
+
+
+def spoil(path: Path) -> Path:
+    """Leave no line in a segment, which may still be on its way here however slow the machine is: nothing mends it."""
+    path.write_bytes(b"not json\n")
+    later = time.time() + 3600
+    os.utime(path, (later, later))
     return path
 
 

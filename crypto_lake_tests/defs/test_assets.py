@@ -21,7 +21,7 @@ from crypto_lake.layout import DAY_US, day_of
 from crypto_lake.pages import validation
 from crypto_lake.schema import BAR, RAW_LINE, names
 from crypto_lake.transform import bars
-from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, spoil, trade
 
 ROOT = Path(__file__).resolve().parents[2]
 TOMORROW = DAY + timedelta(days=1)
@@ -107,8 +107,7 @@ def test_a_range_is_one_run_that_records_each_day_and_its_checks(
 
 def test_the_days_before_a_failure_stay_recorded(instance: dg.DagsterInstance, lake: Config) -> None:
     land(lake, [trade(1, START + HOUR)])
-    path = land(lake, [trade(2, START + 49 * HOUR)], DAY + timedelta(days=2))
-    path.write_bytes(b"not json\n")
+    spoil(land(lake, [trade(2, START + 49 * HOUR)], DAY + timedelta(days=2)))
     assert not run(instance, "make_bars", DAY - timedelta(days=1), DAY + timedelta(days=2)).success
     key = dg.AssetKey("bars_1s")
     assert str(DAY - timedelta(days=1)) in instance.get_materialized_partitions(key)
@@ -359,6 +358,6 @@ def test_a_symbol_that_another_process_holds_is_tried_again_unless_a_person_wait
 
 
 def test_raw_lines_that_are_wrong_are_not_tried_again(instance: dg.DagsterInstance, lake: Config) -> None:
-    land(lake, [trade(1, START + HOUR)]).write_bytes(b"not json\n")
+    spoil(land(lake, [trade(1, START + HOUR)]))
     result = run(instance, "make_bars", DAY)
     assert not [e for e in result.all_events if e.event_type_value == "STEP_UP_FOR_RETRY"]

@@ -18,7 +18,7 @@ from crypto_lake.layout import day_of
 from crypto_lake.operate import jobs
 from crypto_lake.pages import validation
 from crypto_lake.series import Series
-from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, START, land, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, START, land, spoil, trade
 
 # The shard of each, of three. None is in shard 1.
 SYMBOLS = {"BTCUSDT": 0, "ADAUSDT": 2, "SOLUSDT": 2}
@@ -117,7 +117,7 @@ def test_a_shard_that_fails_keeps_no_other_from_its_work(
     defs: dg.Definitions, instance: dg.DagsterInstance, lake: Config
 ) -> None:
     land_all(lake)
-    lake.layout.segment("binance", "BTCUSDT", DAY, 1).write_bytes(b"not json\n")
+    spoil(lake.layout.segment("binance", "BTCUSDT", DAY, 1))
     assert not run(defs, instance, "make_bars", f"{DAY}|0", f"{DAY}|2").success
     assert instance.get_materialized_partitions(dg.AssetKey("bars_1s")) >= {f"{DAY}|1", f"{DAY}|2"}
     assert lake.layout.parts("binance", "ADAUSDT", DAY)

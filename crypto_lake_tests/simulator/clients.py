@@ -94,14 +94,14 @@ def ask(address: Address, path: str, **params: Json) -> httpx.Response:
     return httpx.get(f"{address.rest_url}/{path}", params=params, timeout=PATIENCE_S)
 
 
-def holds_soon(condition: Callable[[], bool]) -> bool:
+def holds_soon(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
     """Whether the condition comes true while one can still wait for it."""
 
     async def run() -> bool:
         for _ in range(1000):
             if condition():
                 return True
-            await asyncio.sleep(PATIENCE_S / 1000)
+            await asyncio.sleep(patience_s / 1000)
         return False
 
     return asyncio.run(run())

@@ -10,7 +10,7 @@ from crypto_lake.errors import LakeBusyError, RawDataError
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake.transform.workspace import locked
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, spoil, trade
 from crypto_lake_tests.transform.test_bars import Duck, build, read
 
 
@@ -40,7 +40,7 @@ def test_a_symbol_whose_files_cannot_be_read_keeps_no_other_from_its_bars(duck: 
     land(series.config, [trade(1, START + HOUR)])
     bad = series.layout.segment("binance", "ADAUSDT", DAY, 1)
     bad.parent.mkdir(parents=True)
-    bad.write_bytes(b"not json\n")
+    spoil(bad)
     with pytest.raises(RawDataError, match="ADAUSDT"):
         bars.build_all(duck, Series.recorded(series.config), DAY, LATER)
     assert len(read(duck, series)) == 86400
