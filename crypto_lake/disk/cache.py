@@ -49,11 +49,19 @@ class Cache:
             if found:
                 # Who goes by the time of a file means when it was put.
                 os.utime(temporary, ns=(found.modified_ns, found.modified_ns))
-                publish.patiently(lambda: temporary.replace(self.place(key, found)))
+                self._put(temporary, self.place(key, found))
                 self._forget_others(key, found)
         finally:
             temporary.unlink(missing_ok=True)
         return found
+
+    def _put(self, temporary: Path, place: Path) -> None:
+        try:
+            publish.patiently(lambda: temporary.replace(place))
+        except PermissionError:
+            # Windows: another run has fetched the same, which is what the name says, and reads it.
+            if not place.exists():
+                raise
 
     def keep(self, key: str, entry: Entry, path: Path) -> None:
         """Keep a copy of what has just been put, so that it need not be fetched."""

@@ -122,7 +122,7 @@ def _ticks(
         unnamed.unlink()
         return []
     path = folder / f"{_spelt(first)}_{_spelt(last)}.parquet"
-    unnamed.replace(path)
+    publish.replace(unnamed, path)
     # Of an export of the day before it was healed the name is another, and its rows would be there twice.
     for other in folder.glob(f"{path.name[:_DAY]}T*.parquet"):
         if other != path:

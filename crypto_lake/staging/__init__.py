@@ -167,7 +167,7 @@ def _working(config: Config, *, anew: bool = False) -> Iterator[Working]:
             yield Working(store, cache, Layout(folder))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    _lock_of(folder).unlink(missing_ok=True)
+    _remove_lock(folder)
 
 
 def _lock_of(folder: Path) -> Path:
@@ -176,12 +176,22 @@ def _lock_of(folder: Path) -> Path:
 
 def _remove_dead(above: Path) -> None:
     for lock in above.glob("*.lock"):
-        # One that is held is alive. Windows removes no file that is open: this one once it is let go of, unless another
-        # run is about to remove it as well.
-        with contextlib.suppress(LakeError, PermissionError):
+        # One that is held is alive.
+        with contextlib.suppress(LakeError):
             with locks.hold(lock, wait_sec=0):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
+            _remove_lock(lock.with_suffix(""))
+
+
+def _remove_lock(folder: Path) -> None:
+    """Remove the lock of a working copy that is gone; by that of one that is not, a later run finds it.
+
+    Windows removes no file that is open, be it by another of its names: one of the cache that another run reads keeps
+    the folder, and a run that looks whether the lock is held keeps the lock.
+    """
+    if not folder.exists():
+        with contextlib.suppress(PermissionError):
+            _lock_of(folder).unlink(missing_ok=True)
 
 
 def _local(config: Config, base: Path) -> Config:

@@ -176,6 +176,38 @@ def test_a_download_that_comes_short_is_never_taken_for_the_object(
     assert cache.place("key", entry).read_bytes() == b"0123456789"
 
 
+def test_what_another_run_has_fetched_meanwhile_and_windows_holds_is_taken_as_it_is(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    entry = store.put_bytes("state/a.json", b"first")
+    renamed = Path.replace
+
+    def held(self: Path, target: Path) -> Path:
+        if self.name.endswith(".tmp"):
+            target.write_bytes(b"first")
+            raise PermissionError(13, "held by a reader")
+        return renamed(self, target)
+
+    monkeypatch.setattr(Path, "replace", held)
+    assert cache.bring(store, "state/a.json", entry) == entry
+    place = cache.place("state/a.json", entry)
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+
+
+def test_a_copy_that_cannot_be_put_in_its_place_is_no_copy(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> Path:
+        raise PermissionError(13, "not yours")
+
+    cache = Cache(tmp_path / "cache")
+    entry = store.put_bytes("state/a.json", b"first")
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(PermissionError):
+        cache.bring(store, "state/a.json", entry)
+
+
 def test_a_copy_of_what_an_object_was_goes_when_it_comes_anew(store: Store, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     before = store.put_bytes("state/a.json", b"first")

@@ -104,3 +104,23 @@ def test_a_day_that_is_exported_again_is_there_once(duck: Duck, day: Series, cat
     only(catalog, "trade_tick").rename(stale)
     nautilus.write(duck, local.of(duck, day, DAY), catalog)
     assert only(catalog, "trade_tick") != stale
+
+
+def test_a_file_that_is_being_read_on_windows_is_waited_for(
+    duck: Duck, day: Series, catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = Path.replace
+    refused: list[Path] = []
+
+    def held(self: Path, target: Path) -> Path:
+        if target == there and len(refused) < 3:
+            refused.append(self)
+            raise PermissionError(13, "held by a reader")
+        return renamed(self, target)
+
+    there = only(catalog, "trade_tick")
+    before = there.read_bytes()
+    monkeypatch.setattr(Path, "replace", held)
+    nautilus.write(duck, local.of(duck, day, DAY), catalog)
+    assert len(refused) == 3
+    assert only(catalog, "trade_tick").read_bytes() == before

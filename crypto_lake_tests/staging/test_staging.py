@@ -193,6 +193,31 @@ def test_working_copies_of_processes_that_died_are_removed(in_store: Config) -> 
     assert list(in_store.layout.workings.iterdir()) == []
 
 
+@pytest.mark.parametrize("held", ["a file of it", "its lock"])
+def test_a_working_copy_that_windows_holds_is_removed_by_a_later_run(
+    in_store: Config, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    removed = Path.unlink
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        if self.suffix == ".lock":
+            raise PermissionError(13, "held by another run")
+        removed(self, missing_ok)
+
+    with monkeypatch.context() as on_windows:
+        if held == "its lock":
+            on_windows.setattr(Path, "unlink", unlink)
+        else:
+            # A file that another run reads under another of its names keeps its folder, which is no error to `rmtree`.
+            on_windows.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with staged(in_store, series_of(in_store), [DAY]):
+            pass
+    assert list(in_store.layout.workings.iterdir()) != []
+    with staged(in_store, series_of(in_store), [DAY]):
+        pass
+    assert list(in_store.layout.workings.iterdir()) == []
+
+
 def test_a_place_that_holds_other_things_is_no_lake(in_store: Config, tmp_path: Path) -> None:
     (tmp_path / "store" / "photographs").mkdir(parents=True)
     with pytest.raises(
