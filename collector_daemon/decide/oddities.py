@@ -1,7 +1,7 @@
-"""Odd ids as journal records: of each symbol and kind the first of an hour, the rest as a number. No I/O.
+"""Odd ids and breaks of chains as journal records: of each symbol and kind the first of an hour, the rest as a number.
 
-An exchange that counts wildly makes one with every frame, and the journal must not grow with it. The first of each
-hour are always written, since readers look for lines that are there twice only where the journal of a day says so.
+No I/O. An exchange that counts wildly makes one with every frame, and the journal must not grow with it. The first of
+each hour are always written, since readers look for lines that are there twice only where the journal of a day says so.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,9 +13,9 @@ from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import TradeLine
 
-WRITTEN_AN_HOUR = 10
+WRITTEN_AN_HOUR, BREAKS_AN_HOUR = 10, 100
 
-_Record = journal.Jumped | journal.Conflict | journal.Late
+_Record = journal.Jumped | journal.Conflict | journal.Late | journal.BookBreak
 _Key = tuple[str, str]
 
 
@@ -29,14 +29,17 @@ class Oddities:
 
     def records(self, told: Iterable[Odd], now: int) -> Iterator[_Record]:
         """Yield what to write of what was told at `now` (µs UTC), and of what was not written in the hour before."""
+        return self.limited((_record(one, now) for one in told), now)
+
+    def limited(self, records: Iterable[_Record], now: int) -> Iterator[_Record]:
+        """The same of records that are there already."""
         if now // HOUR_US != self._hour:
             yield from self.rest()
             self._hour = now // HOUR_US
-        for one in told:
-            record = _record(one, now)
+        for record in records:
             key = record.symbol, _stream(record)
             written = self._written.get(key, 0)
-            if written < WRITTEN_AN_HOUR:
+            if written < (BREAKS_AN_HOUR if isinstance(record, journal.BookBreak) else WRITTEN_AN_HOUR):
                 self._written[key] = written + 1
                 yield record
             else:

@@ -273,10 +273,12 @@ class Session:
                     state.missing += hole.last_id - hole.first_id + 1
                     self.events.append(journal.Gap(at=now, symbol=symbol, **hole._asdict()))
             if chain := self._chains.get(symbol):
-                for one in chain.breaks(monotonic, grace):
-                    state.breaks += 1
+                found = chain.breaks(monotonic, grace)
+                if found:
+                    state.breaks += len(found)
                     self.unanchored.add(symbol)
-                    self.events.append(journal.BookBreak(at=now, symbol=symbol, **one._asdict()))
+                    records = (journal.BookBreak(at=now, symbol=symbol, **one._asdict()) for one in found)
+                    self.events += self._oddities.limited(records, now)
 
     def _tell_odd(self, now: int) -> None:
         """At once, so that the journal says so before the segment is sealed that has the line: readers rely on it."""
@@ -323,8 +325,8 @@ class Session:
     def finish(self, now: int) -> None:
         """The daemon stops: what the minute has seen so far is its clock offset, and what is missing is a gap."""
         self._turn_minute(now)
-        self.events += self._oddities.rest()
         self._tell_gaps(self.symbols, now, 0.0, -math.inf)
+        self.events += self._oddities.rest()
 
     def clock_was_set(self) -> None:
         """Hold the next trades against no offset of before."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from collector_daemon.decide.chained_ids import Break, ChainedIds
 from collector_daemon.decide.depth_tally import DepthTally
+from collector_daemon.decide.oddities import Oddities
 from collector_daemon.land.mending import lines_of
 from crypto_lake.disk import checksums
 from crypto_lake.layout import Layout
@@ -45,9 +46,14 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
             diary.write(tally.sealed(now, symbol, path.name, size, [], checksum), day)
     if lacking or search:
         known = list(journal.of_kind(told, journal.BookBreak))
-        for one in _breaks(segments.latest(found)):
-            if not any(_is_told(one, record) for record in known):
-                diary.write(journal.BookBreak(at=now, symbol=symbol, **one._asdict()), day)
+        untold = (
+            journal.BookBreak(at=now, symbol=symbol, **one._asdict())
+            for one in _breaks(segments.latest(found))
+            if not any(_is_told(one, record) for record in known)
+        )
+        oddities = Oddities()
+        for broken in [*oddities.limited(untold, now), *oddities.rest()]:
+            diary.write(broken, day)
 
 
 def last_id(layout: Layout, exchange: str, symbol: str) -> int | None:

@@ -193,12 +193,13 @@ class BookBreak(OfSymbol, tag="book_break", frozen=True, kw_only=True):
     """The chain of depth events broke: after `after_id` the next event begins with `first_id`.
 
     `reason`: `lost`: what lies between did not come, though somebody listened; `unheard`: nobody did for a while;
-    `anew`: the exchange counts from elsewhere, so `first_id` may be below `after_id`.
+    `anew`: the exchange counts from elsewhere, so `first_id` may be below `after_id`. `unwritten` as in `Jumped`.
     """
 
     after_id: Id
     first_id: Id
     reason: str
+    unwritten: Count = 0
 
 
 class DepthSealed(OfSymbol, tag="depth_sealed", frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from collector_daemon.decide.listening import Hearing, Listening
+from collector_daemon.decide.oddities import BREAKS_AN_HOUR
 from collector_daemon.decide.session import GRACE_SEC, SILENT_AFTER_SEC, RefusedFrame, Session
 from collector_daemon.land import depth_recovery
 from collector_daemon.land.disk import Disk
@@ -72,6 +73,29 @@ def test_a_break_of_the_chain_is_told_after_the_grace_and_asks_for_an_anchor() -
     told = journal.BookBreak(at=T0, symbol="SOLUSDT", after_id=5, first_id=9, reason="lost")
     assert (made.take_events(), made.unanchored) == ([told], {"SOLUSDT"})
     assert made.symbols["SOLUSDT"].breaks == 1
+
+
+def test_of_a_chain_that_breaks_with_each_event_the_first_of_an_hour_are_written_and_the_rest_counted() -> (
+    None
+):
+    made = session()
+    made.receive([depth(3 * number, 3 * number) for number in range(50_000)], T0, 1)
+    for second in (0.0, GRACE_SEC):
+        made.tick(T0, second)
+    breaks = [one for one in made.take_events() if isinstance(one, journal.BookBreak)]
+    made.finish(T0)
+    (last,) = [one for one in made.take_events() if isinstance(one, journal.BookBreak)]
+    assert (len(breaks), made.symbols["SOLUSDT"].breaks) == (BREAKS_AN_HOUR, 49_999)
+    assert len(breaks) + last.unwritten + 1 == 49_999
+
+
+def test_after_a_death_many_breaks_are_not_written_either(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, *(event(3 * number, 3 * number) for number in range(2_000)))
+    recover(layout, "binance", T0 + 99)
+    breaks = list(journal.of_kind(own(layout, "SOLUSDT", DAY), journal.BookBreak))
+    assert len(breaks) == BREAKS_AN_HOUR + 1
+    assert len(breaks) + breaks[-1].unwritten == 1_999
 
 
 def test_depth_that_is_silent_is_told_as_any_stream() -> None:
