@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 import duckdb
@@ -40,29 +41,49 @@ def _received(folder: Path) -> list[Path]:
     return [path for path in segments.sealed(folder) if not segments.is_healed(path)]
 
 
+class _Landed(NamedTuple):
+    """What came of a symbol, or of several: counts."""
+
+    lines: int
+    segments: int
+    size: int
+    holes: int
+    trades_missing: int
+
+
 def landing(connection: duckdb.DuckDBPyConnection, share: Share, day: date) -> dg.AssetMaterialization:
     """Return what some symbols have of a day so far: a materialization of `raw_segments`, told by whoever saw it."""
     series = share.series
     layouts = {one.exchange: one.layout for one in series}
     told = {
-        name: journals.of_symbols(layout, name, [one.symbol for one in series if one.exchange == name], day)
+        name: journals.of_each(layout, name, [one.symbol for one in series if one.exchange == name], day)
         for name, layout in layouts.items()
     }
-    of_each = [(one, told[one.exchange][one.symbol]) for one in series]
-    sealed = [size for one, records in of_each for size in _sizes(one, records, day)]
-    records = [record for _, some in of_each for record in some]
-    lost = [gap for one, some in of_each for gap in _lost(one, day, some)]
+    landed = [_landed(one, day, next(told[one.exchange])) for one in series]
+    lines, files, size, holes, missing = map(sum, zip(*landed, strict=True)) if landed else [0] * 5
     shared = [one for name, layout in layouts.items() for one in journals.shared_by_all(layout, name, day)]
     metadata: Metadata = {
-        "dagster/partition_row_count": sum(one.lines for one in journal.of_kind(records, journal.Sealed)),
-        "segments": len(sealed),
-        "bytes": sum(sealed),
-        "holes_at_first": len(lost),
-        "trades_missing_at_first": sum(gap.last_id - gap.first_id + 1 for gap in lost),
+        "dagster/partition_row_count": lines,
+        "segments": files,
+        "bytes": size,
+        "holes_at_first": holes,
+        "trades_missing_at_first": missing,
         "disconnects": sum(1 for _ in journal.of_kind(shared, journal.Disconnected)),
         **_newest(connection, series, day),
     }
     return dg.AssetMaterialization("raw_segments", partition=share.key(day), metadata=metadata)
+
+
+def _landed(series: Series, day: date, told: Sequence[journal.SymbolRecord]) -> _Landed:
+    sizes = _sizes(series, told, day)
+    lost = _lost(series, day, told)
+    return _Landed(
+        lines=sum(one.lines for one in journal.of_kind(told, journal.Sealed)),
+        segments=len(sizes),
+        size=sum(sizes),
+        holes=len(lost),
+        trades_missing=sum(gap.last_id - gap.first_id + 1 for gap in lost),
+    )
 
 
 def _lost(series: Series, day: date, told: Iterable[journal.SymbolRecord]) -> list[journal.Gap]:

@@ -1,7 +1,7 @@
 """The journals of a day: of all symbols, and of one; of one recorder, and of all. Old lakes have all in one file."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -44,23 +44,29 @@ def of_recorder(layout: Layout, exchange: str, symbol: str, day: date) -> list[S
 
 def of_symbol(layout: Layout, exchange: str, symbol: str, day: date) -> list[SymbolRecord]:
     """`of_recorder` of all recorders, one after the other."""
-    return of_symbols(layout, exchange, [symbol], day)[symbol]
+    return next(of_each(layout, exchange, [symbol], day))
 
 
-def of_symbols(
-    layout: Layout, exchange: str, symbols: Iterable[str], day: date
-) -> dict[str, list[SymbolRecord]]:
-    """`of_symbol` of each, without reading what all share once for each."""
-    found: dict[str, list[SymbolRecord]] = {symbol: [] for symbol in symbols}
+def of_each(layout: Layout, exchange: str, symbols: Sequence[str], day: date) -> Iterator[list[SymbolRecord]]:
+    """`of_symbol` of each in turn, without reading what all share once for each.
+
+    A day of hundreds of symbols takes hundreds of megabytes, so whoever asks lets go of one's before the next one's.
+    """
+    of_before: dict[str, list[SymbolRecord]] = {symbol: [] for symbol in symbols}
     # Only one without a name can have written a lake of before.
     for one in shared(layout.of(""), exchange, day):
-        if isinstance(one, OfSymbol) and one.symbol in found:
-            found[one.symbol].append(one)
-    for symbol, known in found.items():
-        for recorder in layout.recorders(exchange, symbol, day):
-            own = journal.read(layout.of(recorder).symbol_journal(exchange, symbol, day))
-            known += [one for one in own if isinstance(one, OfSymbol) and one.symbol == symbol]
-    return found
+        if isinstance(one, OfSymbol) and one.symbol in of_before:
+            of_before[one.symbol].append(one)
+    for symbol in symbols:
+        own = (
+            record
+            for recorder in layout.recorders(exchange, symbol, day)
+            for record in journal.read(layout.of(recorder).symbol_journal(exchange, symbol, day))
+        )
+        yield [
+            *of_before[symbol],
+            *(one for one in own if isinstance(one, OfSymbol) and one.symbol == symbol),
+        ]
 
 
 def displaced(records: Iterable[AnyRecord]) -> set[date]:
