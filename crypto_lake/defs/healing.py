@@ -8,6 +8,7 @@ and daily files follow by themselves: the sensor on new segments sees the healed
 
 import hashlib
 import json
+import time
 from datetime import date, timedelta
 
 import dagster as dg
@@ -32,6 +33,9 @@ from crypto_lake.transform import plan
 
 # A hole may close by itself when late segments come.
 _OLD_ENOUGH_US = 180 * SECOND_US
+# So long a check's verdict stands, though bars were made since: a run that makes those of thousands of symbols takes
+# minutes until its own check follows, and to ask all of them meanwhile takes longer than a tick may.
+_VERDICT_STANDS_NS = 600 * 10**9
 _RECENT_DAYS = 3
 _NIGHTS_TO_CATCH_UP = 7
 _MOST_WORDS = 2_000
@@ -170,7 +174,7 @@ def _in_short(said: str) -> str:
 
 
 def _suspects(series: list[Series], day: date) -> list[Series]:
-    """Those that may lack trades: all with bars but those that the check of these, made after them, has found whole.
+    """Those that may lack trades: all with bars but those that the check found whole, after these or a moment ago.
 
     Every run that makes bars is followed by it, so of thousands of symbols few are left to be asked.
     """
@@ -180,12 +184,13 @@ def _suspects(series: list[Series], day: date) -> list[Series]:
     counts = validation.counts(config, day, raw_segments.key.to_user_string(), TRADE_IDS_CONTIGUOUS.name)
     names = checks.names(Series.known(config))
     checked_ns = changes.changed_ns(validation.place(config, day, series[0].shard))
-    return [
-        one
-        for one in series
-        if _has_begun(one, day)
-        and (counts.get(names[one.exchange, one.symbol]) != 0 or changes.made_ns(one, day) > checked_ns)
-    ]
+    stands = time.time_ns() - checked_ns < _VERDICT_STANDS_NS
+
+    def is_whole(one: Series) -> bool:
+        was_whole = counts.get(names[one.exchange, one.symbol]) == 0
+        return was_whole and (stands or changes.made_ns(one, day) <= checked_ns)
+
+    return [one for one in series if _has_begun(one, day) and not is_whole(one)]
 
 
 def _has_begun(series: Series, day: date) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -161,9 +162,11 @@ def test_symbols_that_the_check_of_their_bars_found_whole_are_not_asked_again(
     validation.enter(duck, holed.config, [holed], "raw_segments", [found_whole], LATER)
     assert requested(tick(instance)) == []
     assert asked[-1] == []
-    # As if the bars were made since.
-    os.utime(holed.layout.validation(DAY), ns=(1, 1))
-    assert requested(tick(instance)) == [str(DAY)]
+    # As if the bars were made since: a short while ago, when the check of their run may still follow, or long ago.
+    for minutes, wanted in ((9, []), (11, [str(DAY)])):
+        checked = time.time_ns() - minutes * 60 * 10**9
+        os.utime(holed.layout.validation(DAY), ns=(checked, checked))
+        assert requested(tick(instance)) == wanted
     assert [holed] in asked
 
 
