@@ -74,7 +74,7 @@ compact = dg.define_asset_job(
 validate = dg.define_asset_job("validate", selection=dg.AssetSelection.all_asset_checks(), tags=_ENDS)
 cover = dg.define_asset_job("cover", selection=[coverage_of_days], tags=_ENDS)
 backfill_candles = dg.define_asset_job("backfill_candles", selection=[candles_1m])
-_MAKE_BARS = {make_bars.name, compact.name}
+MAKE_BARS = {make_bars.name, compact.name}
 
 
 @dg.schedule(
@@ -100,7 +100,7 @@ def bars_every_5_minutes(
             ]
     if not stale:
         return dg.SkipReason("no new segments since today's bars were made")
-    due = [key for key in stale if not history.is_under_way(context.instance, key, _MAKE_BARS)]
+    due = [key for key in stale if not history.is_under_way(context.instance, key, MAKE_BARS)]
     if not due:
         return dg.SkipReason("today's bars are being made")
     turn = f"{context.scheduled_execution_time.astimezone(UTC):%Y-%m-%dT%H:%M}"
@@ -219,7 +219,7 @@ def _left_alone(instance: dg.DagsterInstance, share: Share, now_us: int, day: da
         return True
     if day == day_of(now_us) and _is_schedules_turn(time.time()):
         return True
-    return history.is_under_way(instance, share.key(day), _MAKE_BARS)
+    return history.is_under_way(instance, share.key(day), MAKE_BARS)
 
 
 def _is_schedules_turn(now: float) -> bool:

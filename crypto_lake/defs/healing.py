@@ -6,10 +6,12 @@ cursor, so that what cannot be healed, or an exchange that is away, costs a few 
 and daily files follow by themselves: the sensor on new segments sees the healed ones.
 """
 
+import contextlib
 import hashlib
 import json
-import time
+from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 
 import dagster as dg
 import duckdb
@@ -22,6 +24,7 @@ from crypto_lake.completeness.holes import Hole
 from crypto_lake.config import Config
 from crypto_lake.defs import changes, history, in_store, metadata, requests
 from crypto_lake.defs.assets import bars_1s, healed_trades, raw_segments
+from crypto_lake.defs.automation import MAKE_BARS
 from crypto_lake.defs.history import UNDER_WAY
 from crypto_lake.defs.partitions import PARTITION, Portion, Share, nightly, shares
 from crypto_lake.defs.resources import Lake, connected
@@ -33,9 +36,6 @@ from crypto_lake.transform import plan
 
 # A hole may close by itself when late segments come.
 _OLD_ENOUGH_US = 180 * SECOND_US
-# So long a check's verdict stands, though bars were made since: a run that makes those of thousands of symbols takes
-# minutes until its own check follows, and to ask all of them meanwhile takes longer than a tick may.
-_VERDICT_STANDS_NS = 600 * 10**9
 _RECENT_DAYS = 3
 _NIGHTS_TO_CATCH_UP = 7
 _MOST_WORDS = 2_000
@@ -66,7 +66,7 @@ def heal_nightly(
         missing = {
             Portion(day, share.shard): share.series[0]
             for share in shares(recorded(config))
-            for day in _missing_of(db, config, share, days, lake.now_us())
+            for day in _missing_of(db, config, share, days, lake.now_us(), lambda _: False)
         }
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
@@ -91,7 +91,8 @@ def missing_trades(
     with connected(duckdb) as db:
         for share in idle:
             recent = _recent_days(share.series) if config.store is None else in_store.recent_days(config)
-            for day, said in _missing_of(db, config, share, recent, now).items():
+            is_being_made = partial(_is_being_made, context.instance, share)
+            for day, said in _missing_of(db, config, share, recent, now, is_being_made).items():
                 key = share.key(day)
                 before = tried.get(key)
                 waits = before and _waits_for_bars(context.instance, key)
@@ -110,6 +111,11 @@ def _being_healed(instance: dg.DagsterInstance) -> set[int | None]:
     if all(PARTITION in run.tags for run in runs):
         return {Portion.named(run.tags[PARTITION]).shard for run in runs}
     return {share.shard for share in shares([])}
+
+
+def _is_being_made(instance: dg.DagsterInstance, share: Share, day: date) -> bool:
+    """Return whether a run makes the bars of a day: its check follows, of thousands of symbols after minutes."""
+    return history.is_under_way(instance, share.key(day), MAKE_BARS)
 
 
 def _waits_for_bars(instance: dg.DagsterInstance, key: str) -> bool:
@@ -131,39 +137,45 @@ def _next(before: _Tried | None, said: str, now_us: int) -> _Tried:
 
 
 def _missing_of(
-    connection: duckdb.DuckDBPyConnection, config: Config, share: Share, days: list[date], now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    share: Share,
+    days: list[date],
+    now_us: int,
+    is_being_made: Callable[[date], bool],
 ) -> dict[date, str]:
-    """`_missing` of a share, in a store day by day, of those symbols that may lack trades."""
-    if config.store is None:
-        return _missing(connection, share.series, days, now_us)
+    """`_missing` of a share, in a store of those symbols that may lack trades: the days that lack any."""
     found: dict[date, str] = {}
     for day in days:
-        with in_store.suspects(config, share, day) as series:
-            found |= _missing(connection, series, [day], now_us)
+        some = (
+            contextlib.nullcontext(share.series)
+            if config.store is None
+            else in_store.suspects(config, share, day)
+        )
+        with some as series:
+            said = _missing(connection, series, day, now_us, stands=is_being_made(day))
+        if said:
+            found[day] = said
     return found
 
 
 def _missing(
-    connection: duckdb.DuckDBPyConnection, series: list[Series], days: list[date], now_us: int
-) -> dict[date, str]:
-    """The days of these that lack trades, or may, for long enough, and what is missing, in words."""
-    found: dict[date, str] = {}
-    for day in days:
-        suspects = _suspects(series, day)
-        holes_of = holes.find_all(connection, suspects, day, now_us)
-        said = [
-            f"{one.symbol} {hole.first_id}-{hole.last_id}"
-            for one, some in zip(suspects, holes_of, strict=True)
-            for hole in _old(connection, one, some, day, now_us)
-        ]
-        said += [
-            f"{one.symbol} {start}-{stop} µs"
-            for one in series
-            for start, stop in unheard.find(connection, one, day, now_us - _OLD_ENOUGH_US)
-        ]
-        if said:
-            found[day] = _in_short(" ".join(said))
-    return found
+    connection: duckdb.DuckDBPyConnection, series: list[Series], day: date, now_us: int, *, stands: bool
+) -> str:
+    """What a day lacks, or may, for long enough, in words; `stands` as for `_suspects`."""
+    suspects = _suspects(series, day, stands=stands)
+    holes_of = holes.find_all(connection, suspects, day, now_us)
+    said = [
+        f"{one.symbol} {hole.first_id}-{hole.last_id}"
+        for one, some in zip(suspects, holes_of, strict=True)
+        for hole in _old(connection, one, some, day, now_us)
+    ]
+    said += [
+        f"{one.symbol} {start}-{stop} µs"
+        for one in series
+        for start, stop in unheard.find(connection, one, day, now_us - _OLD_ENOUGH_US)
+    ]
+    return _in_short(" ".join(said))
 
 
 def _in_short(said: str) -> str:
@@ -173,10 +185,11 @@ def _in_short(said: str) -> str:
     return f"{said[:_MOST_WORDS]} … {hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
-def _suspects(series: list[Series], day: date) -> list[Series]:
-    """Those that may lack trades: all with bars but those that the check found whole, after these or a moment ago.
+def _suspects(series: list[Series], day: date, *, stands: bool) -> list[Series]:
+    """Those that may lack trades: all with bars but those that the check of these, made after them, has found whole.
 
-    Every run that makes bars is followed by it, so of thousands of symbols few are left to be asked.
+    Every run that makes bars is followed by it, so of thousands of symbols few are left to be asked. Where the last
+    verdict `stands` until then, those whose bars are made anew are none of them.
     """
     if not series:
         return []
@@ -184,7 +197,6 @@ def _suspects(series: list[Series], day: date) -> list[Series]:
     counts = validation.counts(config, day, raw_segments.key.to_user_string(), TRADE_IDS_CONTIGUOUS.name)
     names = checks.names(Series.known(config))
     checked_ns = changes.changed_ns(validation.place(config, day, series[0].shard))
-    stands = time.time_ns() - checked_ns < _VERDICT_STANDS_NS
 
     def is_whole(one: Series) -> bool:
         was_whole = counts.get(names[one.exchange, one.symbol]) == 0

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -162,11 +161,13 @@ def test_symbols_that_the_check_of_their_bars_found_whole_are_not_asked_again(
     validation.enter(duck, holed.config, [holed], "raw_segments", [found_whole], LATER)
     assert requested(tick(instance)) == []
     assert asked[-1] == []
-    # As if the bars were made since: a short while ago, when the check of their run may still follow, or long ago.
-    for minutes, wanted in ((9, []), (11, [str(DAY)])):
-        checked = time.time_ns() - minutes * 60 * 10**9
-        os.utime(holed.layout.validation(DAY), ns=(checked, checked))
-        assert requested(tick(instance)) == wanted
+    # As if the bars were made since: by a run that its check will follow, and then by one that is gone.
+    os.utime(holed.layout.validation(DAY), ns=(1, 1))
+    job, tags = definitions.defs.resolve_job_def("make_bars"), {"dagster/partition": str(DAY)}
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    assert requested(tick(instance)) == []
+    instance.report_run_failed(run)
+    assert requested(tick(instance)) == [str(DAY)]
     assert [holed] in asked
 
 
