@@ -85,8 +85,10 @@ def after_a_while(*frames: bytes, seconds: float = 0.6) -> Script:
     return script
 
 
-def forty_seconds(clock: Swift) -> Then:
+def forty_seconds(clock: Swift, so_far: Callable[[], bool] = lambda: True) -> Then:
+    """Forty seconds by that clock, or as many more as a busy machine needs until something holds."""
+
     async def wait(_config: Config, _stop: asyncio.Event) -> None:
-        await until(lambda: clock.seconds > 40, "forty seconds")
+        await until(lambda: clock.seconds > 40 and so_far(), "forty seconds")
 
     return wait

@@ -181,7 +181,8 @@ def test_an_exchange_that_hangs_up_later_is_tried_again_for_as_long_as_it_takes(
 
 def test_an_exchange_that_drops_every_connection_is_not_called_without_end(tmp_path: Path) -> None:
     exchange, clock = Exchange(says(trade(1), then=hang_up)), Swift()
-    record(tmp_path, exchange, forty_seconds(clock), edges=Edges(random=lambda: 0.0), clock=clock)
+    look = forty_seconds(clock, lambda: exchange.connections > BURST)
+    record(tmp_path, exchange, look, edges=Edges(random=lambda: 0.0), clock=clock)
     assert BURST < exchange.connections <= BURST + 1 + clock.seconds / INTERVAL_SEC
 
 

@@ -172,7 +172,7 @@ def test_quotes_that_only_the_slower_connection_brings_are_kept_and_told(tmp_pat
 
 def test_all_connections_together_keep_to_the_limit_of_attempts(tmp_path: Path) -> None:
     exchange, clock = Exchange(says(trade(1), then=hang_up)), Swift()
-    look = forty_seconds(clock)
+    look = forty_seconds(clock, lambda: exchange.connections > BURST)
     record(tmp_path, exchange, look, edges=Edges(random=lambda: 0.0), clock=clock, connections=3)
     assert BURST < exchange.connections <= BURST + 1 + clock.seconds / INTERVAL_SEC
 
