@@ -175,23 +175,20 @@ def _lock_of(folder: Path) -> Path:
 
 
 def _remove_dead(above: Path) -> None:
-    for lock in above.glob("*.lock"):
-        # One that is held is alive.
+    # Without its lock as well: Windows removes no file that is open, be it by another of its names, so that a folder
+    # stays as long as another run reads a file of it from the cache.
+    for folder in {path.with_suffix("") for path in above.iterdir()}:
+        # One whose lock is held is alive.
         with contextlib.suppress(LakeError):
-            with locks.hold(lock, wait_sec=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            _remove_lock(lock.with_suffix(""))
+            with locks.hold(_lock_of(folder), wait_sec=0):
+                shutil.rmtree(folder, ignore_errors=True)
+            _remove_lock(folder)
 
 
 def _remove_lock(folder: Path) -> None:
-    """Remove the lock of a working copy that is gone; by that of one that is not, a later run finds it.
-
-    Windows removes no file that is open, be it by another of its names: one of the cache that another run reads keeps
-    the folder, and a run that looks whether the lock is held keeps the lock.
-    """
-    if not folder.exists():
-        with contextlib.suppress(PermissionError):
-            _lock_of(folder).unlink(missing_ok=True)
+    # On Windows a run that looks whether it is held keeps it.
+    with contextlib.suppress(PermissionError):
+        _lock_of(folder).unlink(missing_ok=True)
 
 
 def _local(config: Config, base: Path) -> Config:

@@ -19,8 +19,9 @@ from crypto_lake_tests.raw_lines import DAY, HOUR, START, land, trade
 pytestmark = pytest.mark.waits
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SEC = 90
-RUN_SEC = 120
+# Of a machine that is busy with other things.
+START_SEC = 300
+RUN_SEC = 300
 _LAUNCH = """mutation($job: String!, $day: String!) { launchRun(executionParams: {
     selector: {jobName: $job, repositoryName: "__repository__", repositoryLocationName: "crypto_lake.definitions"},
     executionMetadata: {tags: [{key: "dagster/partition", value: $day}]} }) { __typename } }"""
@@ -102,6 +103,8 @@ def test_a_run_of_a_partition_and_a_backfill_of_three_days_succeed(dagster_dev: 
     checks = dagster_dev(_CHECKS)["assetNodeOrError"]["assetChecksOrError"]["checks"]
     assert {check["executionForLatestMaterialization"]["status"] for check in checks} == {"SUCCEEDED"}
     log = (tmp_path / "dagster.log").read_text(encoding="utf-8", errors="replace")
+    # Dagster's own, of its command and, on Windows, of the output of runs.
+    known = ("SupersessionWarning", "Compute log capture is disabled")
     assert [
-        line for line in log.splitlines() if "Warning:" in line and "SupersessionWarning" not in line
+        line for line in log.splitlines() if "Warning:" in line and not any(k in line for k in known)
     ] == []
