@@ -45,6 +45,16 @@ def note(beside: Path, path: Path, checksum: str) -> None:
     publish.write(beside, f"{checksum}  {path.name}\n".encode())
 
 
+def keep(beside: Path, path: Path, checksum: str) -> None:
+    """Publish the line that says a file's checksum where none, or another one, is there; the file is known to have it.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if not beside.is_file() or _words(beside) != [checksum, path.name]:
+        note(beside, path, checksum)
+
+
 def noted(beside: Path) -> str | None:
     """Return the checksum that a line says, as it is spelt there; None where there is none."""
     words = _words(beside) if beside.is_file() else []

@@ -69,6 +69,9 @@ def make(series: Series, day: date) -> Book | None:
         made_from = _made_from(of_depth, before)
         kept = read_kept(series, day)
         if kept and kept.made_from == made_from and _is_whole(series, day, kept):
+            for name, checksum in kept.sha256.items():
+                path = paths(series, day)[name]
+                checksums.keep(series.layout.checksum(path), path, checksum)
             return Book(series.symbol, day, kept, rewritten=False)
         if checksums.of(source) != of_depth.sha256:
             raise LakeError(f"{source}: damaged; make it anew (crypto-lake compact --date {day})")

@@ -109,6 +109,7 @@ def _made(
     new = [one for one in found if (one.name, one.size) not in known] if stands else found
     if kept and _is_whole(path, kept, needed=stands):
         if not new if stands else kept.made_from == _made_from(found):
+            checksums.keep(series.layout.checksum(path), path, kept.sha256)
             return Depth(series.symbol, day, kept.rows, kept.events, path, rewritten=False)
     elif not found and series.layout.manifest(path).exists():
         raise LakeError(

@@ -81,6 +81,8 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
             if kept.spare != spare:
                 _publish(series, day, replace(kept, spare=spare))
+            for table, path in _paths(series, day).items():
+                checksums.keep(series.layout.checksum(path), path, kept.sha256[table])
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
         hours = tick_hours.of_day(plan)
         rows = _write(connection, workspace, series, day, hours)

@@ -336,3 +336,20 @@ def test_the_files_of_a_book_are_verified(duck: Duck, series: Series) -> None:
     files[2].write_bytes(b"nothing")
     found = [one for one in verify.damages(series.config, verify.finished_files([series])) if one]
     assert [one.path for one in found] == files[1:3]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff nothing", b"0" * 64 + b"  2025-10-20.parquet\n"])
+def test_a_checksum_that_is_gone_or_damaged_is_noted_again(
+    duck: Duck, series: Series, content: bytes | None
+) -> None:
+    land(series.config, [snapshot(2, START, [BID], [ASK]), event(3, 4, START)])
+    make(duck, series)
+    book.make(series, DAY)
+    files = verify.finished_files([series])
+    for path in files:
+        beside = series.layout.checksum(path)
+        beside.unlink() if content is None else beside.write_bytes(content)
+    assert not make(duck, series).rewritten
+    book.make(series, DAY)
+    assert len(files) == 4
+    assert [one for one in verify.damages(series.config, files) if one] == []

@@ -277,3 +277,17 @@ def test_a_damaged_file_that_stands_for_its_segments_is_told(
         path.write_bytes(damage)
     with pytest.raises(LakeError, match=r"2025-10-20\.\w+: .*; expected either whole: take one from a copy"):
         make(duck, series)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff nothing", b"0" * 64 + b"  2025-10-20.parquet\n"])
+def test_a_checksum_that_is_gone_or_damaged_is_noted_again(
+    duck: Duck, series: Series, content: bytes | None
+) -> None:
+    land(series.config, LINES)
+    made = make(duck, series)
+    for path in made.paths.values():
+        beside = series.layout.checksum(path)
+        beside.unlink() if content is None else beside.write_bytes(content)
+    assert not make(duck, series).rewritten
+    for path in made.paths.values():
+        assert checksums.damage(path, series.layout.checksum(path)) is None
