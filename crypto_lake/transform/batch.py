@@ -5,7 +5,7 @@ bytes allows. What becomes of an hour does not depend on what it is made togethe
 are made in halves, down to the one whose fault it is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -62,11 +62,7 @@ def make(
     to_fit = set(fit)
     for some in _bounded(hours):
         happened: dict[Hour, _Happened] = {}
-        kinds: dict[_Kind, list[Hour]] = {}
-        for hour in some:
-            kind = _Kind(hour in to_fit, int(hour.made_from["step"]), needs(hour))
-            kinds.setdefault(kind, []).append(hour)
-        for kind, batch in kinds.items():
+        for kind, batch in _by_kind(some, to_fit).items():
             _look(connection, workspace, batch, (happened, made), kind)
         for hour in some:
             if hour in happened:
@@ -80,6 +76,17 @@ class _Kind(NamedTuple):
     is_fit: bool
     step: int
     needs: Needs
+
+
+def _by_kind(hours: Iterable[Hour], to_fit: Container[Hour]) -> dict[_Kind, list[Hour]]:
+    kinds: dict[_Kind, list[Hour]] = {}
+    # How lines are read is nothing to an hour that has none: it is made with others, without a statement of its own.
+    for hour in sorted(hours, key=lambda one: not one.sources):
+        kind = _Kind(hour in to_fit, int(hour.made_from["step"]), needs(hour))
+        if not hour.sources:
+            kind = next((one for one in kinds if one[:2] == kind[:2]), kind)
+        kinds.setdefault(kind, []).append(hour)
+    return kinds
 
 
 class _Happened(NamedTuple):

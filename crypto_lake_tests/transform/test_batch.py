@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crypto_lake import sql
 from crypto_lake.config import Config, General
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
@@ -22,7 +23,7 @@ from crypto_lake.series import Series
 from crypto_lake.transform import bars, batch
 from crypto_lake.transform.bars import PartlyBuiltError
 from crypto_lake.transform.workspace import locked
-from crypto_lake_tests.raw_lines import DAY, HOUR, SECOND, START, quote, sealed, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
 NOW = START + 4 * HOUR
@@ -139,6 +140,23 @@ def test_a_symbol_that_cannot_be_read_keeps_none_of_the_others_from_it(duck: Duc
         ("S0USDT", [0]),
         ("S2USDT", [0]),
     ]
+
+
+def test_hours_without_lines_are_made_by_the_statement_of_those_that_have_some(
+    duck: Duck, lake: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrow, asked = sql.arrow, []
+
+    def noted(connection: Duck, name: str, *rest: Any, **given: Any) -> Any:  # noqa: ANN401
+        asked.append(name)
+        return arrow(connection, name, *rest, **given)
+
+    monkeypatch.setattr(sql, "arrow", noted)
+    event = Event(5, is_quote=False, price="1.00000000", qty="1.00000000")
+    land(lake, "S0USDT", Recorded([event], twice=True, journaled=False, damaged=False, offset_us=0))
+    built = bars.build_day(duck, Series(lake, "binance", "S0USDT"), DAY, LATER)
+    assert len(built.rebuilt) == 24
+    assert asked == ["transform/bars"]
 
 
 def test_symbols_are_locked_in_one_order_whatever_the_order_they_come_in(lake: Config) -> None:
