@@ -1,10 +1,11 @@
 """Which files a question opens: those of its symbols and days, in any client; and that its answer is the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from crypto_lake import config, open_lake
@@ -26,11 +27,29 @@ OF_DAY = f"symbol = '{SYMBOL}' AND window_start >= '{DAY}' AND window_start < '{
 
 def some_days(_: Duck, series: Series) -> None:
     year.write(series.config)
+    views.save(series.config)
 
 
 @pytest.fixture
 def lake(made: Made, series: Series) -> Config:
+    """Some days, and the database file that was saved where they were before they were copied."""
     return made(series, some_days).config
+
+
+@pytest.fixture(scope="module")
+def unspoilt(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The same for all tests that only look at it."""
+    path = tmp_path_factory.mktemp("unspoilt") / "config.yml"
+    urls = {"rest_url": "http://127.0.0.1:1/api/v3", "wss_url": "ws://127.0.0.1:1/ws"}
+    exchange = {"name": "binance", "symbols": [SYMBOL], **urls}
+    path.write_bytes(msgspec.yaml.encode({"general": {"base_path": "./lake"}, "exchanges": [exchange]}))
+    return made(Series(config.load(path), "binance", SYMBOL), some_days).config
+
+
+@pytest.fixture(scope="module")
+def asking() -> Iterator[Duck]:
+    with parquet.connect() as connection:
+        yield connection
 
 
 def spoil_all_but(lake: Config, *kept: Path) -> None:
@@ -60,13 +79,11 @@ def asked_by_a_client(lake: Config, sql: str) -> list[tuple[object, ...]]:
 def test_a_client_of_the_database_file_opens_the_files_of_the_symbol_and_days_asked_for(
     lake: Config, view: str, rows: int, where: str
 ) -> None:
-    views.save(lake)
     spoil_all_but(lake, lake.layout.minutes("binance", SYMBOL, DAY))
     assert asked_by_a_client(lake, f"SELECT count(*) FROM {view} WHERE {where}") == [(rows,)]
 
 
 def test_seconds_of_a_day_are_asked_for_by_hour_of_parts_and_by_daily_files(lake: Config) -> None:
-    views.save(lake)
     part = lake.layout.part("binance", SYMBOL, IN_PROGRESS, 0)
     spoil_all_but(lake, part, lake.layout.daily("binance", SYMBOL, DAY))
     part.with_name("part-0001.parquet").write_bytes(b"spoilt")
@@ -107,7 +124,6 @@ def test_python_opens_the_files_of_the_symbol_and_days_asked_for(lake: Config, t
 def test_columns_of_a_table_that_are_not_its_own_keep_no_question_from_its_answer(
     lake: Config, tmp_path: Path
 ) -> None:
-    views.save(lake)
     with parquet.connect() as connection:
         views.create(connection, lake)
         other = tmp_path / "other.parquet"
@@ -147,9 +163,9 @@ def test_columns_of_a_table_that_are_not_its_own_keep_no_question_from_its_answe
     ],
 )
 def test_a_question_is_narrowed_where_its_words_leave_no_doubt(
-    duck: Duck, lake: Config, sql: str, expected: Chosen
+    asking: Duck, unspoilt: Config, sql: str, expected: Chosen
 ) -> None:
-    assert narrowing.chosen(duck, lake, sql) == expected
+    assert narrowing.chosen(asking, unspoilt, sql) == expected
 
 
 @pytest.mark.parametrize(
@@ -172,25 +188,37 @@ def test_a_question_is_narrowed_where_its_words_leave_no_doubt(
     ],
 )
 def test_only_rows_that_are_the_newest_are_looked_for_in_the_newest_files(
-    duck: Duck, lake: Config, sql: str, is_narrowed: bool
+    asking: Duck, unspoilt: Config, sql: str, is_narrowed: bool
 ) -> None:
-    assert (narrowing.chosen(duck, lake, sql).first == IN_PROGRESS) == is_narrowed
+    assert (narrowing.chosen(asking, unspoilt, sql).first == IN_PROGRESS) == is_narrowed
 
 
 def test_newest_rows_are_looked_for_in_days_before_where_the_last_one_has_too_few(
-    duck: Duck, lake: Config
+    asking: Duck, unspoilt: Config
 ) -> None:
     newest = "FROM bars_1m ORDER BY window_start DESC LIMIT {count} -- newest;"
     found = [
-        narrowing.chosen(duck, lake, newest.format(count=count)).first for count in (180, 181, 4_501, 10_000)
+        narrowing.chosen(asking, unspoilt, newest.format(count=count)).first
+        for count in (180, 181, 4_501, 10_000)
     ]
     assert found == [IN_PROGRESS, DAYS[-2], DAYS[-2] - timedelta(days=29), DAYS[-2] - timedelta(days=29)]
 
 
-def test_a_symbol_in_another_spelling_is_no_symbol(lake: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    query.ask(lake, f"SELECT count(*) + 41 AS n FROM bars_1m WHERE symbol = '{SYMBOL.lower()}'")
-    query.ask(lake, "SELECT count(*) + 41 AS n FROM bars_1m WHERE symbol = '../binance/SOLUSDT'")
+def test_a_symbol_in_another_spelling_is_no_symbol(
+    unspoilt: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query.ask(unspoilt, f"SELECT count(*) + 41 AS n FROM bars_1m WHERE symbol = '{SYMBOL.lower()}'")
+    query.ask(unspoilt, "SELECT count(*) + 41 AS n FROM bars_1m WHERE symbol = '../binance/SOLUSDT'")
     assert capsys.readouterr().out.count(" 41 ") == 2
+
+
+@pytest.fixture(scope="module")
+def of_all_files(unspoilt: Config) -> Iterator[list[Duck]]:
+    """All files, found by their places, and read as one list."""
+    with parquet.connect() as by_place, parquet.connect() as listed:
+        views.create(by_place, unspoilt)
+        views.create(listed, unspoilt, Chosen(first=DAYS[0]))
+        yield [by_place, listed]
 
 
 @pytest.mark.parametrize(
@@ -204,16 +232,11 @@ def test_a_symbol_in_another_spelling_is_no_symbol(lake: Config, capsys: pytest.
     ],
 )
 def test_an_answer_is_the_same_from_all_files_from_those_chosen_and_from_a_client(
-    lake: Config, sql: str
+    unspoilt: Config, of_all_files: list[Duck], asking: Duck, sql: str
 ) -> None:
-    views.save(lake)
-    with parquet.connect() as all_files, parquet.connect() as some:
-        views.create(all_files, lake)
-        views.create(some, lake, narrowing.chosen(some, lake, sql))
-        # Read as one list, without finding files by their places.
-        views.create(duck := parquet.connect(), lake, Chosen(first=DAYS[0]))
-        answers = [sorted(one.execute(sql).fetchall()) for one in (all_files, some, duck)]
-    answers.append(sorted(asked_by_a_client(lake, f"SET TimeZone = 'UTC'; {sql}")))
+    views.create(asking, unspoilt, narrowing.chosen(asking, unspoilt, sql))
+    answers = [sorted(one.execute(sql).fetchall()) for one in (*of_all_files, asking)]
+    answers.append(sorted(asked_by_a_client(unspoilt, f"SET TimeZone = 'UTC'; {sql}")))
     assert answers[0]
     assert all(one == answers[0] for one in answers)
 

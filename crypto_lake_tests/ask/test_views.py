@@ -283,23 +283,28 @@ def fine_trades(draw: st.DrawFn) -> list[tuple[Decimal, Decimal]]:
 @example(some=[(Decimal("0.00000003"), Decimal("70.12345679"))] * 3)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_volumes_are_exact_however_fine_price_and_quantity(
-    duck: Duck, some: list[tuple[Decimal, Decimal]]
+    exact: Duck, some: list[tuple[Decimal, Decimal]]
 ) -> None:
     values = [price * qty for price, qty in some]
-    assert sum_of(duck, [float(value) for value in values]) == float(sum(values))
+    assert sum_of(exact, [float(value) for value in values]) == float(sum(values))
 
 
 @given(values=st.lists(st.integers(min_value=1, max_value=10**10 * 10**12), min_size=1, max_size=60))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_sum_of_absurd_volumes_does_not_overflow(duck: Duck, values: list[int]) -> None:
-    assert sum_of(duck, [float(value) for value in values]) == float(
+def test_a_sum_of_absurd_volumes_does_not_overflow(exact: Duck, values: list[int]) -> None:
+    assert sum_of(exact, [float(value) for value in values]) == float(
         sum(Decimal(repr(float(value))) for value in values)
     )
 
 
-def sum_of(duck: Duck, seconds: list[float]) -> float:
+@pytest.fixture
+def exact(duck: Duck) -> Duck:
     views.add_exactly(duck)
-    ((found,),) = duck.execute(
+    return duck
+
+
+def sum_of(exact: Duck, seconds: list[float]) -> float:
+    ((found,),) = exact.execute(
         "SELECT exact_sum(volume) FROM (SELECT unnest($seconds::DOUBLE[]) AS volume)",
         {"seconds": seconds},
     ).fetchall()
@@ -329,9 +334,8 @@ def test_bars_of_a_fine_priced_symbol_are_exact(duck: Duck, series: Series) -> N
     assert duck.execute("SELECT volume_quote FROM bars_1d").fetchall() == [(float(value),)]
 
 
-@pytest.mark.parametrize("view", ["bars_1s", "bars_1m", "bars_1d"])
-def test_a_vwap_never_leaves_the_range_of_prices(duck: Duck, series: Series, view: str) -> None:
-    """A quotient of rounded numbers may by its last bit, and one of dust that was rounded away by all of it."""
+def fine_prices_and_dust(duck: Duck, series: Series) -> None:
+    """Bars of quotients of rounded numbers, and one of dust that was rounded away."""
     seeded = random.Random(9)
     lines = [
         trade(
@@ -342,6 +346,12 @@ def test_a_vwap_never_leaves_the_range_of_prices(duck: Duck, series: Series, vie
     lines.append(trade(900, START + 3 * HOUR, "0.00000001", "0.00000001"))
     land(series.config, lines)
     bars.build_day(duck, series, DAY, LATER)
+
+
+@pytest.mark.parametrize("view", ["bars_1s", "bars_1m", "bars_1d"])
+def test_a_vwap_never_leaves_the_range_of_prices(duck: Duck, made: Made, series: Series, view: str) -> None:
+    """A quotient of rounded numbers may by its last bit, and one of dust by all of it."""
+    made(series, fine_prices_and_dust)
     views.create(duck, series.config)
     traded, outside = duck.execute(
         f"SELECT count(vwap), count(*) FILTER (vwap < low OR vwap > high) FROM {view} WHERE trade_count > 0"

@@ -2,8 +2,9 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
@@ -75,6 +76,13 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def new_layout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Layout]:
+    """Give each example a lake of its own. Pytest, for each, would look through all folders that it ever made."""
+    folder, numbers = tmp_path_factory.mktemp("lakes"), count()
+    return lambda: Layout(folder / str(next(numbers)))
+
+
 def read(layout: Layout, day: date = DAY) -> list[AnyRecord]:
     """What the journal that all symbols share says of a day."""
     return list(journal.read(layout.journal("binance", day)))
@@ -111,9 +119,9 @@ def test_the_kinds_are_all_records_that_there_are() -> None:
 @pytest.mark.parametrize("kind", journal.KINDS, ids=lambda kind: kind.__struct_config__.tag)
 @given(data=st.data())
 def test_a_record_of_any_kind_reads_as_it_was_written(
-    tmp_path_factory: pytest.TempPathFactory, kind: type[Record], data: st.DataObject
+    new_layout: Callable[[], Layout], kind: type[Record], data: st.DataObject
 ) -> None:
-    layout = Layout(tmp_path_factory.mktemp("lake"))
+    layout = new_layout()
     written = data.draw(st.lists(records_of(kind), min_size=1, max_size=3))
     diary = JournalWriter(layout, "binance")
     for record in written:
@@ -128,10 +136,8 @@ def test_a_record_of_any_kind_reads_as_it_was_written(
 
 
 @given(records_of(Stopped))
-def test_a_record_is_one_line_that_names_its_kind(
-    tmp_path_factory: pytest.TempPathFactory, record: Stopped
-) -> None:
-    layout = Layout(tmp_path_factory.mktemp("lake"))
+def test_a_record_is_one_line_that_names_its_kind(new_layout: Callable[[], Layout], record: Stopped) -> None:
+    layout = new_layout()
     JournalWriter(layout, "binance").write(record, DAY)
     content = layout.journal("binance", DAY).read_bytes()
     assert content.count(b"\n") == 1

@@ -5,7 +5,7 @@ The captures lie beside the checkout (`../shared/data`) and are not part of the 
 
 import asyncio
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -92,15 +92,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return lake
 
 
-@pytest.fixture
-def asked(made: Config, duck: duckdb.DuckDBPyConnection) -> Callable[[str], dict[int, list[float]]]:
+@pytest.fixture(scope="module")
+def asked(made: Config) -> Iterator[Callable[[str], dict[int, list[float]]]]:
     """Ask for numbers by the interval's start, in µs."""
-    views.create(duck, made)
+    with parquet.connect() as duck:
+        views.create(duck, made)
 
-    def ask(sql: str) -> dict[int, list[float]]:
-        return {start: [float(value) for value in row] for start, *row in duck.execute(sql).fetchall()}
+        def ask(sql: str) -> dict[int, list[float]]:
+            return {start: [float(value) for value in row] for start, *row in duck.execute(sql).fetchall()}
 
-    return ask
+        yield ask
 
 
 NINE = "open, high, low, close, volume_base, volume_quote, trade_count, taker_buy_base, taker_buy_quote"
