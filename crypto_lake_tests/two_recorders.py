@@ -4,7 +4,8 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import cache
+from itertools import count, groupby
 from pathlib import Path
 
 import duckdb
@@ -64,11 +65,16 @@ def write(layout: Layout, heard: Heard, events: Sequence[tuple[int, RawLine]]) -
         minute: list(some)
         for minute, some in groupby(heard.lines(events), key=lambda line: line.ts_recv // MINUTE_US)
     }
+    numbers = cache(
+        lambda day: count(next_number(mine.raw_day("binance", SYMBOL, day), recorder=mine.recorder))
+    )
     local = [(first + heard.clock(first), last + heard.clock(last)) for first, last in heard.listened]
     for minute in sorted({*by_minute, *_minutes(local)}):
         begin = minute * MINUTE_US
         stretches = clipped(local, begin, begin + MINUTE_US)
-        record = _sealed(mine, by_minute.get(minute, []), begin, stretches)
+        lines = by_minute.get(minute, [])
+        number = next(numbers(day_of(begin))) if lines else 0
+        record = _sealed(mine, lines, number, begin, stretches)
         notes.write(record, day_of(begin))
         if record.offset_us is not None:
             offset = journal.ClockOffset(at=record.at, minute=begin, offset_us=record.offset_us, trades=50)
@@ -82,9 +88,10 @@ def _minutes(stretches: Iterable[Interval]) -> list[int]:
     ]
 
 
-def _sealed(layout: Layout, lines: list[RawLine], begin: int, listened: list[Interval]) -> journal.Sealed:
+def _sealed(
+    layout: Layout, lines: list[RawLine], number: int, begin: int, listened: list[Interval]
+) -> journal.Sealed:
     day, content = day_of(begin), b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-    number = next_number(layout.raw_day("binance", SYMBOL, day), recorder=layout.recorder)
     path = layout.segment("binance", SYMBOL, day, number)
     if lines:
         path.parent.mkdir(parents=True, exist_ok=True)

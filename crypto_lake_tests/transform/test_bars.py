@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from crypto_lake.transform import bars
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.plain_bars import plain_bars
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
+from crypto_lake_tests.two_recorders import moved
 
 Duck = duckdb.DuckDBPyConnection
 
@@ -86,14 +88,21 @@ def recordings(draw: st.DrawFn) -> list[RawLine]:
     return lines
 
 
+@cache
+def every(step: int) -> Config:
+    """Settings for bars of so many seconds."""
+    exchange = {"name": "binance", "symbols": [SYMBOL], "rest_url": "http://h/", "wss_url": "ws://h/"}
+    settings = {"exchanges": [exchange], "transformer": {"resample_interval_sec": step}}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yml"
+        path.write_bytes(msgspec.yaml.encode({"general": {"base_path": "."}} | settings))
+        return config.load(path)
+
+
 def bars_of(duck: Duck, segments: list[list[RawLine]], step: int = 1) -> list[dict[str, Any]]:
     """The bars of the day's first hour, of a lake that holds just these segments."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "config.yml"
-        exchange = {"name": "binance", "symbols": [SYMBOL], "rest_url": "http://h/", "wss_url": "ws://h/"}
-        settings = {"exchanges": [exchange], "transformer": {"resample_interval_sec": step}}
-        path.write_bytes(msgspec.yaml.encode({"general": {"base_path": "."}} | settings))
-        series = Series(config.load(path), "binance", SYMBOL)
+        series = Series(moved(every(step), Path(folder)), "binance", SYMBOL)
         for lines in segments:
             if lines:
                 land(series.config, lines)

@@ -138,7 +138,7 @@ def test_whatever_the_files_and_their_order_bars_and_ticks_are_the_same(
         # Between files, as between two recordings, nobody was listening. The day still runs: its other hours are empty.
         bars.build_day(duck, series, DAY, AT + HOUR)
         scan = parquet.scan(series.layout.bar_files("binance", SYMBOL, DAY))
-        rows = duck.execute(f"SELECT * EXCLUDE (observed) FROM {scan} ORDER BY window_start").fetchall()
+        rows = duck.sql(f"SELECT * EXCLUDE (observed) FROM {scan} ORDER BY window_start").to_arrow_table()
         done = ticks.make(duck, series, DAY, LATER)
         assert done
         made.append([rows, *(path.read_bytes() for path in done.paths.values())])

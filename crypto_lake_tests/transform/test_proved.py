@@ -58,11 +58,16 @@ def plain(made: Made, series: Series) -> Series:
     return made(series, finished)
 
 
+def with_proof(duck: Duck, series: Series) -> None:
+    """The same, and the first day has a proof."""
+    finished(duck, series)
+    write_book(duck, series, EVENTS)
+    assert daily.prove(duck, series, DAY)
+
+
 @pytest.fixture
-def proved(duck: Duck, plain: Series) -> Series:
-    write_book(duck, plain, EVENTS)
-    assert daily.prove(duck, plain, DAY)
-    return plain
+def proved(made: Made, series: Series) -> Series:
+    return made(series, with_proof)
 
 
 def daily_path(series: Series) -> Path:
@@ -116,13 +121,13 @@ def test_a_day_without_a_book_keeps_its_bytes(duck: Duck, plain: Series) -> None
 
 def test_what_another_proof_does_not_fill_is_as_it_was_received(duck: Duck, plain: Series) -> None:
     query = f"SELECT {', '.join(names(BAR))} FROM {parquet.scan([daily_path(plain)])} ORDER BY window_start"
-    before = duck.execute(query).fetchall()
+    before = duck.sql(query).to_arrow_table()
     write_book(duck, plain, EVENTS)
     daily.prove(duck, plain, DAY)
-    assert duck.execute(query).fetchall() != before
+    assert duck.sql(query).to_arrow_table() != before
     write_book(duck, plain, [EVENTS[0]._replace(id=30)])
     daily.prove(duck, plain, DAY)
-    assert duck.execute(query).fetchall() == before
+    assert duck.sql(query).to_arrow_table() == before
 
 
 def test_late_parts_are_merged_into_bars_as_received_and_proved_again(duck: Duck, proved: Series) -> None:

@@ -97,14 +97,18 @@ def test_a_second_run_writes_nothing_and_a_late_segment_makes_them_anew(duck: Du
     assert (make(duck, series).rewritten, make(duck, series).rows["trades"]) == (True, 7)
 
 
+@pytest.fixture
+def whole(made: Made, series: Series) -> dict[str, bytes]:
+    """The files of these lines in one segment."""
+    layout = made(series, with_ticks).layout
+    return {table: layout.ticks("binance", SYMBOL, table, DAY).read_bytes() for table in ("trades", "quotes")}
+
+
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(LINES), st.integers(1, len(LINES) - 1))
 def test_their_bytes_depend_on_the_market_data_alone(
-    duck: Duck, series: Series, lines: list[RawLine], cut: int
+    duck: Duck, series: Series, whole: dict[str, bytes], lines: list[RawLine], cut: int
 ) -> None:
-    shutil.rmtree(series.layout.base, ignore_errors=True)
-    land(series.config, LINES)
-    whole = {kind: path.read_bytes() for kind, path in make(duck, series).paths.items()}
     shutil.rmtree(series.layout.base)
     land(series.config, lines[:cut])
     land(series.config, [*lines[cut:], lines[0]])

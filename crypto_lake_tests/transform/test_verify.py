@@ -15,19 +15,23 @@ from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily, retention, ticks, verify
 from crypto_lake.transform.bars import PartlyBuiltError
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, quote, sealed, trade
 
 Duck = duckdb.DuckDBPyConnection
 
 
-@pytest.fixture
-def finished(duck: Duck, series: Series) -> Series:
+def finish(duck: Duck, series: Series) -> None:
     """A day in its daily file and in ticks."""
     land(series.config, [trade(1, START + HOUR), quote(1, START + HOUR)])
     bars.build_day(duck, series, DAY, LATER)
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
-    return series
+
+
+@pytest.fixture
+def finished(made: Made, series: Series) -> Series:
+    return made(series, finish)
 
 
 def damaged(series: Series) -> dict[Path, str]:

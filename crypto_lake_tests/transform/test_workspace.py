@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
+from pyarrow import compute as pc
 
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
@@ -11,21 +13,28 @@ from crypto_lake.raw import scan
 from crypto_lake.raw.catalog import Recording
 from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, ticks
+from crypto_lake.transform import bars, ticks, workspace
 from crypto_lake.transform.workspace import Workspace
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 Duck = duckdb.DuckDBPyConnection
 HOURS = 4
-# Together more than 32 MB, as one file long enough to be copied.
+STEP = 20 * SECOND
+# Lines of a second that has any.
 A_SECOND = 14
+
+
+@pytest.fixture(autouse=True)
+def _large_from_a_megabyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of 32 megabytes, which are copied, take seconds to write."""
+    monkeypatch.setattr(workspace, "_LARGE_BYTES", 1_000_000)
 
 
 @pytest.fixture(scope="module")
 def lines() -> list[RawLine]:
-    """Four hours, of which every third second has trades and quotes; one trade came half an hour late."""
+    """Four hours of trades and quotes, together more than a megabyte; one trade came half an hour late."""
     found = []
-    for number, at in enumerate(range(0, HOURS * HOUR, SECOND)):
+    for number, at in enumerate(range(0, HOURS * HOUR, STEP)):
         ts = START + at
         for n in range(A_SECOND):
             if n % 2:
@@ -34,7 +43,7 @@ def lines() -> list[RawLine]:
                 found.append(
                     quote(number * A_SECOND + n, ts + n + 80_000, bid=f"{180 + number % 9}.11000000")
                 )
-    late = HOURS * HOUR // SECOND * A_SECOND
+    late = HOURS * HOUR // STEP * A_SECOND
     return [*found, trade(late, START + HOUR - 1, price="500.00000000", recv=START + HOUR + 1_800 * SECOND)]
 
 
@@ -42,11 +51,11 @@ def of_hours(lines: list[RawLine]) -> list[list[RawLine]]:
     return [[line for line in lines if (line.ts_recv - START) // HOUR == hour] for hour in range(HOURS + 1)]
 
 
-def rows(duck: Duck, series: Series) -> list[tuple[object, ...]]:
+def rows(duck: Duck, series: Series) -> pa.Table:
     paths = series.layout.bar_files("binance", SYMBOL, DAY)
     # Between files, as between two recordings, nobody was listening.
     columns = "SELECT * EXCLUDE (observed)"
-    return duck.execute(f"{columns} FROM {parquet.scan(paths)} ORDER BY window_start").fetchall()
+    return duck.sql(f"{columns} FROM {parquet.scan(paths)} ORDER BY window_start").to_arrow_table()
 
 
 def test_a_file_of_many_hours_gives_the_bars_of_the_same_lines_in_files_of_an_hour(
@@ -58,10 +67,10 @@ def test_a_file_of_many_hours_gives_the_bars_of_the_same_lines_in_files_of_an_ho
     for path in paths:
         path.unlink()
     path = land(lake, sorted(lines, key=lambda line: line.id or 0, reverse=True), number=99)
-    assert path.stat().st_size > 32_000_000
+    assert path.stat().st_size > workspace._LARGE_BYTES
     bars.build_day(duck, series, DAY, LATER)
     assert rows(duck, series) == expected
-    assert max(row[3] for row in expected if row[3] is not None) == 500.0  # type: ignore[type-var]
+    assert pc.max(expected["high"]).as_py() == 500.0
 
 
 def test_ticks_of_a_file_of_many_hours_hold_each_line(
@@ -79,8 +88,8 @@ def test_a_long_file_is_read_once_and_its_copy_is_gone_afterwards(
 ) -> None:
     path = land(lake, lines)
     sources = Recording(duck, series).around(DAY).sources
-    with Workspace(duck, series) as workspace:
-        first, second = workspace.lines(sources), workspace.lines(sources)
+    with Workspace(duck, series) as space:
+        first, second = space.lines(sources), space.lines(sources)
         assert str(path) not in first
         assert first == second
         assert [p.suffix for p in work(lake)] == [".parquet"]
@@ -90,8 +99,8 @@ def test_a_long_file_is_read_once_and_its_copy_is_gone_afterwards(
 def test_a_short_file_is_read_where_it_is(duck: Duck, lake: Config, series: Series) -> None:
     path = land(lake, [trade(1, START), trade(2, START + 3 * HOUR)])
     sources = Recording(duck, series).around(DAY).sources
-    with Workspace(duck, series) as workspace:
-        assert path.as_posix() in workspace.lines(sources)
+    with Workspace(duck, series) as space:
+        assert path.as_posix() in space.lines(sources)
     assert work(lake) == []
 
 
