@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import pyarrow as pa
 import pytest
 
 from crypto_lake.disk import parquet, publish
@@ -38,8 +39,19 @@ def compact(duck: Duck, series: Series) -> daily.Compacted:
     return done
 
 
-def rows(duck: Duck, paths: list[Path]) -> list[tuple[object, ...]]:
-    return duck.execute(f"FROM {parquet.scan(paths)} ORDER BY window_start").fetchall()
+def three_compacted(duck: Duck, series: Series) -> None:
+    """The day of three trades in its daily file."""
+    three_trades(duck, series)
+    compact(duck, series)
+
+
+@pytest.fixture
+def compacted(made: Made, series: Series) -> Series:
+    return made(series, three_compacted)
+
+
+def rows(duck: Duck, paths: list[Path]) -> pa.Table:
+    return duck.sql(f"FROM {parquet.scan(paths)} ORDER BY window_start").to_arrow_table()
 
 
 def test_a_daily_file_holds_the_rows_of_its_parts_which_are_then_gone(duck: Duck, recorded: Series) -> None:
@@ -60,16 +72,15 @@ def test_the_checksum_file_is_a_line_that_sha256sum_reads(duck: Duck, recorded: 
     assert recorded.layout.checksum(done.path).read_bytes() == f"{digest}  2025-10-20.parquet\n".encode()
 
 
-def test_the_manifest_says_what_the_file_was_made_from(duck: Duck, recorded: Series) -> None:
-    done = compact(duck, recorded)
-    manifest = msgspec.json.decode(recorded.layout.manifest(done.path).read_bytes())
+def test_the_manifest_says_what_the_file_was_made_from(duck: Duck, compacted: Series) -> None:
+    done = compact(duck, compacted)
+    manifest = msgspec.json.decode(compacted.layout.manifest(done.path).read_bytes())
     assert (manifest["rows"], manifest["symbol"], manifest["sha256"]) == (86400, SYMBOL, done.sha256)
     assert manifest["made_from"]["07"]["fingerprint"]["segments"][0][0] == "2025-10-20/part_0001.jsonl"
 
 
-def test_a_compacted_day_is_in_line_with_its_segments(duck: Duck, recorded: Series) -> None:
-    compact(duck, recorded)
-    assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == []
+def test_a_compacted_day_is_in_line_with_its_segments(duck: Duck, compacted: Series) -> None:
+    assert bars.build_day(duck, compacted, DAY, LATER).rebuilt == []
 
 
 def test_a_second_compaction_leaves_the_file_alone(duck: Duck, recorded: Series) -> None:
@@ -79,13 +90,12 @@ def test_a_second_compaction_leaves_the_file_alone(duck: Duck, recorded: Series)
     assert first.path.stat().st_mtime_ns == stamp
 
 
-def test_late_data_flows_into_a_compacted_day(duck: Duck, recorded: Series) -> None:
-    compact(duck, recorded)
-    land(recorded.config, [trade(9, START + 22 * HOUR + HOUR // 2, "5")])
-    assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == [22, 23]
-    again = compact(duck, recorded)
+def test_late_data_flows_into_a_compacted_day(duck: Duck, compacted: Series) -> None:
+    land(compacted.config, [trade(9, START + 22 * HOUR + HOUR // 2, "5")])
+    assert bars.build_day(duck, compacted, DAY, LATER).rebuilt == [22, 23]
+    again = compact(duck, compacted)
     assert duck.execute(f"SELECT sum(trade_count) FROM {parquet.scan([again.path])}").fetchall() == [(4,)]
-    assert recorded.layout.parts("binance", SYMBOL, DAY) == []
+    assert compacted.layout.parts("binance", SYMBOL, DAY) == []
 
 
 def test_removing_and_landing_again_in_another_order_gives_the_same_bytes(
@@ -112,17 +122,16 @@ def test_removing_and_landing_again_in_another_order_gives_the_same_bytes(
 
 @pytest.mark.parametrize("hours", [[23], [22, 23]])
 def test_a_daily_file_of_which_few_hours_were_replaced_has_the_bytes_of_one_that_was_made_at_once(
-    duck: Duck, recorded: Series, hours: list[int]
+    duck: Duck, compacted: Series, hours: list[int]
 ) -> None:
     """Of one file DuckDB knows more than of several, and would write the same rows otherwise."""
-    compact(duck, recorded)
-    land(recorded.config, [trade(1000 + hour, START + hour * HOUR) for hour in hours])
-    assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == hours
-    late = compact(duck, recorded).path.read_bytes()
-    for path in recorded.layout.daily("binance", SYMBOL, DAY).parent.glob(f"{DAY}*"):
+    land(compacted.config, [trade(1000 + hour, START + hour * HOUR) for hour in hours])
+    assert bars.build_day(duck, compacted, DAY, LATER).rebuilt == hours
+    late = compact(duck, compacted).path.read_bytes()
+    for path in compacted.layout.daily("binance", SYMBOL, DAY).parent.glob(f"{DAY}*"):
         path.unlink()
-    bars.build_day(duck, recorded, DAY, LATER)
-    assert compact(duck, recorded).path.read_bytes() == late
+    bars.build_day(duck, compacted, DAY, LATER)
+    assert compact(duck, compacted).path.read_bytes() == late
 
 
 def test_the_bytes_depend_on_the_market_alone_not_on_segments_or_time(
@@ -187,37 +196,39 @@ def test_parts_that_a_crash_left_behind_are_removed_by_the_next_run(duck: Duck, 
     assert layout.parts("binance", SYMBOL, DAY) == []
 
 
-def test_a_daily_file_that_is_no_parquet_is_said_and_made_anew_from_raw(duck: Duck, recorded: Series) -> None:
-    done = compact(duck, recorded)
+def test_a_daily_file_that_is_no_parquet_is_said_and_made_anew_from_raw(
+    duck: Duck, compacted: Series
+) -> None:
+    done = compact(duck, compacted)
     before = done.path.read_bytes()
     done.path.write_bytes(b"")
     with pytest.raises(LakeError, match="not a readable Parquet file"):
-        compact(duck, recorded)
-    bars.build_day(duck, recorded, DAY, LATER)
-    assert compact(duck, recorded).path.read_bytes() == before
+        compact(duck, compacted)
+    bars.build_day(duck, compacted, DAY, LATER)
+    assert compact(duck, compacted).path.read_bytes() == before
 
 
-def test_an_empty_checksum_file_is_filled_again(duck: Duck, recorded: Series) -> None:
-    done = compact(duck, recorded)
-    recorded.layout.checksum(done.path).write_bytes(b"")
-    assert compact(duck, recorded).sha256 == done.sha256
+def test_an_empty_checksum_file_is_filled_again(duck: Duck, compacted: Series) -> None:
+    done = compact(duck, compacted)
+    compacted.layout.checksum(done.path).write_bytes(b"")
+    assert compact(duck, compacted).sha256 == done.sha256
 
 
-def test_a_damaged_daily_file_is_made_anew_though_its_footer_is_whole(duck: Duck, recorded: Series) -> None:
-    done = compact(duck, recorded)
+def test_a_damaged_daily_file_is_made_anew_though_its_footer_is_whole(duck: Duck, compacted: Series) -> None:
+    done = compact(duck, compacted)
     whole = done.path.read_bytes()
     middle = len(whole) // 3
     done.path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-    assert len(bars.build_day(duck, recorded, DAY, LATER).rebuilt) == 24
-    assert compact(duck, recorded).path.read_bytes() == whole
-    assert bars.build_day(duck, recorded, DAY, LATER).rebuilt == []
+    assert len(bars.build_day(duck, compacted, DAY, LATER).rebuilt) == 24
+    assert compact(duck, compacted).path.read_bytes() == whole
+    assert bars.build_day(duck, compacted, DAY, LATER).rebuilt == []
 
 
-def test_a_daily_file_without_its_checksum_is_made_anew(duck: Duck, recorded: Series) -> None:
-    done = compact(duck, recorded)
-    beside = recorded.layout.checksum(done.path)
+def test_a_daily_file_without_its_checksum_is_made_anew(duck: Duck, compacted: Series) -> None:
+    done = compact(duck, compacted)
+    beside = compacted.layout.checksum(done.path)
     line = beside.read_bytes()
     beside.unlink()
-    bars.build_day(duck, recorded, DAY, LATER)
-    compact(duck, recorded)
+    bars.build_day(duck, compacted, DAY, LATER)
+    compact(duck, compacted)
     assert beside.read_bytes() == line

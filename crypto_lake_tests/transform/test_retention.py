@@ -32,8 +32,11 @@ Having = Callable[..., Series]
 
 @pytest.fixture
 def having(write_config: Callable[..., Path]) -> Having:
+    """Make a lake of these settings, with bars of minutes, which cost less than those of seconds."""
+
     def make(**settings: int) -> Series:
-        return Series(config.load(write_config(retention=settings)), "binance", SYMBOL)
+        path = write_config(retention=settings, transformer={"resample_interval_sec": 60})
+        return Series(config.load(path), "binance", SYMBOL)
 
     return make
 
@@ -53,11 +56,11 @@ def safe_day(duck: Duck, series: Series) -> None:
 
 
 @pytest.fixture
-def safe(made: Made, series: Series, having: Having) -> Having:
+def safe(made: Made, having: Having) -> Having:
     """The safe day, under other settings than it was made with."""
 
     def make(**settings: int) -> Series:
-        made(series, safe_day)
+        made(having(), safe_day)
         return having(**settings)
 
     return make
@@ -72,8 +75,8 @@ def apply(duck: Duck, series: Series, now: int = LATER) -> None:
     retention.apply(duck, Series.recorded(series.config), now)
 
 
-def test_by_default_everything_is_kept(duck: Duck, made: Made, series: Series) -> None:
-    made(series, safe_day)
+def test_by_default_everything_is_kept(duck: Duck, safe: Having) -> None:
+    series = safe()
     apply(duck, series)
     assert names(series) == ["part_0001.jsonl"]
 
