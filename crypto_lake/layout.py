@@ -49,6 +49,11 @@ def iso(us: int) -> str:
     return (EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
+def _part_names(folder: Path) -> list[str]:
+    """The names of the parts in a folder, in order of time."""
+    return sorted(filter(_is_part, listing.names(folder, folders=False, begin="part-")))
+
+
 @dataclass(frozen=True)
 class Layout(ProofPlaces, StorePlaces):
     """The paths of one lake. Nothing here needs to exist.
@@ -68,7 +73,7 @@ class Layout(ProofPlaces, StorePlaces):
 
     def raw_symbol(self, exchange: str, symbol: str) -> Path:
         """The folder of all raw days of a symbol."""
-        return self.base / "raw" / exchange / symbol
+        return self.base.joinpath("raw", exchange, symbol)
 
     def raw_day(self, exchange: str, symbol: str, day: date) -> Path:
         """The folder of the segments that were received on a day."""
@@ -138,7 +143,7 @@ class Layout(ProofPlaces, StorePlaces):
 
     def bars_symbol(self, exchange: str, symbol: str) -> Path:
         """The folder of all bars of a symbol."""
-        return self.base / "parquet" / exchange / symbol
+        return self.base.joinpath("parquet", exchange, symbol)
 
     def bars_symbols(self, exchange: str) -> list[str]:
         """The symbols that have bars, sorted."""
@@ -146,12 +151,8 @@ class Layout(ProofPlaces, StorePlaces):
 
     def parts_day(self, exchange: str, symbol: str, day: date) -> Path:
         """The folder of the parts of a day that is not compacted (or whose late parts are not yet)."""
-        return (
-            self.bars_symbol(exchange, symbol)
-            / f"year={day.year:04d}"
-            / f"month={day.month:02d}"
-            / f"day={day.day:02d}"
-        )
+        folders = f"year={day.year:04d}", f"month={day.month:02d}", f"day={day.day:02d}"
+        return self.bars_symbol(exchange, symbol).joinpath(*folders)
 
     def part(self, exchange: str, symbol: str, day: date, hour: int) -> Path:
         """The bars of one UTC hour (0 to 23)."""
@@ -164,8 +165,7 @@ class Layout(ProofPlaces, StorePlaces):
     def parts_by_hour(self, exchange: str, symbol: str, day: date) -> dict[int, Path]:
         """The same by hour, in one look at their folder."""
         folder = self.parts_day(exchange, symbol, day)
-        names = sorted(filter(_is_part, listing.names(folder, folders=False, begin="part-")))
-        return {int(name[5:9]): folder / name for name in names}
+        return {int(name[5:9]): folder / name for name in _part_names(folder)}
 
     def daily(self, exchange: str, symbol: str, day: date) -> Path:
         """The bars of a finished day."""
@@ -190,7 +190,7 @@ class Layout(ProofPlaces, StorePlaces):
     def part_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have at least one part, oldest first."""
         folders = listing.part_folders(self.bars_symbol(exchange, symbol))
-        return [day for day in listing.days(folders) if self.parts(exchange, symbol, day)]
+        return [day for day in listing.days(folders) if _part_names(self.parts_day(exchange, symbol, day))]
 
     def bar_days(self, exchange: str, symbol: str) -> list[date]:
         """The days that have bars in either form, oldest first."""

@@ -8,9 +8,12 @@ for that stretch. Events whose times do not fit it are strays: they are found wh
 nothing of the time between. Everything here is in microseconds since the epoch.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 import duckdb
@@ -25,6 +28,8 @@ from crypto_lake.raw.offsets import Measured
 from crypto_lake.raw.recorded import Folder, Recorded, Told
 from crypto_lake.raw.sources import Source, recorders_of
 from crypto_lake.series import Series
+
+_start, _end = attrgetter("start"), attrgetter("end")
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,20 @@ class Catalog:
     def beside(self, start: int, end: int) -> list[Source]:
         """The nearest sources with trades before and after [start, end), both received and fetched ones."""
         found: list[Source] = []
-        for healed in (False, True):
-            traded = [s for s in self.sources if s.has_trades and s.is_healed is healed]
-            found += sorted((s for s in traded if s.end < start), key=lambda s: s.end)[-1:]
-            found += sorted((s for s in traded if s.start >= end), key=lambda s: s.start)[:1]
+        for by_start, by_end in self._traded:
+            before = bisect_left(by_end, start, key=_end)
+            found += by_end[max(before - 1, 0) : before]
+            after = bisect_left(by_start, end, key=_start)
+            found += by_start[after : after + 1]
         return found
+
+    @cached_property
+    def _traded(self) -> list[tuple[list[Source], list[Source]]]:
+        """The sources with trades, received and fetched ones, by start and by end: each hour of a day is asked for."""
+        kinds = [
+            [s for s in self.sources if s.has_trades and s.is_healed is healed] for healed in (False, True)
+        ]
+        return [(sorted(some, key=_start), sorted(some, key=_end)) for some in kinds]
 
     def touches(self, day: date) -> bool:
         """Return whether any event of the day was recorded, or somebody listened for one."""

@@ -5,6 +5,7 @@ Here belongs what is asked of sources once they are known; which there are is th
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Source:
         """All stretches in which one of its events may lie."""
         return [(self.start, self.end), *self.strays]
 
-    @property
+    @cached_property
     def is_healed(self) -> bool:
         """Return whether it was fetched rather than received."""
         return any(map(segments.is_healed, self.paths))

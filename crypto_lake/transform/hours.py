@@ -1,6 +1,6 @@
 """One hour of one symbol: what it is made from, and when somebody listened in it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,10 +103,21 @@ class Hour:
         proves = registry.exchange(self.series.exchange).capabilities.trade_ids == "contiguous"
         if not (missed and healed and proves):
             return listened
+        # What proves a stretch lies around it, or in it: hours before all trades, or after, need no statement.
+        earliest, latest = _ends(sources)
+        missed = [(start, stop) for start, stop in missed if earliest < stop and latest > start]
+        if not missed:
+            return listened
         received = [source for source in sources if not source.is_healed]
         tables = {"received": workspace.lines(received), "healed": workspace.lines(healed)}
         proved = sql.ask(connection, "transform/proved", tables, missed=sql.stretches(missed)).fetchall()
         return union([*listened, *proved])
+
+
+def _ends(sources: Iterable[Source]) -> Interval:
+    """The first and the last instant at which an event of sources may lie."""
+    spans = [span for source in sources for span in source.spans]
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 class Reading(NamedTuple):

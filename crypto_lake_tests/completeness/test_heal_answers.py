@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from crypto_lake import sql
 from crypto_lake.completeness import heal
 from crypto_lake.completeness.healed import Healed
 from crypto_lake.errors import ExchangeError, UnreachableError
@@ -348,6 +349,24 @@ def test_a_stretch_without_a_healed_trade_is_not_proved(
     land(series.config, [trade(3, at_ten + 300 * SECOND)], kind="heal")
     assert observed(series, duck, at_ten, at_ten + 600 * SECOND) == (600, 0)
     assert observed(series, duck, at_ten + 602 * SECOND, at_ten + 1200 * SECOND)[0] == 0
+
+
+def test_of_hours_before_the_first_trade_and_after_the_last_nothing_is_asked_of_healed_ones(
+    series: Series, duck: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(series.config, [trade(1, START + 10 * HOUR)])
+    land(series.config, [trade(3, START + 12 * HOUR + MINUTE)])
+    land(series.config, [trade(2, START + 11 * HOUR)], kind="heal")
+    asked: list[str] = []
+    ask = sql.ask
+
+    def noted(connection: duckdb.DuckDBPyConnection, name: str, *rest: Any, **given: Any) -> Any:  # noqa: ANN401
+        asked.append(name)
+        return ask(connection, name, *rest, **given)
+
+    monkeypatch.setattr(sql, "ask", noted)
+    bars.build_day(duck, series, DAY, LATER)
+    assert asked.count("transform/proved") == 3
 
 
 def test_an_exchange_that_brings_a_trade_an_answer_does_not_hold_a_heal_for_days(
