@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import msgspec
@@ -27,14 +26,35 @@ NEXT = date.fromordinal(DAY.toordinal() + 1)
 MIDNIGHT = START + DAY_US
 OVER = START + 400 * DAY_US
 MARKET = SyntheticMarket(7, [SYMBOL], rate=2)
+# Two trades a second, of which many minutes are soon recorded.
+QUIET = SyntheticMarket(7, [SYMBOL], rate=0.5)
 _DELAY_US = 40_000
 _QUOTES_SHARE = 8
 
 
-def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled: bool = True) -> None:
+class _Line(msgspec.Struct):
+    """What is asked of a line here."""
+
+    stream: str
+    id: int
+
+
+_DECODER = msgspec.json.Decoder(_Line)
+
+
+def record(
+    lake: Config,
+    start: int,
+    end: int,
+    *,
+    quotes: bool = True,
+    journaled: bool = True,
+    market: SyntheticMarket = MARKET,
+) -> None:
     """What a collector leaves of [start, end), a segment a minute, listening all the time."""
     notes = JournalWriter(lake.layout, "binance")
-    for minute, some in groupby(lines(start, end, quotes=quotes), key=lambda line: line.ts_recv // MINUTE_US):
+    found = lines(start, end, quotes=quotes, market=market)
+    for minute, some in groupby(found, key=lambda line: line.ts_recv // MINUTE_US):
         landed = list(some)
         begin = minute * MINUTE_US
         path = land(lake, landed, day_of(begin))
@@ -45,9 +65,11 @@ def record(lake: Config, start: int, end: int, *, quotes: bool = True, journaled
             notes.write(told, day_of(begin))
 
 
-def lines(start: int, end: int, *, quotes: bool = True) -> Iterator[RawLine]:
+def lines(
+    start: int, end: int, *, quotes: bool = True, market: SyntheticMarket = MARKET
+) -> Iterator[RawLine]:
     """Return every trade, and a few quotes a second, of more than ten that there are: they are not lost here."""
-    for number, event in enumerate(MARKET.events(SYMBOL, start, end)):
+    for number, event in enumerate(market.events(SYMBOL, start, end)):
         if isinstance(event, Trade) or (quotes and number % _QUOTES_SHARE == 0):
             frame = wire.payload(SYMBOL, event, wire.MICROSECOND_US).encode()
             line = WIRE.decode(frame, event.sent_us + _DELAY_US)
@@ -70,13 +92,11 @@ def segments_of(lake: Config) -> list[Path]:
 
 def trade_ids(lake: Config) -> list[int]:
     """Of all trades that are there, in order."""
-    return sorted(
-        line["id"] for path in segments_of(lake) for line in _decoded(path) if line["stream"] == "trade"
-    )
+    return sorted(line.id for path in segments_of(lake) for line in _decoded(path) if line.stream == "trade")
 
 
-def _decoded(path: Path) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+def _decoded(path: Path) -> list[_Line]:
+    return _DECODER.decode_lines(path.read_bytes())
 
 
 def cut(lake: Config, lost: set[int]) -> None:
@@ -86,7 +106,7 @@ def cut(lake: Config, lost: set[int]) -> None:
         kept = [
             line
             for line, found in zip(lines, _decoded(path), strict=True)
-            if found["stream"] != "trade" or found["id"] not in lost
+            if found.stream != "trade" or found.id not in lost
         ]
         if not kept:
             path.unlink()
@@ -118,7 +138,7 @@ def daily_bytes(duck: duckdb.DuckDBPyConnection, lake: Config) -> list[bytes]:
     return [one.path.read_bytes() if one else b"" for one in done]
 
 
-def first_after_midnight() -> int:
+def first_after_midnight(market: SyntheticMarket = MARKET) -> int:
     """The id of the second day's first trade."""
-    events = MARKET.events(SYMBOL, MIDNIGHT, MIDNIGHT + MINUTE_US)
+    events = market.events(SYMBOL, MIDNIGHT, MIDNIGHT + MINUTE_US)
     return next(event.id for event in events if isinstance(event, Trade) and event.ts_us >= MIDNIGHT)
