@@ -28,10 +28,19 @@ from crypto_lake.series import Series
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake.transform import bars
-from crypto_lake_tests import commands, processes
+from crypto_lake_tests import commands
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
-from crypto_lake_tests.recorded_market import MARKET, MIDNIGHT, NEXT, OVER, cut, record, trade_ids
+from crypto_lake_tests.recorded_market import (
+    MIDNIGHT,
+    NEXT,
+    OVER,
+    QUIET,
+    cut,
+    daily_bytes,
+    record,
+    trade_ids,
+)
 
 NIGHT = datetime(2025, 10, 21, 0, 8, tzinfo=UTC)
 
@@ -204,22 +213,25 @@ def test_at_night_nothing_is_requested_where_nothing_is_missing(lake: Config) ->
     assert nightly(NIGHT) == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def exchange() -> Iterator[Address]:
-    simulated = SimulatedExchange(MARKET, MarketClock(OVER), weight_limit=900_000)
+    simulated = SimulatedExchange(QUIET, MarketClock(OVER), weight_limit=900_000)
     with running(simulated) as address:
         yield address
 
 
+def minutes_around_midnight(_: object, series: Series) -> None:
+    record(series.config, MIDNIGHT - 3 * MINUTE_US, MIDNIGHT + 3 * MINUTE_US, market=QUIET)
+    ids = trade_ids(series.config)
+    cut(series.config, {*ids[10:50], *ids[-50:-10]})
+
+
 @pytest.fixture
-def recorded(write_config: Callable[..., Path], exchange: Address) -> Config:
+def recorded(made: Made, write_config: Callable[..., Path], exchange: Address) -> Config:
     """A few minutes around midnight, of which 40 trades are missing on either side."""
     where = {"rest_url": exchange.rest_url, "wss_url": exchange.ws_url}
     lake = config.load(write_config(exchanges=[{"name": "binance", "symbols": [SYMBOL], **where}]))
-    record(lake, MIDNIGHT - 3 * MINUTE_US, MIDNIGHT + 3 * MINUTE_US)
-    ids = trade_ids(lake)
-    cut(lake, {*ids[10:50], *ids[-50:-10]})
-    return lake
+    return made(Series(lake, "binance", SYMBOL), minutes_around_midnight).config
 
 
 def run(instance: dg.DagsterInstance, first: date, last: date) -> dg.ExecuteInProcessResult:
@@ -257,10 +269,9 @@ def home(tmp_path: Path) -> str:
 
 
 def test_the_command_heals_every_day_and_brings_bars_and_daily_files_in_line(
-    recorded: Config, tmp_path: Path, home: str
+    recorded: Config, duck: duckdb.DuckDBPyConnection, tmp_path: Path, home: str
 ) -> None:
-    words = ("compact", "--from", str(DAY), "--to", str(NEXT))
-    assert commands.run(*words, cwd=tmp_path, DAGSTER_HOME=home)[0] == 0
+    assert all(daily_bytes(duck, recorded))
     daily = recorded.layout.daily("binance", SYMBOL, DAY)
     before = daily.read_bytes()
     code, out, _ = commands.run("heal", cwd=tmp_path, DAGSTER_HOME=home)
@@ -338,7 +349,7 @@ def test_the_command_says_what_stays_missing_and_why(
     where = {"rest_url": exchange.rest_url, "wss_url": exchange.ws_url}
     symbols = [{"name": "binance", "symbols": [SYMBOL], **where}]
     write_config(exchanges=symbols, heal={"max_trades": 2})
-    done = processes.run("crypto_lake", "heal", "--date", str(DAY), cwd=tmp_path, DAGSTER_HOME=home)
-    assert done.returncode == 1
-    assert "more than heal.max_trades (2)" in done.stdout
-    assert "trades still missing: 3" in done.stderr
+    code, out, err = commands.run("heal", "--date", str(DAY), cwd=tmp_path, DAGSTER_HOME=home)
+    assert code == 1
+    assert "more than heal.max_trades (2)" in out
+    assert "trades still missing: 3" in err

@@ -20,6 +20,8 @@ from crypto_lake.exchanges.binance.http import BinanceHttp
 from crypto_lake.exchanges.binance.rest import BinanceRest
 from crypto_lake.layout import MINUTE_US, day_start_us
 from crypto_lake.series import Series
+from crypto_lake.transform import bars
+from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
 
 SYMBOLS = ["ADAUSDT", SYMBOL, "SUIUSDT"]
@@ -80,9 +82,8 @@ def lake(write_config: Callable[..., Path]) -> Config:
     return config.load(write_config(exchanges=[section]))
 
 
-@pytest.fixture
-def holed(lake: Config) -> Config:
-    """Each symbol lacks two trades of each day."""
+def lacking(duck: duckdb.DuckDBPyConnection, series: Series) -> None:
+    lake = series.config
     for number, day in enumerate(DAYS):
         ids = [number * 8 + n for n in range(1, 9) if n not in {3, 6}]
         written = land(lake, [trade(n, at(n)) for n in ids], day)
@@ -90,7 +91,14 @@ def holed(lake: Config) -> Config:
             path = lake.layout.segment("binance", symbol, day, 1)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(written.read_bytes().replace(SYMBOL.encode(), symbol.encode()))
-    return lake
+    for day in DAYS:
+        bars.build_all(duck, Series.recorded(lake), day, LATER)
+
+
+@pytest.fixture
+def holed(made: Made, lake: Config) -> Config:
+    """Each symbol lacks two trades of each day; bars are made."""
+    return made(Series(lake, "binance", SYMBOL), lacking).config
 
 
 def healed(lake: Config, symbol: str) -> list[int]:
