@@ -1,14 +1,22 @@
 """Days to spoil, as most tests of checks start from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
+from crypto_lake.disk import parquet
 from crypto_lake.series import Series
-from crypto_lake_tests.checks.days import GOOD, QUOTES, Duck, landed, three_days, without
+from crypto_lake_tests.checks.days import GOOD, QUOTES, Duck, compacted, landed, three_days, without
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, START
+
+
+@pytest.fixture(scope="module")
+def duck() -> Iterator[Duck]:
+    """One for all tests of a file, which leave nothing in it: to open it takes longer than most answers."""
+    with parquet.connect() as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -17,18 +25,19 @@ def good(made: Made, series: Series) -> Series:
     return made(series, three_days)
 
 
-def day_before(duck: Duck, series: Series) -> None:
+@pytest.fixture
+def finished(made: Made, series: Series) -> Series:
+    """The same, the middle one in a daily file and ticks."""
+    return made(series, compacted)
+
+
+def lacking(duck: Duck, series: Series, *, ids: Sequence[int]) -> None:
     landed(duck, series, [*GOOD, *QUOTES], DAY - timedelta(days=1))
+    landed(duck, series, [*without(*ids), *QUOTES])
+    landed(duck, series, [*GOOD, *QUOTES], DAY + timedelta(days=1), START + 25 * HOUR)
 
 
 @pytest.fixture
-def incomplete(made: Made, duck: Duck, series: Series) -> Callable[..., Series]:
+def incomplete(made: Made, series: Series) -> Callable[..., Series]:
     """Three days, of which the middle one lacks some trades and the last has just begun."""
-
-    def lacking(*ids: int) -> Series:
-        made(series, day_before)
-        landed(duck, series, [*without(*ids), *QUOTES])
-        landed(duck, series, [*GOOD, *QUOTES], DAY + timedelta(days=1), START + 25 * HOUR)
-        return series
-
-    return lacking
+    return lambda *ids: made(series, lacking, ids=ids)

@@ -54,10 +54,13 @@ class Told:
 def candles_of(lines: list[RawLine], start: int, end: int) -> list[Candle]:
     """The candles that the exchange would make of all its trades, from the minute of the first on."""
     trades = sorted((line for line in lines if line.ts_event is not None), key=lambda line: line.id)
+    by_minute: dict[int, list[RawLine]] = {}
+    for one in trades:
+        by_minute.setdefault((one.ts_event or 0) // MINUTE, []).append(one)
     candles: list[Candle] = []
     close: str | None = None
     for minute in range(min(start, trades[0].ts_event or 0) // MINUTE * MINUTE, end, MINUTE):
-        inside = [t for t in trades if minute <= (t.ts_event or 0) < minute + MINUTE]
+        inside = by_minute.get(minute // MINUTE, [])
         prices = [t.price or "0" for t in inside]
         close = prices[-1] if prices else close
         if close is None or minute < start:
@@ -132,6 +135,12 @@ def compacted(duck: Duck, series: Series) -> None:
     three_days(duck, series)
     daily.compact(duck, series, DAY, LATER)
     ticks.make(duck, series, DAY, LATER)
+
+
+def with_candles(duck: Duck, series: Series) -> None:
+    """The three days, and the exchange's candles of the middle one."""
+    three_days(duck, series)
+    backfilled(series, Told(GOOD))
 
 
 def backfilled(series: Series, exchange: Told) -> None:

@@ -6,7 +6,7 @@ from crypto_lake import checks
 from crypto_lake.checks import Check
 from crypto_lake.series import Series
 from crypto_lake.transform import daily, ticks
-from crypto_lake_tests.checks.days import GOOD, Duck, Told, backfilled, compacted, landed, run
+from crypto_lake_tests.checks.days import Duck, landed, run, with_candles
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, LATER, SECOND, START, SYMBOL, trade
 
@@ -17,18 +17,15 @@ ONCE = pytest.mark.parametrize(("asset", "check"), EVERY, ids=lambda x: x if isi
 
 
 @ONCE
-def test_a_good_day_passes(duck: Duck, good: Series, asset: str, check: Check) -> None:
-    backfilled(good, Told(GOOD))
-    verdict = run(check, duck, good, asset=asset)
+def test_a_good_day_passes(duck: Duck, made: Made, series: Series, asset: str, check: Check) -> None:
+    verdict = run(check, duck, made(series, with_candles), asset=asset)
     assert (verdict.rows, verdict.outcome) == ({}, "passed")
     assert verdict.counts == ({} if asset in {"daily_bars", "ticks"} else {SYMBOL: 0})
 
 
 @ONCE
-def test_a_good_day_passes_when_compacted(
-    duck: Duck, made: Made, series: Series, asset: str, check: Check
-) -> None:
-    verdict = run(check, duck, made(series, compacted), asset=asset)
+def test_a_good_day_passes_when_compacted(duck: Duck, finished: Series, asset: str, check: Check) -> None:
+    verdict = run(check, duck, finished, asset=asset)
     assert (verdict.rows, verdict.outcome) == ({}, "passed")
     assert verdict.counts == ({} if asset == "candles_1m" else {SYMBOL: 0})
 

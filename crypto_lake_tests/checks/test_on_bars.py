@@ -7,7 +7,7 @@ import pytest
 from crypto_lake import checks
 from crypto_lake.errors import LakeError
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily
+from crypto_lake.transform import bars
 from crypto_lake_tests.checks.days import Duck, run
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
 
@@ -92,13 +92,13 @@ def test_a_jump_inside_one_second_warns(duck: Duck, series: Series) -> None:
     assert run(checks.NO_ABSURD_JUMP, duck, series).counts == {SYMBOL: 1}
 
 
-def test_a_daily_file_with_a_byte_changed_is_found(duck: Duck, good: Series) -> None:
-    done = daily.compact(duck, good, DAY, LATER)
-    assert done
-    content = bytearray(done.path.read_bytes())
+def test_a_daily_file_with_a_byte_changed_is_found(duck: Duck, finished: Series) -> None:
+    assert run(checks.CHECKSUM_MATCHES, duck, finished, asset="daily_bars").passed
+    path = finished.layout.daily("binance", SYMBOL, DAY)
+    content = bytearray(path.read_bytes())
     content[1000] ^= 1
-    done.path.write_bytes(content)
-    assert not run(checks.CHECKSUM_MATCHES, duck, good, asset="daily_bars").passed
+    path.write_bytes(content)
+    assert not run(checks.CHECKSUM_MATCHES, duck, finished, asset="daily_bars").passed
 
 
 def test_a_file_that_is_no_parquet_is_a_difference_of_schema(duck: Duck, good: Series) -> None:

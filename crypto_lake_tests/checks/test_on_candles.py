@@ -16,7 +16,7 @@ from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import journal
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily
+from crypto_lake.transform import bars
 from crypto_lake_tests.checks.days import (
     GOOD,
     QUOTES,
@@ -35,7 +35,7 @@ from crypto_lake_tests.test_damaged_bars import spoil_pages
 
 @pytest.mark.parametrize("name", NINE)
 def test_any_of_the_nine_columns_that_differs_on_a_complete_day_fails(
-    duck: Duck, good: Series, name: str
+    duck: Duck, finished: Series, name: str
 ) -> None:
     def lie(candles: list[Candle]) -> list[Candle]:
         value = getattr(candles[65], name)
@@ -43,7 +43,7 @@ def test_any_of_the_nine_columns_that_differs_on_a_complete_day_fails(
         changed = Candle(**candles[65]._asdict() | {name: other})
         return [*candles[:65], changed, *candles[66:]]
 
-    verdict = compared(duck, good, Told(GOOD, lie))
+    verdict = compared(duck, finished, Told(GOOD, lie))
     (row,) = verdict.rows[SYMBOL]
     assert verdict.outcome == "failed"
     assert str(row["minute"]) == "2025-10-20 01:05:00+00:00"
@@ -108,35 +108,34 @@ def test_what_was_healed_is_compared_though_nobody_listened(duck: Duck, series: 
     assert compared(duck, series, Told(GOOD, lie)).outcome == "failed"
 
 
-def test_minutes_in_which_the_exchange_was_halted_are_no_difference(duck: Duck, good: Series) -> None:
+def test_minutes_in_which_the_exchange_was_halted_are_no_difference(duck: Duck, finished: Series) -> None:
     def halted(candles: list[Candle]) -> list[Candle]:
         short = candles[100]._replace(close_time=candles[100].open_time + 41 * SECOND)
         return [*candles[:100], short, *candles[111:]]
 
-    assert compared(duck, good, Told(GOOD, halted)).passed
+    assert compared(duck, finished, Told(GOOD, halted)).passed
 
 
-def test_trades_in_a_minute_without_a_candle_fail(duck: Duck, good: Series) -> None:
-    verdict = compared(duck, good, Told(GOOD, lambda candles: candles[:60] + candles[61:]))
+def test_trades_in_a_minute_without_a_candle_fail(duck: Duck, finished: Series) -> None:
+    verdict = compared(duck, finished, Told(GOOD, lambda candles: candles[:60] + candles[61:]))
     assert verdict.outcome == "failed"
     assert verdict.rows[SYMBOL][0]["difference"] == "1 trades, the exchange has no candle"
 
 
-def test_an_exchange_that_is_away_warns_and_is_asked_once(duck: Duck, good: Series) -> None:
-    daily.compact(duck, good, DAY, LATER)
+def test_an_exchange_that_is_away_warns_and_is_asked_once(duck: Duck, finished: Series) -> None:
     exchange = Away([])
     with ExchangeCandles(lambda *_: exchange) as reference:
         for _ in range(3):
             means = Means(duck, reference, LATER)
-            verdict = checks.run(checks.EQUALS_EXCHANGE_CANDLES, "daily_bars", [good], DAY, means)
+            verdict = checks.run(checks.EQUALS_EXCHANGE_CANDLES, "daily_bars", [finished], DAY, means)
     assert (verdict.outcome, exchange.asked) == ("warning", 1)
     assert "no answer" in verdict.rows[SYMBOL][0]["reason"]
 
 
-def test_candles_in_the_lake_are_compared_with_without_asking(duck: Duck, good: Series) -> None:
-    backfilled(good, Told(GOOD))
+def test_candles_in_the_lake_are_compared_with_without_asking(duck: Duck, finished: Series) -> None:
+    backfilled(finished, Told(GOOD))
     exchange = Away([])
-    assert compared(duck, good, exchange).passed
+    assert compared(duck, finished, exchange).passed
     assert not exchange.asked
 
 
@@ -157,16 +156,16 @@ def test_a_backfilled_candle_that_differs_from_the_recorded_minute_warns(duck: D
 
 @pytest.mark.parametrize("size", [0, 500, -1])
 def test_a_file_of_candles_that_cannot_be_read_warns_with_its_name_and_is_not_compared_with(
-    duck: Duck, good: Series, size: int
+    duck: Duck, finished: Series, size: int
 ) -> None:
-    backfilled(good, Told(GOOD))
-    path = good.layout.candles("binance", SYMBOL, DAY)
+    backfilled(finished, Told(GOOD))
+    path = finished.layout.candles("binance", SYMBOL, DAY)
     path.write_bytes(path.read_bytes()[:size]) if size >= 0 else spoil_pages(path)
-    verdict = run(checks.BACKFILL_AGREES_WITH_LIVE, duck, good, asset="candles_1m")
+    verdict = run(checks.BACKFILL_AGREES_WITH_LIVE, duck, finished, asset="candles_1m")
     assert (verdict.outcome, verdict.counts) == ("warning", {SYMBOL: 1})
     assert path.name in verdict.rows[SYMBOL][0]["reason"]
     exchange = Away([])
-    assert "no answer" in compared(duck, good, exchange).rows[SYMBOL][0]["reason"]
+    assert "no answer" in compared(duck, finished, exchange).rows[SYMBOL][0]["reason"]
     assert exchange.asked
 
 

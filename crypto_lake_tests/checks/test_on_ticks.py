@@ -23,21 +23,19 @@ def test_ticks_that_lack_trades_are_told_by_the_ids(duck: Duck, incomplete: Call
     assert [(row["first_id"], row["last_id"]) for row in verdict.rows[SYMBOL]] == [(3, 3), (9, 10)]
 
 
-def test_ticks_of_other_columns_are_named_by_their_kind(duck: Duck, good: Series) -> None:
-    ticks.make(duck, good, DAY, LATER)
-    path = good.layout.ticks("binance", SYMBOL, "quotes", DAY)
+def test_ticks_of_other_columns_are_named_by_their_kind(duck: Duck, finished: Series) -> None:
+    path = finished.layout.ticks("binance", SYMBOL, "quotes", DAY)
     duck.execute(f"COPY (SELECT 1 AS x) TO '{path}' (FORMAT parquet)")
-    (row,) = on_ticks(duck, good, "schema_matches").rows[SYMBOL]
+    (row,) = on_ticks(duck, finished, "schema_matches").rows[SYMBOL]
     assert row["file"] == f"quotes/{DAY}.parquet"
 
 
-def test_ticks_with_a_byte_changed_are_found(duck: Duck, good: Series) -> None:
-    ticks.make(duck, good, DAY, LATER)
-    path = good.layout.ticks("binance", SYMBOL, "trades", DAY)
+def test_ticks_with_a_byte_changed_are_found(duck: Duck, finished: Series) -> None:
+    path = finished.layout.ticks("binance", SYMBOL, "trades", DAY)
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    assert on_ticks(duck, good, "checksum_matches").outcome == "failed"
+    assert on_ticks(duck, finished, "checksum_matches").outcome == "failed"
 
 
 def test_in_ticks_a_jump_of_the_ids_is_no_missing_trade(duck: Duck, series: Series) -> None:

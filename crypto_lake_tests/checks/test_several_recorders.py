@@ -14,8 +14,8 @@ from crypto_lake_tests.raw_lines import DAY, SECOND, START, SYMBOL
 from crypto_lake_tests.two_recorders import Heard, finish, lake_of, market
 
 Duck = duckdb.DuckDBPyConnection
-FROM, TO = START + HOUR_US // 2, START + 2 * HOUR_US
-EVENTS = market(FROM, TO, 20 * SECOND)
+FROM, TO = START + HOUR_US * 3 // 4, START + HOUR_US * 4 // 3
+EVENTS = market(FROM, TO, 10 * SECOND)
 
 
 def test_each_clock_is_held_against_itself(duck: Duck, lake: Config, tmp_path: Path) -> None:
