@@ -20,7 +20,8 @@ def _findable() -> Iterator[None]:
     registry.exchange.cache_clear()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    """One for all tests of a file, which leave nothing in it."""
     with parquet.connect() as connection:
         yield connection

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -156,11 +156,32 @@ def verdict(duck: duckdb.DuckDBPyConnection, series: Series, asset: str, name: s
         return checks.run(check, asset, [series], DAY, Means(duck, reference, LATER))
 
 
-def compacted(duck: duckdb.DuckDBPyConnection, series: Series) -> Series:
+def compacted(duck: duckdb.DuckDBPyConnection, series: Series) -> None:
     healed(duck, series)
     bars.build_day(duck, series, DAY, LATER)
     daily.compact(duck, series, DAY, LATER)
-    return series
+
+
+@pytest.fixture(scope="module")
+def in_daily_file(
+    recorded: Recorded, duck: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory
+) -> Recorded:
+    """The recording, healed and compacted."""
+    folder = tmp_path_factory.mktemp("compacted")
+    compacted(duck, recorded.copied(folder))
+    return replace(recorded, folder=folder / "lake")
+
+
+@pytest.fixture(scope="module")
+def with_all(
+    in_daily_file: Recorded, duck: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory
+) -> Recorded:
+    """The same with its ticks and the exchange's candles."""
+    folder = tmp_path_factory.mktemp("with_all")
+    series = in_daily_file.copied(folder)
+    ticks.make(duck, series, DAY, LATER)
+    list(backfill.backfill_days(series.config, [DAY], lambda: LATER))
+    return replace(in_daily_file, folder=folder / "lake")
 
 
 def test_it_is_found_beside_the_others_by_its_folder() -> None:
@@ -261,12 +282,14 @@ def test_an_answer_that_cannot_be_true_lands_nothing(
     ],
 )
 def test_what_its_data_cannot_prove_is_unverifiable_and_says_why(
-    series: Series, duck: duckdb.DuckDBPyConnection, asset: str, name: str, reason: str
+    with_all: Recorded,
+    tmp_path: Path,
+    duck: duckdb.DuckDBPyConnection,
+    asset: str,
+    name: str,
+    reason: str,
 ) -> None:
-    compacted(duck, series)
-    ticks.make(duck, series, DAY, LATER)
-    list(backfill.backfill_days(series.config, [DAY], lambda: LATER))
-    found = verdict(duck, series, asset, name)
+    found = verdict(duck, with_all.copied(tmp_path), asset, name)
     assert (found.outcome, found.passed, found.counts) == ("unverifiable", False, {PAIR: 0})
     assert reason in found.unverifiable[PAIR]
 
@@ -275,17 +298,17 @@ def test_what_its_data_cannot_prove_is_unverifiable_and_says_why(
     "name", ["schema_matches", "no_missing_seconds", "prices_are_consistent", "checksum_matches"]
 )
 def test_what_needs_nothing_of_the_exchange_passes(
-    series: Series, duck: duckdb.DuckDBPyConnection, name: str
+    in_daily_file: Recorded, tmp_path: Path, duck: duckdb.DuckDBPyConnection, name: str
 ) -> None:
-    assert verdict(duck, compacted(duck, series), "daily_bars", name).outcome == "passed"
+    series = in_daily_file.copied(tmp_path)
+    assert verdict(duck, series, "daily_bars", name).outcome == "passed"
 
 
 def test_a_candle_that_differs_warns_since_no_id_tells_whose_fault_it_is(
-    recorded: Recorded, series: Series, duck: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+    in_daily_file: Recorded, tmp_path: Path, duck: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compacted(duck, series)
-    monkeypatch.setattr(recorded.exchange, "lie", "another candle")
-    found = verdict(duck, series, "daily_bars", "equals_exchange_candles")
+    monkeypatch.setattr(in_daily_file.exchange, "lie", "another candle")
+    found = verdict(duck, in_daily_file.copied(tmp_path), "daily_bars", "equals_exchange_candles")
     assert (found.outcome, found.unverifiable) == ("warning", {})
     assert {row["reason"] for row in found.rows[PAIR]} <= {
         "no trade ids prove it complete",
