@@ -75,10 +75,11 @@ class Subject:
         for day in days:
             scan = parquet.scan(self.series.layout.bar_files(self.series.exchange, self.series.symbol, day))
             try:
-                row = self.connection.execute(f"SELECT {aggregate} FROM {scan}").fetchone()
+                # All of it, though it is one row: a result that is not used up keeps the connection from other work.
+                ((found,),) = self.connection.execute(f"SELECT {aggregate} FROM {scan}").fetchall()
             except duckdb.Error:
                 # Damaged, and made anew when its own day is: until then nobody knows.
                 return None
-            if row and row[0] is not None:
-                return int(row[0])
+            if found is not None:
+                return int(found)
         return None

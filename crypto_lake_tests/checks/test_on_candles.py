@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from crypto_lake import checks
 from crypto_lake.checks import Means
 from crypto_lake.checks.reference import NINE, ExchangeCandles
 from crypto_lake.config import load
+from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import journal
@@ -152,6 +154,12 @@ def test_a_backfilled_candle_that_differs_from_the_recorded_minute_warns(duck: D
     assert verdict.rows[SYMBOL][0]["difference"] == (
         "volume_base 0.0, the exchange's 1.0; volume_quote 0.0, the exchange's 191.12"
     )
+
+
+def test_a_connection_that_compared_is_free_for_other_work(duck: Duck, finished: Series) -> None:
+    assert compared(duck, finished, Told(GOOD)).passed
+    with parquet.registered(duck, numbers=pa.table({"n": [1]})):
+        assert duck.execute("FROM numbers").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("size", [0, 500, -1])
