@@ -17,6 +17,9 @@ from crypto_lake.raw.lines import DepthLine
 MAX_RUNS = 64
 # An event whose ids came before is a copy, however the other connection tells its time, unless it is so much later.
 _LATER_US = 2_000_000
+# No connection is so far behind the others that only copies come for so long, by the local clock: an absurd id, or an
+# absurd time, has made copies of what is new.
+_COPIES_US = 10_000_000
 LOST, UNHEARD, ANEW = "lost", "unheard", "anew"
 
 
@@ -47,7 +50,16 @@ class _Run:
 class ChainedIds:
     """The depth events of one symbol. `first` is where the newest run of ids begins, -1 before the first event."""
 
-    __slots__ = ("_due", "_forgotten", "_is_deserted", "_newest", "_next", "_runs", "_watching")
+    __slots__ = (
+        "_copies_since",
+        "_due",
+        "_forgotten",
+        "_is_deserted",
+        "_newest",
+        "_next",
+        "_runs",
+        "_watching",
+    )
 
     def __init__(self) -> None:
         # In order of ids. `_newest` is that which the last event belongs to, `_next` the id that is due there.
@@ -58,6 +70,8 @@ class ChainedIds:
         self._is_deserted = False
         self._watching = False
         self._due: list[Break] = []
+        # When the first copy came since an event was kept, µs of the local clock.
+        self._copies_since: int | None = None
 
     @property
     def first(self) -> int:
@@ -75,6 +89,7 @@ class ChainedIds:
         if newest and line.first_id == self._next and newest is self._runs[-1]:
             newest.last, newest.ended, self._next = line.id, line.ts_event, line.id + 1
             self._is_deserted = False
+            self._copies_since = None
             return True
         return self._elsewhere(line)
 
@@ -119,12 +134,14 @@ class ChainedIds:
     def _elsewhere(self, line: DepthLine) -> bool:
         """An event that does not go on where the last one ended."""
         is_later = self._newest is None or line.ts_event > self._newest.ended + _LATER_US
-        if self._is_known(line):
-            if not is_later:
+        if not self._is_known(line):
+            self._add(line)
+        else:
+            since = self._copies_since = self._copies_since or line.ts_recv
+            if not is_later and line.ts_recv - since < _COPIES_US:
                 return False
             self._begin_anew(line)
-            return True
-        self._add(line)
+        self._copies_since = None
         return True
 
     def _is_known(self, line: DepthLine) -> bool:

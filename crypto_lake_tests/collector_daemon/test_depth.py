@@ -284,3 +284,26 @@ def test_a_dead_collectors_event_of_another_day_is_pointed_to_from_there(tmp_pat
     recover(layout, "binance", T0 + 99)
     told = journal.of_kind(own(layout, "SOLUSDT", DAY - timedelta(days=40)), journal.Displaced)
     assert [one.landed for one in told] == [DAY.isoformat()]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [depth(6, 900_000, T0 + 40_000 * DAY_US // 2)],
+        [depth(10**9 + 3 * number, 10**9 + 3 * number, T0 + 20_000 * DAY_US) for number in range(99)],
+    ],
+    ids=["one wide event of a far time", "many absurd ids"],
+)
+def test_events_that_are_taken_for_copies_are_kept_again_after_seconds_in_which_none_was_new(
+    odd: list[bytes],
+) -> None:
+    made = session()
+    made.receive([depth(1, 5, T0), *odd], T0, 1)
+    made.take_depth()
+    kept = list[int]()
+    for number in range(300):
+        at = T0 + 100_000 * number
+        made.receive([depth(6 + number, 6 + number, at)], at, 1)
+        kept += [line.id for line in made.take_depth()]
+    assert kept[-1] == 305
+    assert len(kept) > 180
