@@ -53,13 +53,15 @@ def dagster_dev(tmp_path: Path, write_config: Callable[..., Path]) -> Iterator[A
             log=tmp_path / "dagster.log",
             DAGSTER_HOME=str(home),
             CRYPTO_LAKE_CONFIG=str(path),
+            # Else a run whose process takes a minute to start counts as one that cannot be started.
+            DAGSTER_GRPC_TIMEOUT_SECONDS=str(START_SEC),
         ) as process:
             url = f"http://127.0.0.1:{port}"
             _until(lambda: process.poll() is None and _answers(url), START_SEC)
 
             def ask(query: str, **variables: object) -> Any:  # noqa: ANN401 - it is JSON
                 answer = httpx.post(
-                    f"{url}/graphql", json={"query": query, "variables": variables}, timeout=60
+                    f"{url}/graphql", json={"query": query, "variables": variables}, timeout=START_SEC
                 ).json()
                 assert "errors" not in answer, answer
                 return answer["data"]
