@@ -72,13 +72,14 @@ def bars(some: list[Second]) -> list[list[object]]:
 
 @pytest.fixture
 def both_ways(duck: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Longer bars of the table `of_seconds`: `by_seconds`, and `by_minutes`, made of minutes of them."""
-    duck.execute("CREATE TABLE of_seconds AS " + tables.nothing(BAR))
+    """Longer bars of the table `of_seconds`: `by_seconds`, and `by_minutes`, made of minutes of them, `of_minutes`."""
+    for table in ("of_seconds", "of_minutes"):
+        duck.execute(f"CREATE TABLE {table} AS {tables.nothing(BAR)}")
     views.add_exactly(duck)
     start = tables.start_of("s.window_start")
     for macro, table, step in (
         ("by_seconds", "of_seconds", SECOND_US),
-        ("by_minutes", "(FROM by_seconds(60000000))", MINUTE_US),
+        ("by_minutes", "of_minutes", MINUTE_US),
     ):
         longer.define(duck, macro, table, step, start, proved=False)
     return duck
@@ -95,6 +96,9 @@ def test_longer_bars_are_the_same_of_minutes_and_of_seconds(
     both_ways.execute("DELETE FROM of_seconds")
     both_ways.execute(
         "INSERT INTO of_seconds SELECT * REPLACE (make_timestamptz(window_start) AS window_start) FROM given"
+    )
+    both_ways.execute(
+        f"CREATE OR REPLACE TABLE of_minutes AS SELECT {', '.join(names(BAR))} FROM by_seconds({MINUTE_US})"
     )
     for length in LENGTHS:
         of_minutes, of_seconds = (

@@ -335,15 +335,15 @@ def test_bars_of_a_fine_priced_symbol_are_exact(duck: Duck, series: Series) -> N
 
 
 def fine_prices_and_dust(duck: Duck, series: Series) -> None:
-    """Bars of quotients of rounded numbers, and one of dust that was rounded away."""
+    """Minutes of one trade each: their vwap is a quotient of rounded numbers, or of dust that was rounded away."""
     seeded = random.Random(9)
     lines = [
         trade(
-            n, START + n * 7 * SECOND, f"{seeded.randint(1, 30)}.{n:08d}", f"0.{seeded.randint(1, 9999):08d}"
+            n, START + n * 61 * SECOND, f"{seeded.randint(1, 30)}.{n:08d}", f"0.{seeded.randint(1, 9999):08d}"
         )
         for n in range(1, 800)
     ]
-    lines.append(trade(900, START + 3 * HOUR, "0.00000001", "0.00000001"))
+    lines.append(trade(900, START + 20 * HOUR, "0.00000001", "0.00000001"))
     land(series.config, lines)
     bars.build_day(duck, series, DAY, LATER)
 
