@@ -188,8 +188,8 @@ def _in_short(said: str) -> str:
 def _suspects(series: list[Series], day: date, *, stands: bool) -> list[Series]:
     """Those that may lack trades: all with bars but those that the check of these, made after them, has found whole.
 
-    Every run that makes bars is followed by it, so of thousands of symbols few are left to be asked. Where the last
-    verdict `stands` until then, those whose bars are made anew are none of them.
+    Every run that makes bars is followed by it, so of thousands of symbols few are left to be asked. While such a run
+    is under way what was found before `stands`, and of a symbol that was never looked at nothing is known yet.
     """
     if not series:
         return []
@@ -198,11 +198,11 @@ def _suspects(series: list[Series], day: date, *, stands: bool) -> list[Series]:
     names = checks.names(Series.known(config))
     checked_ns = changes.changed_ns(validation.place(config, day, series[0].shard))
 
-    def is_whole(one: Series) -> bool:
-        was_whole = counts.get(names[one.exchange, one.symbol]) == 0
-        return was_whole and (stands or changes.made_ns(one, day) <= checked_ns)
+    def is_suspect(one: Series) -> bool:
+        lacked = counts.get(names[one.exchange, one.symbol])
+        return bool(lacked) if stands else lacked != 0 or changes.made_ns(one, day) > checked_ns
 
-    return [one for one in series if _has_begun(one, day) and not is_whole(one)]
+    return [one for one in series if _has_begun(one, day) and is_suspect(one)]
 
 
 def _has_begun(series: Series, day: date) -> bool:

@@ -175,6 +175,8 @@ def test_symbols_that_the_check_of_their_bars_found_whole_are_not_asked_again(
     job, tags = definitions.defs.resolve_job_def("make_bars"), {"dagster/partition": str(DAY)}
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
     assert requested(tick(instance)) == []
+    holed.layout.validation(DAY).unlink()
+    assert requested(tick(instance)) == []
     instance.report_run_failed(run)
     assert requested(tick(instance)) == [str(DAY)]
     assert [holed] in asked
