@@ -75,8 +75,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 # Optional, so that `-o addopts=` serves where pytest-xdist is not installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Take one process more than there are cores: while some tests wait for a clock, others use the time."""
-    return (os.cpu_count() or 1) + 1
+    """Take two processes more than there are cores: while two wait for a clock (see below), others use the cores."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
