@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from crypto_lake.layout import DAY_US, day_of, day_start_us
+from collector_daemon.decide.tally import displaced, near
 from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import BookLine, DepthLine
@@ -17,7 +17,7 @@ class DepthTally:
     def __init__(self, day: date) -> None:
         self.day = day
         self.displaced: set[date] = set()
-        self._near = day_start_us(day) - DAY_US, day_start_us(day) + 2 * DAY_US
+        self._near = near(day)
         self.lines = 0
         self.snapshots = 0
         self.recv_from = 0
@@ -34,16 +34,12 @@ class DepthTally:
         self.lines += len(lines)
         self.snapshots += len(lines) - len(events)
         if events:
-            self._add_times([line.ts_event for line in events])
+            times = [line.ts_event for line in events]
+            self._events = _spanned(self._events, times)
+            self.displaced |= displaced(times, self._near)
             self._ids = _spanned(
                 self._ids, [number for line in events for number in (line.first_id, line.id)]
             )
-
-    def _add_times(self, times: list[int]) -> None:
-        self._events = _spanned(self._events, times)
-        begin, end = self._near
-        if not (begin <= min(times) and max(times) < end):
-            self.displaced.update(day_of(at) for at in times if not begin <= at < end)
 
     def sealed(
         self,

@@ -1,6 +1,6 @@
 """The contents of a segment, added up batch by batch, so that its `Sealed` record needs no second look. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from crypto_lake.layout import DAY_US, day_of, day_start_us
@@ -8,6 +8,17 @@ from crypto_lake.raw import journal
 from crypto_lake.raw.intervals import Interval
 from crypto_lake.raw.lines import RawLine, TradeLine
 from crypto_lake.raw.offsets import KEPT, measure, smallest
+
+
+def near(day: date) -> Interval:
+    """Return the days among whose segments events of a day are looked for: those around it as well."""
+    return day_start_us(day) - DAY_US, day_start_us(day) + 2 * DAY_US
+
+
+def displaced(times: Iterable[int], around: Interval) -> set[date]:
+    """Return the days of events that lie elsewhere."""
+    begin, end = around
+    return {day_of(at) for at in times if not begin <= at < end}
 
 
 class Tally:
@@ -20,8 +31,7 @@ class Tally:
     __slots__ = (
         "_first_id",
         "_last_id",
-        "_near_from",
-        "_near_to",
+        "_near",
         "day",
         "displaced",
         "event_from",
@@ -47,8 +57,7 @@ class Tally:
         self.known_offset: int | None = None
         self._first_id = 0
         self._last_id = 0
-        self._near_from = day_start_us(day) - DAY_US
-        self._near_to = day_start_us(day) + 2 * DAY_US
+        self._near = near(day)
 
     def add(self, line: RawLine) -> None:
         """Count one line in."""
@@ -78,9 +87,9 @@ class Tally:
             self.event_from, self.event_to = min(first, self.event_from), max(last, self.event_to)
             lowest, highest = min(numbers), max(numbers)
             self._first_id, self._last_id = min(lowest, self._first_id), max(highest, self._last_id)
-        if not (self._near_from <= first and last < self._near_to):
-            far = [event for event in events if not self._near_from <= event < self._near_to]
-            self.displaced.update(map(day_of, far))
+        begin, end = self._near
+        if not (begin <= first and last < end):
+            self.displaced |= displaced(events, self._near)
 
     def sealed(
         self,
