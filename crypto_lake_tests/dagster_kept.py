@@ -22,6 +22,8 @@ from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 # As many as the histories that a test or two have open: a file for each run, and three for the instance.
 _MOST_ENGINES = 32
 _OF_A_RUN = "of a run"
+# While the first files are made, none begins as a copy.
+_MAKING = threading.Event()
 
 
 def keep() -> None:
@@ -70,9 +72,6 @@ def _beginning_as_a_copy(make: Callable[..., Any]) -> Callable[..., Any]:
         return make(url, **given)
 
     return create_engine
-
-
-_MAKING = threading.Event()
 
 
 @cache

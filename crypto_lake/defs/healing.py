@@ -9,9 +9,8 @@ and daily files follow by themselves: the sensor on new segments sees the healed
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Container
 from datetime import date, timedelta
-from functools import partial
 
 import dagster as dg
 import duckdb
@@ -66,7 +65,7 @@ def heal_nightly(
         missing = {
             Portion(day, share.shard): share.series[0]
             for share in shares(recorded(config))
-            for day in _missing_of(db, config, share, days, lake.now_us(), lambda _: False)
+            for day in _missing_of(db, config, share, days, lake.now_us(), being_made=())
         }
     if not missing:
         return dg.SkipReason("no trade is missing in the last week")
@@ -91,8 +90,11 @@ def missing_trades(
     with connected(duckdb) as db:
         for share in idle:
             recent = _recent_days(share.series) if config.store is None else in_store.recent_days(config)
-            is_being_made = partial(_is_being_made, context.instance, share)
-            for day, said in _missing_of(db, config, share, recent, now, is_being_made).items():
+            # The check of a run that is under way follows: of thousands of symbols after minutes.
+            being_made = {
+                day for day in recent if history.is_under_way(context.instance, share.key(day), MAKE_BARS)
+            }
+            for day, said in _missing_of(db, config, share, recent, now, being_made).items():
                 key = share.key(day)
                 before = tried.get(key)
                 waits = before and _waits_for_bars(context.instance, key)
@@ -111,11 +113,6 @@ def _being_healed(instance: dg.DagsterInstance) -> set[int | None]:
     if all(PARTITION in run.tags for run in runs):
         return {Portion.named(run.tags[PARTITION]).shard for run in runs}
     return {share.shard for share in shares([])}
-
-
-def _is_being_made(instance: dg.DagsterInstance, share: Share, day: date) -> bool:
-    """Return whether a run makes the bars of a day: its check follows, of thousands of symbols after minutes."""
-    return history.is_under_way(instance, share.key(day), MAKE_BARS)
 
 
 def _waits_for_bars(instance: dg.DagsterInstance, key: str) -> bool:
@@ -142,7 +139,7 @@ def _missing_of(
     share: Share,
     days: list[date],
     now_us: int,
-    is_being_made: Callable[[date], bool],
+    being_made: Container[date],
 ) -> dict[date, str]:
     """`_missing` of a share, in a store of those symbols that may lack trades: the days that lack any."""
     found: dict[date, str] = {}
@@ -153,7 +150,7 @@ def _missing_of(
             else in_store.suspects(config, share, day)
         )
         with some as series:
-            said = _missing(connection, series, day, now_us, stands=is_being_made(day))
+            said = _missing(connection, series, day, now_us, stands=day in being_made)
         if said:
             found[day] = said
     return found

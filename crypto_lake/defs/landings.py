@@ -42,7 +42,7 @@ def _received(folder: Path) -> list[Path]:
 
 
 class _Landed(NamedTuple):
-    """What came of a symbol, or of several: counts."""
+    """What came of a symbol: counts."""
 
     lines: int
     segments: int
