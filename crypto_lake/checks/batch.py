@@ -5,13 +5,23 @@ order of time, are asked about alone; and so is every subject where a statement 
 name the file.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from crypto_lake import sql
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.disk import parquet
+
+
+class Agreement(NamedTuple):
+    """What a subject's bars are (`sql/checks/agreement.sql`): `bars` are those that begin an interval of its span."""
+
+    is_in_order: bool
+    bars: int
+    inconsistent: Rows
+    jumps: Rows
 
 
 @dataclass(frozen=True)
@@ -33,42 +43,58 @@ class Batch:
         ]
 
     @cached_property
-    def in_order(self) -> list[int]:
-        """The subjects, by number, whose bars lie in their files as declared, each instant once and after the last."""
+    def agreements(self) -> dict[int, Agreement]:
+        """By number: what the bars of subjects are whose columns are the declared ones, in one pass over them all."""
         alike = [number for number, found in enumerate(self.differences) if not found]
         if not alike:
-            return []
-        answer = sql.ask(self._first.connection, "checks/not_in_order", self.bars_of(alike))
-        wrong = {alike[number] for (number,) in answer.fetchall()}
-        return [number for number in alike if number not in wrong]
-
-    @property
-    def _first(self) -> Subject:
-        return self.subjects[0]
+            return {}
+        return dict(
+            zip(alike, _asked([self.subjects[number] for number in alike], self.bars_of(alike)), strict=True)
+        )
 
     def bars_of(self, numbers: list[int]) -> sql.Tables:
         """The table `bars` of some: the rows of each, after its place among them (`subject`)."""
         return {"bars": parquet.scan_each([self.subjects[number].files for number in numbers])}
 
-    def rows(self, name: str, **variables: object) -> list[Rows]:
-        """By subject: the rows of a query of `sql/checks/` that reads `bars` by subject and in order of time."""
-        found: list[Rows] = [[] for _ in self.subjects]
-        together = self.in_order
-        if together:
-            tables = self.bars_of(together)
-            for row in sql.rows(sql.ask(self._first.connection, f"checks/{name}", tables, **variables)):
-                found[together[row.pop("subject")]].append(row)
-        for number in self.others(together):
-            one = self.subjects[number]
-            bars = {"bars": f"(SELECT 0 AS subject, * FROM {parquet.scan(one.files)} ORDER BY window_start)"}
-            rows = sql.rows(sql.ask(one.connection, f"checks/{name}", bars, **variables))
-            found[number] = [{key: row[key] for key in row if key != "subject"} for row in rows]
-        return found
+    @cached_property
+    def others(self) -> dict[int, Agreement]:
+        """The same of the others, and of those whose bars do not lie in order: each alone, in order of time."""
+        return {
+            number: _agreement_in_time(subject)
+            for number, subject in enumerate(self.subjects)
+            if number not in self.agreements or not self.agreements[number].is_in_order
+        }
 
-    def others(self, numbers: Iterable[int]) -> list[int]:
-        """The subjects that are not among these."""
-        these = {*numbers}
-        return [number for number in range(len(self.subjects)) if number not in these]
+    def is_in_order(self, number: int) -> bool:
+        """Return whether a subject's bars lie in its files as declared, each instant once and after the last."""
+        return number in self.agreements and self.agreements[number].is_in_order
+
+    def followed(self) -> list[Agreement]:
+        """By subject: what its bars are in order of time."""
+        return [self.others.get(number) or self.agreements[number] for number in range(len(self.subjects))]
+
+
+def _agreement_in_time(subject: Subject) -> Agreement:
+    bars = f"(SELECT 0 AS subject, * FROM {parquet.scan(subject.files)} ORDER BY window_start)"
+    (found,) = _asked([subject], {"bars": bars})
+    return found
+
+
+def _asked(subjects: list[Subject], bars: sql.Tables) -> list[Agreement]:
+    """By subject: what its bars are, in the order in which the table has them."""
+    first, spans = subjects[0], [subject.span for subject in subjects]
+    answer = sql.ask(
+        first.connection,
+        "checks/agreement",
+        bars,
+        starts=[start for start, _ in spans],
+        untils=[until for _, until in spans],
+        step=first.step,
+        max_jump=first.bounds.max_jump,
+    )
+    # Files without a row have no subject in the answer.
+    found = {row[0]: Agreement(*row[1:]) for row in answer.fetchall()}
+    return [found.get(number, Agreement(True, 0, [], [])) for number in range(len(subjects))]
 
 
 Rule = Callable[[Batch], list[Rows]]

@@ -1,20 +1,25 @@
 """The subject of a check, one symbol's day, and how a query of `sql/checks/` is asked about it."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from msgspec import Struct, convert
 
 from crypto_lake import sql
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.config import Checks
 from crypto_lake.disk import parquet
+from crypto_lake.errors import NOT_JSON
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.capabilities import Capabilities
-from crypto_lake.layout import SECOND_US
+from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
 from crypto_lake.series import Series
+from crypto_lake.transform import plan
 
 Rows = list[dict[str, Any]]
 
@@ -47,6 +52,21 @@ class Subject:
     def step(self) -> int:
         """The length of a bar, in µs."""
         return self.series.config.transformer.resample_interval_sec * SECOND_US
+
+    @cached_property
+    def span(self) -> tuple[int, int]:
+        """From when to when there should be bars, in µs: the day, or what was made of a day in progress."""
+        start = day_start_us(self.day)
+        until = start + DAY_US
+        return start, until if self.now_us >= until else self._made_until(start)
+
+    def _made_until(self, start: int) -> int:
+        """How far a day in progress was made: its latest part remembers it, and no earlier one can go further."""
+        for path in reversed(self.files):
+            with contextlib.suppress(*NOT_JSON):
+                return convert(parquet.footer(path), _Part).fingerprint.until
+        records = plan.remembered(self.series, self.day)
+        return max((record.fingerprint["until"] for record in records.values()), default=start)
 
     @property
     def bars(self) -> sql.Tables:
@@ -83,3 +103,14 @@ class Subject:
             if found is not None:
                 return int(found)
         return None
+
+
+class _Fingerprint(Struct):
+    until: int
+    segments: list[Any]
+
+
+class _Part(Struct):
+    """The memory of a part, as far as it says how far it goes."""
+
+    fingerprint: _Fingerprint

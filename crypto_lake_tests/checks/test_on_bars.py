@@ -43,9 +43,14 @@ def test_duplicate_seconds_are_named(duck: Duck, good: Series) -> None:
     assert verdict.rows[SYMBOL][0]["bars"] == 2
 
 
-def replace_hour(duck: Duck, series: Series, change: str) -> None:
+def test_a_second_after_the_day_stands_for_none_of_it(duck: Duck, good: Series) -> None:
+    replace_hour(duck, good, "REPLACE (window_start + INTERVAL 1 SECOND AS window_start)", hour=23)
+    assert [row["bars_missing"] for row in run(checks.NO_MISSING_SECONDS, duck, good).rows[SYMBOL]] == [1]
+
+
+def replace_hour(duck: Duck, series: Series, change: str, hour: int = 5) -> None:
     """Overwrite an hour's part with a changed one, as no transform would make it."""
-    path = series.layout.part("binance", SYMBOL, DAY, 5)
+    path = series.layout.part("binance", SYMBOL, DAY, hour)
     copy = path.with_name("copy.parquet")
     duck.execute(
         f"COPY (SELECT * {change} FROM read_parquet('{path}', hive_partitioning = false)) TO '{copy}'"

@@ -39,14 +39,13 @@ def test_a_statement_reads_the_table_it_is_given_and_no_view_of_that_name(duck: 
     assert sql.ask(duck, "checks/no_duplicate_seconds", bars).fetchall() == []
 
 
-@pytest.mark.parametrize("given", [{}, {"max_jump": 0.1, "step": 1}])
+@pytest.mark.parametrize("given", [{}, {"max_silence": 60, "step": 1, "more": 1}])
 def test_a_statement_takes_its_own_variables_no_more_and_no_less(
     duck: Duck, given: dict[str, object]
 ) -> None:
-    columns = ", ".join(f"1 AS {name}" for name in ("open", "high", "low", "close", "trade_count"))
-    bars = {"bars": f"(SELECT now() AS window_start, {columns})"}
+    bars = {"bars": "(SELECT now() AS window_start, true AS observed, 1 AS quote_count, 1 AS trade_count)"}
     with pytest.raises(duckdb.Error, match=r"(?i)parameter"):
-        sql.ask(duck, "checks/no_absurd_jump", bars, **given)
+        sql.ask(duck, "checks/quotes_fresh", bars, **given)
 
 
 def test_a_kept_table_goes_with_its_block_whatever_happens_in_it(duck: Duck) -> None:
