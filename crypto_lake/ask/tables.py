@@ -135,7 +135,7 @@ def nothing(columns: tuple[Column, ...]) -> str:
     return f"SELECT {_nulls(columns)} WHERE false"
 
 
-def write_columns(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+def write_columns(config: Config) -> None:
     """Write the files that say the columns of each table, where they do not yet.
 
     Raises:
@@ -146,8 +146,7 @@ def write_columns(connection: duckdb.DuckDBPyConnection, config: Config) -> None
         table = _TABLES[columns]
         path = config.layout.columns(table)
         if parquet.schema_differences(path, columns):
-            rows = f"SELECT {_nulls(columns)} FROM range({_EMPTY_ROWS})"
-            parquet.write(connection, rows, path, "snappy", footer={})
+            parquet.write_table(parquet.nulls(columns, _EMPTY_ROWS), path, "snappy", footer={})
 
 
 def _nulls(columns: tuple[Column, ...]) -> str:

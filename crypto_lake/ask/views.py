@@ -203,7 +203,7 @@ def save(config: Config) -> Path:
             tempfile.TemporaryDirectory(prefix="crypto-lake-") as folder,
             parquet.connect() as connection,
         ):
-            tables.write_columns(connection, config)
+            tables.write_columns(config)
             made = Path(folder) / path.name
             place = parquet.literal(made)
             connection.execute(f"ATTACH {place} AS lake (STORAGE_VERSION '{_STORAGE_VERSION}'); USE lake")

@@ -60,6 +60,12 @@ def arrow_schema(columns: tuple[Column, ...] = BAR) -> pa.Schema:
     return pa.schema([pa.field(column.name, _ARROW[column.type]) for column in columns])
 
 
+def nulls(columns: tuple[Column, ...], count: int) -> pa.Table:
+    """Return so many rows of these columns in which there is nothing."""
+    schema = arrow_schema(columns)
+    return pa.table([pa.nulls(count, column.type) for column in schema], schema=schema)
+
+
 def connect() -> duckdb.DuckDBPyConnection:
     """A DuckDB of one's own, in memory, made `ready`."""
     return ready(duckdb.connect())
