@@ -232,7 +232,7 @@ PRICES_ARE_CONSISTENT = Check(
     "prices_are_consistent",
     "ERROR",
     blocking=True,
-    description="low ≤ open, close ≤ high; vwap within; spread ≥ 0; takers bought no more than was traded.",
+    description="low ≤ open, close ≤ high; vwap within; takers bought no more than was traded; spread < 0 warns.",
     offending=on_bars.inconsistent_prices,
 )
 NO_ABSURD_JUMP = Check(

@@ -10,7 +10,7 @@ from pyarrow import parquet as pq
 
 from crypto_lake.completeness import candles
 from crypto_lake.disk import parquet
-from crypto_lake.errors import ExchangeError
+from crypto_lake.errors import ExchangeError, LeftAloneError, UnreachableError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Candle, RestClient
 from crypto_lake.layout import DAY_US, day_start_us
@@ -34,7 +34,9 @@ _SCHEMA = pa.schema([field for field in parquet.arrow_schema() if field.name in 
 
 
 class ExchangeCandles:
-    """The reference of one run of a check. An exchange that gave no answer is not asked again in it.
+    """The reference of one run of a check. In it nothing is asked twice that got no usable answer.
+
+    One symbol that the exchange refuses, or says nothing of, keeps no other from being asked about.
 
     `client` makes the REST client of an exchange, by name and address. Used as a context manager, it closes them.
     """
@@ -42,7 +44,8 @@ class ExchangeCandles:
     def __init__(self, client: Callable[[str, str], RestClient] = registry.rest_client) -> None:
         self._make = client
         self._clients: dict[str, RestClient] = {}
-        self._silent: dict[str, ExchangeError] = {}
+        # By the exchange, and by the exchange and symbol.
+        self._silent: dict[str | tuple[str, str], ExchangeError] = {}
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
@@ -65,17 +68,20 @@ class ExchangeCandles:
         return pa.Table.from_pylist([_row(candle) for candle in self._ask(series, day)], schema=_SCHEMA)
 
     def _ask(self, series: Series, day: date) -> list[Candle]:
-        name = series.exchange
-        if name in self._silent:
-            raise self._silent[name]
+        name, symbol = series.exchange, (series.exchange, series.symbol)
+        if error := self._silent.get(name) or self._silent.get(symbol):
+            raise error
         try:
             if name not in self._clients:
                 url = series.source.rest_url
                 self._clients[name] = self._make(name, url)
             start = day_start_us(day)
             return self._runner.run(self._clients[name].candles_1m(series.symbol, start, start + DAY_US))
-        except ExchangeError as error:
+        except (LeftAloneError, UnreachableError) as error:
             self._silent[name] = error
+            raise
+        except ExchangeError as error:
+            self._silent[symbol] = error
             raise
 
 

@@ -16,7 +16,7 @@ from crypto_lake.checks.subject import Subject
 from crypto_lake.completeness import candles
 from crypto_lake.coverage import book
 from crypto_lake.disk import checksums, parquet
-from crypto_lake.layout import DAY_US, SECOND_US, day_start_us
+from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.pages import validation
 from crypto_lake.raw import scan, segments
 from crypto_lake.raw.catalog import Recording
@@ -205,7 +205,9 @@ def _minutes(subject: Subject) -> tuple[int | None, int | None]:
     """Return how many candles of the exchange there are of a finished day, and how many of our minutes equal them."""
     series = subject.series
     path = series.layout.candles(series.exchange, series.symbol, subject.day)
-    if subject.exchange.candles == "none" or not candles.finished(path):
+    # Where bars do not make up minutes there are none to be equal.
+    has_minutes = not MINUTE_US % subject.step
+    if subject.exchange.candles == "none" or not has_minutes or not candles.finished(path):
         return None, None
     table = subject.reference.of(series, subject.day)
     different = sum(bool(row["candle"]) for row in on_candles.differences(subject, table))

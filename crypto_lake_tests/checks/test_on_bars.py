@@ -9,7 +9,7 @@ from crypto_lake.errors import LakeError
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
 from crypto_lake_tests.checks.days import Duck, run
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
 
 def test_missing_seconds_are_named_as_a_stretch(duck: Duck, good: Series) -> None:
@@ -65,6 +65,7 @@ def replace_hour(duck: Duck, series: Series, change: str, hour: int = 5) -> None
         "REPLACE (high - 1 AS high)",
         "REPLACE (high * 2 AS vwap)",
         "REPLACE (-0.01 AS spread)",
+        "REPLACE (bid - 1 AS ask)",
         "REPLACE (volume_base + 1 AS taker_buy_base)",
         "REPLACE (0 AS volume_base)",
     ],
@@ -72,6 +73,17 @@ def replace_hour(duck: Duck, series: Series, change: str, hour: int = 5) -> None
 def test_prices_that_contradict_each_other_are_named(duck: Duck, good: Series, change: str) -> None:
     replace_hour(duck, good, change)
     assert not run(checks.PRICES_ARE_CONSISTENT, duck, good).passed
+
+
+@pytest.mark.parametrize("ask", ["0.00000000", "190.10000000"], ids=["an empty side", "crossed"])
+def test_a_quote_of_the_exchange_whose_bid_is_above_its_ask_warns_and_blocks_nothing(
+    duck: Duck, series: Series, ask: str
+) -> None:
+    land(series.config, [trade(1, START + HOUR), quote(1, START + HOUR, bid="190.11000000", ask=ask)])
+    bars.build_day(duck, series, DAY, LATER)
+    verdict = run(checks.PRICES_ARE_CONSISTENT, duck, series)
+    assert (verdict.outcome, verdict.severity) == ("warning", "WARN")
+    assert verdict.rows[SYMBOL][0]["reason"] == "the exchange's own quote has its bid above its ask"
 
 
 def test_another_type_or_column_is_named_with_its_file(duck: Duck, good: Series) -> None:

@@ -13,6 +13,7 @@ from crypto_lake.checks import Means
 from crypto_lake.checks.reference import NINE, ExchangeCandles
 from crypto_lake.config import load
 from crypto_lake.disk import parquet
+from crypto_lake.errors import ExchangeError, LeftAloneError, UnreachableError
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import journal
@@ -122,6 +123,50 @@ def test_trades_in_a_minute_without_a_candle_fail(duck: Duck, finished: Series) 
     verdict = compared(duck, finished, Told(GOOD, lambda candles: candles[:60] + candles[61:]))
     assert verdict.outcome == "failed"
     assert verdict.rows[SYMBOL][0]["difference"] == "1 trades, the exchange has no candle"
+
+
+class Refusing(Told):
+    """An exchange that answers nothing usable of one symbol."""
+
+    async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        if symbol == "AAAUSDT":
+            self.asked += 1
+            raise ExchangeError("klines: refused: Invalid symbol.")
+        return await super().candles_1m(symbol, start_us, end_us)
+
+
+def test_a_symbol_that_the_exchange_refuses_keeps_no_other_from_being_compared(
+    duck: Duck, finished: Series
+) -> None:
+    def lie(candles: list[Candle]) -> list[Candle]:
+        return [*candles[:-5], candles[-5]._replace(high="999"), *candles[-4:]]
+
+    gone = Series(finished.config, "binance", "AAAUSDT")
+    with ExchangeCandles(lambda *_: Refusing(GOOD, lie)) as reference:
+        with pytest.raises(ExchangeError):
+            reference.of(gone, DAY)
+        means = Means(duck, reference, LATER)
+        assert (
+            checks.run(checks.EQUALS_EXCHANGE_CANDLES, "daily_bars", [finished], DAY, means).outcome
+            == "failed"
+        )
+
+
+@pytest.mark.parametrize("error", [UnreachableError("no answer"), LeftAloneError("klines", 3600)])
+def test_an_exchange_that_is_not_to_be_asked_is_asked_about_no_other_symbol(
+    series: Series, error: ExchangeError
+) -> None:
+    class Silent(Told):
+        async def candles_1m(self, *_: object) -> list[Candle]:
+            self.asked += 1
+            raise error
+
+    exchange = Silent([])
+    with ExchangeCandles(lambda *_: exchange) as reference:
+        for symbol in ("AAAUSDT", SYMBOL):
+            with pytest.raises(ExchangeError):
+                reference.of(Series(series.config, "binance", symbol), DAY)
+    assert exchange.asked == 1
 
 
 def test_an_exchange_that_is_away_warns_and_is_asked_once(duck: Duck, finished: Series) -> None:

@@ -1,12 +1,14 @@
 """A row of coverage tells a day from its files: each number against one that was counted by hand."""
 
+from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import msgspec
 import pytest
 
-from crypto_lake import schema
+from crypto_lake import config, schema
 from crypto_lake.checks import NO_ABSURD_JUMP, TRADE_IDS_CONTIGUOUS, Verdict
 from crypto_lake.coverage import rows, table
 from crypto_lake.coverage.page import doubts, page
@@ -142,6 +144,17 @@ def test_minutes_are_held_against_the_candles_that_the_lake_has(
     row = row_of(duck, good)
     assert (row.candle_minutes, row.candle_minutes_equal) == (1439, 1438)
     assert [one.path for one in row.files][-1] == f"backfill/binance/{SYMBOL}/{DAY}.parquet"
+
+
+def test_bars_that_do_not_make_up_minutes_equal_no_candle(
+    duck: Duck, series: Series, write_config: Callable[..., Path], made: Made
+) -> None:
+    backfilled(made(series, three_days), Told(GOOD))
+    longer = Series(config.load(write_config(transformer={"resample_interval_sec": 90})), "binance", SYMBOL)
+    bars.build_day(duck, longer, DAY, LATER)
+    daily.compact(duck, longer, DAY, LATER)
+    row = row_of(duck, longer)
+    assert (row.candle_minutes, row.candle_minutes_equal) == (None, None)
 
 
 def test_of_healed_files_that_are_gone_the_number_of_trades_is_not_known(
