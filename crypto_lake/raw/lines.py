@@ -5,6 +5,7 @@ other, in which segments it lies and which Parquet table is made of it. How line
 how SQL reads them in `scan`. Light, for the collector.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from functools import reduce
@@ -245,7 +246,7 @@ def is_raw_line(line: bytes, symbol: str) -> bool:
         said = decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv) and said.is_sound()
+    return _is_of(said, symbol) and _is_for_all(said, line)
 
 
 def is_book_line(line: bytes, symbol: str) -> bool:
@@ -254,7 +255,30 @@ def is_book_line(line: bytes, symbol: str) -> bool:
         said = decode_book(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
+    return _is_of(said, symbol) and _is_for_all(said, line)
+
+
+def _is_of(said: RawLine | BookLine, symbol: str) -> bool:
     return said.symbol == symbol and 0 <= said.id < _ID_LIMIT and _is_time(said.ts_recv) and said.is_sound()
+
+
+def _is_for_all(said: RawLine | BookLine, line: bytes) -> bool:
+    """Return whether every reader takes the bytes for this line: they are UTF-8, and have each of its keys once.
+
+    msgspec takes the last of two keys, and skips what stands under a key that it does not know; DuckDB refuses the
+    line, and with it the whole file.
+    """
+    # As the collector writes it: most lines, at a tenth of the cost.
+    if line.removesuffix(b"\n") == msgspec.json.encode(said):
+        return True
+    try:
+        # Numbers as text: Python converts none of thousands of digits.
+        keys = json.loads(
+            line.decode(), parse_int=str, object_pairs_hook=lambda pairs: [key for key, _ in pairs]
+        )
+    except (ValueError, RecursionError):
+        return False
+    return all(keys.count(key) == 1 for key in ("stream", *said.__struct_fields__))
 
 
 def _are_levels(*sides: tuple[Level, ...]) -> bool:

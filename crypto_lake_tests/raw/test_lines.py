@@ -1,5 +1,7 @@
 """The table of streams, and the lines themselves."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -8,12 +10,14 @@ from crypto_lake.raw.lines import (
     RECEIVED,
     STREAMS,
     TICKS,
+    DepthLine,
     QuoteLine,
     RawLine,
     Stream,
     TradeLine,
     decode,
     decoder,
+    is_book_line,
     is_raw_line,
     of_family,
     stream_of,
@@ -33,6 +37,7 @@ TRADE = TradeLine(
     None,
 )
 QUOTE = QuoteLine("SOLUSDT", None, 1_760_918_400_000_002, 3, None, None, None, "190.1", "5", "190.2", "7")
+DEPTH = DepthLine("SOLUSDT", 1_760_918_400_000_000, 1_760_918_400_000_002, 2, 3, (("190.12", "5"),), ())
 LINES = [TRADE, QUOTE]
 
 
@@ -74,6 +79,27 @@ def test_a_line_that_lacks_a_key_is_none(line: RawLine) -> None:
     for key in whole:
         less = {name: value for name, value in whole.items() if name != key}
         assert not is_raw_line(msgspec.json.encode(less), "SOLUSDT")
+
+
+@pytest.mark.parametrize("is_line", [is_raw_line, is_book_line])
+@pytest.mark.parametrize(
+    ("more", "is_one"),
+    [
+        (b'"x":{"id":1,"id":2}', True),
+        (b'"X":1,"x":2,"ID":3', True),
+        (b'"x":1' + b"0" * 5000, True),
+        (b'"id":3', False),
+        (b'"i\\u0064":3', False),
+        (b'"x":"\xff"', False),
+        (b'"\xff":1', False),
+    ],
+)
+def test_a_line_with_more_is_one_where_its_own_keys_are_there_once_and_all_is_text(
+    is_line: Callable[[bytes, str], bool], more: bytes, is_one: bool
+) -> None:
+    written = msgspec.json.encode(TRADE if is_line is is_raw_line else DEPTH)
+    assert is_line(written, "SOLUSDT")
+    assert is_line(written.removesuffix(b"}") + b"," + more + b"}", "SOLUSDT") is is_one
 
 
 @pytest.mark.parametrize("line", LINES)

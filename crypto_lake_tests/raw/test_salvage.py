@@ -294,3 +294,22 @@ def test_a_line_with_a_number_that_cannot_be_is_no_raw_line(
         bars.build_day(duck, series, DAY, LATER)
     assert [count_at(duck, series, hour) for hour in (1, 2, 3)] == [10, 1, 10]
     assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b'"id":7', b'"i\\u0064":7', b'"stream":"trade"', b'"x":"\xed\xa0\x80"', b'"x":"\xff"'],
+    ids=["id twice", "id twice, once escaped", "stream twice", "half of a pair", "no UTF-8"],
+)
+def test_a_line_that_the_wires_decoder_takes_and_sql_does_not_is_set_aside(
+    duck: Duck, series: Series, more: bytes
+) -> None:
+    hours(series.config, 1, 3)
+    path = settled(land(series.config, [trade(5, START + 2 * HOUR)]))
+    kept = path.read_bytes()
+    path.write_bytes(kept + kept.replace(b'"id":5', b'"id":6').removesuffix(b"}\n") + b"," + more + b"}\n")
+    settled(path)
+    with pytest.raises(RawDataError, match=r"part_0003\.jsonl: \d+ bytes are no raw lines of SOLUSDT"):
+        bars.build_day(duck, series, DAY, LATER)
+    assert path.read_bytes() == kept
+    assert bars.build_day(duck, series, DAY, LATER).unchanged == 24
