@@ -253,7 +253,7 @@ def _in_rounds(
             of.rebuilt.add(hour.hour)
         for hour, fit in made.fits:
             of = by_plan[id(hour.plan)]
-            of.fit = fit if hour.hour == max(of.rebuilt) else of.fit
+            of.fit = fit if hour.hour == max(of.rebuilt, default=None) else of.fit
         for hour, reason in made.failed:
             logger.error("{}", reason)
             by_plan[id(hour.plan)].failed[hour.hour] = _Failed(reason, hour.files, refused=False)

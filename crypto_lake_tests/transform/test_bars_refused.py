@@ -9,8 +9,9 @@ from crypto_lake.disk import locks
 from crypto_lake.errors import LakeBusyError, RawDataError
 from crypto_lake.series import Series
 from crypto_lake.transform import bars
+from crypto_lake.transform.bars import PartlyBuiltError
 from crypto_lake.transform.workspace import locked
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, spoil, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, spoil, trade
 from crypto_lake_tests.transform.test_bars import Duck, build, read
 
 
@@ -60,3 +61,15 @@ def test_two_runs_do_not_work_on_one_symbol_at_once(
     land(series.config, [trade(1, START + HOUR)])
     with locked(series), pytest.raises(LakeBusyError, match=r"binance-SOLUSDT\.lock"):
         build(duck, series)
+
+
+def test_a_folder_where_a_part_belongs_is_one_line_in_each_run_and_keeps_no_other_hour(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, [trade(1, START + HOUR)])
+    part = series.layout.part("binance", SYMBOL, DAY, 23)
+    part.mkdir(parents=True)
+    for rebuilt in (list(range(23)), []):
+        with pytest.raises(PartlyBuiltError, match="folder") as said:
+            bars.build_day(duck, series, DAY, LATER, with_fit=True)
+        assert [one.rebuilt for one in said.value.built] == [rebuilt]
