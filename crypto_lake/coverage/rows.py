@@ -173,8 +173,9 @@ def _is_complete(row: Row) -> bool:
 def _listened(subject: Subject, kept: Kept | None) -> int:
     """Return how many seconds of the day somebody listened to throughout."""
     start = day_start_us(subject.day)
-    if kept:
-        listened = union(kept.listened)
+    if kept and kept.heard is not None:
+        # The journals say the same, of each of a thousand segments.
+        listened = union(kept.heard)
     else:
         listened = Recording(subject.connection, subject.series).around(subject.day).listened
     return sum(

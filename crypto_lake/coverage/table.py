@@ -18,7 +18,7 @@ from crypto_lake.schema import COVERAGE, names
 from crypto_lake.series import Series
 
 # Goes up when the same files would give other rows.
-COVERAGE_VERSION = 1
+COVERAGE_VERSION = 2
 _COMPRESSION = "zstd"
 _PATIENCE_SEC = 60
 # So many days that were compacted without are made up for by one run.

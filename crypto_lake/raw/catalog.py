@@ -37,20 +37,21 @@ class Catalog:
     """All that is known about one symbol's recording around one day.
 
     `sources` in order of name; `listened` the merged stretches in which somebody listened, on the exchange's clock;
-    `asked` are those for which the exchange was asked for all trades (see `asked.py`). `recorded` is what each recorder
-    made of it by itself, by name; `refused` are files of the day that are left out.
+    `proved` are those of which nothing is missing, whoever listened: the exchange was asked for all trades (see
+    `asked.py`), or ticks remember it. `recorded` is what each recorder made of it by itself, by name; `refused` are
+    files of the day that are left out.
     """
 
     sources: list[Source]
     listened: list[Interval]
     recorded: dict[str, Recorded]
     refused: tuple[scan.Refused, ...] = ()
-    asked: tuple[Interval, ...] = ()
+    proved: tuple[Interval, ...] = ()
 
     @property
     def covered(self) -> list[Interval]:
-        """The merged stretches of which nothing is missing: somebody listened, or the exchange was asked for all."""
-        return union([*self.listened, *self.asked]) if self.asked else self.listened
+        """The merged stretches of which nothing is missing: somebody listened, or it is proved."""
+        return union([*self.listened, *self.proved]) if self.proved else self.listened
 
     def between(self, start: int, end: int) -> list[Source]:
         """The sources that may hold an event of [start, end)."""
@@ -147,7 +148,7 @@ class Recording:
         stretches = [
             one for day in sorted(days) for one in asked.read(self._layout, self._exchange, self._symbol, day)
         ]
-        return Catalog(sources, union(listened), of_each, asked=tuple(union(stretches)))
+        return Catalog(sources, union(listened), of_each, proved=tuple(union(stretches)))
 
     def _folder(self, day: date) -> dict[str, Folder]:
         if day not in self._folders:
@@ -262,5 +263,7 @@ def _with_ticks(found: Catalog, kept: Kept, paths: tuple[Path, ...]) -> Catalog:
         recorders=tuple(sorted({segments.recorder_of(path) for path in received})),
     )
     others = [source for source in found.sources if (source.name, source.size) not in kept.known]
-    listened = union([*found.listened, *kept.listened])
-    return replace(found, sources=[*others, ticks], listened=listened)
+    # Healed trades prove a stretch as long as their files are there: then the ticks alone remember it.
+    proved = tuple(union([*found.proved, *kept.listened]))
+    listened = union([*found.listened, *(kept.listened if kept.heard is None else kept.heard)])
+    return replace(found, sources=[*others, ticks], listened=listened, proved=proved)

@@ -19,8 +19,9 @@ class Kept(Struct, frozen=True, omit_defaults=True):
     """The memory of a day's ticks, in the manifest beside them.
 
     `made_from` is the fingerprint of what they were made from; `segments` the names and sizes of all segments whose
-    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock. `spare` are segments
-    that were there and not read, since another recorder's lacked nothing.
+    lines of the day are in them; `listened` when somebody was listening, on the exchange's clock, or nothing is missing
+    all the same; `heard` the former alone, None of ticks that were made before it was noted. `spare` are segments that
+    were there and not read, since another recorder's lacked nothing.
     """
 
     rows: dict[str, int]
@@ -31,6 +32,7 @@ class Kept(Struct, frozen=True, omit_defaults=True):
     span: Interval
     trade_ids: Interval | None
     spare: list[tuple[str, int]] = []
+    heard: list[Interval] | None = None
 
     @property
     def known(self) -> set[tuple[str, int]]:

@@ -77,17 +77,19 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
                 )
             return None
         wanted, spare = _fingerprint(plan, sources), _spare(plan, sources, kept)
+        heard = _heard(plan, sources, kept)
         damaged = _damaged(series, day, kept, sources) if kept else []
         if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
-            if kept.spare != spare:
-                _publish(series, day, replace(kept, spare=spare))
+            if (kept.spare, kept.heard) != (spare, heard):
+                _publish(series, day, replace(kept, spare=spare, heard=heard))
             for table, path in _paths(series, day).items():
                 checksums.keep(series.layout.checksum(path), path, kept.sha256[table])
             return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
         hours = tick_hours.of_day(plan)
         rows = _write(connection, workspace, series, day, hours)
-        heard = union(stretch for hour in hours for stretch in hour.listened(connection, workspace))
-        _write_manifest(connection, series, day, _Made(wanted, _held(sources, kept), spare, heard, rows))
+        listened = union(stretch for hour in hours for stretch in hour.listened(connection, workspace))
+        of = _Made(wanted, _held(sources, kept), spare, listened, heard, rows)
+        _write_manifest(connection, series, day, of)
         logger.info("{} {}: ticks of {} trades and {} quotes", series.symbol, day, *rows.values())
         return Ticks(series.symbol, day, rows, _paths(series, day), rewritten=True)
 
@@ -142,13 +144,22 @@ def _spare(plan: Plan, sources: list[Source], kept: Kept | None) -> list[tuple[s
     return sorted({*before, *((source.name, source.size) for source in plan.spare())})
 
 
+def _heard(plan: Plan, sources: list[Source], kept: Kept | None) -> list[Interval] | None:
+    """Return when somebody listened on the day; None where that is told only by ticks that do not know."""
+    if kept and kept.heard is None and any(source.is_ticks for source in sources):
+        return None
+    start = day_start_us(plan.day)
+    return clipped(plan.catalog.listened, start, start + DAY_US)
+
+
 class _Made(NamedTuple):
-    """The origin of new ticks: the segments in them, those spared, when they were heard, how many rows there are."""
+    """The origin of new ticks; all but the number of rows as in `Kept`."""
 
     fingerprint: dict[str, Any]
     segments: list[tuple[str, int]]
     spare: list[tuple[str, int]]
-    heard: list[Interval]
+    listened: list[Interval]
+    heard: list[Interval] | None
     rows: dict[str, int]
 
 
@@ -200,10 +211,11 @@ def _write_manifest(connection: duckdb.DuckDBPyConnection, series: Series, day: 
         sha256={table: checksums.of(path) for table, path in paths.items()},
         made_from=made.fingerprint,
         segments=made.segments,
-        listened=made.heard,
+        listened=made.listened,
         span=(start, start + DAY_US - 1),
         trade_ids=None if first is None else (first, last),
         spare=made.spare,
+        heard=made.heard,
     )
     _publish(series, day, kept)
 

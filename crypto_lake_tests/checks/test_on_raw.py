@@ -17,7 +17,7 @@ from crypto_lake.raw import journal
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RawLine
 from crypto_lake.series import Series
-from crypto_lake.transform import bars
+from crypto_lake.transform import bars, daily, ticks
 from crypto_lake_tests.checks.days import GOOD, MINUTE, QUOTES, Duck, landed, run
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, sealed, trade
 
@@ -117,6 +117,22 @@ def test_a_day_whose_raw_files_are_gone_tells_no_downtime(duck: Duck, good: Seri
     for path in good.layout.raw_day("binance", SYMBOL, DAY).iterdir():
         path.unlink()
     assert run(checks.STREAM_DOWNTIME, duck, good, asset="raw_segments").passed
+
+
+def test_what_healed_trades_prove_stays_downtime_when_only_ticks_are_left(duck: Duck, series: Series) -> None:
+    lines = [trade(n, START + n * HOUR, recv=START + n * HOUR) for n in range(1, 24) if n not in {5, 6}]
+    path = land(series.config, lines)
+    stretches = [(START - HOUR, START + 4 * HOUR), (START + 7 * HOUR, START + 25 * HOUR)]
+    JournalWriter(series.layout, "binance").write(sealed(path, lines, stretches))
+    healed = land(series.config, [trade(n, START + n * HOUR) for n in (5, 6)], kind="heal")
+    bars.build_day(duck, series, DAY, LATER)
+    daily.compact(duck, series, DAY, LATER)
+    ticks.make(duck, series, DAY, LATER)
+    before = run(checks.STREAM_DOWNTIME, duck, series, asset="raw_segments")
+    assert [row["seconds"] for row in before.rows[SYMBOL]] == [3 * 3600]
+    for one in (path, healed):
+        one.unlink()
+    assert run(checks.STREAM_DOWNTIME, duck, series, asset="raw_segments") == before
 
 
 def quoted(duck: Duck, series: Series, quotes: list[RawLine]) -> Verdict:

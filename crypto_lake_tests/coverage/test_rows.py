@@ -96,6 +96,88 @@ def test_a_second_that_was_heard_in_part_was_not_listened_to(duck: Duck, series:
     assert not row.complete
 
 
+def unheard(duck: Duck, series: Series) -> None:
+    """A day that nobody listened to for 3,000 s, in which the trades that were healed prove that no other happened."""
+    gap = START + HOUR + 2_400 * SECOND, START + HOUR + 5_400 * SECOND
+    path = land(series.config, LINES)
+    heard = [(START - HOUR, gap[0]), (gap[1], START + DAY_US + HOUR)]
+    JournalWriter(series.layout, "binance").write(sealed(path, LINES, heard), DAY)
+    land(series.config, [trade(n, START + n * 600 * SECOND) for n in (11, 12, 13)], kind="heal")
+    bars.build_day(duck, series, DAY, LATER)
+    daily.compact(duck, series, DAY, LATER)
+
+
+def in_ticks(duck: Duck, series: Series) -> None:
+    unheard(duck, series)
+    ticks.make(duck, series, DAY, LATER)
+
+
+def pruned(series: Series) -> None:
+    for path in series.layout.raw_day("binance", SYMBOL, DAY).glob("*_*.jsonl"):
+        path.unlink()
+
+
+def as_before_it_was_noted(series: Series) -> None:
+    """Let the manifest of ticks be one of those that do not tell who listened apart from what was proved."""
+    path = series.layout.ticks_manifest("binance", SYMBOL, DAY)
+    told = msgspec.json.decode(path.read_bytes())
+    told.pop("heard", None)
+    path.write_bytes(msgspec.json.encode(told))
+
+
+# By the exchange's clock, 80 ms from ours, the stretch touches a second more.
+HEARD = WHOLE_DAY - 3_001
+
+
+@pytest.mark.parametrize("make", [unheard, in_ticks])
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_seconds_that_healed_trades_prove_are_observed_and_were_not_listened_to(
+    duck: Duck, series: Series, made: Made, make: Callable[[Duck, Series], None], is_noted: bool
+) -> None:
+    made(series, make)
+    checked(duck, series, PASSED)
+    if make is in_ticks and not is_noted:
+        as_before_it_was_noted(series)
+    row = row_of(duck, series)
+    assert (row.seconds_observed, row.seconds_listened, row.complete) == (WHOLE_DAY, HEARD, False)
+
+
+def test_they_were_not_listened_to_when_the_raw_files_are_gone_either(
+    duck: Duck, series: Series, made: Made
+) -> None:
+    made(series, in_ticks)
+    checked(duck, series, PASSED)
+    pruned(series)
+    assert bars.build_day(duck, series, DAY, LATER).rebuilt
+    daily.compact(duck, series, DAY, LATER)
+    row = row_of(duck, series)
+    assert (row.seconds_observed, row.seconds_listened, row.complete) == (WHOLE_DAY, HEARD, False)
+
+
+def test_a_segment_that_comes_when_the_others_are_gone_does_not_make_them_heard(
+    duck: Duck, series: Series, made: Made
+) -> None:
+    made(series, in_ticks)
+    pruned(series)
+    land(series.config, [trade(100, START + 20 * HOUR)], kind="heal")
+    again = ticks.make(duck, series, DAY, LATER)
+    assert again
+    assert again.rewritten
+    assert row_of(duck, series).seconds_listened == HEARD
+
+
+def test_of_a_pruned_day_whose_ticks_do_not_tell_who_listened_what_was_proved_counts_as_heard(
+    duck: Duck, series: Series, made: Made
+) -> None:
+    made(series, in_ticks)
+    as_before_it_was_noted(series)
+    pruned(series)
+    assert row_of(duck, series).seconds_listened == WHOLE_DAY
+    land(series.config, [trade(100, START + 20 * HOUR)], kind="heal")
+    ticks.make(duck, series, DAY, LATER)
+    assert row_of(duck, series).seconds_listened == WHOLE_DAY
+
+
 def test_verdicts_are_counted_by_how_they_ended(duck: Duck, series: Series, made: Made) -> None:
     made(series, recorded, healed=True)
     checked(

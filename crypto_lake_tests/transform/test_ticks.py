@@ -251,6 +251,20 @@ def test_the_manifest_names_the_segments_and_the_listening(duck: Duck, series: S
     assert (kept.listened, kept.trade_ids) == ([(START + SECOND, START + 9 * SECOND)], (1, 2))
 
 
+def test_a_manifest_from_before_it_told_who_listened_gains_that_and_its_ticks_stay(
+    duck: Duck, series: Series
+) -> None:
+    land(series.config, LINES)
+    make(duck, series)
+    path = series.layout.ticks_manifest("binance", SYMBOL, DAY)
+    whole = path.read_bytes()
+    told = msgspec.json.decode(whole)
+    del told["heard"]
+    path.write_bytes(msgspec.json.encode(told))
+    assert not make(duck, series).rewritten
+    assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("kind", ["trades", "quotes"])
 def test_a_damaged_file_is_made_anew_from_the_raw_lines(
     duck: Duck, made: Made, series: Series, kind: str

@@ -115,7 +115,7 @@ def _who_listened(connection: duckdb.DuckDBPyConnection, series: Series, day: da
     catalog = Recording(connection, series).around(day)
     start = day_start_us(day)
     listened = sql.stretches(clipped(catalog.listened, start, start + DAY_US))
-    healed = bool(catalog.asked) or any(source.is_healed or source.is_ticks for source in catalog.sources)
+    healed = bool(catalog.proved) or any(source.is_healed or source.is_ticks for source in catalog.sources)
     return {"listened": listened, "healed": healed}
 
 
