@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -37,10 +37,11 @@ class Seen(msgspec.Struct, forbid_unknown_fields=True):
     """The sensor's cursor, of times of folders.
 
     What was touched up to `looked_ns`, and of some received `days` up to later, has been dealt with. What was received
-    up to `landed_ns` has been reported.
+    up to `landed_ns` has been reported. Of past days that `changed` nobody has looked yet at what they hand on.
     """
 
     days: dict[str, int] = {}
+    changed: set[date] = set()
     looked_ns: int = 0
     landed_ns: int = 0
 
@@ -101,6 +102,7 @@ def find(look: Look, seen: Seen, today: date) -> list[Due]:
         undone = [seen.since(day) for day, at in newest.items() if seen.since(day) < at]
         seen.looked_ns = max(seen.looked_ns, min(undone, default=max(newest.values(), default=0)))
         seen.days = {day: at for day, at in seen.days.items() if at > seen.looked_ns}
+    _follow(look._replace(is_left_alone=left_alone), seen, today, due, deadline)
     return sorted(due.values(), key=lambda one: one.day)
 
 
@@ -194,7 +196,7 @@ def _dealt_with(look: Look, seen: Seen, received: str, due: dict[date, Due], dea
     """Look at the folders of a received day that were touched, the longest ago first; up to when all is dealt with."""
     since = seen.since(received)
     for at, one in _touched(look.series, received, since):
-        if time.monotonic() > deadline or not _is_dealt_with(look, one, received, at, due):
+        if time.monotonic() > deadline or not _is_dealt_with(look, one, received, at, due, seen):
             return at - 1
         since = at
     return since
@@ -211,7 +213,9 @@ def _touched(series: Sequence[Series], day: str, since: int) -> list[tuple[int, 
     return sorted(found, key=lambda folder: folder[0])
 
 
-def _is_dealt_with(look: Look, series: Series, received: str, touched_ns: int, due: dict[date, Due]) -> bool:
+def _is_dealt_with(
+    look: Look, series: Series, received: str, touched_ns: int, due: dict[date, Due], seen: Seen
+) -> bool:
     """Add the days that a folder shows to need a run; False where one of its days is left alone for now."""
     day = date.fromisoformat(received)
     # One that holds its journal alone was pruned: what was made of it is left as it is.
@@ -220,10 +224,48 @@ def _is_dealt_with(look: Look, series: Series, received: str, touched_ns: int, d
     is_done = True
     for event_day in sorted(Recording(look.connection, series).event_days(day)):
         # A trade may say that it happened before there were any: its day is no partition.
-        if event_day in due or event_day < FIRST_DAY:
+        if event_day < FIRST_DAY:
+            continue
+        seen.changed.add(event_day)
+        if event_day in due:
             continue
         if look.is_left_alone(event_day):
             is_done = False
         elif plan.is_stale(look.connection, series, event_day, look.now_us):
             due[event_day] = Due(event_day, series, touched_ns)
     return is_done
+
+
+def _follow(look: Look, seen: Seen, today: date, due: dict[date, Due], deadline: float) -> None:
+    """Add the days that begin with what a changed day handed on before it was made anew; at least one is looked at.
+
+    Nothing comes into their own folders. Today's bars are asked for by the schedule.
+    """
+    seen.changed = {day for day in seen.changed if day + timedelta(days=1) < today}
+    waiting = [day for day in sorted(seen.changed) if day not in due and not look.is_left_alone(day)]
+    for place, day in enumerate(waiting):
+        if place and time.monotonic() > deadline:
+            break
+        seen.changed.discard(day)
+        for one in look.series:
+            after = _outlived(one, day)
+            if after is None or after >= today or after in due:
+                continue
+            if look.is_left_alone(after):
+                seen.changed.add(day)
+            elif plan.is_stale(look.connection, one, after, look.now_us):
+                due[after] = Due(after, one, made_ns(one, day))
+                seen.changed.add(after)
+
+
+def _outlived(series: Series, day: date) -> date | None:
+    """Return the next day that has bars, where those of a day are younger; None where they are not.
+
+    Most days have bars, and a look at two files is far less than a listing of years.
+    """
+    made = made_ns(series, day)
+    after = day + timedelta(days=1)
+    if made and not made_ns(series, after):
+        days = series.layout.bar_days(series.exchange, series.symbol)
+        after = next((one for one in days if one > day), day)
+    return after if made > made_ns(series, after) else None
