@@ -9,7 +9,9 @@ from random import Random
 
 import msgspec
 
+from crypto_lake import sections
 from crypto_lake.config import Config
+from crypto_lake.exchanges.binance.wire import MOST_LEVELS
 from crypto_lake.raw.lines import BookLine, DepthLine, DepthSnapshotLine, Level
 from crypto_lake.raw.segments import next_number
 from crypto_lake_tests.raw_lines import DAY, START, SYMBOL
@@ -29,6 +31,14 @@ def event(
 def snapshot(number: int, recv: int, bids: Sequence[Level] = (), asks: Sequence[Level] = ()) -> BookLine:
     """A snapshot received at `recv` µs."""
     return DepthSnapshotLine(SYMBOL, None, recv, None, number, tuple(bids), tuple(asks))
+
+
+def longest_snapshot() -> BookLine:
+    """Return the longest snapshot that a collector can be told to record: all numbers as long as they may be."""
+    levels = sections.Collector.__annotations__["depth_snapshot_levels"].__metadata__[0].le
+    assert levels == MOST_LEVELS
+    level = "9" * 10 + "." + "9" * 8, "9" * 12 + "." + "9" * 8
+    return snapshot(2**63 - 1, START, [level] * levels, [level] * levels)
 
 
 def land(config: Config, lines: Iterable[BookLine], day: date = DAY, recorder: str = "") -> Path:

@@ -104,7 +104,8 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
 def lines_of(path: Path, decode: Callable[[bytes], _Line], what: str) -> Iterator[_Line]:
     """A segment's lines. What is none (a power loss can leave such) is told to be not `what`, and left out."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        # A sealed segment was not mended: on a failing disk it may be one line of any size.
+        for number, line in enumerate(iter(partial(file.readline, mending.LONGEST), b""), start=1):
             try:
                 yield decode(line)
             except NOT_JSON as error:

@@ -10,6 +10,7 @@ import duckdb
 from loguru import logger
 
 from crypto_lake import sql
+from crypto_lake.disk.mending import LONGEST
 from crypto_lake.disk.parquet import literal, path_list, scan
 from crypto_lake.errors import NOT_JSON, RawDataError
 from crypto_lake.layout import COMPRESSED_SUFFIX, HOUR_US, MINUTE_US
@@ -22,8 +23,6 @@ from crypto_lake.schema import RAW_LINE, Column, names, typed
 # Of a second's quotes only the last one's numbers are wanted, so that converting them all would be wasted work.
 _AS_SPELT = ("bid", "bid_qty", "ask", "ask_qty")
 LINES = tuple(column._replace(type="VARCHAR") if column.name in _AS_SPELT else column for column in RAW_LINE)
-# What a line takes at most: a snapshot of 5,000 levels a side.
-_LONGEST_LINE = 1 << 20
 _NAMES = ", ".join(names(LINES))
 _NOTHING = "SELECT " + ", ".join(f"NULL::{column.type} AS {column.name}" for column in LINES) + " WHERE false"
 
@@ -347,7 +346,7 @@ def _ends_with_a_line(path: Path, decode: Callable[[bytes], object]) -> bool:
     """
     with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
-        for length in (1, _LONGEST_LINE):
+        for length in (1, LONGEST):
             file.seek(max(size - length, 0))
             tail = file.read(length)
             if not size or tail.endswith(b"\n"):

@@ -19,6 +19,7 @@ from crypto_lake.exchanges import registry
 from crypto_lake.layout import DAY_US, MINUTE_US, Layout
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import OF_BOOK, RECEIVED, DepthLine, DepthSnapshotLine, decode_book
+from crypto_lake_tests.book_lines import longest_snapshot
 from crypto_lake_tests.collector_daemon.fakes import (
     SYMBOLS,
     T0,
@@ -234,6 +235,17 @@ def left_open(layout: Layout, *events: DepthLine, more: bytes = b"") -> None:
 
 def event(first: int, last: int) -> DepthLine:
     return DepthLine("SOLUSDT", T0, T0 + last, first, last, (("1.0", "0"),), ())
+
+
+def test_the_longest_snapshot_of_a_dead_collector_stays_a_line_beside_a_block_of_nuls(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    longest = msgspec.json.encode(longest_snapshot()) + b"\n"
+    left_open(layout, event(1, 5), more=longest + b"\0" * 4096 + longest + b"{\n")
+    (recovered,) = recover(layout, "binance", T0 + 99)
+    assert recovered.moved_bytes == 4096 + 2
+    assert recovered.path is not None
+    _, *snapshots = recovered.path.read_bytes().splitlines(keepends=True)
+    assert snapshots == [longest, longest]
 
 
 TICK = b'{"stream":"trade","symbol":"SOLUSDT"}\n'

@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import tracemalloc
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,20 @@ def test_a_tally_of_a_file_says_the_same_as_one_kept_line_by_line(tmp_path: Path
         alive.add(decode(content))
     args = (T0, "SOLUSDT", "part_0001.jsonl", len(LINES), list[tuple[int, int]]())
     assert tally_of(path, Tally(DAY)).sealed(*args) == alive.sealed(*args)
+
+
+def test_a_sealed_segment_of_nuls_alone_is_read_in_pieces_that_fit_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "part_0001.jsonl"
+    with path.open("wb") as file:
+        file.write(LINES)
+        file.truncate(16 << 20)
+    tracemalloc.start()
+    try:
+        tally = tally_of(path, Tally(DAY))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tally.lines, most < 4 << 20) == (3, True)
 
 
 def test_a_segment_sealed_just_before_the_death_is_entered_too(tmp_path: Path) -> None:
@@ -280,6 +295,16 @@ def test_what_is_no_record_is_moved_out_of_the_journal_which_says_so(
         ("NULs, as a power loss leaves them", 4096),
         ("no line", 13),
     ]
+
+
+def test_the_record_of_a_start_with_thousands_of_symbols_is_one(tmp_path: Path) -> None:
+    layout, symbols = Layout(tmp_path), [f"{number:05d}SOLUSDT" for number in range(20_000)]
+    started = journal.Started(at=T0, version="1", pid=1, symbols=symbols)
+    JournalWriter(layout, "binance").write(started)
+    with layout.journal("binance", DAY).open("ab") as file:
+        file.write(b"\0" * 4096)
+    recover(layout, "binance", T0 + 99)
+    assert records(layout, DAY) == [started, journal.Mended(at=T0 + 99, moved_bytes=4096)]
 
 
 @pytest.mark.parametrize("symbol", [None, "SOLUSDT"])

@@ -1,6 +1,7 @@
 """A file of lines that a power loss spoilt keeps its lines, and what is none is handed over."""
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,31 @@ def test_a_line_that_was_torn_before_another_one_goes(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_goes_in_pieces_that_fit_into_memory(tmp_path: Path) -> None:
-    left, gone, size = mended(tmp_path / "file", LINES[0] + b"x" * 200_000 + b"\n" + LINES[1])
+    left, gone, size = mended(tmp_path / "file", LINES[0] + b"x" * 3 * LONGEST + b"\n" + LINES[1])
     assert left == LINES[0] + LINES[1]
     assert max(one.size for one in gone) <= LONGEST
-    assert size == 200_001
+    assert size == 3 * LONGEST + 1
+
+
+def test_of_a_piece_with_a_nul_at_every_other_byte_no_list_is_held_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\0x" * LONGEST)
+    tracemalloc.start()
+    try:
+        assert next(bad(path, is_line)) == Bad(0, 1, b"")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * LONGEST
+
+
+@pytest.mark.parametrize("size", [LONGEST - 3, LONGEST])
+def test_a_line_of_the_greatest_length_stays_wherever_it_begins(tmp_path: Path, size: int) -> None:
+    longest = b"<" + b"a" * (LONGEST - 3) + b">\n"
+    content = LINES[0] + longest + b"\0" * size + longest + b"junk\n" + longest
+    left, gone, _ = mended(tmp_path / "file", content)
+    assert left == LINES[0] + 3 * longest
+    assert [one.size for one in gone] == [size, 5]
 
 
 @given(st.lists(st.sampled_from([*LINES, b"\0" * 9, b"junk\n", b"\n", b"<to", b">"]), max_size=12))

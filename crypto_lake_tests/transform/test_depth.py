@@ -13,12 +13,12 @@ import pytest
 from crypto_lake import config
 from crypto_lake.disk import checksums, parquet
 from crypto_lake.errors import LakeError, RawDataError
-from crypto_lake.raw import book_scan, journal
+from crypto_lake.raw import book_scan, journal, salvage
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.schema import DEPTH
 from crypto_lake.series import Series
 from crypto_lake.transform import book, depth, depth_rows, retention, verify, workspace
-from crypto_lake_tests.book_lines import Market, event, land, snapshot
+from crypto_lake_tests.book_lines import Market, event, land, longest_snapshot, snapshot
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL
 
 if TYPE_CHECKING:
@@ -202,6 +202,22 @@ def test_what_is_no_line_of_the_book_is_taken_out_of_a_segment_that_is_not_being
     os.utime(path, (0, 0))
     assert make(duck, series).events == 1
     assert list(series.layout.set_aside("binance", "SOLUSDT", DAY).iterdir())
+
+
+def test_the_longest_snapshots_stay_in_a_segment_of_which_one_bad_line_is_taken_out(
+    duck: Duck, series: Series
+) -> None:
+    longest = longest_snapshot()
+    path = land(series.config, [event(1, 2, START, [BID]), longest])
+    whole = path.read_bytes()
+    last = whole.splitlines()[-1]
+    # The end of the last line is lost: it is looked for as far back as a line can begin.
+    path.write_bytes(whole + b'{"one damaged":"line"}\n' + last)
+    os.utime(path, (0, 0))
+    (said,) = salvage.salvage(series.layout, "binance", SYMBOL, [path])
+    assert ": 23 bytes are no raw lines" in said
+    assert path.read_bytes() == whole + last + b"\n"
+    assert make(duck, series).events == 1
 
 
 def test_segments_that_the_journal_describes_are_not_read_to_learn_of_which_day_they_are(
