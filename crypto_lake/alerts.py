@@ -19,7 +19,7 @@ import httpx
 
 from crypto_lake import web
 from crypto_lake.config import Alerts
-from crypto_lake.showing import printable
+from crypto_lake.showing import printable, without_secrets
 
 _SHOWN = 300
 _CHUNK = 4096
@@ -125,8 +125,9 @@ class _Tail:
 def _by_webhook(url: str, message: bytes, timeout_sec: float) -> str | None:
     try:
         status = asyncio.run(_post(url, message, timeout_sec))
-    except (web.NoAnswerError, ImportError) as error:  # httpx wants another package for a SOCKS proxy
-        return f"alerts.webhook: {error}"
+    # httpx wants another package for a SOCKS proxy, and files of certificates.
+    except (web.NoAnswerError, ImportError, OSError) as error:
+        return f"alerts.webhook: {without_secrets(str(error), url)}"
     except (httpx.InvalidURL, ValueError):
         return "alerts.webhook: not an address"
     return None if 200 <= status < 300 else f"alerts.webhook: the answer was HTTP {status}"  # noqa: PLR2004 - HTTP's

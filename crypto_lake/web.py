@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import httpx
 
-from crypto_lake.showing import printable
-
 # They log each address with its password at INFO, and each header at DEBUG.
 for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
@@ -22,7 +20,7 @@ _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
 class NoAnswerError(Exception):
-    """No whole answer came; the text says why in a line."""
+    """No whole answer came; the text says why, in words that may be the answer's own: who shows them masks them."""
 
 
 class Answer(NamedTuple):
@@ -75,14 +73,15 @@ async def _answered(
                 await response.aclose()
     except TimeoutError:
         raise NoAnswerError(f"no whole answer within {answer_sec:g} s") from None
-    except httpx.HTTPError as error:
-        raise NoAnswerError(f"{type(error).__name__} {printable(str(error))}".strip()) from None
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
+        # The library hands through, as they are, a TLS record that is none and a redirect to no address, or to no name.
+        raise NoAnswerError(f"{type(error).__name__} {error}".strip()) from None
 
 
 async def _body(response: httpx.Response, most_bytes: int) -> bytes:
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in _GZIP | {"identity", ""}:
-        raise NoAnswerError(f"Content-Encoding {printable(coding, 80)!r}; expected gzip or none")
+        raise NoAnswerError(f"Content-Encoding: expected gzip or none, got {coding!r}")
     unpack = zlib.decompressobj(_GZIP_FORMAT) if coding in _GZIP else None
     body = bytearray()
     # Not `aiter_bytes`: it unpacks a whole read before anybody can count.

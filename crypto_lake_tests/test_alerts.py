@@ -58,10 +58,13 @@ def test_a_command_that_takes_too_long_is_given_up() -> None:
 class _Hook(BaseHTTPRequestHandler):
     got: list[bytes]
     status: int
+    place: str
 
     def do_POST(self) -> None:
         self.got.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(self.status)
+        if self.place:
+            self.send_header("Location", self.place)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -70,7 +73,7 @@ class _Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, type[_Hook]]]:
-    handler = type("Hook", (_Hook,), {"got": [], "status": 204})
+    handler = type("Hook", (_Hook,), {"got": [], "status": 204, "place": ""})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -216,6 +219,27 @@ def test_what_is_secret_in_a_command_or_a_webhook_is_not_quoted() -> None:
     said = alerts.send(Alerts(command=sleeper, webhook=away, timeout_sec=0.3), PAYLOAD)
     assert len(said) == 2
     assert "CANARY" not in str(said)
+
+
+def test_certificates_that_cannot_be_read_do_not_keep_the_command_from_being_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    (said,) = alerts.send(Alerts(webhook="https://127.0.0.1:1/hook"), PAYLOAD)
+    assert said.startswith("alerts.webhook: ")
+    assert "No such file" in said
+
+
+@pytest.mark.parametrize("place", ["about:blank", "http://h:CANARY", "http://[::CANARY", "http://xn--a/"])
+def test_a_webhook_that_redirects_to_what_is_no_address_is_told_without_its_secret(
+    hook: tuple[str, type[_Hook]], place: str
+) -> None:
+    url, handler = hook
+    handler.status, handler.place = 302, place
+    (said,) = alerts.send(Alerts(webhook=f"{url}?token=CANARY"), PAYLOAD)
+    assert said.startswith("alerts.webhook: ")
+    assert said != "alerts.webhook: not an address"
+    assert "CANARY" not in said
 
 
 def test_a_redirect_of_a_webhook_is_not_followed(hook: tuple[str, type[_Hook]]) -> None:

@@ -78,6 +78,7 @@ def rest_client(name: str, rest_url: str) -> Client:
 
     Raises:
         ConfigError: there is no such exchange.
+        ExchangeError: the environment names a proxy that is none, or certificates that cannot be read.
     """
     return exchange(name).rest(rest_url)
 
@@ -87,7 +88,7 @@ def book_client(name: str, rest_url: str) -> BookClient:
 
     Raises:
         ConfigError: there is no such exchange, or it has none.
-        ExchangeError: the environment names a proxy that is none.
+        ExchangeError: the environment names a proxy that is none, or certificates that cannot be read.
     """
     client = exchange(name).rest(rest_url)
     if not isinstance(client, BookClient):

@@ -1,8 +1,11 @@
 """An exchange, or what stands in front of it, whose answers have no end, no truth or no sense."""
 
+import asyncio
 import gzip
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -111,6 +114,39 @@ def test_a_redirect_is_not_followed_and_asked_for_once(status: int) -> None:
         exchange.candles()
     assert "pw" not in str(said.value)
     assert len(exchange.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "place", ["about:blank", "data:text/html,x", "javascript:x", "http://[::1", "http://xn--a/"]
+)
+def test_a_redirect_to_what_is_no_address_is_no_answer(place: str) -> None:
+    exchange = Exchange(httpx.Response(302, headers={"Location": place}))
+    with pytest.raises(ExchangeError, match="klines: no answer after 5 attempts; the last: "):
+        exchange.candles()
+
+
+class Undecipherable(httpx.AsyncByteStream):
+    """A body whose second read brings a TLS record that does not decrypt."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"["
+        raise ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac")
+
+
+def _undecipherable(_: httpx.Request) -> httpx.Response:
+    raise ssl.SSLError(1, "[SSL: BAD_RECORD_TYPE] bad record type")
+
+
+@pytest.mark.parametrize("say", [_undecipherable, lambda _: httpx.Response(200, stream=Undecipherable())])
+def test_a_tls_record_that_is_none_is_no_answer(say: Callable[[httpx.Request], httpx.Response]) -> None:
+    async def no_wait(_: float) -> None:
+        return
+
+    http = BinanceHttp(URL, sleep=no_wait, transport=httpx.MockTransport(say))
+    with pytest.raises(
+        ExchangeError, match=r"klines: no answer after 5 attempts; the last: SSLError .*SSL: "
+    ):
+        asyncio.run(http.get("klines", {}, 1))
 
 
 @pytest.mark.parametrize("seconds", ["1000000000", "9" * 4000, "9" * 400])
@@ -254,6 +290,14 @@ def test_a_proxy_that_is_none_is_one_line_without_its_password(
     assert "CANARY" not in str(said.value)
 
 
+def test_certificates_that_cannot_be_read_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(ExchangeError, match=r"https://host/api: its certificates cannot be checked: "):
+        BinanceHttp("https://host/api")
+
+
 SECRET_URL = URL.replace("http://", "http://us%24er:CANARY-pw@") + "/?token=CANARY-key"
 ECHO = "us$er us%24er CANARY-pw CANARY-key dXMkZXI6Q0FOQVJZLXB3 "
 
@@ -274,13 +318,17 @@ ECHO = "us$er us%24er CANARY-pw CANARY-key dXMkZXI6Q0FOQVJZLXB3 "
         klines(row(open=ECHO)),
         klines(row(volume_base="x" * 20 + ECHO)),
         httpx.Response(302, headers={"Location": "http://elsewhere.test/CANARY-key/us$er"}),
-        httpx.Response(200, headers={"Content-Encoding": ECHO}),
+        *(
+            httpx.Response(200, headers={"Content-Encoding": "x" * length + ECHO})
+            for length in range(0, 80, 5)
+        ),
     ],
 )
 def test_a_secret_that_an_answer_repeats_is_not_told(answer: httpx.Response) -> None:
     with pytest.raises(ExchangeError) as caught:
         Exchange(answer).ask(a_candle, SECRET_URL)
-    assert not [part for part in ("us$er", "us%24er", "CANARY", "dXMk") if part in str(caught.value)]
+    said = str(caught.value).lower()
+    assert not [part for part in ("us$er", "us%24er", "canary", "dxmk") if part in said]
     assert "exchange.test" in str(caught.value) or "klines of SOLUSDT" in str(caught.value)
 
 

@@ -73,7 +73,8 @@ class BinanceHttp:
     (None: over the network). An answer may take `answer_sec` in all.
 
     Raises:
-        ExchangeError: the environment ($HTTPS_PROXY and its like) names a proxy that is none.
+        ExchangeError: the environment ($HTTPS_PROXY and its like) names a proxy that is none, or certificates that
+            cannot be read.
     """
 
     def __init__(
@@ -100,6 +101,10 @@ class BinanceHttp:
             self._http = httpx.AsyncClient(
                 timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False
             )
+        except (
+            OSError
+        ) as error:  # $SSL_CERT_FILE, or what is installed: an update may take it away under our feet.
+            raise ExchangeError(f"{self.url}: its certificates cannot be checked: {error}") from None
         except (ImportError, ValueError, httpx.InvalidURL) as error:
             raise ExchangeError(f"{self.url}: the environment's proxy cannot be used: {error}") from None
 

@@ -46,7 +46,11 @@ async def ask(
     Each of the two may take `patience_sec`.
     """
     found = Asked()
-    client = make(exchange.name, exchange.rest_url)
+    try:
+        client = make(exchange.name, exchange.rest_url)
+    except ExchangeError as error:
+        found.findings.append(Finding.failed("requests", str(error)))
+        return found
     try:
         async with asyncio.timeout(patience_sec):
             await _time(client, config, exchange, found)

@@ -92,6 +92,15 @@ def test_an_exchange_that_does_not_answer_fails_and_nothing_is_recorded(lake: Co
     assert (outcomes(found), found.trading, exchange.is_closed) == ({"requests": "failed"}, [], True)
 
 
+def test_a_client_that_cannot_be_made_fails_with_one_line(
+    lake: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "bogus://h")
+    found = asyncio.run(requests.ask(lake, lake.exchanges[0]))
+    assert (outcomes(found), found.trading) == ({"requests": "failed"}, [])
+    assert "the environment's proxy cannot be used" in found.findings[0].text
+
+
 @pytest.mark.parametrize("question", ["time", "states"])
 def test_an_exchange_whose_answers_do_not_end_fails_with_one_line(lake: Config, question: str) -> None:
     exchange = Told(lake)
