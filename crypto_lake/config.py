@@ -66,6 +66,7 @@ DEFAULT_FILE = "config.yml"
 _MERGE = "tag:yaml.org,2002:merge"
 # So much of a value is shown; one may be a book that was pasted.
 _SHOWN = 200
+_YEARS = range(2000, 2101)
 
 
 # The structs by the path at which they stand, without the indices of lists.
@@ -194,8 +195,7 @@ def _checked(config: Config, path: Path) -> Config:
             "UTC or Europe/Berlin"
         ) from None
     _writable(msgspec.to_builtins(config), str(path), ": ")
-    if (config.clock.began is None) != (config.clock.market is None):
-        raise ConfigError(f"{path}: clock: began and market belong together; expected both or neither")
+    _clock(config.clock, f"{path}: clock")
     quiet, often = config.collector.quiet_interval_sec, config.collector.write_interval_sec
     if quiet is not None and quiet < often:
         raise ConfigError(
@@ -211,14 +211,7 @@ def _checked(config: Config, path: Path) -> Config:
         )
     _no_twins([exchange.name for exchange in config.exchanges], f"{path}: exchanges")
     for number, exchange in enumerate(config.exchanges):
-        where = f"{path}: exchanges[{number}]"
-        _words(exchange.symbols, f"{where}.symbols")
-        _words(exchange.exclude, f"{where}.exclude")
-        _streams(exchange.streams, f"{where}.streams")
-        _address(exchange.rest_url, f"{where}.rest_url")
-        _address(exchange.wss_url, f"{where}.wss_url")
-        for place, url in enumerate(exchange.fallback_wss_urls):
-            _address(url, f"{where}.fallback_wss_urls[{place}]")
+        _exchange(exchange, f"{path}: exchanges[{number}]")
     if config.backfill.archive_url is not None:
         _address(config.backfill.archive_url, f"{path}: backfill.archive_url")
     if config.alerts.webhook is not None:
@@ -231,6 +224,25 @@ def _checked(config: Config, path: Path) -> Config:
         _store(config.store, base, f"{path}: store")
     general = msgspec.structs.replace(config.general, base_path=str(base))
     return msgspec.structs.replace(config, general=general)
+
+
+def _clock(clock: Clock, where: str) -> None:
+    if (clock.began is None) != (clock.market is None):
+        raise ConfigError(f"{where}: began and market belong together; expected both or neither")
+    for name, at in (("began", clock.began), ("market", clock.market)):
+        # Near the ends of the calendar a time cannot be counted in seconds, whatever its zone.
+        if at is not None and at.year not in _YEARS:
+            raise ConfigError(f"{where}.{name}: {at.isoformat()}; expected a year from 2000 to 2100")
+
+
+def _exchange(exchange: Exchange, where: str) -> None:
+    _words(exchange.symbols, f"{where}.symbols")
+    _words(exchange.exclude, f"{where}.exclude")
+    _streams(exchange.streams, f"{where}.streams")
+    _address(exchange.rest_url, f"{where}.rest_url")
+    _address(exchange.wss_url, f"{where}.wss_url")
+    for place, url in enumerate(exchange.fallback_wss_urls):
+        _address(url, f"{where}.fallback_wss_urls[{place}]")
 
 
 def _one_of_several(collector: Collector, where: str) -> None:
@@ -319,7 +331,12 @@ def _store(store: Store, base: Path, where: str) -> None:
     if store.endpoint is not None:
         _address(store.endpoint, f"{where}.endpoint")
     for key, url in {"url": store.url, "endpoint": store.endpoint or ""}.items():
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ConfigError(
+                f"{where}.{key}: {_cut(address(url))!r} is not an address; expected e.g. s3://bucket/prefix"
+            ) from None
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise ConfigError(
                 f"{where}.{key}: {_cut(address(url))!r}: holds more than an address; expected none of user, password, "

@@ -208,6 +208,14 @@ def test_a_dagster_home_that_is_not_there_is_exit_code_2(lake: Config, tmp_path:
     assert "Traceback" not in err
 
 
+def test_a_lake_in_which_there_is_nothing_to_verify_is_one_line_and_exit_code_1(
+    run_here: Run, lake: Config
+) -> None:
+    code, _, err = run_here("verify")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert f"{lake.layout.base}: holds no file to verify" in err
+
+
 def test_coverage_follows_verdicts_and_finds_a_file_that_was_changed(
     run_here: Run, lake: Config, tmp_path: Path
 ) -> None:

@@ -109,6 +109,10 @@ def test_a_wrong_type_is_named_with_its_path_and_what_was_expected(
     [
         ("collector: {write_interval_sec: 0}", "collector.write_interval_sec: expected `int` >= 1"),
         (
+            "clock: {began: '9999-12-31T23:59:59-14:00', market: '2025-10-20T00:00:00Z'}",
+            "clock.began: 9999-12-31T23:59:59-14:00; expected a year from 2000 to 2100",
+        ),
+        (
             "collector: {quiet_interval_sec: 30}",
             (
                 "collector.quiet_interval_sec: 30 is shorter than collector.write_interval_sec; "

@@ -29,6 +29,10 @@ def test_a_lake_has_no_store_unless_it_is_said(tmp_path: Path) -> None:
             "{url: 's3://b', key: x}",
             "store.key: unknown key; expected one of url, endpoint, region, keep_local_hours",
         ),
+        (
+            "{url: 's3://[b'}",
+            "store.url: 's3://[b' is not an address; expected e.g. s3://bucket/prefix",
+        ),
         ("{url: 's3:///p'}", "store.url: names no bucket; expected s3://bucket or s3://bucket/prefix"),
         (
             "{url: 's3://CANARY:CANARY@b/p'}",

@@ -100,7 +100,7 @@ def coverage(  # noqa: PLR0913 - as many as there are options
     from crypto_lake.staging import known, staged
     from crypto_lake.staging.holdings import Kind
 
-    is_page = kind == "html" or (kind is None and output is not None and output.suffix == ".html")
+    is_page = kind == "html" or (kind is None and output is not None and output.suffix.lower() == ".html")
     written = None if is_page else questions.format_of(kind, output)
     loaded = options.loaded(config_file, "validation")
     wanted = options.days(loaded, day, first, last)

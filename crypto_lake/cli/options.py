@@ -60,7 +60,9 @@ class TimeOfDay(click.ParamType[int]):
         try:
             found = time.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is not a time of day; expected e.g. 14:30 or 14:30:00", param, ctx)
+            found = None
+        if found is None or found.tzinfo is not None:
+            self.fail(f"{value!r} is not a time of day, UTC; expected e.g. 14:30 or 14:30:00", param, ctx)
         return ((found.hour * 60 + found.minute) * 60 + found.second) * 1_000_000 + found.microsecond
 
 

@@ -106,7 +106,7 @@ def up(config_file: str | None, host: str, port: int, *, simulate: bool, speed: 
 
 @click.command()
 @click.option(
-    "--minutes", type=click.IntRange(1, 60), default=6, show_default=True, help="Market minutes to record."
+    "--minutes", type=click.IntRange(2, 60), default=6, show_default=True, help="Market minutes to record."
 )
 @click.option("--serve", is_flag=True, help="Leave Dagster's UI open on what was made, until Ctrl-C.")
 def demo(minutes: int, *, serve: bool) -> None:

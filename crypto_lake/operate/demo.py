@@ -42,7 +42,6 @@ _RECORDING_SEC = 30
 # The market stands still until somebody listens; a collector claims nothing until it knows how fast it then runs.
 _SETTLING_SEC = 4
 # One whole minute on either side of midnight.
-_FEWEST_MINUTES = 2
 _CANDLE_DAYS = 3
 _CONFIG = """\
 # The demo's lake. The exchange behind these addresses was the bundled one; it is gone.
@@ -87,7 +86,6 @@ def tell(minutes: int, *, serve: bool) -> None:
     console = jobs.console()
     folder = Path.cwd() / f"demo-lake-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     midnight = datetime.now(UTC).date()
-    minutes = max(minutes, _FEWEST_MINUTES)
     speed = max(1.0, minutes * 60 / _RECORDING_SEC)
     begin = day_start_us(midnight) - minutes // 2 * MINUTE_US - int(_SETTLING_SEC * speed) * SECOND_US
     market = MarketClock(begin, speed, waiting=True)

@@ -25,7 +25,7 @@ from crypto_lake.config import Config
 from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import reach
 from crypto_lake.disk import parquet
-from crypto_lake.errors import RawDataError
+from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.operate import due
 from crypto_lake.showing import printable
 from crypto_lake.staging import Reach, Rooms, known, outlined, recorded, staged
@@ -160,6 +160,10 @@ def verify(config: Config) -> int:
                     logger.bind(day_done=True).debug("one more folder read")
                     found += [_placed(config, local.config, one) for one in look.damages]
                     read, without = read + look.read, without + look.without
+    if not (read or without or found):
+        raise LakeError(
+            f"{config.layout.base}: holds no file to verify; expected a lake with something recorded"
+        )
     for told in found:
         page.print(printable(told), highlight=False, soft_wrap=True, markup=False)
     page.print(f"{read} files read, {len(found)} of them not as they were made.")

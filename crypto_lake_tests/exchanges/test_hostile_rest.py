@@ -277,7 +277,14 @@ def test_the_state_of_a_symbol_and_the_place_that_answers_cannot_steer_a_termina
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks5://user:CANARY@h:1", "bogus://user:CANARY@h", "http://user:CANARY@h:port"]
+    "proxy",
+    [
+        "socks5://user:CANARY@h:1",
+        "bogus://user:CANARY@h",
+        "http://user:CANARY@h:port",
+        # All before the slash is the host to a library.
+        "http://user:CANARY/rest@127.0.0.1:1",
+    ],
 )
 def test_a_proxy_that_is_none_is_one_line_without_its_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str

@@ -101,12 +101,17 @@ class BinanceHttp:
             self._http = httpx.AsyncClient(
                 timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False
             )
-        except (
-            OSError
-        ) as error:  # $SSL_CERT_FILE, or what is installed: an update may take it away under our feet.
+        except OSError as error:
+            # $SSL_CERT_FILE, or what is installed: an update may take it away under our feet.
             raise ExchangeError(f"{self.url}: its certificates cannot be checked: {error}") from None
-        except (ImportError, ValueError, httpx.InvalidURL) as error:
+        except ImportError as error:
             raise ExchangeError(f"{self.url}: the environment's proxy cannot be used: {error}") from None
+        except (ValueError, httpx.InvalidURL):
+            # What the library says of it quotes parts of the address, in which a password may lie.
+            raise ExchangeError(
+                f"{self.url}: the environment's proxy cannot be used: it is no address; expected http://host:port in "
+                "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
+            ) from None
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ import pytest
 from crypto_lake import clock
 from crypto_lake.config import Config
 from crypto_lake.errors import ExchangeError
-from crypto_lake.exchanges.base import ServerTime, State
+from crypto_lake.exchanges.base import ProbedClient, ServerTime, State
 from crypto_lake.operate.doctor import requests
 from crypto_lake.operate.doctor.requests import Asked
 from crypto_lake.raw.instruments import Instrument
@@ -66,6 +66,14 @@ def test_an_exchange_in_good_health_is_all_ok_and_names_the_place_that_answered(
     assert "FRA56-P3" in found.findings[0].text
     assert found.trading == ["SOLUSDT"]
     assert exchange.is_closed
+
+
+def test_a_client_that_cannot_be_made_is_a_finding(lake: Config) -> None:
+    def refused(_name: str, _url: str) -> ProbedClient:
+        raise ExchangeError("the environment's proxy cannot be used")
+
+    found = asyncio.run(requests.ask(lake, lake.exchanges[0], refused))
+    assert outcomes(found) == {"requests": "failed"}
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,7 @@ def test_a_day_is_served_until_the_command_is_stopped(day: Series, tmp_path: Pat
         (["--date", "2025-10-21", "--symbol", "ADAUSDT"], 1, "nothing of ADAUSDT; expected one of SOLUSDT"),
         (["--date", "2025-10-21", "--speed", "1000"], 2, "--speed"),
         (["--date", "2025-10-21", "--at", "25:00"], 2, "not a time of day"),
+        (["--date", "2025-10-21", "--at", "14:30+05:00"], 2, "not a time of day, UTC"),
         (
             ["--date", "2025-10-21", "--at", "12:00"],
             1,
