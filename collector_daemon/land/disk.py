@@ -56,6 +56,8 @@ class Disk:
         self._journal = JournalWriter(layout, exchange)
         self._open: dict[tuple[str, str], Segment] = {}
         self._aside: dict[Path, Segment] = {}
+        # Segments to which a write failed, and that could not be looked at since; and what the disk said.
+        self._doubted: dict[Path, str] = {}
         self._mended: set[Path] = set()
         self._displaced: set[tuple[str, date, date]] = set()
         self.sealed: dict[str, int] = {}
@@ -103,12 +105,26 @@ class Disk:
         if key not in self._open:
             self._open[key] = self._create(self.layout, self._exchange, job.symbol, job.day, job.family)
         segment = self._open[key]
+        if segment.path in self._doubted:
+            self._look_at(segment)
         try:
             segment.append(job.lines)
         except OSError as error:
-            if segment.path.stat().st_size != segment.size:
-                raise TornError(f"{segment.path}: a write failed half way: {error}") from None
+            self._doubted[segment.path] = str(error)
+            self._look_at(segment)
             raise
+
+    def _look_at(self, segment: Segment) -> None:
+        """Make sure that a write which failed left nothing behind.
+
+        Raises:
+            OSError: a disk that is away says nothing of it; nothing may be appended before it does.
+            TornError: it left a part of its lines.
+        """
+        if segment.path.stat().st_size != segment.size:
+            said = self._doubted[segment.path]
+            raise TornError(f"{segment.path}: a write failed half way: {said}") from None
+        del self._doubted[segment.path]
 
     def _seal(self, job: Seal) -> None:
         self.set_aside(job)

@@ -285,9 +285,10 @@ def write_whole(file: BinaryIO, lines: bytes) -> None:
             # An unbuffered write may take a part and say so, without an error.
             rest = rest[file.write(rest) :]
     except OSError:
-        # Else the caller's next attempt would go on in the middle of a line.
-        file.truncate(end)
+        # Else the caller's next attempt would go on in the middle of a line; or behind a block of NULs, where the bytes
+        # cannot be cut off and do not last.
         file.seek(end)
+        file.truncate(end)
         raise
 
 

@@ -1,6 +1,7 @@
 """Jobs on a disk that fails: tried again, nothing is written twice."""
 
 import hashlib
+import os
 from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk, TornError
 from collector_daemon.land.jobs import Append, Note, Refusal, Seal
-from crypto_lake.layout import Layout
+from crypto_lake.layout import OPEN_SUFFIX, Layout
 from crypto_lake.raw import journal
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, open_files, records
@@ -92,6 +93,69 @@ def test_a_write_that_cannot_be_undone_is_never_tried_again(tmp_path: Path) -> N
     with pytest.raises(TornError, match="half way"):
         disk.do(Append("SOLUSDT", DAY, b"a line\n"))
     disk.abandon()
+
+
+class OnANetwork(OpenSegment):
+    """While the disk is `away` it takes `some` bytes at most, and can be asked nothing."""
+
+    away: ClassVar[bool] = False
+    some: ClassVar[int] = 0
+
+    def append(self, lines: bytes) -> None:
+        if not self.away:
+            return super().append(lines)
+        with self.path.open("ab") as file:
+            file.write(lines[: self.some])
+        raise OSError(5, "Input/output error")
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> type[OnANetwork]:
+    stat = Path.stat
+
+    def asked(path: Path, **how: bool) -> os.stat_result:
+        if OnANetwork.away and path.suffix == OPEN_SUFFIX:
+            raise OSError(112, "Host is down")
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", asked)
+    monkeypatch.setattr(OnANetwork, "away", False)
+    return OnANetwork
+
+
+def test_lines_that_a_disk_took_in_part_before_it_went_away_are_not_appended_again(
+    tmp_path: Path, network: type[OnANetwork]
+) -> None:
+    layout = Layout(tmp_path)
+    disk, job = Disk(layout, "binance", network.create), Append("SOLUSDT", DAY, b"a line\n")
+    disk.do(job)
+    network.away, network.some = True, 3
+    for _ in range(2):
+        with pytest.raises(OSError, match="Host is down"):
+            disk.do(job)
+        network.some = 0
+    network.away = False
+    with pytest.raises(TornError, match=r"half way: .*Input/output error"):
+        disk.do(job)
+    disk.abandon()
+    (path,) = open_files(layout)
+    assert path.read_bytes() == b"a line\na l"
+
+
+def test_lines_of_which_a_disk_took_nothing_before_it_went_away_land_when_it_is_back(
+    tmp_path: Path, network: type[OnANetwork]
+) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance", network.create)
+    for lines in (b"one\n", b"two\n"):
+        network.away = lines == b"two\n"
+        if network.away:
+            with pytest.raises(OSError, match="Host is down"):
+                disk.do(Append("SOLUSDT", DAY, lines))
+            network.away = False
+        disk.do(Append("SOLUSDT", DAY, lines))
+    disk.do(seal())
+    assert layout.segment("binance", "SOLUSDT", DAY, 1).read_bytes() == b"one\ntwo\n"
 
 
 def test_refused_frames_are_kept_up_to_a_size_a_day(tmp_path: Path) -> None:

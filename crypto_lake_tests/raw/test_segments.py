@@ -239,6 +239,20 @@ def test_a_disk_that_will_not_undo_either_leaves_a_tail_for_recovery(layout: Lay
     assert everything(layout) == {"part_0001.jsonl": LINES[0]}
 
 
+def test_lines_follow_each_other_after_a_disk_that_would_not_undo_lost_what_it_had_taken(
+    layout: Layout,
+) -> None:
+    segment = opened(layout, LINES[0])
+    good = segment._file
+    with pytest.raises(OSError, match="input/output error"):
+        on_small_disk(segment, 5, stubborn=True).append(LINES[1])
+    with segment.path.open("rb+") as file:
+        file.truncate(len(LINES[0]))
+    segment._file = good
+    segment.append(LINES[1])
+    assert segment.seal().read_bytes() == LINES[0] + LINES[1]
+
+
 @given(lines=raw_texts)
 def test_a_crash_at_any_byte_costs_the_torn_line_at_most(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
