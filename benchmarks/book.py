@@ -149,12 +149,33 @@ def run(folder: Path) -> None:
 def peer(folder: Path) -> None:
     """Rebuild the book with hftbacktest's, and compare it."""
     import duckdb
-    import hftbacktest as hbt
     import numpy as np
-    from numba import njit
 
     lake = folder / "data"
-    depth = f"'{lake}/depth/binance/{SYMBOL}/{DAY}.parquet'"
+    events = _events(f"'{lake}/depth/binance/{SYMBOL}/{DAY}.parquet'")
+    ours = duckdb.execute(
+        f"""SELECT epoch_us(ts_event) * 1000 AS ts, bid::DOUBLE AS bid, ask::DOUBLE AS ask
+            FROM '{lake}/book/binance/{SYMBOL}/boundaries/{DAY}.parquet'"""
+    ).fetchnumpy()
+    backtest = _backtest()
+    backtest(events[:1000], ours["ts"][:2])
+
+    def compare() -> str:
+        best = backtest(events, ours["ts"])
+        mine = np.stack([ours["bid"], ours["ask"]], axis=1)
+        # Its prices are floats, some of them next to what was meant.
+        equal = int((np.abs(best - mine) < TICK / 2).all(axis=1).sum())
+        return f"best bid and ask equal at {equal:,} of {len(best):,} boundaries"
+
+    timed("hftbacktest", compare)
+
+
+def _events(depth: str) -> Any:  # noqa: ANN401 - an array of hftbacktest's
+    """Return the rows of a depth file, its first snapshot and all events, as hftbacktest's events."""
+    import duckdb
+    import hftbacktest as hbt
+    import numpy as np
+
     rows = duckdb.execute(
         f"""SELECT epoch_us(ts_event) * 1000 AS ts, side = 'bid' AS is_bid, is_snapshot, price::DOUBLE AS px,
                    qty::DOUBLE AS qty FROM {depth}
@@ -167,10 +188,14 @@ def peer(folder: Path) -> None:
     ts = np.ma.filled(rows["ts"], START_US * 1000)
     found["exch_ts"] = found["local_ts"] = ts
     found["px"], found["qty"] = rows["px"], rows["qty"]
-    ours = duckdb.execute(
-        f"""SELECT epoch_us(ts_event) * 1000 AS ts, bid::DOUBLE AS bid, ask::DOUBLE AS ask
-            FROM '{lake}/book/binance/{SYMBOL}/boundaries/{DAY}.parquet'"""
-    ).fetchnumpy()
+    return found
+
+
+def _backtest() -> Callable[[Any, Any], Any]:
+    """Return what gives the best bid and ask at some times (ns) of events, as hftbacktest's book has them."""
+    import hftbacktest as hbt
+    import numpy as np
+    from numba import njit
 
     @njit  # type: ignore[untyped-decorator, unused-ignore]
     def rebuild(backtest: Any, times: Any, best: Any) -> None:  # noqa: ANN401 - compiled for what it is given
@@ -196,16 +221,7 @@ def peer(folder: Path) -> None:
         rebuild(hbt.HashMapMarketDepthBacktest([asset]), times, best)
         return best
 
-    backtest(found[:1000], ours["ts"][:2])
-
-    def compare() -> str:
-        best = backtest(found, ours["ts"])
-        mine = np.stack([ours["bid"], ours["ask"]], axis=1)
-        # Its prices are floats, some of them next to what was meant.
-        equal = int((np.abs(best - mine) < TICK / 2).all(axis=1).sum())
-        return f"best bid and ask equal at {equal:,} of {len(best):,} boundaries"
-
-    timed("hftbacktest", compare)
+    return backtest
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from crypto_lake import config, schema
 from crypto_lake.ask import views
+from crypto_lake.layout import Layout
 from crypto_lake.raw import journal
 from crypto_lake.raw.instruments import Instrument
 from crypto_lake.schema import Column
@@ -135,8 +136,12 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         layout.collector_status,
         layout.database,
     ]
-    named = layout.of("a")
-    paths += [
+    _documented(paths, layout)
+
+
+def test_example_paths_of_a_collector_with_a_name_are_those_of_its_layout(lake: config.Config) -> None:
+    named = lake.layout.of("a")
+    paths = [
         named.segment("binance", "SOLUSDT", DAY, 1),
         named.symbol_journal("binance", "SOLUSDT", DAY),
         named.journal("binance", DAY),
@@ -146,5 +151,9 @@ def test_example_paths_are_those_of_the_layout(lake: config.Config) -> None:
         named.collector_log,
         named.collector_lock,
     ]
+    _documented(paths, lake.layout)
+
+
+def _documented(paths: list[Path], layout: Layout) -> None:
     documented = set(re.findall(r"`([^`]+)`", TEXT.split("\n## A raw line\n")[0]))
     assert {path.relative_to(layout.base).as_posix() for path in paths} <= documented

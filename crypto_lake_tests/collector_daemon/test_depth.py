@@ -164,18 +164,14 @@ def test_depth_is_sealed_beside_the_ticks_in_segments_of_its_own_which_the_journ
     snapshot = DepthSnapshotLine("SOLUSDT", None, T0, None, 3, (("1.0", "2.0"),), ())
     lake.landing.add_depth([snapshot], T0)
     lake.land()
-    assert [path.name for path in open_files(lake.layout)] == [
-        "depth_0001.jsonl.open",
-        "part_0001.jsonl.open",
-    ]
+    names = [path.name for path in open_files(lake.layout)]
+    assert names == ["depth_0001.jsonl.open", "part_0001.jsonl.open"]
     lake.clock.pass_by(61)
     lake.receive(depth(6, 9, T0 + MINUTE_US), trade(2))
     lake.landing.close()
     lake.land()
-    assert (lake.names(OF_BOOK), lake.names(RECEIVED)) == (
-        ["depth_0001.jsonl", "depth_0002.jsonl"],
-        ["part_0001.jsonl", "part_0002.jsonl"],
-    )
+    assert lake.names(OF_BOOK) == ["depth_0001.jsonl", "depth_0002.jsonl"]
+    assert lake.names(RECEIVED) == ["part_0001.jsonl", "part_0002.jsonl"]
     assert lake.landing.held == 0
     content = (lake.layout.raw_day("binance", "SOLUSDT", DAY) / "depth_0001.jsonl").read_bytes()
     assert content.splitlines()[0] == (
@@ -190,10 +186,8 @@ def test_depth_is_sealed_beside_the_ticks_in_segments_of_its_own_which_the_journ
         lines=2,
         snapshots=1,
         size=len(content),
-        recv_from=T0,
-        recv_to=T0,
-        event_from=T0 - 7,
-        event_to=T0 - 7,
+        **dict.fromkeys(("recv_from", "recv_to"), T0),
+        **dict.fromkeys(("event_from", "event_to"), T0 - 7),
         first_id=1,
         last_id=5,
         sha256=hashlib.sha256(content).hexdigest(),

@@ -33,18 +33,8 @@ def test_what_dagster_keeps_of_two_thousand_symbols_is_what_it_keeps_of_a_few(la
         lake.layout.parts_day("binance", symbol, DAY).mkdir(parents=True)
     file = lake.layout.base / "a"
     file.touch()
-    numbers = [
-        {
-            "exchange": "binance",
-            "symbol": one,
-            "rows": 1,
-            "trades": 1,
-            "quotes": 1,
-            "unobserved": n,
-            "bytes": 1,
-        }
-        for n, one in enumerate(MANY)
-    ]
+    ones = dict.fromkeys(("rows", "trades", "quotes", "bytes"), 1)
+    numbers = [{"exchange": "binance", "symbol": one, "unobserved": n} | ones for n, one in enumerate(MANY)]
     counts = dict.fromkeys(MANY, 3)
     all_told = {
         "day": metadata.of_day(numbers),
