@@ -83,14 +83,19 @@ async def _body(response: httpx.Response, most_bytes: int) -> bytes:
     if coding not in _GZIP | {"identity", ""}:
         raise NoAnswerError(f"Content-Encoding: expected gzip or none, got {coding!r}")
     unpack = zlib.decompressobj(_GZIP_FORMAT) if coding in _GZIP else None
-    body = bytearray()
+    body, came = bytearray(), 0
     # Not `aiter_bytes`: it unpacks a whole read before anybody can count.
     if not isinstance(response.stream, httpx.AsyncByteStream):
         raise TypeError("expected the answer of an asynchronous client")
     async for packed in response.stream:
+        if unpack and unpack.eof:
+            # Nobody wants what comes behind the end, and the library would keep all of it.
+            break
         room = most_bytes + 1 - len(body)
         body += _unpacked(unpack, packed, room) if unpack else packed[:room]
-        if len(body) > most_bytes:
+        came += len(packed)
+        # Gzip may go on without an end though there is nothing in it.
+        if max(len(body), came) > most_bytes:
             raise NoAnswerError(f"longer than {most_bytes:,} bytes")
     if unpack and body and not unpack.eof:
         raise NoAnswerError("gzip that ends before its end")

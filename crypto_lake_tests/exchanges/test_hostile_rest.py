@@ -80,6 +80,49 @@ def test_gzip_is_understood() -> None:
     assert len(asked(a_candle, whole(body, "Content-Encoding: gzip"))) == 1
 
 
+class Endless(httpx.AsyncByteStream):
+    """A body that begins with `first` and goes on with `piece`; `read` says how many bytes were taken of it."""
+
+    def __init__(self, first: bytes, piece: bytes) -> None:
+        self._first, self._piece = first, piece
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._first
+        while self.read < HUGE:
+            self.read += len(self._piece)
+            yield self._piece
+
+
+def zipped_answer(body: Endless) -> list[Candle]:
+    """What a client makes of such a body."""
+
+    def say(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=body)
+
+    async def no_wait(_: float) -> None:
+        return
+
+    return asyncio.run(
+        a_candle(BinanceRest(BinanceHttp(URL, sleep=no_wait, transport=httpx.MockTransport(say))))
+    )
+
+
+def test_what_comes_behind_the_end_of_gzip_is_not_read() -> None:
+    body = Endless(gzip.compress(klines(row()).content), b"x" * 65_536)
+    assert len(zipped_answer(body)) == 1
+    assert body.read <= 65_536
+
+
+def test_gzip_that_goes_on_without_a_byte_in_it_is_cut_off() -> None:
+    nothing = zlib.compressobj(0, wbits=16 + zlib.MAX_WBITS)
+    head_of_it = nothing.compress(b"") + nothing.flush(zlib.Z_SYNC_FLUSH)
+    body = Endless(head_of_it, b"\x00\x00\x00\xff\xff" * 13_107)
+    with pytest.raises(ExchangeError, match="the last: longer than"):
+        zipped_answer(body)
+    assert body.read < 5 * (5 << 20)
+
+
 @pytest.mark.parametrize(
     "body", [b"no gzip", gzip.compress(klines(row()).content)[:-12]], ids=["no gzip", "cut short"]
 )
