@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from crypto_lake.errors import ExchangeError
@@ -47,11 +48,34 @@ def test_a_symbol_of_other_letters_is_listed_as_it_is_spelt() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd",
-    [1, None, "SOLUSDT", {}, {"symbol": 3}, {"symbol": "X", "filters": 1}, {"symbol": "X", "status": []}],
+    "odd", [1, None, "SOLUSDT", {}, {"symbol": 3}, {"symbol": None}, [], ["symbol", "X"]]
 )
 def test_an_item_that_is_none_costs_itself_and_not_the_others(odd: object) -> None:
     assert set(instruments({"symbols": [odd, item("SOLUSDT")]})) == {"SOLUSDT"}
+
+
+TOLD = Instrument("ADAUSDT", "BREAK", False, "ADA", "USDT", "0.01000000", "0.00100000")
+NO_FILTERS = msgspec.structs.replace(TOLD, tick=None, lot=None)
+
+
+@pytest.mark.parametrize(
+    ("field", "odd", "left"),
+    [
+        ("filters", None, NO_FILTERS),
+        ("filters", {}, NO_FILTERS),
+        ("filters", [7], NO_FILTERS),
+        ("filters", [{"filterType": "PRICE_FILTER", "tickSize": 0.01}], NO_FILTERS),
+        ("baseAsset", 7, msgspec.structs.replace(TOLD, base=None)),
+        ("quoteAsset", [], msgspec.structs.replace(TOLD, quote=None)),
+        ("status", [], msgspec.structs.replace(TOLD, status="", trading=True)),
+    ],
+)
+def test_an_odd_field_of_a_symbol_costs_itself_and_not_the_symbol(
+    field: str, odd: object, left: Instrument
+) -> None:
+    found = instruments({"symbols": [item("ADAUSDT", "BREAK") | {field: odd}, item("SOLUSDT")]})
+    assert found["ADAUSDT"] == left
+    assert "SOLUSDT" in found
 
 
 def test_what_is_not_told_of_a_symbol_is_none() -> None:

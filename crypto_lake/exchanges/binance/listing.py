@@ -1,11 +1,13 @@
 """Binance spot's whole exchangeInfo: an item a symbol, to instruments. Bytes in, instruments out; nothing is asked.
 
 The answer has some six megabytes for 3,500 symbols, of which little is wanted: what is not listed below is skipped
-while it is read. An item that is none costs itself, not the others.
+while it is read. An item that is none costs itself, not the others; so does an odd field of one that has a name.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -50,6 +52,7 @@ class _Limits(Struct):
 
 _decode = msgspec.json.Decoder(_Limits).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def instruments(body: bytes, quoted: Quoted) -> tuple[dict[str, Instrument], object]:
@@ -69,10 +72,29 @@ def instruments(body: bytes, quoted: Quoted) -> tuple[dict[str, Instrument], obj
     return found, limits
 
 
-def _instrument(raw: Raw, quoted: Quoted) -> Instrument | None:
+def _item(raw: Raw) -> _Item | None:
     try:
-        item = _decode_item(raw)
+        return _decode_item(raw)
     except NOT_JSON:
+        # Who is not in the list is recorded no more, so what has a name is in it.
+        return _what_can_be_read(raw)
+
+
+def _what_can_be_read(raw: Raw) -> _Item | None:
+    try:
+        told = _decode_fields(raw)
+    except NOT_JSON:
+        return None
+    read: dict[str, Any] = {}
+    for field in msgspec.structs.fields(_Item):
+        with contextlib.suppress(*NOT_JSON, KeyError):
+            read[field.name] = msgspec.json.decode(told[field.name], type=field.type)
+    return _Item(**read) if "symbol" in read else None
+
+
+def _instrument(raw: Raw, quoted: Quoted) -> Instrument | None:
+    item = _item(raw)
+    if item is None:
         return None
     steps = {one.filterType: one for one in item.filters}
     price, size = steps.get("PRICE_FILTER", _NO_FILTER), steps.get("LOT_SIZE", _NO_FILTER)
