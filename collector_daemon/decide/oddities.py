@@ -12,6 +12,7 @@ from collector_daemon.decide.ids import Jump, Late, Odd
 from crypto_lake.layout import HOUR_US
 from crypto_lake.raw import journal
 from crypto_lake.raw.lines import TradeLine
+from crypto_lake.raw.records import HIGHEST_ID
 
 WRITTEN_AN_HOUR, BREAKS_AN_HOUR = 10, 100
 
@@ -62,7 +63,9 @@ def _stream(record: _Record) -> str:
 
 def _record(one: Odd, now: int) -> _Record:
     if isinstance(one, Jump):
-        return journal.Jumped(at=now, **one._asdict())
+        # There is no id after the highest one, and a record that names it would be none for its readers.
+        expected = min(one.expected, HIGHEST_ID)
+        return journal.Jumped(at=now, symbol=one.symbol, stream=one.stream, id=one.id, expected=expected)
     if isinstance(one, Late):
         return journal.Late(at=now, **one._asdict())
     first, second = _contents(one.first), _contents(one.second)

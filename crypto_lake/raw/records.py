@@ -16,8 +16,9 @@ LATEST_US = 4_102_444_800_000_000
 Instant = Annotated[int, Meta(ge=0, lt=LATEST_US)]
 Offset = Annotated[int, Meta(gt=-LATEST_US, lt=LATEST_US)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+HIGHEST_ID = 2**63 - 1
 # An id of a trade or a quote.
-Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Id = Annotated[int, Meta(ge=0, le=HIGHEST_ID)]
 # A window is an hour long at most; a write that is late, or a clock that is set a little, may make it longer.
 _LONGEST_STRETCH_US = 2 * HOUR_US
 
@@ -111,8 +112,8 @@ class Gap(OfSymbol, tag="gap", frozen=True, kw_only=True):
 class Jumped(OfSymbol, tag="jumped", frozen=True, kw_only=True):
     """An id came that is not where the exchange was counting, and not so little ahead that something is missing.
 
-    `expected` is the next id of a trade, or the least of a quote. Of many like it in an hour only the first are
-    written; `unwritten` is how many were not since the one before.
+    `expected` is the next id of a trade, or the least of a quote; where there is none above, the highest of all. Of
+    many like it in an hour only the first are written; `unwritten` is how many were not since the one before.
     """
 
     stream: str

@@ -5,9 +5,12 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector_daemon.decide.ids import REMEMBER_TOGETHER
 from collector_daemon.decide.oddities import WRITTEN_AN_HOUR
+from collector_daemon.decide.rising_ids import STUCK_SEC
 from collector_daemon.decide.session import (
     GRACE_SEC,
     SILENT_AFTER_SEC,
@@ -18,10 +21,11 @@ from collector_daemon.decide.session import (
 )
 from crypto_lake.exchanges.base import Reply
 from crypto_lake.exchanges.binance.wire import WIRE, BinanceWire
-from crypto_lake.layout import HOUR_US, MINUTE_US
+from crypto_lake.layout import HOUR_US, MINUTE_US, SECOND_US, day_of
 from crypto_lake.raw import journal
-from crypto_lake.raw.lines import QUOTE, STREAMS
-from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, quote, trade
+from crypto_lake.raw.lines import DEPTH, QUOTE, STREAMS
+from crypto_lake.raw.records import is_plausible
+from crypto_lake_tests.collector_daemon.fakes import SYMBOLS, T0, depth, quote, trade
 
 _E = TypeVar("_E", bound=Event)
 
@@ -53,6 +57,26 @@ def test_each_symbol_counts_its_own_ids() -> None:
         901,
     ]
     assert not made.events
+
+
+ends = st.sampled_from([0, 1, 2, 500, 10**9 + 500, 2**63 - 3, 2**63 - 2, 2**63 - 1])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["trade", "quote", "depth"]), ends, ends), max_size=20))
+def test_whatever_ids_come_its_records_are_ones_that_it_reads_itself(
+    told: list[tuple[str, int, int]],
+) -> None:
+    made = Session(WIRE, SYMBOLS, (*STREAMS, DEPTH))
+    for second, (stream, one, other) in enumerate(told):
+        now = T0 + second * SECOND_US
+        event = depth(min(one, other), max(one, other), now)
+        made.receive([{"trade": trade(one, now), "quote": quote(one), "depth": event}[stream]], now, 1)
+        made.tick(now, float(second))
+    made.tick(T0 + MINUTE_US, 60.0)
+    made.finish(T0 + MINUTE_US)
+    for record in (one for one in made.take_events() if isinstance(one, journal.Record)):
+        assert journal.is_record(msgspec.json.encode(record)), record
+        assert is_plausible(record, day_of(T0))
 
 
 def test_a_hole_that_stays_open_is_a_gap_with_the_times_of_its_neighbours() -> None:
@@ -109,6 +133,17 @@ def test_an_absurd_id_is_no_gap_of_all_ids_up_to_it() -> None:
     made.finish(T0)
     assert [(gap.first_id, gap.last_id) for gap in of(journal.Gap, made)] == [(7, 8)]
     assert made.symbols["SOLUSDT"].missing == 2
+
+
+def test_after_the_highest_id_of_all_no_higher_one_is_said_to_be_expected() -> None:
+    made, highest = session(), 2**63 - 1
+    assert kept(made, trade(highest, T0), trade(6, T0 + 1)) == [highest, 6]
+    assert kept(made, quote(7), quote(highest)) == [7, highest]
+    for second in (0.0, STUCK_SEC):
+        kept(made, quote(7))
+        made.tick(T0, second)
+    told = [(one.stream, one.id, one.expected) for one in of(journal.Jumped, made)]
+    assert told == [("trade", 6, highest), ("quote", 7, highest)]
 
 
 def test_both_contents_of_one_id_become_lines_and_the_journal_has_them() -> None:
