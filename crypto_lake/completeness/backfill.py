@@ -26,12 +26,17 @@ from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError, LakeError, LeftAloneError, UnansweredError, UnreachableError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import BulkClient, Candle, RestClient, Usage, holes
-from crypto_lake.layout import DAY_US, MINUTE_US, day_start_us, iso
+from crypto_lake.layout import DAY_US, MINUTE_US, day_of, day_start_us, iso
 from crypto_lake.raw.intervals import union
 from crypto_lake.series import Series
 
-# The local clock may be ahead of the exchange's, whose last candle is then not closed yet.
-_SETTLED_US = 2 * MINUTE_US
+# The local clock may be ahead of the exchange's, whose last candles are then not there, or not closed yet. So a day is
+# over once the exchange shows that its next one has begun, by a candle that opens so long after midnight, ...
+_SHOWN_US = MINUTE_US
+# ... for which it is asked so far beyond the day (few enough minutes to come with the day's last ones) ...
+_BEYOND_US = 20 * MINUTE_US
+# ... or, since an exchange may be halted after midnight, once it ended so long ago: no clock is ahead that much.
+_SETTLED_US = DAY_US
 # Somewhat more than a client sends at once, so that it has the next question while an answer is being looked at.
 _WORKERS = 8
 
@@ -154,7 +159,7 @@ async def backfill_day(
     here = _Place(config, exchange, symbol, now_us)
     if there := here.finished(day):
         return there
-    return here.land(day, await client.candles_1m(symbol, day_start_us(day), here.end_us(day)))
+    return here.land(day, await client.candles_1m(symbol, day_start_us(day), here.until_us(day)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +176,20 @@ class _Place:
         start = day_start_us(day)
         return max(start, min(start + DAY_US, self.now_us))
 
+    def until_us(self, day: date) -> int:
+        """Return up to where candles are asked for: beyond a day of which the exchange has to show that it is over.
+
+        A minute that has not begun is not asked for, as long as the local clock is right to the minute: whatever an
+        answer lacks would be asked for again.
+        """
+        end = self.end_us(day)
+        if self._is_settled(day):
+            return end
+        return max(end, min(day_start_us(day) + DAY_US + _BEYOND_US, self.now_us - MINUTE_US))
+
+    def _is_settled(self, day: date) -> bool:
+        return self.now_us >= day_start_us(day) + DAY_US + _SETTLED_US
+
     def finished(self, day: date) -> Backfilled | None:
         """The day, if nothing needs to be asked about it any more."""
         path = self.config.layout.candles(self.exchange, self.symbol, day)
@@ -179,11 +198,17 @@ class _Place:
         return None
 
     def land(self, day: date, found: list[Candle]) -> Backfilled:
-        """Write a day's candles, but for the one that is still open, and enter its halts."""
+        """Write a day's candles, but for the one that is still open, and enter its halts.
+
+        `found` may hold others, of the same answers: these show whether the day is over.
+        """
         start, end = day_start_us(day), self.end_us(day)
         path = self.config.layout.candles(self.exchange, self.symbol, day)
-        closed = [candle for candle in found if candle.close_time < end]
-        is_over = self.now_us >= start + DAY_US + _SETTLED_US
+        newest = max((candle.open_time for candle in found), default=0)
+        is_over = newest >= start + DAY_US + _SHOWN_US or self._is_settled(day)
+        # Until then the newest one may still be open, whatever the local clock says.
+        until = end if is_over else newest
+        closed = [c for c in found if start <= c.open_time < until and c.close_time < end]
         if is_over and not closed:
             # Rather a mistake of the exchange than a halt, so it is asked again.
             logger.warning(
@@ -259,13 +284,19 @@ class _Backfill:
             await client.listed(here[:1])
 
     def _cut(self, place: _Place, days: list[date]) -> list[_Chunk]:
-        """Days that follow each other, cut into what one request brings, whatever the days' borders."""
+        """Days that follow each other, cut into what one request brings, whatever the days' borders.
+
+        What shows that the last one is over belongs to the last request, whose answer has that day's last minutes: from
+        another answer, which may have come later, it would say nothing of these.
+        """
         client = self._clients[place.exchange]
         length = client.candles_at_once * MINUTE_US
         return [
-            _Chunk(client, place, at, min(at + length, end))
+            _Chunk(client, place, first, last)
             for start, end in union((day_start_us(day), place.end_us(day)) for day in days)
-            for at in range(start, end, length)
+            for first, last in itertools.pairwise(
+                [*range(start, end, length), place.until_us(day_of(end - 1))]
+            )
         ]
 
     async def finish(self, day: date) -> Day:
@@ -299,7 +330,7 @@ class _Backfill:
         of_day = [chunk for chunk in self._chunks[place] if chunk.start_us < end and start < chunk.end_us]
         self._chunks[place] = [chunk for chunk in self._chunks[place] if chunk.end_us > end]
         answers = [await self._of_day(chunk, start, end) for chunk in of_day]
-        found = [candle for answer in answers for candle in answer if start <= candle.open_time < end]
+        found = [candle for answer in answers for candle in answer]
         # In a thread, since the disk takes its time to say that a file is safe, and requests need not wait for it.
         return await asyncio.to_thread(place.land, day, found)
 
