@@ -32,6 +32,8 @@ MINUTES_VERSION = 1
 _START = "make_timestamptz(epoch_us(s.window_start) // length * length)"
 # A run beside whose own days others lack their minutes makes so many of these: some minutes of work.
 AT_ONCE = 5_000
+# Of so many of the last days of each symbol it looks whether they are of their daily file: three small files a day.
+_NEWEST = 30
 
 
 class _Day(NamedTuple):
@@ -110,28 +112,35 @@ def outdated(series: Iterable[Series]) -> Iterator[date]:
 
     Manifests and checksums are read, not the files themselves: that is `verify`'s.
     """
-    for one in series:
-        for day in one.layout.minute_days(one.exchange, one.symbol):
-            of = _Day(one, day)
-            if of.daily.exists() and not _is_current(of):
-                yield day
+    return (of.day for of in _outdated(series))
 
 
 def complete(connection: duckdb.DuckDBPyConnection, series: Iterable[Series]) -> int:
-    """Make the minutes of days that were compacted before there were any; return of how many, `AT_ONCE` at most.
+    """Make the minutes of days that have none, and of late ones whose daily file is another; return of how many.
 
-    A daily file that is damaged keeps no other from its minutes, and is told of in the log.
+    `AT_ONCE` at most: days were compacted before there were minutes, and a daily file may be put back from a copy. One
+    that is damaged keeps no other from its minutes, and is told of in the log.
     """
     made = 0
-    for of in itertools.islice(_lacking(series), AT_ONCE):
+    some = list(series)
+    for of in itertools.islice(itertools.chain(_lacking(some), _outdated(some, _NEWEST)), AT_ONCE):
         try:
             with locked(of.series):
                 made += make(connection, of.series, of.day)
         except LakeError as error:
             logger.error("{} {}: no minutes: {}", of.series.symbol, of.day, error)
     if made:
-        logger.info("minutes made of {} days that were compacted before", made)
+        logger.info("minutes made of {} days that had none, or those of another daily file", made)
     return made
+
+
+def _outdated(series: Iterable[Series], newest: int = 0) -> Iterator[_Day]:
+    """Of each series the days that it has had minutes of last, so many, or all (0)."""
+    for one in series:
+        for day in one.layout.minute_days(one.exchange, one.symbol)[-newest:]:
+            of = _Day(one, day)
+            if of.daily.exists() and not _is_current(of):
+                yield of
 
 
 def _lacking(series: Iterable[Series]) -> Iterator[_Day]:
@@ -163,7 +172,7 @@ def _is_current(of: _Day) -> bool:
     try:
         noted = publish.read(of.beside[0]) if of.path.is_file() else None
         # It has the columns of the daily file that it names.
-        return noted in {_manifest(of, columns) for columns in (BAR, PROVED_BAR)}
+        return any(noted == _manifest(of, columns) for columns in (BAR, PROVED_BAR))
     except OSError:
         return False
 

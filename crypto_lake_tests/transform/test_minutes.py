@@ -192,6 +192,40 @@ def test_days_compacted_before_get_their_minutes_by_any_compaction_that_comes(
     assert list(minutes.lacking([series])) == []
 
 
+def _put_back(duck: Duck, series: Series) -> dict[str, bytes]:
+    """Late data came to the first of these days, whose daily file was then put back from a copy; its minutes then."""
+    daily_file = series.layout.daily("binance", SYMBOL, DAY)
+    beside = [daily_file, series.layout.checksum(daily_file), series.layout.manifest(daily_file)]
+    copy, before = {path: path.read_bytes() for path in beside}, files(series)
+    land(series.config, [trade(900, START + 5 * HOUR, "200")])
+    bars.build_day(duck, series, DAY, LATER)
+    daily.compact(duck, series, DAY, LATER)
+    for path, content in copy.items():
+        path.write_bytes(content)
+    assert files(series) != before
+    return before
+
+
+def test_minutes_of_a_daily_file_that_was_put_back_are_made_anew_by_any_compaction_that_comes(
+    duck: Duck, made: Made, series: Series
+) -> None:
+    made(series, compacted, days=3)
+    before = _put_back(duck, series)
+    assert minutes.complete(duck, [series]) == 1
+    assert files(series) == before
+    assert minutes.complete(duck, [series]) == 0
+
+
+def test_of_days_that_are_older_than_the_last_ones_only_those_without_minutes_are_looked_for(
+    duck: Duck, made: Made, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minutes, "_NEWEST", 2)
+    made(series, compacted, days=3)
+    _put_back(duck, series)
+    assert minutes.complete(duck, [series]) == 0
+    assert list(minutes.outdated([series])) == [DAY]
+
+
 def test_a_damaged_daily_file_is_told_and_keeps_no_other_day_from_its_minutes(
     duck: Duck, made: Made, series: Series
 ) -> None:
