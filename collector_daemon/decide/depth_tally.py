@@ -1,5 +1,6 @@
 """The contents of a segment of the order book, added up batch by batch for its `DepthSealed` record. No I/O."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
@@ -16,7 +17,7 @@ class DepthTally:
 
     def __init__(self, day: date) -> None:
         self.day = day
-        self.displaced: set[date] = set()
+        self.displaced = Counter[date]()
         self._near = near(day)
         self.lines = 0
         self.snapshots = 0
@@ -36,7 +37,7 @@ class DepthTally:
         if events:
             times = [line.ts_event for line in events]
             self._events = _spanned(self._events, times)
-            self.displaced |= displaced(times, self._near)
+            self.displaced.update(displaced(times, self._near))
             self._ids = _spanned(
                 self._ids, [number for line in events for number in (line.first_id, line.id)]
             )

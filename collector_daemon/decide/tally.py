@@ -1,5 +1,6 @@
 """The contents of a segment, added up batch by batch, so that its `Sealed` record needs no second look. No I/O."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 
@@ -15,15 +16,16 @@ def near(day: date) -> Interval:
     return day_start_us(day) - DAY_US, day_start_us(day) + 2 * DAY_US
 
 
-def displaced(times: Iterable[int], around: Interval) -> set[date]:
-    """Return the days of events that lie elsewhere."""
+def displaced(times: Iterable[int], around: Interval) -> list[date]:
+    """Return the days of events that lie elsewhere, of each event its own."""
     begin, end = around
-    return {day_of(at) for at in times if not begin <= at < end}
+    return [day_of(at) for at in times if not begin <= at < end]
 
 
 class Tally:
-    """One symbol's lines that were received on `day`, in one window. `displaced` are event days far from it.
+    """One symbol's lines that were received on `day`, in one window.
 
+    `displaced` are event days far from it, and how many events each has.
     `late` are the smallest differences of receipt and event among its `trades`; `known_offset` the collector's clock
     offset, as far as all symbols tell it, None where they do not.
     """
@@ -51,7 +53,7 @@ class Tally:
         self.recv_to = 0
         self.event_from: int | None = None
         self.event_to = 0
-        self.displaced: set[date] = set()
+        self.displaced = Counter[date]()
         self.trades = 0
         self.late: list[int] = []
         self.known_offset: int | None = None
@@ -89,7 +91,7 @@ class Tally:
             self._first_id, self._last_id = min(lowest, self._first_id), max(highest, self._last_id)
         begin, end = self._near
         if not (begin <= first and last < end):
-            self.displaced |= displaced(events, self._near)
+            self.displaced.update(displaced(events, self._near))
 
     def sealed(
         self,

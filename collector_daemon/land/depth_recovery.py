@@ -9,6 +9,7 @@ from collector_daemon.decide.chained_ids import Break, ChainedIds
 from collector_daemon.decide.depth_tally import DepthTally
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.land.mending import lines_of
+from collector_daemon.land.pointers import Pointers
 from crypto_lake.disk import checksums
 from crypto_lake.layout import Layout
 from crypto_lake.raw import journal, journals, segments
@@ -34,14 +35,13 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
     told = journals.of_recorder(layout, exchange, symbol, day)
     described = {one.segment for one in journal.of_kind(told, journal.DepthSealed)}
     lacking = [path for path in found if path.name not in described]
+    pointers = Pointers(diary)
     for path in lacking:
         tally = DepthTally(day)
         for line in lines_of(path, decode_book, _WHAT):
             tally.add_all([line])
         if tally.lines:
-            for event_day in sorted(tally.displaced):
-                pointer = journal.Displaced(at=now, symbol=symbol, landed=day.isoformat())
-                diary.write(pointer, event_day)
+            pointers.tell(symbol, day, tally.displaced, now)
             size, checksum = path.stat().st_size, checksums.of(path)
             diary.write(tally.sealed(now, symbol, path.name, size, [], checksum), day)
     if lacking or search:

@@ -12,6 +12,7 @@ import msgspec
 from loguru import logger
 
 from collector_daemon.land.jobs import Append, Job, Note, Refusal, Seal, Segment
+from collector_daemon.land.pointers import Pointers
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
@@ -59,7 +60,7 @@ class Disk:
         # Segments to which a write failed, and that could not be looked at since; and what the disk said.
         self._doubted: dict[Path, str] = {}
         self._mended: set[Path] = set()
-        self._displaced: set[tuple[str, date, date]] = set()
+        self._pointers = Pointers(self._journal)
         self.sealed: dict[str, int] = {}
 
     def do(self, job: Job) -> None:
@@ -137,16 +138,9 @@ class Disk:
                 self.sealed[job.symbol] = self.sealed.get(job.symbol, 0) + 1
         # The record comes after the file: a death in between leaves a segment without one, which recovery describes;
         # the other way round the journal would speak of a segment that is not there.
-        for day in sorted(job.tally.displaced):
-            self._point_to(job.symbol, day, job.tally.day, job.at)
+        self._pointers.tell(job.symbol, job.tally.day, job.tally.displaced, job.at)
         record = job.tally.sealed(job.at, job.symbol, job.segment, job.file_size, job.listened, job.sha256)
         self._note(Note(record, job.tally.day))
-
-    def _point_to(self, symbol: str, event_day: date, landed: date, at: int) -> None:
-        """Tell the symbol's journal of an event day where its trades are, once for each such day."""
-        if (symbol, event_day, landed) not in self._displaced:
-            self._note(Note(journal.Displaced(at=at, symbol=symbol, landed=landed.isoformat()), event_day))
-            self._displaced.add((symbol, event_day, landed))
 
     def _note(self, job: Note) -> None:
         if isinstance(job.record, _TALK):

@@ -18,6 +18,7 @@ from collector_daemon.decide.rules import RULES
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land import depth_recovery
 from collector_daemon.land.mending import Mending, lines_of
+from collector_daemon.land.pointers import Pointers
 from crypto_lake.disk import checksums
 from crypto_lake.exchanges import registry
 from crypto_lake.layout import HOUR_US, Layout
@@ -111,8 +112,7 @@ def _enter(diary: JournalWriter, symbol: str, path: Path, now: int) -> None:
     tally = tally_of(path, Tally(day))
     if not tally.lines:
         return
-    for event_day in sorted(tally.displaced):
-        diary.write(journal.Displaced(at=now, symbol=symbol, landed=day.isoformat()), event_day)
+    Pointers(diary).tell(symbol, day, tally.displaced, now)
     for record in _odd(diary.exchange, path, symbol, now):
         diary.write(record, day)
     shared = journals.shared(diary.layout, diary.exchange, day)

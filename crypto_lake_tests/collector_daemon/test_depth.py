@@ -13,6 +13,7 @@ from collector_daemon.decide.session import GRACE_SEC, SILENT_AFTER_SEC, Refused
 from collector_daemon.land import depth_recovery
 from collector_daemon.land.disk import Disk
 from collector_daemon.land.landing import Landing
+from collector_daemon.land.pointers import MOST_DAYS
 from collector_daemon.land.recovery import recover
 from collector_daemon.land.rotation import Rotation
 from crypto_lake.exchanges import registry
@@ -290,6 +291,15 @@ def test_a_dead_collectors_event_of_another_day_is_pointed_to_from_there(tmp_pat
     recover(layout, "binance", T0 + 99)
     told = journal.of_kind(own(layout, "SOLUSDT", DAY - timedelta(days=40)), journal.Displaced)
     assert [one.landed for one in told] == [DAY.isoformat()]
+
+
+def test_of_a_dead_collectors_events_of_any_number_of_far_days_so_many_are_pointed_to(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    days = range(10, MOST_DAYS + 30)
+    far = [msgspec.structs.replace(event(day, day), ts_event=T0 + day * DAY_US) for day in days]
+    left_open(layout, event(1, 9), *far)
+    recover(layout, "binance", T0 + 99)
+    assert len(layout.raw_days("binance", "SOLUSDT")) == 1 + MOST_DAYS
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,22 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from loguru import logger
 
 from collector_daemon.decide.session import RefusedFrame
 from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk, TornError
 from collector_daemon.land.jobs import Append, Note, Refusal, Seal
-from crypto_lake.layout import OPEN_SUFFIX, Layout
+from collector_daemon.land.pointers import MOST_DAYS
+from crypto_lake.layout import DAY_US, OPEN_SUFFIX, Layout
 from crypto_lake.raw import journal
+from crypto_lake.raw.lines import TradeLine
 from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, open_files, records
 
@@ -22,6 +26,14 @@ DAY = date(2025, 10, 20)
 
 def seal() -> Seal:
     return Seal("SOLUSDT", T0, Tally(DAY), [(T0, T0 + 1)])
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    messages: list[str] = []
+    sink = logger.add(messages.append, format="{level} {message}")
+    yield messages
+    logger.remove(sink)
 
 
 class RenameFails(OpenSegment):
@@ -156,6 +168,56 @@ def test_lines_of_which_a_disk_took_nothing_before_it_went_away_land_when_it_is_
         disk.do(Append("SOLUSDT", DAY, lines))
     disk.do(seal())
     assert layout.segment("binance", "SOLUSDT", DAY, 1).read_bytes() == b"one\ntwo\n"
+
+
+def far_away(*days: int, landed: date = DAY) -> Seal:
+    """A window with a trade of each of these days, in days from the one on which they were received."""
+    tally = Tally(landed)
+    day_us = DAY_US * (landed - date(1970, 1, 1)).days
+    for number, ahead in enumerate(days):
+        event = day_us + ahead * DAY_US
+        tally.add(TradeLine("SOLUSDT", event, day_us, number, "1", "1", "buy", None, None, None, None))
+    return Seal("SOLUSDT", T0, tally, [])
+
+
+def pointed_to(layout: Layout, landed: date = DAY) -> list[int]:
+    """The days, from the one on which they were received, whose journals say so; each as often as it does."""
+    return [
+        (day - landed).days
+        for day in layout.raw_days("binance", "SOLUSDT")
+        for one in journal.of_kind(records(layout, day), journal.Displaced)
+        if one.landed == landed.isoformat()
+    ]
+
+
+def test_a_far_day_is_pointed_to_once_however_many_windows_have_trades_of_it(tmp_path: Path) -> None:
+    disk = Disk(Layout(tmp_path), "binance")
+    for days in ((-40, -40, -30), (-40, 20)):
+        disk.do(far_away(*days))
+    assert pointed_to(disk.layout) == [-40, -30, 20]
+
+
+def test_of_more_far_days_than_any_replay_brings_those_with_most_trades_are_pointed_to(
+    tmp_path: Path,
+) -> None:
+    disk = Disk(Layout(tmp_path), "binance")
+    flood = range(10, 10 + 3 * MOST_DAYS)
+    disk.do(far_away(*flood, -40, -40))
+    assert pointed_to(disk.layout) == [-40, *flood[: MOST_DAYS - 1]]
+
+
+def test_of_far_days_no_more_are_pointed_to_with_each_window_and_it_is_said_once(
+    tmp_path: Path, logged: list[str]
+) -> None:
+    disk = Disk(Layout(tmp_path), "binance")
+    for minute in range(3):
+        disk.do(far_away(*range(10 + minute * MOST_DAYS, 10 + (minute + 1) * MOST_DAYS)))
+    assert len(pointed_to(disk.layout)) == MOST_DAYS
+    (said,) = logged
+    assert said.startswith(f"ERROR SOLUSDT 2025-10-20: events of more than {MOST_DAYS} other days")
+    tomorrow = DAY + timedelta(days=1)
+    disk.do(far_away(*range(10, 20), landed=tomorrow))
+    assert pointed_to(disk.layout, tomorrow) == [*range(10, 20)]
 
 
 def test_refused_frames_are_kept_up_to_a_size_a_day(tmp_path: Path) -> None:

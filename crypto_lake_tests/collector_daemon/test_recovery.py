@@ -16,6 +16,7 @@ from collector_daemon.decide.tally import Tally
 from collector_daemon.land.disk import Disk
 from collector_daemon.land.jobs import Append
 from collector_daemon.land.mending import Mending
+from collector_daemon.land.pointers import MOST_DAYS
 from collector_daemon.land.recovery import recover, tally_of
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal
@@ -25,10 +26,14 @@ from crypto_lake.raw.segments import OpenSegment
 from crypto_lake_tests.collector_daemon.fakes import T0, lines_of, open_files, records
 
 DAY = date(2025, 10, 20)
-LINES = b"".join(
-    msgspec.json.encode(TradeLine("SOLUSDT", T0, T0 + n, n, "1", "2", "buy", None, None, None, None)) + b"\n"
-    for n in range(3)
-)
+
+
+def trade_at(number: int, event: int) -> bytes:
+    line = TradeLine("SOLUSDT", event, T0 + number, number, "1", "2", "buy", None, None, None, None)
+    return msgspec.json.encode(line) + b"\n"
+
+
+LINES = b"".join(trade_at(number, T0) for number in range(3))
 
 
 def left_open(layout: Layout, content: bytes) -> None:
@@ -99,6 +104,16 @@ def test_an_open_segment_of_an_earlier_day_is_entered_too(tmp_path: Path) -> Non
     left_open(layout, LINES)
     recover(layout, "binance", T0)
     assert [type(one) for one in records(layout, DAY)] == [journal.Recovered, journal.Sealed]
+
+
+def test_of_a_dead_collectors_trades_of_any_number_of_far_days_so_many_are_pointed_to(tmp_path: Path) -> None:
+    layout, day_us = Layout(tmp_path), 24 * HOUR_US
+    far = [trade_at(number, T0 + (10 + number) * day_us) for number in range(MOST_DAYS + 20)]
+    left_open(layout, LINES + b"".join(far))
+    recover(layout, "binance", T0)
+    assert len(layout.raw_days("binance", "SOLUSDT")) == 1 + MOST_DAYS
+    (sealed,) = [one for one in records(layout, DAY) if isinstance(one, journal.Sealed)]
+    assert sealed.lines == 3 + len(far)
 
 
 def test_a_quote_that_came_late_before_the_death_is_told_at_its_own_time(tmp_path: Path) -> None:
