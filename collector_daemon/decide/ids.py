@@ -7,10 +7,14 @@ seconds, event times in µs.
 
 from bisect import bisect_right
 from decimal import Decimal
+from itertools import islice
+from statistics import median_low
 from typing import NamedTuple
 
+from crypto_lake.layout import HOUR_US
 from crypto_lake.raw.lines import TradeLine
 from crypto_lake.raw.numbering import may_be_missing
+from crypto_lake.raw.offsets import near
 
 # So many separate holes are remembered for each symbol; a trade for an older hole counts as a duplicate.
 MAX_HOLES = 256
@@ -19,6 +23,10 @@ REMEMBER_SEC = 5.0
 REMEMBER_MOST = 40_000
 # So many contents of all symbols together, some 400 bytes each: in a burst over many symbols they are forgotten sooner.
 REMEMBER_TOGETHER = 50_000
+# By so many of the newest trades, most of which are right, the time of one that comes from tomorrow is told.
+_SAMPLE = 9
+# No connection is so far behind another: what looks older is no copy, but has a wrong time, or the exchange's was set.
+_MOST_BEHIND_US = HOUR_US
 
 
 class Hole(NamedTuple):
@@ -80,10 +88,10 @@ class _Open:
 
 
 class _Count(NamedTuple):
-    """A count of the exchange's that may go on: the next id, the time of the last trade, the holes below."""
+    """A count of the exchange's that may go on: the next id, the last trade, the holes below."""
 
     next: int
-    last_event: int
+    last: TradeLine
     holes: list[_Open]
 
 
@@ -98,15 +106,19 @@ class ContiguousIds:
     __slots__ = (
         "_aside",
         "_before",
+        "_closed_to",
         "_forget_at",
+        "_forgotten",
         "_holes",
-        "_last_event",
+        "_last",
+        "_leads",
         "_next",
         "_out_of_reach",
         "_recent",
         "_seconds",
         "_symbol",
         "_told",
+        "_turned",
         "_watching",
         "_word",
     )
@@ -116,8 +128,14 @@ class ContiguousIds:
         self._word = word
         self._told = told
         self._next = -1
-        self._last_event = 0
+        self._last: TradeLine | None = None
+        # Of `_before` and of all that was forgotten the newest trade; and how far the newest were ahead of our clock.
+        self._turned: TradeLine | None = None
+        self._forgotten: TradeLine | None = None
+        self._leads: list[int] = []
         self._holes: list[_Open] = []
+        # The exchange's time of the newest hole that is not looked after any more.
+        self._closed_to = -1
         self._out_of_reach: list[_Open] = []
         self._watching = False
         self._aside: _Count | None = None
@@ -132,7 +150,7 @@ class ContiguousIds:
         number = line.id
         if number == self._next:
             self._next = number + 1
-            self._last_event = line.ts_event
+            self._last = line
             self._recent[number] = line
             return True
         known = self._recent.get(number) or self._before.get(number)
@@ -154,6 +172,8 @@ class ContiguousIds:
             self._forget_at = monotonic + REMEMBER_SEC
         held = len(self._recent) + len(self._before) + len(self._seconds)
         if monotonic >= self._forget_at or held > most:
+            self._forgotten = self._turned
+            self._turn()
             self._before, self._recent = self._recent, {}
             self._seconds.clear()
             self._forget_at = monotonic + REMEMBER_SEC
@@ -182,19 +202,47 @@ class ContiguousIds:
         """An id that is not the next one, and not remembered."""
         number, ts_event = line.id, line.ts_event
         ahead = number - self._next
-        if self._next < 0 or (ahead > 0 and may_be_missing(ahead, ts_event - self._last_event)):
-            self._skip_to(number, ts_event)
-        elif ahead > 0 or ts_event > self._last_event:
-            # Ids and times rise together, so a lower id with a later time is no copy of what that id was before.
-            self._elsewhere(line)
-        elif not self._fill(number, ts_event):
-            return False
+        last = self._last
+        if last is None:
+            self._skip_to(line)
+        else:
+            usual = self._lead(line)
+            newest = _believed(last, usual)
+            if ahead > 0 and may_be_missing(ahead, ts_event - min(newest, last.ts_event)):
+                self._skip_to(line)
+            elif ahead > 0 or ts_event > newest:
+                # Ids and times rise together, so a lower id with a later time is no copy of what that id was before.
+                self._elsewhere(line)
+            elif not self._fill(number, ts_event):
+                known_to = self._forgotten_to(usual)
+                if known_to - _MOST_BEHIND_US < ts_event <= known_to:
+                    return False
+                # Whatever came since then is remembered, and no connection brings copies so late.
+                self._elsewhere(line)
         self._recent[number] = line
         return True
 
+    def _forgotten_to(self, usual: int) -> int:
+        """The time of the newest trade that is not remembered; one that is not later may be its copy."""
+        one = self._forgotten
+        return (
+            self._closed_to if one is None else max(self._closed_to, min(one.ts_event, _believed(one, usual)))
+        )
+
+    def _lead(self, line: TradeLine) -> int:
+        """Return how far the exchange's clock is ahead of ours (µs), by most of the newest trades and `line`."""
+        return median_low([_lead_of(line), *self._newest_leads()][:_SAMPLE])
+
+    def _newest_leads(self) -> list[int]:
+        return [*map(_lead_of, islice(reversed(self._recent.values()), _SAMPLE)), *self._leads][:_SAMPLE]
+
+    def _turn(self) -> None:
+        """What is remembered becomes what came before."""
+        self._turned, self._leads = self._last, self._newest_leads()
+
     def _contradicts(self, known: TradeLine, line: TradeLine) -> bool:
         """An id that is remembered with other contents."""
-        if line.ts_event > self._last_event:
+        if self._last and line.ts_event > _believed(self._last, self._lead(line)):
             self._elsewhere(line)
             self._recent[line.id] = line
             return True
@@ -213,22 +261,23 @@ class ContiguousIds:
         number, ts_event = line.id, line.ts_event
         self._fill(number, ts_event)
         aside = self._aside
-        running = _Count(self._next, self._last_event, self._holes)
         if (
             aside
+            and self._last
             and number >= aside.next
-            and may_be_missing(number - aside.next, ts_event - aside.last_event)
+            and may_be_missing(number - aside.next, ts_event - aside.last.ts_event)
         ):
             self._give_up(self._holes)
-            self._aside = running
-            self._next, self._last_event, self._holes = aside
-            self._skip_to(number, ts_event)
+            self._aside = _Count(self._next, self._last, self._holes)
+            self._next, self._last, self._holes = aside
+            self._skip_to(line)
             return
         # Another count may use the same ids: what they stood for is still to be told from what they will.
+        self._turn()
         self._before.update(self._recent)
         self._recent, self._forget_at = {}, None
         self._told.append(Jump(self._symbol, self._word, number, self._next))
-        self._aside = _Count(number + 1, ts_event, [_Open(Hole(0, number - 1, 0, ts_event), told=True)])
+        self._aside = _Count(number + 1, line, [_Open(Hole(0, number - 1, 0, ts_event), told=True)])
 
     def _give_up(self, holes: list[_Open]) -> None:
         """Nobody waits for these any more: what was not told of them is due."""
@@ -238,15 +287,16 @@ class ContiguousIds:
         self._out_of_reach += untold
         self._watching = self._watching or bool(untold)
 
-    def _skip_to(self, number: int, ts_event: int) -> None:
-        first, before = self._next, self._last_event
-        self._next, self._last_event = number + 1, ts_event
-        if first < 0:
+    def _skip_to(self, line: TradeLine) -> None:
+        number, ts_event = line.id, line.ts_event
+        first, before = self._next, self._last
+        self._next, self._last = number + 1, line
+        if before is None:
             everything_before = Hole(0, number - 1, 0, ts_event)
             self._replace(slice(0, 0), [_Open(everything_before, told=True)])
         elif first < number:
             self._watching = True
-            skipped = Hole(first, number - 1, before, ts_event)
+            skipped = Hole(first, number - 1, before.ts_event, ts_event)
             self._replace(slice(len(self._holes), None), [_Open(skipped, told=False)])
 
     def _fill(self, number: int, ts_event: int) -> bool:
@@ -261,11 +311,22 @@ class ContiguousIds:
         """Put holes in the place of others, letting go of the oldest but the first, which is all before us."""
         self._holes[place] = holes
         if len(self._holes) > MAX_HOLES:
-            self._give_up([self._holes.pop(1)])
+            closed = self._holes.pop(1)
+            self._closed_to = max(self._closed_to, closed.hole.event_to)
+            self._give_up([closed])
 
 
 def _first_id(one: _Open) -> int:
     return one.hole.first_id
+
+
+def _lead_of(line: TradeLine) -> int:
+    return line.ts_event - line.ts_recv
+
+
+def _believed(line: TradeLine, usual: int) -> int:
+    """Return the time of a trade, or, where it is far from the `usual` lead, what it is by its receipt."""
+    return line.ts_event if near(_lead_of(line), usual) else line.ts_recv + usual
 
 
 def says_the_same(one: TradeLine, other: TradeLine) -> bool:

@@ -3,8 +3,14 @@
 Ids are those of one symbol over all connections. `monotonic` is in seconds.
 """
 
+from operator import attrgetter
+
 from collector_daemon.decide.ids import REMEMBER_MOST, REMEMBER_SEC, Conflict, Hole, Jump, Odd, says_the_same
 from crypto_lake.raw.lines import TradeLine
+
+# So many trades, those of the latest times, are always remembered: all but one may be from tomorrow.
+_LATEST = 4
+_time = attrgetter("ts_event")
 
 
 class SkippingIds:
@@ -20,7 +26,7 @@ class SkippingIds:
         "_forget_at",
         "_high",
         "_high_before",
-        "_last_event",
+        "_latest",
         "_recent",
         "_symbol",
         "_told",
@@ -31,7 +37,7 @@ class SkippingIds:
         self._symbol = symbol
         self._word = word
         self._told = told
-        self._last_event = 0
+        self._latest: list[TradeLine] = []
         # Two generations of what came by id. `_floor` is the highest id of those that were forgotten.
         self._recent: dict[int, list[TradeLine]] = {}
         self._before: dict[int, list[TradeLine]] = {}
@@ -40,20 +46,21 @@ class SkippingIds:
 
     def accept(self, line: TradeLine) -> bool:
         """Return whether to keep a trade: anything but the copy of one that came before."""
-        number, ts_event = line.id, line.ts_event
+        number, latest = line.id, self._latest
         known = [*self._recent.get(number, ()), *self._before.get(number, ())]
-        if any(says_the_same(one, line) for one in known):
+        if any(says_the_same(one, line) for one in (*known, *latest) if one.id == number):
             return False
-        is_later = ts_event > self._last_event
-        if known and not is_later:
+        if known and line.ts_event <= latest[-1].ts_event:
             self._told.append(Conflict(known[0], line))
         elif known or number <= self._floor:
-            if not is_later:
+            # What was forgotten is none of the latest, so it was no later than any of them.
+            if len(latest) == _LATEST and line.ts_event <= latest[0].ts_event:
                 return False
             highest = max(self._high, self._high_before, self._floor)
             self._told.append(Jump(self._symbol, self._word, number, highest + 1))
             self._high = self._high_before = self._floor = -1
-        self._high, self._last_event = max(self._high, number), max(self._last_event, ts_event)
+        self._high = max(self._high, number)
+        self._latest = sorted((*latest, line), key=_time)[-_LATEST:]
         self._recent.setdefault(number, []).append(line)
         return True
 

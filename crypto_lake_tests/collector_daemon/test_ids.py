@@ -1,5 +1,6 @@
 """Trades and quotes are told apart by their ids alone."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,9 @@ from crypto_lake.raw.lines import TradeLine
 from crypto_lake.raw.numbering import MOST_AT_ONCE
 
 SYMBOL = "SOLUSDT"
+SECOND = 1_000_000
+TOMORROW = 86_400 * SECOND
+NOW = 1_790_000_000 * SECOND
 
 
 class Trades:
@@ -222,3 +226,91 @@ def test_no_two_contents_of_an_id_are_ever_lost(feed: list[tuple[int, str]], cop
                 assert (number, price) not in kept
                 kept.add((number, price))
     assert kept == set(feed)
+
+
+class Live:
+    """Trades that are received by a clock that is `ahead` µs of the exchange's, and forgotten as time passes."""
+
+    def __init__(self, ahead: int = 0) -> None:
+        self.told: list[Odd] = []
+        self.ids = ContiguousIds(SYMBOL, "trade", self.told)
+        self.ahead = ahead
+
+    def accept(self, number: int, event: int, at: int | None = None) -> bool:
+        """Whether a trade of the instant `event` that comes at `at` (both µs of the exchange's) is kept."""
+        at = event if at is None else at
+        self.ids.tick(at / SECOND)
+        received = NOW + at + self.ahead + 50_000
+        return self.ids.accept(
+            TradeLine(SYMBOL, NOW + event, received, number, f"{event}.0", "2.0", "buy", *[None] * 4)
+        )
+
+
+CLOCKS = pytest.mark.parametrize("ahead", [0, -3600 * SECOND, 3 * 365 * TOMORROW])
+
+
+@CLOCKS
+@pytest.mark.parametrize("off", [30 * SECOND, TOMORROW])
+@pytest.mark.parametrize("gap", [SECOND // 50, 15 * SECOND])
+def test_ids_that_go_back_after_a_trade_with_a_time_to_come_lose_no_trade(
+    ahead: int, off: int, gap: int
+) -> None:
+    ids = Live(ahead)
+    assert all(ids.accept(10_000 + n, n * gap) for n in range(3000))
+    assert ids.accept(13_000, 3000 * gap + off, 3000 * gap)
+    assert all(ids.accept(10_500 + n, (3001 + n) * gap) for n in range(300))
+    assert ids.told == [Jump(SYMBOL, "trade", 10_500, 13_001)]
+
+
+@CLOCKS
+def test_a_first_trade_with_a_time_to_come_costs_none_of_those_after_it(ahead: int) -> None:
+    ids = Live(ahead)
+    assert ids.accept(13_000, TOMORROW, 0)
+    assert all(ids.accept(10_500 + n, n * SECOND) for n in range(15, 300))
+
+
+def test_ids_that_start_anew_within_the_microsecond_of_the_last_trade_lose_no_trade() -> None:
+    ids = Live()
+    assert all(ids.accept(number, number * SECOND) for number in range(1, 101))
+    assert all(ids.accept(number, 100 * SECOND) for number in (1, 2, 3))
+    assert ids.told == [Jump(SYMBOL, "trade", 1, 101)]
+
+
+def test_a_lower_id_with_a_time_long_ago_is_kept_and_told() -> None:
+    ids = Live()
+    assert all(ids.accept(1000 + n, 2 * TOMORROW + n * SECOND) for n in range(100))
+    assert ids.accept(1005, TOMORROW, 2 * TOMORROW + 100 * SECOND)
+    assert ids.told == [Jump(SYMBOL, "trade", 1005, 1100)]
+
+
+@CLOCKS
+@given(
+    st.lists(st.integers(0, 3 * SECOND), min_size=2, max_size=60), st.integers(0, 20 * SECOND), st.integers(0)
+)
+def test_a_connection_that_lags_brings_copies_only_even_where_a_trade_has_a_time_to_come(
+    ahead: int, waits: list[int], lag: int, odd: int
+) -> None:
+    ids, events, at = Live(ahead), list[tuple[int, int, int]](), 0
+    for n, wait in enumerate(waits):
+        at += wait
+        # One that is not remembered any more and says another time is no copy by its contents.
+        event = at + TOMORROW if n == odd % (2 * len(waits)) and lag < REMEMBER_SEC * SECOND else at
+        events += [(at, n, event), (at + lag, n, event)]
+    kept = [n for at, n, event in sorted(events, key=lambda one: one[0]) if ids.accept(n, event, at)]
+    assert (kept, ids.told) == ([*range(len(waits))], [])
+
+
+@given(st.data())
+def test_whatever_ids_and_times_an_exchange_makes_up_no_trade_is_lost(data: st.DataObject) -> None:
+    ids, number, at, kept = Live(data.draw(st.sampled_from([0, 3600 * SECOND]))), 1000, 0, 0
+    steps = st.tuples(
+        st.integers(1, 20 * SECOND),
+        st.sampled_from([0, 0, 0, 0, 0, 0, -1, -40, -990, 3, 10**9]),
+        st.sampled_from([0, 0, 0, 0, 30 * SECOND, TOMORROW, -TOMORROW]),
+    )
+    fresh = data.draw(st.lists(steps, min_size=1, max_size=60))
+    for n, (wait, step, off) in enumerate(fresh):
+        at, number = at + wait, max(0, number + step)
+        kept += ids.accept(number, at + off + n, at)
+        number += 1
+    assert kept == len(fresh)

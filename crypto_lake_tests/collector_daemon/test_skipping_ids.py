@@ -79,3 +79,13 @@ def test_one_absurd_rising_id_hides_none_of_those_after_it() -> None:
     forget_all(ids)
     assert [ids.accept(line(number, number)) for number in (20, 30, 40)] == [True, True, True]
     assert len(told) == 1
+
+
+def test_rising_ids_that_begin_anew_after_a_trade_from_tomorrow_lose_no_trade() -> None:
+    ids, told = skipping()
+    assert all(ids.accept(line(1_000 + number, number)) for number in range(20))
+    assert ids.accept(line(1_020, 10**12))
+    forget_all(ids)
+    assert all(ids.accept(line(1 + number, 30 + number)) for number in range(20))
+    assert told == [Jump(SYMBOL, "trade", 1, 1_021)]
+    assert not ids.accept(line(1_020, 10**12))
