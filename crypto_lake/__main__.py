@@ -39,10 +39,17 @@ def main() -> None:
         logs.told(str(error))
         click.echo(f"error: {printable(str(error))}", err=True)
         code = 1
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, RuntimeError) as error:
+        if not _is_ctrl_c(error):
+            raise
         click.echo("interrupted; what was done stays done", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    """Return whether Ctrl-C, or a supervisor, ended a command: in a query of DuckDB that is a bare `RuntimeError`."""
+    return isinstance(error, click.Abort | KeyboardInterrupt) or "interrupted" in str(error)
 
 
 class _Nobody(io.TextIOWrapper):

@@ -1,12 +1,15 @@
 """Where a command begins and ends, whatever surrounds it."""
 
+import _thread
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -33,6 +36,29 @@ def test_a_supervisor_ends_a_command_as_ctrl_c_does(
 ) -> None:
     assert ended_with(monkeypatch, lambda **_: signal.raise_signal(signal.SIGTERM)) == 1
     assert capsys.readouterr().err == "interrupted; what was done stays done\n"
+
+
+def test_ctrl_c_in_the_middle_of_a_question_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(**_: object) -> None:
+        timer = Timer(0.1, _thread.interrupt_main)
+        timer.start()
+        duckdb.execute("SELECT sum(hash(range)) FROM range(300000000)")
+        # A machine that is quicker than that is interrupted here.
+        timer.join()
+
+    assert ended_with(monkeypatch, ask) == 1
+    assert capsys.readouterr().err == "interrupted; what was done stays done\n"
+
+
+def test_another_error_of_a_program_is_not_taken_for_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(cli, "main", fail)
+    with pytest.raises(RuntimeError, match="new thread"):
+        __main__.main()
 
 
 def test_a_command_may_print_where_there_are_no_streams(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,11 +223,6 @@ def _run(
         raise LakeError(f"{first} to {last}: {' '.join(str(error).split())}") from None
     except DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
-    except RuntimeError as error:
-        # How DuckDB says that Ctrl-C ended a query.
-        if "interrupted" in str(error):
-            raise KeyboardInterrupt from None
-        raise
 
 
 def _verdicts(result: dg.ExecuteInProcessResult) -> list[Verdict]:

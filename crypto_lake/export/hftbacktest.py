@@ -37,16 +37,20 @@ def write(connection: duckdb.DuckDBPyConnection, day: Day, folder: Path) -> list
     """Write a day's file into a folder, and return where it is. Events are written as they come, a batch at a time.
 
     Raises:
-        LakeError: a file cannot be read, or the disk refused; nothing has appeared.
+        LakeError: the disk refused; nothing has appeared.
+        duckdb.Error: a file cannot be read.
     """
     series = day.series
     path = folder / f"{series.exchange}_{series.symbol}_{day.day}.npz"
     tables = {"trades": day.trades, "quotes": day.quotes, "healed": day.healed}
     with sql.kept(connection, "events_of_a_day", sql.table("export/events", tables), **_variables(day)):
         ((rows,),) = connection.execute("SELECT count(*) FROM events_of_a_day").fetchall()
-        batches = connection.sql("FROM events_of_a_day").to_arrow_reader(_ROWS_AT_ONCE)
         try:
-            with publish.publishing(path) as temporary:
+            with (
+                # Closed before the table goes: DuckDB drops none that is being read.
+                connection.sql("FROM events_of_a_day").to_arrow_reader(_ROWS_AT_ONCE) as batches,
+                publish.publishing(path) as temporary,
+            ):
                 _write(temporary, int(rows), batches)
         except OSError as error:
             raise LakeError(f"{path}: cannot be written: {error}") from None

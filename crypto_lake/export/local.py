@@ -34,7 +34,8 @@ def of(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Day:
     """Look at the ticks of a day.
 
     Raises:
-        LakeError: there are none, or a file of theirs cannot be read.
+        LakeError: there are none.
+        duckdb.Error: a file of theirs cannot be read.
     """
     paths = {one: series.layout.ticks(series.exchange, series.symbol, one.table, day) for one in TICKS}
     for path in paths.values():
@@ -46,8 +47,7 @@ def of(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> Day:
     fetched = scan.lines([path for path in segments.sealed(folder) if segments.is_healed(path)])
     tables = {stream: parquet.scan([path]) for stream, path in paths.items()}
     healed = f"(SELECT DISTINCT id FROM {fetched})"
-    with parquet.named(paths.values()):
-        latency, least = _latency(connection, tables[TRADE], tables[QUOTE], healed)
+    latency, least = _latency(connection, tables[TRADE], tables[QUOTE], healed)
     return Day(series, day, tables[TRADE], tables[QUOTE], healed, latency, max(-least, 0))
 
 

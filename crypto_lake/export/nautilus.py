@@ -48,7 +48,8 @@ def write(connection: duckdb.DuckDBPyConnection, day: Day, folder: Path) -> list
     """Write a day's files into a catalog, and return where they are; a table without rows has none.
 
     Raises:
-        LakeError: a file cannot be read, or the disk refused; what has not appeared whole has not appeared.
+        LakeError: the disk refused; what has not appeared whole has not appeared.
+        duckdb.Error: a file cannot be read.
     """
     name = f"{day.series.symbol}.{day.series.exchange.upper()}"
     listed = _listed(day)

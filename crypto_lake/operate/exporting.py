@@ -1,13 +1,17 @@
 """What the command `export` does: the ticks of some days, in files of another program's."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
+
+import duckdb
 
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 from crypto_lake.export import hftbacktest, local, nautilus
+from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
 
 # By the name of the format.
@@ -38,4 +42,17 @@ def export(
         )
     with parquet.connect() as connection:
         for one, day in found:
-            yield from write(connection, local.of(connection, one, day), folder)
+            with _told(one, day):
+                written = write(connection, local.of(connection, one, day), folder)
+            yield from written
+
+
+@contextlib.contextmanager
+def _told(series: Series, day: date) -> Iterator[None]:
+    """Turn what DuckDB says of a day's files into a line."""
+    ticks = [series.layout.ticks(series.exchange, series.symbol, one.table, day) for one in TICKS]
+    try:
+        with parquet.named(ticks):
+            yield
+    except duckdb.Error as error:
+        raise LakeError(f"{series.symbol} {day}: {' '.join(str(error).split())}") from None

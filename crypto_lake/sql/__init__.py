@@ -59,11 +59,16 @@ def kept(
     Raises:
         duckdb.Error: as `ask`.
     """
-    connection.execute(f"CREATE TEMP TABLE {table} AS {query}", variables)
+    # What an error left behind (below) is replaced.
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}", variables)
     try:
         yield
-    finally:
-        connection.execute(f"DROP TABLE {table}")
+    except BaseException:
+        # DuckDB refuses it while an answer is half read, which would stand in the place of what has happened.
+        with contextlib.suppress(duckdb.Error):
+            connection.execute(f"DROP TABLE {table}")
+        raise
+    connection.execute(f"DROP TABLE {table}")
 
 
 def define(connection: duckdb.DuckDBPyConnection, name: str, /, **values: str) -> None:

@@ -1,5 +1,8 @@
 """Events for hftbacktest: value for value those of the ticks, in the order of either clock, the book that of quotes."""
 
+import errno
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +115,36 @@ def test_a_day_without_ticks_is_one_clear_line(duck: Duck, series: Series) -> No
         LakeError, match="expected the ticks of a finished day, which crypto-lake compact --date makes"
     ):
         local.of(duck, series, DAY)
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line_and_the_next_day_is_written(
+    duck: Duck, day: Series, tmp_path: Path
+) -> None:
+    (tmp_path / "exports").write_bytes(b"no folder")
+    with pytest.raises(LakeError, match=r"exports.*: cannot be written: "):
+        hftbacktest.write(duck, local.of(duck, day, DAY), tmp_path / "exports")
+    assert len(hftbacktest.write(duck, local.of(duck, day, DAY), tmp_path)) == 1
+
+
+def test_a_disk_that_is_full_half_way_is_one_clear_line_and_leaves_nothing(
+    duck: Duck, day: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile.ZipFile, "open", _failing(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(LakeError, match=r"cannot be written: .*No space left"):
+        hftbacktest.write(duck, local.of(duck, day, DAY), tmp_path / "full")
+    assert list((tmp_path / "full").iterdir()) == []
+
+
+def test_whoever_interrupts_it_is_told_so(
+    duck: Duck, day: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", _failing(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        hftbacktest.write(duck, local.of(duck, day, DAY), tmp_path)
+
+
+def _failing(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail

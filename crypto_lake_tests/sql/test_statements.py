@@ -56,6 +56,21 @@ def test_a_kept_table_goes_with_its_block_whatever_happens_in_it(duck: Duck) -> 
     assert duck.execute("FROM duckdb_tables()").fetchall() == []
 
 
+def test_a_kept_table_that_is_still_being_read_hides_no_error_and_is_made_anew_afterwards(duck: Duck) -> None:
+    readers = []
+
+    def fail() -> None:
+        with sql.kept(duck, "kept", "FROM range(100000)"):
+            readers.append(duck.sql("FROM kept").to_arrow_reader(1))
+            raise LakeError("the disk is full")
+
+    with pytest.raises(LakeError, match="the disk is full"):
+        fail()
+    readers[0].close()
+    with sql.kept(duck, "kept", "SELECT 3 AS n"):
+        assert duck.execute("FROM kept").fetchall() == [(3,)]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_statement_says_in_its_head_what_it_is_and_which_values_it_is_given(name: str) -> None:
     text = (Path(str(sql.__file__)).parent / f"{name}.sql").read_text(encoding="utf-8")
