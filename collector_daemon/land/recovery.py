@@ -45,13 +45,14 @@ def recover(layout: Layout, exchange: str, now: int) -> list[segments.Recovered]
     found = segments.recover(layout, exchange, mending.segment)
     diary = JournalWriter(layout, exchange)
     touched = {(one.symbol, one.day) for one in found}
-    for symbol, day in _last_journals(layout, exchange) | {(None, one.day) for one in found} | touched:
+    worked_in = _last_days(layout, exchange) | touched
+    for symbol, day in _last_journals(layout, exchange) | {(None, one.day) for one in found} | worked_in:
         if moved := mending.journal(diary.path(day, symbol), day):
             diary.write(journal.Mended(at=now, moved_bytes=moved), day, symbol)
             touched |= {(symbol, day)} if symbol else set()
     for one in found:
         diary.write(_told(one, now), one.day)
-    for symbol, day in _last_days(layout, exchange) | {(one.symbol, one.day) for one in found}:
+    for symbol, day in worked_in:
         lacking = _not_entered(layout, exchange, symbol, day)
         for path in lacking:
             _enter(diary, symbol, path, now)
@@ -75,7 +76,10 @@ def _told(one: segments.Recovered, now: int) -> journal.Recovered:
 
 
 def _last_journals(layout: Layout, exchange: str) -> set[tuple[str | None, date]]:
-    """The journals that the dead one can have been writing: those that all symbols share, and each symbol's own."""
+    """The journals that the dead one can have been writing: those that all symbols share, and each symbol's own.
+
+    Pointers from days to come may hide a symbol's: that of the folder it was at work in is known by its segments.
+    """
     shared: set[tuple[str | None, date]] = {
         (None, day) for day in layout.journal_days(exchange)[-_LAST_JOURNALS:]
     }

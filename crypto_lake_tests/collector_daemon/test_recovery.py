@@ -352,6 +352,20 @@ def test_a_pointer_to_trades_of_a_day_to_come_does_not_hide_the_folder_that_was_
     assert (sealed.segment, sealed.lines) == ("part_0001.jsonl", 3)
 
 
+def test_pointers_from_days_to_come_do_not_hide_the_journal_that_was_written_last(tmp_path: Path) -> None:
+    layout, diary = Layout(tmp_path), JournalWriter(Layout(tmp_path), "binance")
+    left_open(layout, LINES)
+    recover(layout, "binance", T0)
+    for ahead in (300, 301):
+        to_come = journal.Displaced(at=T0, symbol="SOLUSDT", landed=DAY.isoformat())
+        diary.write(to_come, DAY + timedelta(days=ahead))
+    with diary.path(DAY, "SOLUSDT").open("ab") as file:
+        file.write(b"\0" * 100)
+    recover(layout, "binance", T0)
+    (mended,) = journal.of_kind(records(layout, DAY), journal.Mended)
+    assert mended.moved_bytes == 100
+
+
 def test_a_symbol_whose_own_journal_lost_records_is_searched_for_gaps_after_an_end_in_order(
     tmp_path: Path,
 ) -> None:
