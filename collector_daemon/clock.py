@@ -23,6 +23,8 @@ _ALIKE = 2.5
 _TRIAL = 6
 # The loop looks five times a second. If it did not for so long, bytes may have waited in the socket meanwhile.
 _AWAY_SEC = 1.0
+# After so long an absence it is told: a connection that was quiet already may have been dead for too long.
+_LONG_AWAY_SEC = 10.0
 # So long after an absence what is read may still have waited: a full socket buffer is read in a fraction of it.
 SETTLE_SEC = 1.0
 _SECOND_US = 1_000_000
@@ -140,15 +142,19 @@ class Watch:
 
     `now` (µs UTC) and `monotonic` (seconds) are those of the newest look. A clock that was set is told to `was_set`,
     with the step in µs (0: unknown), before the look returns: nothing that came after is counted to what was before.
+    So is, to `was_away`, that nobody looked for long although the clock was not set. `before` is the look before.
     """
 
-    def __init__(self, clock: Clock, was_set: Callable[[int], None]) -> None:
+    def __init__(
+        self, clock: Clock, was_set: Callable[[int], None], was_away: Callable[[], None] = lambda: None
+    ) -> None:
         self._clock = clock
-        self._was_set = was_set
+        self._was_set, self._was_away = was_set, was_away
         self._steps = StepDetector()
         self._back = -math.inf
         self.left, self.left_monotonic = 0, 0.0
         self.now, self.monotonic = clock.now_us(), clock.monotonic()
+        self.before = self.now
         self._steps.step_us(self.now, self.monotonic)
 
     @property
@@ -170,11 +176,14 @@ class Watch:
             # Whoever is held up between the two calls sees a step that a second look does not confirm.
             now, monotonic = self._clock.now_us(), self._clock.monotonic()
         step = self._steps.step_us(now, monotonic)
-        if monotonic - self.monotonic > _AWAY_SEC:
+        away_sec = monotonic - self.monotonic
+        if away_sec > _AWAY_SEC:
             self._back, self.left, self.left_monotonic = monotonic, self.now, self.monotonic
-        self.now, self.monotonic = now, monotonic
+        self.before, self.now, self.monotonic = self.now, now, monotonic
         if not self._steps.trusted:
             # Asleep looks the same: what is read next may have waited since before.
             self._back, self.left, self.left_monotonic = monotonic, now, monotonic
             self._was_set(step)
+        elif away_sec > _LONG_AWAY_SEC:
+            self._was_away()
         return now

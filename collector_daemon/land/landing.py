@@ -76,7 +76,7 @@ class Landing:
     ) -> None:
         self._rotation = rotation
         self._clock_was_set = clock_was_set
-        self.watch = Watch(clock, self._stepped)
+        self.watch = Watch(clock, self._stepped, lambda: self._note_away(0))
         self._offset = Follow()
         self._jobs: list[Job] = []
         self._pending: dict[str, _Pending] = {}
@@ -255,6 +255,7 @@ class Landing:
     def _stepped(self, step_us: int) -> None:
         """Cut everything: a stretch, or a segment, across it would lie on two clocks."""
         now = self.watch.now
+        self._note_away(step_us or None)
         if step_us:
             logger.warning("the local clock stepped by {:.3f} s", step_us / SECOND_US)
         self._heard.step(self._listenings(), now)
@@ -262,6 +263,12 @@ class Landing:
         self._begin_intervals(now)
         self._offset.forget()
         self._clock_was_set()
+
+    def _note_away(self, step_us: int | None) -> None:
+        """Tell the journal before the next lines are handed over: a death may follow before they are sealed."""
+        left = self.watch.before
+        last = min((one.last for one in self._listenings() if one.active), default=None)
+        self.note(journal.Away(at=self.watch.now, left=left, last_frame=last, step_us=step_us))
 
     def _cut_all(self, now: int, border: int) -> None:
         """Cut all symbols, and give them all that was heard up to a border."""

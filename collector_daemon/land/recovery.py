@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from collector_daemon.decide.connected import connected, within
+from collector_daemon.decide.connected import listened
 from collector_daemon.decide.ids import ContiguousIds, Hole, Odd
 from collector_daemon.decide.oddities import Oddities
 from collector_daemon.decide.rules import RULES
@@ -124,10 +124,10 @@ def _enter(diary: JournalWriter, symbol: str, path: Path, now: int) -> None:
     began = _began(written, symbol, tally.recv_from)
     # A connection may have been subscribed on the day before; none lives for longer than a day.
     lately = [*journals.shared(diary.layout, diary.exchange, day - timedelta(days=1)), *shared]
-    carried = connected(lately, frozenset(registry.exchange(diary.exchange).wire.streams(symbol)))
-    listened = within(carried or [(began, math.inf)], began, tally.recv_to)
+    streams = frozenset(registry.exchange(diary.exchange).wire.streams(symbol))
+    stretches = listened(lately, streams, began, (tally.recv_from, tally.recv_to))
     size, checksum = path.stat().st_size, checksums.of(path)
-    diary.write(tally.sealed(now, symbol, path.name, size, listened, checksum), day)
+    diary.write(tally.sealed(now, symbol, path.name, size, stretches, checksum), day)
 
 
 def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRecord]:
@@ -150,16 +150,20 @@ def _odd(exchange: str, path: Path, symbol: str, now: int) -> list[journal.AnyRe
 
 
 def _began(written: list[journal.AnyRecord], symbol: str, first: int) -> int:
-    """Return where a stretch with its first line at `first` began: at the end of the one before, unless it broke."""
+    """Return where a stretch with its first line at `first` began: at the end of the one before, unless it broke.
+
+    Where nobody looked since, it began with the first look.
+    """
     before = [one for one in journal.of_kind(written, journal.Sealed) if one.symbol == symbol]
     ends = [end for one in before for _, end in one.listened if end <= first]
     if not ends:
         return first
+    began = max([*ends, *(one.at for one in journal.of_kind(written, journal.Away) if one.at <= first)])
     breaks = (journal.Started, journal.Stopped, journal.Disconnected)
-    broken = any(max(ends) < one.at <= first for one in written if isinstance(one, breaks))
+    broken = any(began < one.at <= first for one in written if isinstance(one, breaks))
     # What a journal has lost may have been the end of a connection.
     broken |= any(journal.of_kind(written, journal.Mended))
-    return first if broken else max(ends)
+    return first if broken else began
 
 
 def _ended_in_order(diary: JournalWriter, symbol: str, day: date) -> bool:

@@ -23,6 +23,7 @@ from crypto_lake.raw.records import (
     KINDS,
     LATEST_US,
     AnyRecord,
+    Away,
     BookBreak,
     ClockOffset,
     Conflict,
@@ -53,6 +54,7 @@ from crypto_lake.raw.records import (
 __all__ = [
     "KINDS",
     "AnyRecord",
+    "Away",
     "BookBreak",
     "ClockOffset",
     "Conflict",

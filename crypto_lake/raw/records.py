@@ -164,6 +164,20 @@ class ClockOffset(Record, tag="clock_offset", frozen=True, kw_only=True):
     set_aside: Count = 0
 
 
+class Away(Record, tag="away", frozen=True, kw_only=True):
+    """The local clock was set, the machine slept, or the collector was held up for long: until `at` nobody looked.
+
+    `left` is when somebody looked last, on the clock as it ran then, and `last_frame` until when frames prove listening
+    by that clock; None where nobody was listening. `step_us` is by how much more the local clock
+    moved meanwhile than time seemed to pass: 0, they went alike; None, that is not known. A machine that sleeps may
+    seem to have its clock set forward.
+    """
+
+    left: Instant
+    last_frame: Instant | None
+    step_us: Offset | None
+
+
 class Sealed(OfSymbol, tag="sealed", frozen=True, kw_only=True):
     """A stretch of one symbol's listening was closed, and with it its segment.
 
@@ -264,6 +278,7 @@ AnyRecord = (
     | Conflict
     | Late
     | ClockOffset
+    | Away
     | Sealed
     | BookBreak
     | DepthSealed

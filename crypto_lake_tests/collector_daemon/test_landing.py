@@ -107,8 +107,7 @@ def test_a_silent_window_that_was_listened_to_is_sealed_all_the_same() -> None:
 def test_a_window_that_nobody_listened_to_leaves_no_trace() -> None:
     clock = FakeClock()
     landing, _ = made(clock)
-    clock.wall += MINUTE_US
-    landing.tick()
+    live(clock, landing, 61)
     assert landing.take() == []
 
 

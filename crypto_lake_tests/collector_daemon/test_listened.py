@@ -48,8 +48,8 @@ class Truth:
 class Story:
     """The collector's own parts on a clock that obeys, told what happens; `truth` notes it as it really is."""
 
-    def __init__(self, connections: int = 1, *, crowd: bool = False) -> None:
-        self.clock = FakeClock()
+    def __init__(self, connections: int = 1, *, crowd: bool = False, wall: int = T0) -> None:
+        self.clock = FakeClock(wall)
         rotation = Rotation(60 * SECOND_US, 600 * SECOND_US, 1) if crowd else Rotation(60 * SECOND_US)
         self.landing = Landing(rotation, self.clock)
         self.listening = Listening()
