@@ -190,8 +190,9 @@ class Lake(Generic[Frame]):
         """Return where bars of an interval are read from."""
         step = self.config.transformer.resample_interval_sec * SECOND_US
         length = _length(interval, step)
-        if length in {step, MINUTE_US}:
-            return "bars_1s" if length == step else "bars_1m"
+        # In this order: where bars are minutes now, those of days that were made before may still be shorter.
+        if length in {MINUTE_US, step}:
+            return "bars_1m" if length == MINUTE_US else "bars_1s"
         return f"resampled({length})" if length % MINUTE_US else f"of_whole_minutes({length})"
 
     def _ask(self, question: str, chosen: Chosen | None = None) -> Frame:

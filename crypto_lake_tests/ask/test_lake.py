@@ -17,6 +17,7 @@ import pytest
 from crypto_lake import open_lake
 from crypto_lake.ask import views
 from crypto_lake.ask.lake import Lake, When
+from crypto_lake.config import Transformer
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.raw import instruments
 from crypto_lake.raw.instruments import Instrument
@@ -104,6 +105,13 @@ def test_only_the_files_of_the_days_asked_for_are_opened_and_none_of_them_is_lef
     assert here.bars(SYMBOL, "1s", NEXT)["trade_count"].sum() == 24
     with pytest.raises(LakeError, match=r"2025-10-20\.parquet: not a readable Parquet file"):
         here.bars(SYMBOL, "1s", DAY)
+
+
+def test_minutes_are_those_of_days_whose_bars_were_shorter_too(here: Lake[pd.DataFrame]) -> None:
+    of_seconds = here.bars(SYMBOL, "1m", DAY, NEXT)
+    of_minutes = msgspec.structs.replace(here.config, transformer=Transformer(resample_interval_sec=60))
+    found = replace(here, config=of_minutes).bars(SYMBOL, "1m", DAY, NEXT)
+    pd.testing.assert_frame_equal(found, of_seconds)
 
 
 def test_every_interval_has_the_same_bars_as_its_view(here: Lake[pd.DataFrame], duck: Duck) -> None:
