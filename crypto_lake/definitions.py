@@ -35,6 +35,7 @@ defs = dg.Definitions(
     sensors=[
         automation.new_segments,
         automation.validation_after_compaction,
+        automation.validation_after_partial_compaction,
         automation.coverage_after_validation,
         healing.missing_trades,
         upkeep.failed_runs,

@@ -5,6 +5,7 @@ a traceback and leave with its `exit_code`: 1 for work that failed, 2 for wrong 
 """
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -91,3 +92,11 @@ class StoreError(LakeError):
 
 class StoreAwayError(StoreError):
     """The object store does not answer, or has trouble of its own: what is asked may be asked again."""
+
+
+def together(errors: Sequence[LakeError]) -> LakeError:
+    """Return one error that says what some say, each once: of raw files if the first is, from which others follow."""
+    if len(errors) == 1:
+        return errors[0]
+    kind = RawDataError if isinstance(errors[0], RawDataError) else LakeError
+    return kind("; ".join(dict.fromkeys(map(str, errors))))

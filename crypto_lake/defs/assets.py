@@ -13,6 +13,7 @@ from crypto_lake.completeness import backfill, heal
 from crypto_lake.config import Config
 from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import columns, freshness, metadata
+from crypto_lake.defs.failures import LAST, Failures, day_by_day, left_to_the_end
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.metadata import Events, Metadata
 from crypto_lake.defs.partitions import BACKFILLED, RECORDED, RECORDS_DEPTH, SHARDS, Share, shares_of
@@ -34,6 +35,7 @@ _OWNERS = ["team:crypto-lake"]
 # One request for candles spans days, so a store is brought so many at a time.
 _CANDLE_DAYS = 30
 Told = Iterable[tuple[date, Metadata]]
+OfRun = dg.ResourceParam[Failures]
 # What follows the proof of quotes where there is one.
 _PROVED = ["quotes"] if RECORDS_DEPTH else []
 
@@ -93,7 +95,7 @@ def healed_trades(
     pool="bars",
     metadata=columns.BARS,
 )
-def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource, failures: OfRun) -> Events:
     """One-second bars, a Parquet part an hour; only what changed is made anew."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
@@ -104,7 +106,7 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
             return ((day, metadata.of_bars(built, _seen(db, it.series, day, built))) for day, built in days)
 
         rooms = Rooms.RAW | Rooms.BARS | Rooms.MINUTES
-        said = each_day(config, shares, made, rooms, Layout.bars_lock)
+        said = left_to_the_end(context, failures, each_day(config, shares, made, rooms, Layout.bars_lock))
         yield from metadata.reported(context, said, columns.BARS_LINEAGE)
     _refresh_views(context, config)
 
@@ -119,19 +121,27 @@ def bars_1s(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResourc
     pool="bars",
     metadata=columns.DAILY,
 )
-def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def daily_bars(
+    context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource, failures: OfRun
+) -> Events:
     """One verified Parquet file a symbol and finished day, with checksum, manifest and minutes; the parts then go."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
         shares = shares_of(context, recorded(config))
 
         def compacted(_: Config, it: Share) -> Told:
-            for day in it.days:
-                done = daily.compact_all(db, it.series, day, lake.now_us())
-                yield day, metadata.of_daily(done, _state(db, it.series, day))
-            minutes.complete(db, it.series)
+            def of_day(day: date, errors: Failures) -> Metadata:
+                done = daily.compact_all(db, it.series, day, lake.now_us(), errors)
+                return metadata.of_daily(done, _state(db, it.series, day))
 
-        said = each_day(config, shares, compacted, Rooms.BARS | Rooms.MINUTES, Layout.bars_lock)
+            minutes.complete(db, it.series)
+            return day_by_day(it.days, of_day)
+
+        said = left_to_the_end(
+            context,
+            failures,
+            each_day(config, shares, compacted, Rooms.BARS | Rooms.MINUTES, Layout.bars_lock),
+        )
         yield from metadata.reported(context, said, columns.DAILY_LINEAGE)
     _refresh_views(context, config)
 
@@ -147,7 +157,9 @@ def daily_bars(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBReso
     pool="bars",
     metadata=columns.TICKS_OF_DAYS,
 )
-def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def ticks_of_days(
+    context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource, failures: OfRun
+) -> Events:
     """A finished day's trades and quotes, typed and sorted, compared row for row with the raw lines."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
@@ -157,12 +169,14 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
             context.log.info("%s: left by a process that died; removed", path)
 
         def made(_: Config, it: Share) -> Told:
-            for day in it.days:
-                done = ticks.make_all(db, it.series, day, lake.now_us())
-                yield day, metadata.of_ticks(done, latency.of_day(db, it.series, day))
+            def of_day(day: date, errors: Failures) -> Metadata:
+                done = ticks.make_all(db, it.series, day, lake.now_us(), errors)
+                return metadata.of_ticks(done, latency.of_day(db, it.series, day))
+
+            return day_by_day(it.days, of_day)
 
         rooms = Rooms.RAW | Rooms.BARS | Rooms.TICKS
-        said = each_day(config, shares, made, rooms, Layout.bars_lock)
+        said = left_to_the_end(context, failures, each_day(config, shares, made, rooms, Layout.bars_lock))
         yield from metadata.reported(context, said, columns.TICKS_LINEAGE)
         retain(db, config, shares, lake.now_us())
     _refresh_views(context, config)
@@ -179,7 +193,9 @@ def ticks_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
     pool="bars",
     metadata=columns.DEPTH,
 )
-def depth_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def depth_of_days(
+    context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource, failures: OfRun
+) -> Events:
     """A finished day's order book: every level change, the book at each second's end, the best after each event."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
@@ -187,12 +203,16 @@ def depth_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBR
 
         def made(_: Config, it: Share) -> Told:
             some = [one for one in it.series if _has_depth(one)]
-            for day in it.days:
-                kept = depth.make_all(db, some, day, lake.now_us())
-                yield day, metadata.of_books(kept, book.make_all(db, some, day, lake.now_us()))
+
+            def of_day(day: date, errors: Failures) -> Metadata:
+                kept = depth.make_all(db, some, day, lake.now_us(), errors)
+                return metadata.of_books(kept, book.make_all(db, some, day, lake.now_us(), errors))
+
+            return day_by_day(it.days, of_day)
 
         rooms = Rooms.RAW | Rooms.BOOK | Rooms.DEPTH
-        yield from metadata.reported(context, each_day(config, shares, made, rooms, Layout.bars_lock))
+        said = left_to_the_end(context, failures, each_day(config, shares, made, rooms, Layout.bars_lock))
+        yield from metadata.reported(context, said)
     _refresh_views(context, config)
 
 
@@ -211,7 +231,9 @@ def _has_depth(series: Series) -> bool:
     pool="bars",
     metadata=columns.PROOF,
 )
-def quotes_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def quotes_of_days(
+    context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource, failures: OfRun
+) -> Events:
     """What the order book proves of the quotes of each second; bars say so, and take from it those that were lost."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
@@ -219,16 +241,18 @@ def quotes_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDB
 
         def proved(_: Config, it: Share) -> Told:
             some = [one for one in it.series if _has_depth(one)]
-            for day in it.days:
-                yield day, metadata.of_proofs(daily.prove_all(db, some, day))
+            return day_by_day(
+                it.days, lambda day, errors: metadata.of_proofs(daily.prove_all(db, some, day, errors))
+            )
 
         rooms = Rooms.DEPTH | Rooms.TICKS | Rooms.BARS | Rooms.MINUTES
-        yield from metadata.reported(context, each_day(config, shares, proved, rooms, Layout.bars_lock))
+        said = left_to_the_end(context, failures, each_day(config, shares, proved, rooms, Layout.bars_lock))
+        yield from metadata.reported(context, said)
     _refresh_views(context, config)
 
 
 @dg.asset(
-    name="coverage",
+    name=LAST,
     partitions_def=RECORDED,
     deps=[daily_bars, ticks_of_days, *_PROVED],
     backfill_policy=_RANGE,
@@ -237,19 +261,23 @@ def quotes_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDB
     kinds={"parquet"},
     metadata=columns.COVERAGE,
 )
-def coverage_of_days(context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource) -> Events:
+def coverage_of_days(
+    context: dg.AssetExecutionContext, lake: Lake, duckdb: DuckDBResource, failures: OfRun
+) -> Events:
     """What there is of each symbol and finished day, as anybody may check it: counts, verdicts, checksums."""
     config = lake.config()
     with connected(duckdb) as db, tried_again(context):
         shares = shares_of(context, known(config))
 
         def covered(local: Config, it: Share) -> Told:
-            for day in it.days:
-                yield day, metadata.of_coverage(coverage.make(db, it.series, day, lake.now_us()))
+            yield from day_by_day(
+                it.days,
+                lambda day, _: metadata.of_coverage(coverage.make(db, it.series, day, lake.now_us())),
+            )
             coverage.complete(db, Series.known(local), lake.now_us())
 
         rooms = Rooms.ALL | Rooms.DEPTH if RECORDS_DEPTH else Rooms.ALL
-        said = each_day(config, shares, covered, rooms)
+        said = left_to_the_end(context, failures, each_day(config, shares, covered, rooms))
         yield from metadata.reported(context, said)
     _refresh_views(context, config)
 

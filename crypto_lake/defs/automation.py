@@ -28,6 +28,7 @@ from crypto_lake.defs.assets import (
     ticks_of_days,
 )
 from crypto_lake.defs.changes import Seen
+from crypto_lake.defs.failures import LAST
 from crypto_lake.defs.partitions import (
     PARTITION,
     RANGE_END,
@@ -259,6 +260,21 @@ def _landing_in_store(
 )
 def validation_after_compaction(context: dg.RunStatusSensorContext) -> dg.RunRequest:
     """All checks of the days of a compaction, when it is done: the end of the night's work."""
+    return dg.RunRequest(run_key=context.dagster_run.run_id, tags=days_tags(context.dagster_run.tags))
+
+
+@dg.run_failure_sensor(
+    monitored_jobs=[compact],
+    request_job=validate,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+)
+def validation_after_partial_compaction(
+    context: dg.RunFailureSensorContext,
+) -> dg.RunRequest | dg.SkipReason:
+    """The same after one that failed of some symbols, which it says at its end: all of the others is done."""
+    if {event.step_key for event in context.get_step_failure_events()} != {LAST}:
+        return dg.SkipReason(f"{context.dagster_run.run_id} was not done to its end")
     return dg.RunRequest(run_key=context.dagster_run.run_id, tags=days_tags(context.dagster_run.tags))
 
 

@@ -25,6 +25,7 @@ from crypto_lake import dagster_home, starter
 from crypto_lake.checks import OUTCOMES, Outcome
 from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
+from crypto_lake.defs.failures import AT_ONCE
 from crypto_lake.defs.partitions import Portion, range_tags, shares
 from crypto_lake.errors import (
     ConfigError,
@@ -32,8 +33,8 @@ from crypto_lake.errors import (
     LakeBusyError,
     LakeError,
     LeftAloneError,
-    RawDataError,
     StoreAwayError,
+    together,
 )
 
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
@@ -142,8 +143,8 @@ def execute(
     `resources` stand in place of the job's own of the same names.
 
     Raises:
-        LakeError: the first that a step raised, or that a blocking check failed. What was done before stays done.
-        RawDataError: what was wrong with raw files; all that could be done without them is.
+        LakeError: what steps raised, or that a blocking check failed; all days were tried, unless it concerns them all.
+        RawDataError: the first of it was wrong with raw files; all that could be done without them is.
     """
     return [verdict for result in _runs(defs, job_name, days, resources) for verdict in _verdicts(result)]
 
@@ -186,16 +187,18 @@ def _runs(
 ) -> list[dg.ExecuteInProcessResult]:
     job = defs.resolve_job_def(job_name)
     found: list[dg.ExecuteInProcessResult] = []
-    errors: list[str] = []
+    errors: list[LakeError] = []
     with instance() as where:
         commands.end_dead(where)
         for stretch in _stretches(days):
             try:
                 found.append(_run(job, where, stretch, resources))
-            except RawDataError as error:
-                errors.append(str(error))
+            except AT_ONCE:
+                raise
+            except LakeError as error:
+                errors.append(error)
     if errors:
-        raise RawDataError("; ".join(errors))
+        raise together(errors)
     return found
 
 

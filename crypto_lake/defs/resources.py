@@ -10,6 +10,7 @@ from dagster_duckdb import DuckDBResource
 
 from crypto_lake import clock, config, logs
 from crypto_lake.completeness.heal import Round
+from crypto_lake.defs import failures
 from crypto_lake.disk import parquet
 from crypto_lake.errors import LakeError
 
@@ -49,4 +50,9 @@ def connected(database: DuckDBResource) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 # A command that heals puts its own round in place of this one, which knows of no holes.
-RESOURCES = {"lake": Lake(), "duckdb": DuckDBResource(database=":memory:"), "heal_round": Round()}
+RESOURCES = {
+    "lake": Lake(),
+    "duckdb": DuckDBResource(database=":memory:"),
+    "heal_round": Round(),
+    "failures": failures.of_run,
+}

@@ -87,14 +87,18 @@ def make(series: Series, day: date) -> Book | None:
 
 
 def make_all(
-    _connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, _now_us: int
+    _connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    _now_us: int,
+    failures: list[LakeError] | None = None,
 ) -> list[Book]:
     """`make` that of each series; of one without depth of the day there is none.
 
     Raises:
-        LakeError: as `make`, the first, when all symbols were tried.
+        LakeError: as `make`, the first, when all symbols were tried; with `failures` as `of_every_symbol`.
     """
-    return of_every_symbol(series, day, lambda one: make(one, day), "no book: ")
+    return of_every_symbol(series, day, lambda one: make(one, day), "no book: ", failures=failures)
 
 
 def waiting(series: Series) -> set[date]:

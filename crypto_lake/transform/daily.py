@@ -102,25 +102,36 @@ def prove(connection: duckdb.DuckDBPyConnection, series: Series, day: date) -> p
 
 
 def prove_all(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date
+    connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    failures: list[LakeError] | None = None,
 ) -> list[proof.Manifest]:
     """`prove` each series; of one without a book there is no proof.
 
     Raises:
-        LakeError: as `prove`, the first, when all symbols were tried.
+        LakeError: as `prove`, the first, when all symbols were tried; with `failures` as `of_every_symbol`.
     """
-    return of_every_symbol(series, day, lambda one: prove(connection, one, day), "no proof: ")
+    return of_every_symbol(
+        series, day, lambda one: prove(connection, one, day), "no proof: ", failures=failures
+    )
 
 
 def compact_all(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    now_us: int,
+    failures: list[LakeError] | None = None,
 ) -> list[Compacted]:
     """`compact` each series; those without bars of the day are left out.
 
     Raises:
-        LakeError: as `compact`, the first, when all symbols were tried.
+        LakeError: as `compact`, the first, when all symbols were tried; with `failures` as `of_every_symbol`.
     """
-    return of_every_symbol(series, day, lambda one: compact(connection, one, day, now_us), "")
+    return of_every_symbol(
+        series, day, lambda one: compact(connection, one, day, now_us), "", failures=failures
+    )
 
 
 def whole_day(series: Series) -> int:

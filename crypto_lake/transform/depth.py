@@ -138,14 +138,20 @@ def _is_mended(series: Series, day: date) -> bool:
 
 
 def make_all(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    now_us: int,
+    failures: list[LakeError] | None = None,
 ) -> list[Depth]:
     """`make` that of each series; of one without events of the book of the day there is none.
 
     Raises:
-        LakeError: as `make`, the first, when all symbols were tried.
+        LakeError: as `make`, the first, when all symbols were tried; with `failures` as `of_every_symbol`.
     """
-    return of_every_symbol(series, day, lambda one: make(connection, one, day, now_us), "no depth: ")
+    return of_every_symbol(
+        series, day, lambda one: make(connection, one, day, now_us), "no depth: ", failures=failures
+    )
 
 
 def waiting(connection: duckdb.DuckDBPyConnection, series: Series) -> set[date]:

@@ -95,14 +95,20 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
 
 
 def make_all(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    now_us: int,
+    failures: list[LakeError] | None = None,
 ) -> list[Ticks]:
     """`make` those of each series; of one without segments of the day there are none.
 
     Raises:
-        LakeError: as `make`, the first, when all symbols were tried.
+        LakeError: as `make`, the first, when all symbols were tried; with `failures` as `of_every_symbol`.
     """
-    return of_every_symbol(series, day, lambda one: make(connection, one, day, now_us), "no ticks: ")
+    return of_every_symbol(
+        series, day, lambda one: make(connection, one, day, now_us), "no ticks: ", failures=failures
+    )
 
 
 def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> list[Path]:
