@@ -4,7 +4,8 @@ Paths, columns and the key-value metadata are those of release 1.231 in its high
 writes them: prices and sizes are 128-bit integers of 1e-16, little endian.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +17,12 @@ from pyarrow import parquet as pq
 from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
 from crypto_lake.export.local import Day
+from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw import instruments
 
 _RAW = pa.decimal128(38, 16)
 _BYTES = pa.binary(16)
 _ROWS_AT_ONCE = 500_000
-# So many letters of a file's name are the day of its first row.
-_DAY = 10
 # Its word for who took: a buyer 1, a seller 2.
 _TRADES = """
     SELECT price, qty AS size, CASE side WHEN 'buy' THEN 1 ELSE 2 END::UTINYINT AS aggressor_side,
@@ -109,26 +109,54 @@ def _ticks(
     """Write the rows of a table under the name that says from when to when they are."""
     text = query.format(trades=day.trades, quotes=day.quotes, healed=day.healed)
     values = {"shift_us": day.shift_us} | ({"latency_us": day.latency_us} if "$latency_us" in text else {})
-    batches = connection.sql(text, params=values).to_arrow_reader(_ROWS_AT_ONCE)
-    schema = pa.schema([_field(field) for field in batches.schema], metadata=metadata)
+    before = {path for path in folder.glob("*.parquet") if _is_of(path, day.day)}
     first = last = None
     unnamed = folder / f"{day.day}.parquet"
-    with publish.publishing(unnamed) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        for batch in batches:
-            table = pa.Table.from_batches([batch])
-            times = np.from_dlpack(table["ts_init"].combine_chunks())
-            first, last = first if first is not None else int(times[0]), int(times[-1])
-            writer.write_table(pa.table([_raw(table[name]) for name in schema.names], schema=schema))
+    with connection.sql(text, params=values).to_arrow_reader(_ROWS_AT_ONCE) as batches:
+        schema = pa.schema([_field(field) for field in batches.schema], metadata=metadata)
+        with publish.publishing(unnamed) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+            for batch in batches:
+                table = pa.Table.from_batches([batch])
+                times = np.from_dlpack(table["ts_init"].combine_chunks())
+                first, last = first if first is not None else int(times[0]), int(times[-1])
+                writer.write_table(pa.table([_raw(table[name]) for name in schema.names], schema=schema))
     if first is None or last is None:
         unnamed.unlink()
         return []
-    path = folder / f"{_spelt(first)}_{_spelt(last)}.parquet"
+    # One read may bring the only rows of two days: where the other day's file has the name, this one ends later.
+    while (path := folder / f"{_spelt(first)}_{_spelt(last)}.parquet").exists() and path not in before:
+        last += 1
     publish.replace(unnamed, path)
     # Of an export of the day before it was healed the name is another, and its rows would be there twice.
-    for other in folder.glob(f"{path.name[:_DAY]}T*.parquet"):
-        if other != path:
-            other.unlink()
+    for other in before - {path}:
+        publish.patiently(partial(other.unlink, missing_ok=True))
     return [path]
+
+
+def _is_of(path: Path, day: date) -> bool:
+    """Return whether all that is in a file happened on a day, as its footer has it.
+
+    The name tells when it was received, which may be the day after.
+
+    Raises:
+        LakeError: it has no footer that can be read.
+    """
+    # Nothing is received before it happens: files of days before need not be opened.
+    if path.name < f"{day}":
+        return False
+    try:
+        footer = publish.patiently(lambda: pq.read_metadata(path))
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        told = " ".join(str(error).split())
+        raise LakeError(f"{path}: cannot be read: {told}; remove it and export its day anew") from None
+    groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
+    columns = [group.column(n) for group in groups for n in range(group.num_columns)]
+    times = [one.statistics for one in columns if one.path_in_schema == "ts_event"]
+    begin = day_start_us(day) * 1_000
+    stop = begin + DAY_US * 1_000
+    return bool(times) and all(
+        one and one.has_min_max and begin <= one.min and one.max < stop for one in times
+    )
 
 
 def _field(field: pa.Field) -> pa.Field:
