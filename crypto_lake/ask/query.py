@@ -143,18 +143,22 @@ def asked(question: Callable[[], _Answer], views_anew: Callable[[], None]) -> _A
     try:
         try:
             return question()
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeDecodeError) as error:
             if not _is_of_a_file(error):
                 raise
             views_anew()
             return question()
+    except UnicodeDecodeError as error:
+        # DuckDB's complaint quotes bytes of a file that are no UTF-8, which its binding cannot tell.
+        raise LakeError(error.object.decode(errors="replace").strip()) from None
     except duckdb.Error as error:
         raise LakeError(str(error).strip()) from None
 
 
-def _is_of_a_file(error: duckdb.Error) -> bool:
-    """Return whether a file may be to blame: one that is not there, or whose footer is wrong in one way or another."""
-    return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) or type(error) is duckdb.Error
+def _is_of_a_file(error: duckdb.Error | UnicodeDecodeError) -> bool:
+    """Return whether a file may be to blame: one that is not there, whose footer is wrong, or that is no text."""
+    of_files = duckdb.IOException | duckdb.InvalidInputException | UnicodeDecodeError
+    return isinstance(error, of_files) or type(error) is duckdb.Error
 
 
 def _statements(connection: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:

@@ -68,8 +68,8 @@ def create(
 ) -> list[Path]:
     """Make all views (`NAMES`) in a database, over the files that there are now.
 
-    `coverage` and `instruments` are made of everything only. No file is opened for that, but the end of each of theirs
-    is looked at.
+    `coverage` and `instruments` are made of everything only. No table is read for that, but the ends of each of
+    theirs are looked at.
 
     `thorough`: each file's footer is read, and files that cannot be read are left out, so that one bad file does not
     silence the others; they are returned and logged.

@@ -48,7 +48,8 @@ def read(path: Path) -> dict[str, Instrument]:
         LakeError: there is none, it cannot be read, or is no such table.
     """
     try:
-        return {one.symbol: one for one in _decode(publish.read(path))}
+        # As text, or bytes that are no UTF-8 would pass in what is not one of ours, and DuckDB refuses the whole file.
+        return {one.symbol: one for one in _decode(publish.read(path).decode())}
     except (OSError, *NOT_JSON) as error:
         raise LakeError(f"{path}: not a table of instruments: {error}") from None
 

@@ -47,7 +47,9 @@ def test_without_a_table_it_is_empty_and_of_the_same_types(duck: Duck, lake: Con
 
 
 @pytest.mark.parametrize("thorough", [False, True])
-@pytest.mark.parametrize("damage", [b"", b'[\n{"symbol":"SOLUSDT"', b"\0" * 99])
+@pytest.mark.parametrize(
+    "damage", [b"", b'[\n{"symbol":"SOLUSDT"', b"\0" * 99, b"\xff\xfe\x00{]", b"\0" * 99 + b"\n]\n"]
+)
 def test_a_file_that_was_cut_or_zeroed_is_left_out_of_it(
     duck: Duck, lake: Config, damage: bytes, thorough: bool
 ) -> None:
@@ -63,6 +65,17 @@ def test_a_file_that_is_damaged_inside_is_left_out_by_a_thorough_look(duck: Duck
     path = lake.layout.reference("binance", NEXT)
     path.write_bytes(b"[\n{\0\0\0}\n]\n")
     assert views.create(duck, lake, thorough=True) == [path]
+
+
+def test_bytes_that_are_no_utf8_in_what_nobody_reads_are_found_by_a_thorough_look(
+    duck: Duck, lake: Config
+) -> None:
+    listed(lake, DAY, "SOLUSDT")
+    listed(lake, NEXT, "SOLUSDT")
+    path = lake.layout.reference("binance", NEXT)
+    path.write_bytes(path.read_bytes().replace(b'{"symbol"', b'{"more":"\xff","symbol"'))
+    assert views.create(duck, lake, thorough=True) == [path]
+    assert duck.execute("SELECT count(*) FROM instruments").fetchall() == [(1,)]
 
 
 def test_a_step_that_is_no_number_is_none(duck: Duck, lake: Config) -> None:

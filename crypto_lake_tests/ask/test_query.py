@@ -9,11 +9,14 @@ import pytest
 from pyarrow import parquet as pq
 
 from crypto_lake.ask import query
+from crypto_lake.ask.lake import Lake
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, LakeError
+from crypto_lake.raw import instruments
+from crypto_lake.raw.instruments import Instrument
 from crypto_lake.series import Series
 from crypto_lake.transform import bars, daily
-from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, land, trade
+from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, START, SYMBOL, land, trade
 
 Duck = duckdb.DuckDBPyConnection
 TWO = "SELECT 1 AS n, TIMESTAMPTZ '2025-10-20 00:00:00+00' AS at UNION ALL SELECT 2, NULL ORDER BY n"
@@ -199,6 +202,37 @@ def test_the_shell_goes_on_after_a_question_that_is_not_utf8(
     said = capsys.readouterr()
     assert "the question is not UTF-8" in said.err
     assert "42" in said.out
+
+
+NO_TEXT = b"\xff\xfe\x00{]"
+
+
+def test_a_table_that_becomes_bytes_that_are_no_utf8_under_its_views_is_left_out_and_said(
+    lake: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instruments.write(lake.layout, "binance", DAY, {SYMBOL: Instrument(SYMBOL, "TRADING", trading=True)})
+    connection = query.connect(lake)
+    path = lake.layout.reference("binance", DAY)
+    path.write_bytes(NO_TEXT)
+    query.show(connection, lake, "SELECT count(*) + 41 AS n FROM instruments")
+    said = capsys.readouterr()
+    assert "41" in said.out
+    assert said.err == f"warning: {path}: not a table of instruments; left out\n"
+
+
+def test_bytes_that_are_no_utf8_in_a_file_that_is_asked_by_its_name_are_one_clear_line(
+    lake: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "own.json").write_bytes(NO_TEXT)
+    question = (
+        f"FROM read_json('{(tmp_path / 'own.json').as_posix()}', format = 'array', columns = {{a: 'INT'}})"
+    )
+    with pytest.raises(LakeError, match=r"Expected top-level JSON array.*own\.json"):
+        query.ask(lake, question)
+    with pytest.raises(LakeError, match=r"Expected top-level JSON array.*own\.json"):
+        query.write(lake, question, "csv", tmp_path / "out.csv")
+    with pytest.raises(LakeError, match=r"Expected top-level JSON array.*own\.json"):
+        Lake[object](lake, "df").sql(question)
 
 
 def test_a_file_whose_name_is_not_utf8_is_not_written(lake: Config, tmp_path: Path) -> None:
