@@ -10,7 +10,7 @@ from collector_daemon.decide.ids import (
     Late,
     Odd,
 )
-from collector_daemon.decide.rising_ids import CONTRADICTED_BY, LAG_SEC, LEAP, STUCK_SEC, RisingIds
+from collector_daemon.decide.rising_ids import CONTRADICTED_BY, LAG_SEC, LEAP, MAX_VOIDS, STUCK_SEC, RisingIds
 from crypto_lake.raw.lines import QuoteLine
 from crypto_lake_tests.collector_daemon.test_ids import SYMBOL
 
@@ -189,3 +189,93 @@ def test_of_two_connections_that_begin_apart_no_quote_is_lost_and_none_taken_twi
         number = brought.pop(0)
         taken += [number] if ids.accept(number) else []
     assert sorted(taken) == feed
+
+
+def two_counts(quotes_: int, apart: int = 1_000_000) -> list[int]:
+    """Ids of an exchange with two counts, one after the other."""
+    return [number for n in range(quotes_) for number in (1000 + 3 * n, 1000 + apart + 3 * n)]
+
+
+def heard_twice(ids: Quotes, feed: list[int], lag: int, began: float = 0.0) -> list[int]:
+    """Return what is kept of ids, twenty a second, over a connection and one that is so many of them behind."""
+    kept = []
+    for place in range(len(feed) + lag):
+        ids.tick(began + place / 20)
+        both = feed[place : place + 1] + feed[max(0, place - lag) : max(0, place - lag + 1)]
+        kept += [number for number in both if ids.accept(number)]
+    return kept
+
+
+def test_of_two_counts_all_but_the_first_quote_are_kept_once_and_it_is_told() -> None:
+    for lag in (1, 60):
+        ids, told = quotes()
+        feed = two_counts(600)
+        assert sorted(heard_twice(ids, feed, lag)) in (sorted(feed), sorted({*feed} - {1003}))
+        assert told[0] == Jump(SYMBOL, "quote", 1_001_000, 1003)
+
+
+def test_two_counts_that_a_recording_begins_with_are_kept_both() -> None:
+    ids, told = unsettled()
+    feed = two_counts(600)[1:]
+    assert sorted(heard_twice(ids, feed, 40)) == sorted(feed)
+    assert [one for one in told if isinstance(one, Jump)] == [Jump(SYMBOL, "quote", 1_001_000, 1123)]
+
+
+def test_a_lower_count_is_kept_when_it_reaches_the_ids_that_the_higher_one_began_with() -> None:
+    ids, _ = quotes()
+    feed = [number for n in range(2000) for number in (1000 + 300 * n, 501_000 + 300 * n)]
+    assert len(heard_twice(ids, feed, 60)) >= len(feed) - 1
+
+
+def test_absurd_ids_that_climb_cost_two_quotes_and_are_told() -> None:
+    ids, told = quotes()
+    feed = [number for n in range(400) for number in (1000 + 6 * n, 1003 + 6 * n, 1_000_000 * (n + 1))]
+    assert len(heard_twice(ids, feed, 1)) >= len(feed) - 2
+    assert Jump(SYMBOL, "quote", 1_000_000, 1006) in told
+
+
+def test_a_quote_that_is_dropped_under_a_rise_and_is_no_copy_is_told() -> None:
+    ids, told = quotes()
+    assert [ids.accept(number) for number in (500, 100_500, 100_501, 503, 100_502)] == [True] * 3 + [
+        False,
+        True,
+    ]
+    ids.tick(0.0)
+    assert told == [Jump(SYMBOL, "quote", 100_500, 503)]
+
+
+def test_a_lower_count_that_goes_on_is_no_floor_that_is_stuck() -> None:
+    ids, told = quotes()
+    for number in two_counts(5):
+        ids.accept(number)
+    assert all(heard_twice(ids, [1100 + n], 1, n / 20) for n in range(200))
+    assert not ids.accept(1_001_012)
+    assert len([one for one in told if isinstance(one, Jump)]) == 1
+
+
+def test_rises_are_remembered_in_bounded_memory() -> None:
+    ids, _ = quotes()
+    for n in range(10 * MAX_VOIDS):
+        ids.accept(2 * LEAP * n)
+    assert len(ids.ids._voids) == MAX_VOIDS
+    assert not any(ids.accept(2 * LEAP * n) for n in range(10 * MAX_VOIDS))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3 * LEAP)), min_size=1, max_size=90),
+    st.integers(0, 60),
+    st.booleans(),
+)
+def test_whatever_counts_an_exchange_has_no_copy_is_kept_and_no_quote_lost_in_silence(
+    steps: list[tuple[int, int]], lag: int, begins: bool
+) -> None:
+    ids, told = unsettled() if begins else quotes()
+    counts = [0, 1_000_000, 40_000_000]
+    feed = []
+    for which, step in steps:
+        counts[which] += step
+        feed.append(counts[which])
+    kept = heard_twice(ids, feed, lag)
+    ids.tick(0.0)
+    assert len(kept) == len({*kept})
+    assert {*kept} == {*feed} or told
