@@ -14,9 +14,10 @@ _SHARE = 0.9
 _LOOK_AGAIN_SEC = 0.02
 # Holds until the exchange has told its own limit: what it was before the summer of 2023, a fifth of today's.
 UNTOLD_WEIGHT = 1200
-# A limit outside these, or a counter that shows a hundred times the limit, is a mistake of who says so.
+# What it is today (a counter may show that before the limit is told).
+_TODAYS_LIMIT = 6000
+# A limit outside these is a mistake of who says so.
 _BELIEVED = range(100, 1_000_000)
-_COUNTED_AT_MOST = 100
 
 
 class Booking:
@@ -74,11 +75,12 @@ class Limiter:
     def answered(self, booking: Booking, used: int | None, now: float) -> bool:
         """Note an answer, and say whether its `used` was one to believe.
 
-        `used` is the weight of this minute as the exchange counts it; None where it did not say.
+        `used` is the weight of this minute as the exchange counts it; None where it did not say. More than the limit it
+        is in no answer but a refusal, after which nothing is asked for as long as that says.
         """
         self.lost(booking, now)
         self._probing = False
-        if used is not None and not 0 <= used <= self.limit * _COUNTED_AT_MOST:
+        if used is not None and not 0 <= used <= max(self.limit, _TODAYS_LIMIT):
             return False
         unknown = (used or 0) + self._on_their_way() - self._used()
         if unknown > 0:

@@ -238,6 +238,13 @@ def test_a_wait_that_the_exchange_asks_for_is_told_once(told: list[str]) -> None
     assert told == [f"{URL}: the exchange asks to wait 60 s (HTTP 429)"]
 
 
+def test_a_refusal_may_tell_a_weight_above_the_limit(told: list[str]) -> None:
+    answer = refusal(429, "2")
+    answer.headers["X-MBX-USED-WEIGHT-1M"] = "6001"
+    Exchange(answer, klines(row())).candles()
+    assert told == []
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(502), httpx.ReadTimeout])
 def test_two_questions_in_a_row_without_an_answer_mean_that_nobody_is_there(answer: Answer) -> None:
     exchange = Exchange(answer)

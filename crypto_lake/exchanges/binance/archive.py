@@ -88,7 +88,7 @@ class BinanceArchive:
         path = f"data/spot/daily/klines/{symbol}/1m/{symbol}-1m-{day_of(start_us)}.zip"
         try:
             checksum = await self._http.get(f"{path}.CHECKSUM", {}, 0, lambda answer: answer.text)
-            content = await self._http.get(path, {}, 0, lambda answer: answer.body)
+            content = await self._http.get(path, {}, 0, lambda answer: answer.body, rows=self.candles_at_once)
             self._unanswered = 0
             rows = _rows(_proved(content, checksum))
             return _possible(klines.candles(rows, symbol, start_us, start_us + DAY_US, self._http.quoted))

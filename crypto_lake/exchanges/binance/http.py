@@ -39,8 +39,12 @@ _ABSURD = 1_000_000_000
 _READ_SEC = 10
 _ANSWER_SEC = 30
 _MOST_BYTES = 4 << 20
-# Of one client, over all its questions: an exchange that answers each one in the end must not hold it for days.
+# What answers and waits may take of one client, over all its questions, beyond what they are worth: an exchange that
+# answers each one in the end, with little and late, must not hold it for days.
 _PATIENCE_SEC = 1800
+# A thousand rows are worth the longest that an answer may take: whole pages are waited for however slowly they come.
+# An answer with little in it is worth the pace at which the heaviest question may be asked before a limit is told.
+_WORTH_SEC, _WORTH_SEC_A_ROW = 1.5, 0.03
 # Few enough that the exchange forgives it if all of them are too many. At 50 ms an answer they would ask for candles
 # of 9,600 weight a minute, where 6,000 are allowed.
 _AT_ONCE = 4
@@ -92,7 +96,8 @@ class BinanceHttp:
         self._rest_url = rest_url
         self._answer_sec, self._sleep, self._clock = answer_sec, sleep, clock
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        self._lost_sec, self._doubts = 0.0, False
+        self._lost_sec, self._waited_until = 0.0, -math.inf
+        self._trouble, self._doubts = "", False
         self._unsaid = 0
         self._unanswered: dict[str, int] = {}
         headers = {"X-MBX-TIME-UNIT": "MICROSECOND"} | web.ACCEPTED
@@ -134,18 +139,21 @@ class BinanceHttp:
         params: dict[str, str | int],
         weight: int,
         parse: Callable[[Answer], Any] | None = None,
+        *,
+        rows: int = 1,
         most_bytes: int = _MOST_BYTES,
     ) -> Any:  # noqa: ANN401 - it is whatever `parse` makes of it
         """One answer, of JSON or what `parse` takes, tried again where that is worth it; it costs `weight`.
 
-        It has `most_bytes` once unpacked.
+        It has `most_bytes` once unpacked, and `rows` are asked for.
 
         Raises:
             InvalidSymbolError: it does not know the symbol.
             NotThereError: HTTP 404.
             LeftAloneError: it wants to be left alone for long; nothing more is sent before that is over.
             UnansweredError: `_TRIES` attempts did not bring a whole answer.
-            UnreachableError: they did not either for the question to this endpoint before, or take too long in all.
+            UnreachableError: they did not either for the question to this endpoint before; or over all questions it
+                takes longer than that is worth.
             ExchangeError: it refused.
         """
         mistake = ""
@@ -156,19 +164,14 @@ class BinanceHttp:
                 self._look_at(answer, endpoint, backoff)
                 parsed = (parse or self.json)(answer)
             except (web.NoAnswerError, ValueError, _PassingError) as error:
-                mistake = self.quoted(str(error))
+                self._trouble = mistake = self.quoted(str(error))
             else:
                 self._unanswered.pop(endpoint, None)
+                self._note_worth(min(rows, len(parsed)) if isinstance(parsed, list) else rows)
                 return parsed
-            if self._lost_sec > _PATIENCE_SEC:
-                raise UnreachableError(
-                    f"{self.url}/{endpoint}: failed attempts have taken {_PATIENCE_SEC // 60} minutes; "
-                    f"the last: {mistake}"
-                )
             # Who was told to wait does so before the next is sent.
             if attempt < _TRIES - 1 and not self.limiter.quiet(self._clock()):
-                self._lost_sec += backoff
-                await self._sleep(backoff)
+                await self._wait(backoff)
         self._unanswered[endpoint] = self._unanswered.get(endpoint, 0) + 1
         kind = UnreachableError if self._unanswered[endpoint] >= _UNANSWERED else UnansweredError
         raise kind(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
@@ -178,10 +181,12 @@ class BinanceHttp:
     ) -> Answer:
         """One attempt, as soon as the limiter lets it go."""
         async with self._at_once:
+            self._look_at_patience(endpoint)
             while wait := self.limiter.wait(weight, self._clock()):
                 if self.limiter.quiet(self._clock()) > _LONGEST_OBEYED_SEC:
                     raise LeftAloneError(f"{self.url}/{endpoint}", wait)
-                await self._sleep(wait)
+                await self._wait(wait)
+                self._look_at_patience(endpoint)
             request = self._request(endpoint, params)
             booking, begun = self.limiter.send(weight), self._clock()
             self.usage = Usage(self.usage.requests + 1, self.usage.weight + weight)
@@ -190,15 +195,42 @@ class BinanceHttp:
                     self._http, request, answer_sec=self._answer_sec, most_bytes=most_bytes
                 )
             except BaseException:
-                now = self._clock()
-                self._lost_sec += now - begun
-                self.limiter.lost(booking, now)
+                self.limiter.lost(booking, self._clock())
                 raise
+            finally:
+                # A machine that slept meanwhile has not waited for the exchange.
+                self._lost_sec += min(self._clock() - begun, self._answer_sec)
             used = _number(answer.headers.get(_USED_WEIGHT))
-            if not self.limiter.answered(booking, used, self._clock()) and not self._doubts:
+            believed = self.limiter.answered(booking, used, self._clock())
+            # Who refuses more may well count more than the limit.
+            if not (believed or self._doubts or answer.status in {_TOO_MANY, _BANNED}):
                 self._doubts = True
                 logger.warning("{}: {} is {}, which is not believed", self.url, _USED_WEIGHT, used)
             return answer
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, and count it: what several tasks wait for at the same time once."""
+        now = self._clock()
+        self._lost_sec += max(0.0, now + seconds - max(now, self._waited_until))
+        self._waited_until = max(self._waited_until, now + seconds)
+        await self._sleep(seconds)
+
+    def _note_worth(self, rows: int) -> None:
+        """Note what a good answer was worth. More than was lost before it is not saved up: who was quick may drip."""
+        self._lost_sec = max(0.0, self._lost_sec - _WORTH_SEC - _WORTH_SEC_A_ROW * rows)
+
+    def _look_at_patience(self, endpoint: str) -> None:
+        """Look whether the exchange is worth a question.
+
+        Raises:
+            UnreachableError: it is not.
+        """
+        if self._lost_sec > _PATIENCE_SEC:
+            last = f"; the last trouble: {self._trouble}" if self._trouble else ""
+            raise UnreachableError(
+                f"{self.url}/{endpoint}: waiting for it has taken {_PATIENCE_SEC // 60} minutes more than what it "
+                f"answered is worth{last}"
+            )
 
     def _request(self, endpoint: str, params: dict[str, str | int]) -> httpx.Request:
         """Return what is sent; a key in the address's query goes along."""
@@ -257,9 +289,7 @@ class BinanceHttp:
             raise LeftAloneError(f"{self.url}/{endpoint}", math.inf)
         seconds = _UNSAID_SEC if told is None else max(least, told)
         self.limiter.silence(seconds, now)
-        # A longer wish is not waited for.
         more = self.limiter.quiet(now) - before
-        self._lost_sec += min(more, _LONGEST_OBEYED_SEC)
         if more > _SHORT_WAIT_SEC and seconds <= _LONGEST_OBEYED_SEC:
             logger.warning(
                 "{}: the exchange asks to wait {:.0f} s (HTTP {})", self.url, seconds, answer.status

@@ -86,7 +86,12 @@ class BinanceRest:
         """By exchangeInfo, asked for everything but what accounts of which kind may do, which is most of it."""
         params: dict[str, str | int] = {"showPermissionSets": "false"}
         body = await self._http.get(
-            "exchangeInfo", params, _INFO_WEIGHT, lambda answer: answer.body, _MOST_BYTES_LISTED
+            "exchangeInfo",
+            params,
+            _INFO_WEIGHT,
+            lambda answer: answer.body,
+            rows=_PAGE,
+            most_bytes=_MOST_BYTES_LISTED,
         )
         # A collector that records thousands of streams goes on reading meanwhile.
         found, limits = await asyncio.to_thread(listing.instruments, body, self._http.quoted)
@@ -105,7 +110,7 @@ class BinanceRest:
             return await self.states(symbols[:_ASKED_AT_ONCE]) | rest
         names = "[" + ",".join(f'"{s}"' for s in symbols) + "]"
         try:
-            info = await self._http.get("exchangeInfo", {"symbols": names}, _INFO_WEIGHT)
+            info = await self._http.get("exchangeInfo", {"symbols": names}, _INFO_WEIGHT, rows=len(symbols))
         except InvalidSymbolError:
             if len(symbols) == 1:
                 return {}
@@ -172,7 +177,9 @@ class BinanceRest:
     async def book(self, symbol: str, levels: int) -> Book:
         """By `depth`."""
         params: dict[str, str | int] = {"symbol": symbol, "limit": levels}
-        body = await self._http.get("depth", params, books.weight(levels), lambda answer: answer.body)
+        body = await self._http.get(
+            "depth", params, books.weight(levels), lambda answer: answer.body, rows=levels
+        )
         return books.book(body, symbol, levels)
 
     async def trades_from(self, symbol: str, first_id: int, count: int, ts_recv: int) -> list[TradeLine]:
@@ -188,7 +195,7 @@ class BinanceRest:
 
     async def _trades(self, symbol: str, from_id: int, count: int, ts_recv: int) -> list[TradeLine]:
         params: dict[str, str | int] = {"symbol": symbol, "fromId": from_id, "limit": count}
-        rows = await self._http.get("historicalTrades", params, _TRADES_WEIGHT)
+        rows = await self._http.get("historicalTrades", params, _TRADES_WEIGHT, rows=count)
         return historical_trades(rows, symbol, from_id, ts_recv)
 
     async def _page(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
@@ -199,5 +206,5 @@ class BinanceRest:
             "endTime": end_us - 1,
             "limit": _PAGE,
         }
-        rows = await self._http.get("klines", params, _KLINES_WEIGHT)
+        rows = await self._http.get("klines", params, _KLINES_WEIGHT, rows=_PAGE)
         return klines.candles(rows, symbol, start_us, end_us, self._http.quoted)
