@@ -24,6 +24,7 @@ _HIGHEST = (1 << 63) - 1
 _FAR = 100_000
 # So many rises are remembered for each symbol; quotes under an older one count as copies.
 MAX_VOIDS = 16
+_MOST_ABSURD = 64
 
 
 class _Void:
@@ -177,10 +178,10 @@ class RisingIds:
         # What came before the first quote of all is not known: another connection may lag behind it.
         self._contradictions = 0 if self._floor >= 0 else -LEAP
         passed = sorted(one for one in self._absurd if self._floor < one < number)
-        self._voids += [
-            _Void(below, above, alive=bool(passed))
-            for below, above in pairwise([self._floor, *passed, number])
-        ]
+        leapt_over = pairwise([self._floor, *passed, number])
+        lowest, *others = [_Void(below, above, alive=bool(passed)) for below, above in leapt_over]
+        # In the lowest the quotes will be that go on from the floor; of the others nobody may come, so they go first.
+        self._voids = [*others, *self._voids, lowest]
         del self._voids[:-MAX_VOIDS]
         self._floor = number
         self._look_closer()
@@ -242,7 +243,7 @@ class RisingIds:
         if self._contradictions < CONTRADICTED_BY and self._leapt - number < _WILD_LEAP:
             return False
         self._told.append(Jump(self._symbol, self._word, self._leapt, number))
-        self._absurd = [*self._absurd, self._leapt][-MAX_VOIDS:]
+        self._absurd = [*self._absurd, self._leapt][-_MOST_ABSURD:]
         self._floor, self._late, self._doubted = number, -1, None
         self._near = -1 if self._unsettled else number + LEAP
         if self._unsettled:

@@ -234,6 +234,13 @@ def test_absurd_ids_that_climb_cost_two_quotes_and_are_told() -> None:
     assert Jump(SYMBOL, "quote", 1_000_000, 1006) in told
 
 
+def test_absurd_ids_that_climb_wildly_cost_no_quote() -> None:
+    for lag in (1, 60):
+        ids, _ = quotes()
+        feed = [number for n in range(200) for number in (1000 + 3 * n, 10**12 * (n + 1))]
+        assert {*range(1000, 1600, 3)} <= {*heard_twice(ids, feed, lag)}
+
+
 def test_a_quote_that_is_dropped_under_a_rise_and_is_no_copy_is_told() -> None:
     ids, told = quotes()
     assert [ids.accept(number) for number in (500, 100_500, 100_501, 503, 100_502)] == [True] * 3 + [
