@@ -6,7 +6,6 @@ But where an exchange's data cannot prove what a check says, none means that it 
 demo's verdicts are all made from it. Nothing is mended here, and nothing is fetched but the candles to compare with.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,8 @@ from crypto_lake.checks import on_bars, on_book, on_candles, on_raw, on_ticks, p
 from crypto_lake.checks.batch import Batch, Rule, each
 from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Rows, Subject
-from crypto_lake.disk import parquet
-from crypto_lake.errors import LakeError
+from crypto_lake.disk import parquet, publish
+from crypto_lake.errors import ExchangeError, LakeError
 from crypto_lake.exchanges.capabilities import Capabilities
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.series import Series
@@ -117,25 +116,31 @@ class Look:
         batches = [Batch(some[at : at + _TOGETHER]) for at in range(0, len(some), _TOGETHER)]
         return cls(day, subjects, batches)
 
-    def verdict(self, check: Check) -> Verdict:
-        """Apply a check.
+    def verdict(self, check: Check, failures: list[LakeError] | None = None) -> Verdict:
+        """Apply a check. Where `failures` are given, a symbol whose files cannot be read is left out, and told there.
 
         Raises:
             LakeError: a file cannot be read.
         """
-        rows = [rows for batch in self.batches for rows in _offending(check, batch)]
-        found = dict(zip(self.subjects, rows, strict=True))
+        errors: list[LakeError] = []
+        each = [rows for batch in self.batches for rows in _offending(check, batch, errors)]
+        if errors and failures is None:
+            raise errors[0]
+        if failures is not None:
+            failures += errors
+        found = {name: rows for name, rows in zip(self.subjects, each, strict=True) if rows is not None}
         reasons = {
             name: check.unprovable(subject.exchange) or (None if found[name] else check.doubt(subject))
             for name, subject in self.subjects.items()
+            if name in found
         }
-        excused = all(row.get("reason") for some in rows for row in some)
+        excused = all(row.get("reason") for some in found.values() for row in some)
         return Verdict(
             check,
             self.day,
             counts={symbol: len(some) for symbol, some in found.items()},
             rows={symbol: some[:_SHOWN] for symbol, some in found.items() if some},
-            severity="WARN" if excused and any(rows) else check.severity,
+            severity="WARN" if excused and any(found.values()) else check.severity,
             unverifiable={name: reason for name, reason in reasons.items() if reason and not found[name]},
         )
 
@@ -163,20 +168,27 @@ def _subjects(asset: str, all_series: list[Series], day: date, means: Means) -> 
     return found
 
 
-def _offending(check: Check, batch: Batch) -> list[Rows]:
-    """The rows that break a rule, by subject. Where a statement fails, each is asked alone, to name the file."""
-    if len(batch.subjects) > 1:
-        with contextlib.suppress(duckdb.Error):
-            return check.offending(batch)
-        return [rows for subject in batch.subjects for rows in _offending(check, Batch([subject]))]
-    (subject,) = batch.subjects
+def _offending(check: Check, batch: Batch, failures: list[LakeError]) -> list[Rows | None]:
+    """The rows that break a rule, by subject. Where it cannot be told of all, each is asked alone, to name the file.
+
+    Of a subject whose files cannot be read, None, and the error is added to `failures`.
+    """
     try:
-        with parquet.named(subject.files):
-            return check.offending(batch)
-    except duckdb.Error as error:
-        raise LakeError(
-            f"{subject.series.symbol} {subject.day}: {check.name} cannot be told: {error}"
-        ) from None
+        with publish.told_of_folders(), parquet.named(path for one in batch.subjects for path in one.files):
+            return [*check.offending(batch)]
+    except ExchangeError:
+        raise
+    except (duckdb.Error, LakeError) as error:
+        if len(batch.subjects) == 1:
+            failures.append(_untold(check, batch.subjects[0], error))
+            return [None]
+    return [rows for subject in batch.subjects for rows in _offending(check, Batch([subject]), failures)]
+
+
+def _untold(check: Check, subject: Subject, error: Exception) -> LakeError:
+    if isinstance(error, LakeError):
+        return error
+    return LakeError(f"{subject.series.symbol} {subject.day}: {check.name} cannot be told: {error}")
 
 
 def files_of(asset: str, series: Series, day: date) -> list[Path]:

@@ -15,7 +15,8 @@ from crypto_lake.checks.reference import ExchangeCandles
 from crypto_lake.checks.subject import Subject
 from crypto_lake.completeness import candles
 from crypto_lake.coverage import book
-from crypto_lake.disk import checksums, parquet
+from crypto_lake.disk import checksums, parquet, publish
+from crypto_lake.errors import LakeError
 from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_start_us
 from crypto_lake.pages import validation
 from crypto_lake.raw import scan, segments
@@ -71,10 +72,12 @@ def of_day(
     now_us: int,
     *,
     thorough: bool = False,
+    failures: list[LakeError] | None = None,
 ) -> list[Row]:
     """Return the rows of a day, of those symbols that have a daily file, in order of exchange and symbol.
 
-    `thorough`: each file is read for its checksum; else the one is told that was noted when it was made.
+    `thorough`: each file is read for its checksum; else the one is told that was noted when it was made. Where
+    `failures` are given, a symbol whose files cannot be read is left out, and told there.
 
     Raises:
         LakeError: a file cannot be read.
@@ -89,8 +92,25 @@ def of_day(
                 Subject(connection, one, day, now_us, [_daily(one, day)], reference)
                 for one in found[at : at + _TOGETHER]
             ]
-            rows += _of_subjects(some, outcomes, thorough=thorough)
+            try:
+                with publish.told_of_folders():
+                    rows += list(_of_subjects(some, outcomes, thorough=thorough))
+            except LakeError:
+                if failures is None:
+                    raise
+                rows += _of_each(some, outcomes, failures)
     return rows
+
+
+def _of_each(
+    subjects: Iterable[Subject], outcomes: dict[tuple[str, str], list[Outcome]], failures: list[LakeError]
+) -> Iterator[Row]:
+    for one in subjects:
+        try:
+            with publish.told_of_folders():
+                yield from _of_subjects([one], outcomes, thorough=False)
+        except LakeError as error:
+            failures.append(error)
 
 
 def days_with_rows(series: Iterable[Series]) -> list[date]:

@@ -26,9 +26,15 @@ _MOST_LACKING = 30
 
 
 def make(
-    connection: duckdb.DuckDBPyConnection, series: Iterable[Series], day: date, now_us: int
+    connection: duckdb.DuckDBPyConnection,
+    series: Iterable[Series],
+    day: date,
+    now_us: int,
+    failures: list[LakeError] | None = None,
 ) -> list[Row]:
     """Bring a day's file in line with the files of some symbols, and return their rows; those of others stay.
+
+    Where `failures` are given, a symbol whose files cannot be read has no row, and is told there.
 
     Raises:
         LakeError: a file cannot be read, the disk refused, or another run has been at it for a minute.
@@ -36,7 +42,7 @@ def make(
     some = list(series)
     if not some:
         return []
-    found = rows.of_day(connection, some, day, now_us)
+    found = rows.of_day(connection, some, day, now_us, failures=failures)
     layout = some[0].layout
     path = layout.coverage(day)
     with locks.hold(layout.coverage_lock, _PATIENCE_SEC):

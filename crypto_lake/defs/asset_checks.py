@@ -16,7 +16,7 @@ from crypto_lake.defs.assets import bars_1s
 from crypto_lake.defs.launch import tried_again
 from crypto_lake.defs.partitions import BACKFILLED, RECORDED, RECORDS_DEPTH, shares_of
 from crypto_lake.defs.resources import Lake, connected
-from crypto_lake.errors import LakeError
+from crypto_lake.errors import LakeError, together
 from crypto_lake.pages import validation
 from crypto_lake.staging import Rooms, known, staged
 
@@ -55,7 +55,8 @@ def _asset_checks(asset: str, some: tuple[Check, ...]) -> dg.AssetChecksDefiniti
             yield from _results(asset, verdicts)
         # Of what cannot be told for a damaged file, once the others have been.
         if errors:
-            raise errors[0]
+            logger.error("{}", together(errors))
+            raise together(errors)
 
     return run
 
@@ -116,9 +117,8 @@ def _verdicts(
                 look = checks.Look.at(asset, local.series, day, means)
                 for check in wanted:
                     try:
-                        found.append(look.verdict(check))
+                        found.append(look.verdict(check, errors))
                     except LakeError as error:
-                        logger.error("{}", error)
                         errors.append(error)
                 validation.enter(db, local.config, local.series, asset, found, means.now_us)
             yield from ((share.key(day), verdict) for verdict in found)

@@ -272,7 +272,9 @@ def coverage_of_days(
         def covered(local: Config, it: Share) -> Told:
             yield from day_by_day(
                 it.days,
-                lambda day, _: metadata.of_coverage(coverage.make(db, it.series, day, lake.now_us())),
+                lambda day, errors: metadata.of_coverage(
+                    coverage.make(db, it.series, day, lake.now_us(), errors)
+                ),
             )
             coverage.complete(db, Series.known(local), lake.now_us())
 

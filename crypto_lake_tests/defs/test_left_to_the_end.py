@@ -8,8 +8,9 @@ import dagster as dg
 import msgspec
 import pytest
 
-from crypto_lake import config, definitions
+from crypto_lake import checks, config, definitions
 from crypto_lake.config import ENVIRONMENT_VARIABLE, Config
+from crypto_lake.coverage import table as coverage
 from crypto_lake.defs import automation, launch
 from crypto_lake.errors import LakeError, RawDataError
 from crypto_lake.layout import day_start_us
@@ -168,3 +169,36 @@ def test_a_command_goes_on_with_days_after_one_that_failed_of_a_symbol(
         launch.execute(definitions.defs, "compact", [DAY, later])
     assert not isinstance(said.value, RawDataError)
     assert [are_made(lake, SYMBOL, day) for day in (DAY, later)] == [True, True]
+
+
+def damaged(path: Path) -> Path:
+    path.write_bytes(b"PAR1" + b"x" * 200)
+    return path
+
+
+def test_a_folder_where_a_daily_file_of_one_symbol_belongs_keeps_no_other_from_being_checked(
+    lake: Config, instance: dg.DagsterInstance
+) -> None:
+    assert run(instance, "compact", DAY, DAY).success
+    daily = lake.layout.daily("binance", BAD, DAY)
+    daily.unlink()
+    daily.mkdir()
+    checked = failures(run(instance, "validate", DAY, DAY))
+    assert list(checked) == ["checks_of_daily_bars"]
+    assert str(daily) in checked["checks_of_daily_bars"]
+    told = {(one["asset"], one["check"]): one["counts"] for one in validation.read(lake, DAY)}
+    every = {(asset, check.name) for asset, some in checks.ON.items() for check in some}
+    assert {key for key in every if SYMBOL in told.get(key, {})} == {
+        key for key in every if key[0] != "candles_1m"
+    }
+
+
+def test_a_damaged_daily_file_of_one_symbol_keeps_no_other_from_its_coverage(
+    lake: Config, instance: dg.DagsterInstance
+) -> None:
+    assert run(instance, "compact", DAY, DAY).success
+    daily = damaged(lake.layout.daily("binance", BAD, DAY))
+    path = lake.layout.coverage(DAY)
+    path.unlink()
+    assert str(daily) in failures(run(instance, "cover", DAY, DAY))["coverage"]
+    assert {row.symbol for row in coverage.read(path)} == {SYMBOL}
