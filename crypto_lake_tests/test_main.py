@@ -1,15 +1,12 @@
 """Where a command begins and ends, whatever surrounds it."""
 
-import _thread
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Timer
 
-import duckdb
 import pytest
 from rich.console import Console
 
@@ -42,11 +39,8 @@ def test_ctrl_c_in_the_middle_of_a_question_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ask(**_: object) -> None:
-        timer = Timer(0.1, _thread.interrupt_main)
-        timer.start()
-        duckdb.execute("SELECT sum(hash(range)) FROM range(300000000)")
-        # A machine that is quicker than that is interrupted here.
-        timer.join()
+        # What DuckDB makes of Ctrl-C, mostly at once; but now and then only when the query ends, after many seconds.
+        raise RuntimeError("Query interrupted")
 
     assert ended_with(monkeypatch, ask) == 1
     assert capsys.readouterr().err == "interrupted; what was done stays done\n"
