@@ -151,6 +151,21 @@ def test_a_machine_that_slept_observed_nothing_though_its_last_trades_came_after
     assert {13 * 3600 + n for n in range(1, 58)} <= seen
 
 
+@pytest.mark.parametrize("slept", [3 * SECOND, HOUR])
+def test_a_line_that_had_waited_observes_nothing_before_the_next_connection_listens(
+    duck: Duck, series: Series, slept: int
+) -> None:
+    record(series, minute(1000, NOON), [(NOON, NOON + MINUTE_US)])
+    woke = NOON + MINUTE_US + slept
+    late = [trade(1060, NOON + MINUTE_US, recv=woke), *minute(2000, woke + 4 * SECOND)]
+    record(series, late, [(woke + 4 * SECOND, woke + MINUTE_US)])
+    build(duck, series)
+    seen = observed(duck, series)
+    second = (woke - START) // SECOND
+    assert not seen & set(range(second - 2, second + 3))
+    assert {second + n for n in range(5, 58)} <= seen
+
+
 @pytest.mark.parametrize("count", [4, 6])
 def test_a_few_strays_among_many_trades_move_no_quote(duck: Duck, series: Series, count: int) -> None:
     lines = [
