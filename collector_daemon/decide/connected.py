@@ -6,11 +6,10 @@ It is asked about the minute in which a collector died, which has no `sealed` re
 import math
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from crypto_lake.raw import journal
+from crypto_lake.raw import clocks, journal
 from crypto_lake.raw.intervals import Interval, clipped, union
 
 
@@ -42,14 +41,6 @@ def connected(
     return found or None
 
 
-class _Clock(NamedTuple):
-    """What was written while the local clock was not set, and from when to when that was by this clock."""
-
-    begin: float
-    end: float
-    written: list[journal.AnyRecord]
-
-
 def listened(
     written: Sequence[journal.AnyRecord], streams: AbstractSet[str], start: int, received: Interval
 ) -> list[Interval]:
@@ -61,30 +52,26 @@ def listened(
     whole = [(start, received[1])] if start < received[1] else []
     if connected(written, streams) is None:
         return whole
-    clocks = [one for one in _clocks(written) if one.begin <= received[0] and received[1] <= one.end]
-    found = whole if clocks else []
-    for clock in clocks:
+    fitting = [clock for clock in clocks.split(_parted(written)) if clock.holds(*received)]
+    found = whole if fitting else []
+    for clock in fitting:
         carried = within(connected(clock.written, streams) or (), start, received[1])
         found = [piece for since, until in carried for piece in clipped(found, since, until)]
     return found
 
 
-def _clocks(written: Sequence[journal.AnyRecord]) -> list[_Clock]:
-    """Return records by the clock that they were written on; where nobody looked, connections end and begin anew."""
+def _parted(written: Iterable[journal.AnyRecord]) -> list[journal.AnyRecord]:
+    """Return the same records, and where nobody looked, the end of each connection and its beginning anew."""
     alive: dict[int, journal.Subscribed] = {}
-    clocks = [_Clock(written[0].at, math.inf, [])]
+    found: list[journal.AnyRecord] = []
     for record in written:
-        told = clocks[-1].written
         if isinstance(record, journal.Away):
-            told += (
-                journal.Disconnected(at=record.left, connection=one, reason="", last_frame=record.last_frame)
-                for one in alive
+            at, last = record.left, record.last_frame
+            found += (
+                journal.Disconnected(at=at, connection=one, reason="", last_frame=last) for one in alive
             )
-            if record.step_us != 0:
-                clocks[-1] = clocks[-1]._replace(end=record.left)
-                clocks.append(_Clock(record.at, math.inf, []))
             alive = {one: replace(subscribed, at=record.at) for one, subscribed in alive.items()}
-            clocks[-1].written.extend(alive.values())
+            found += (record, *alive.values())
             continue
         if isinstance(record, journal.Subscribed):
             alive[record.connection] = record
@@ -92,8 +79,8 @@ def _clocks(written: Sequence[journal.AnyRecord]) -> list[_Clock]:
             alive.pop(record.connection, None)
         elif isinstance(record, journal.Started):
             alive = {}
-        told.append(record)
-    return clocks
+        found.append(record)
+    return found
 
 
 def within(stretches: Iterable[tuple[int, float]], start: int, end: int) -> list[Interval]:

@@ -328,9 +328,10 @@ class Session:
         self._tell_gaps(self.symbols, now, 0.0, -math.inf)
         self.events += self._oddities.rest()
 
-    def clock_was_set(self) -> None:
-        """Hold the next trades against no offset of before."""
-        self._offset.forget()
+    def clock_was_set(self, step_us: int, now: int) -> None:
+        """Hold the next trades against no offset of before, and those of the minute so far not against one of after."""
+        self._turn_minute(now)
+        self._offset.was_set(step_us)
 
     def _listen_for(self, stream: StreamState, now: int, monotonic: float) -> None:
         if stream.since is None:

@@ -68,11 +68,14 @@ class Landing:
     """One exchange's lines in memory. `held` is how many bytes wait here or with the writer.
 
     `unsealed` is how many windows were cut whose segments are not sealed yet. `watch` looks at the clock for all of its
-    connections; `clock_was_set` is called once what was before is cut off.
+    connections; `clock_was_set` is called, with the step and the time (µs), once what was before is cut off.
     """
 
     def __init__(
-        self, rotation: Rotation, clock: Clock, clock_was_set: Callable[[], None] = lambda: None
+        self,
+        rotation: Rotation,
+        clock: Clock,
+        clock_was_set: Callable[[int, int], None] = lambda _step, _now: None,
     ) -> None:
         self._rotation = rotation
         self._clock_was_set = clock_was_set
@@ -261,8 +264,8 @@ class Landing:
         self._heard.step(self._listenings(), now)
         self._seal_all(now)
         self._begin_intervals(now)
-        self._offset.forget()
-        self._clock_was_set()
+        self._offset.was_set(step_us)
+        self._clock_was_set(step_us, now)
 
     def _note_away(self, step_us: int | None) -> None:
         """Tell the journal before the next lines are handed over: a death may follow before they are sealed."""

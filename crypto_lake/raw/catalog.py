@@ -233,6 +233,8 @@ def _folder(
         displaced=journals.displaced(told),
         late=frozenset(one.at // HOUR_US for one in journal.of_kind(told, journal.Late)),
         gaps=tuple((one.event_from, one.event_to) for one in journal.of_kind(told, journal.Gap)),
+        shared=shared,
+        sealed=list(journal.of_kind(told, journal.Sealed)),
     )
 
 

@@ -89,9 +89,10 @@ class Follow:
             self._doubted = kept[0]
         return found
 
-    def forget(self) -> None:
-        """The clock was set: what was known of it is void."""
-        self.known = self._doubted = None
+    def was_set(self, step_us: int) -> None:
+        """The clock was set by so much, 0 for unknown. Forward, it may be right all the same: the machine slept."""
+        is_known = self.known is not None and step_us < 0
+        self.known, self._doubted = (self.known or 0) + step_us if is_known else None, None
 
 
 def merged(one: Measured, other: Measured) -> Measured:

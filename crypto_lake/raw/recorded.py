@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from crypto_lake.layout import HOUR_US, MINUTE_US
-from crypto_lake.raw import journal, scan, segments
+from crypto_lake.raw import clocks, journal, scan, segments
 from crypto_lake.raw.intervals import Interval, union
 from crypto_lake.raw.offsets import DRIFT_US, Measured, Offsets, are_few, believed, near
 from crypto_lake.raw.offsets import merged as merged_offset
@@ -99,14 +99,25 @@ class Folder:
     displaced: set[date]
     late: frozenset[int]
     gaps: tuple[Interval, ...]
+    shared: Sequence[journal.AnyRecord] = ()
+    sealed: Sequence[journal.Sealed] = ()
+
+    @cached_property
+    def clocks(self) -> dict[tuple[int, int], clocks.Told]:
+        """The clock of each record, by when it was written and when it began."""
+        found = clocks.of_each(self.sealed, clocks.told(self.shared))
+        return {(record.at, begin(record)): clock for record, clock in found}
 
     @cached_property
     def offsets(self) -> dict[int, int]:
         """By minute: what all of the collector's trades say, or where the journal does not tell, the symbol's own."""
         return believed(self.measured | self.journalled)
 
-    def offset_at(self, record: journal.Sealed, last: int | None) -> int:
-        """A record's offset: its own, the collector's of that minute or the last before, else the nearest known."""
+    def offset_at(self, record: journal.Sealed, last: int | None) -> int | None:
+        """A record's offset: its own, the collector's of that minute or the last before, else the nearest known.
+
+        None where the clock was set meanwhile, or the machine slept, and nothing was traded that tells which.
+        """
         if not record.at and record.recv_to is not None:
             # However lines were split over files that no journal describes, they end at the same instant.
             at_the_end = self.offsets.get(record.recv_to - record.recv_to % MINUTE_US)
@@ -114,6 +125,12 @@ class Folder:
                 return at_the_end
         if record.offset_us is not None and not self._is_outvoted(record, record.offset_us):
             return record.offset_us
+        clock = self.clocks.get((record.at, begin(record))) if record.offset_us is None else None
+        if clock and (clock.offsets or clock.was_set):
+            return clock.offset_at(begin(record))
+        return self._nearest(record, last)
+
+    def _nearest(self, record: journal.Sealed, last: int | None) -> int:
         earlier = [minute for minute in self.offsets if minute <= begin(record)]
         if earlier:
             return self.offsets[max(earlier)]
@@ -123,13 +140,25 @@ class Folder:
             return self.offsets[min(self.offsets)]
         return next((one.record.offset_us for one in self.records if one.record.offset_us is not None), 0)
 
+    @cached_property
+    def _told_of(self) -> dict[int, list[journal.ClockOffset]]:
+        """What the journal tells of each minute: a clock that was set back had some of them twice."""
+        found: dict[int, list[journal.ClockOffset]] = {}
+        for one in journal.of_kind(self.shared, journal.ClockOffset):
+            found.setdefault(one.minute, []).append(one)
+        return found
+
     def _is_outvoted(self, record: journal.Sealed, offset: int) -> bool:
         """Return whether a record's own offset is that of a few trades, and the minute's many trades say otherwise."""
         if record.recv_to is None or record.first_trade_id is None or record.last_trade_id is None:
             return False
-        told = self.journalled.get(record.recv_to - record.recv_to % MINUTE_US)
         own = record.last_trade_id - record.first_trade_id + 1
-        return told is not None and are_few(own) and told.trades > own and not near(told.us, offset)
+        if not are_few(own):
+            return False
+        minute = record.recv_to - record.recv_to % MINUTE_US
+        told = self._told_of.get(minute, [])
+        is_alone = not any(near(one.offset_us, offset) for one in told)
+        return is_alone and any(one.trades - one.set_aside > own for one in told)
 
 
 def still_listened(records: list[Told], sealed: list[journal.Sealed]) -> list[Told]:
@@ -177,15 +206,18 @@ def merged(recorder: str, folders: Sequence[Folder]) -> Recorded:
     for folder in folders:
         for one in folder.records:
             record = one.record
-            offset = folder.offset_at(record, offset)
             if one.path is not None and record.lines:
                 sources.append(_source(recorder, folder, one, offsets))
-            found = heard(record, offset)
+            known = folder.offset_at(record, offset)
+            offset = offset if known is None else known
+            # What cannot be put on the exchange's clock says nothing of it.
+            found = [] if known is None else heard(record, known)
             stretches += found
             if one.is_lost:
                 lost += [stretch.exchange for stretch in found]
             is_healed = one.path is not None and segments.is_healed(one.path)
-            if before and not is_healed and (between := without_a_hole(before, record)):
+            between = without_a_hole(before, record) if before and not is_healed else None
+            if between and offset is not None:
                 stretches.append(Stretch(between, (between[0] - offset, between[1] - offset)))
             # What was healed lies in between: it takes nothing from what the files on either side prove.
             if record.at or (record.last_trade_id is not None and not is_healed):

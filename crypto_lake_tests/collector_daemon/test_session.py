@@ -236,6 +236,17 @@ def test_a_stray_alone_in_its_minute_leaves_the_offset_as_it_was() -> None:
     assert [(one.offset_us, one.set_aside) for one in of(journal.ClockOffset, made)] == [(400, 0), (400, 1)]
 
 
+@pytest.mark.parametrize("step", [HOUR_US, -HOUR_US])
+def test_few_trades_of_a_minute_in_which_the_clock_was_set_are_held_against_its_own_offset(step: int) -> None:
+    made = session()
+    kept(made, trade(1, T0 - 500), now=T0)
+    made.clock_was_set(step, T0 + step)
+    kept(made, trade(2, T0 - 400), trade(3, T0 - 300), now=T0 + step)
+    made.finish(T0 + step + 9)
+    told = [(one.minute, one.offset_us, one.set_aside) for one in of(journal.ClockOffset, made)]
+    assert told == [(T0, 500, 0), (T0 + step, step + 300, 0)]
+
+
 def test_a_clock_that_was_set_back_is_believed_though_trades_are_few() -> None:
     made = session()
     for number in range(1, 5):

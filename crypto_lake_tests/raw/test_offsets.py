@@ -7,8 +7,18 @@ from hypothesis import strategies as st
 
 from crypto_lake.layout import HOUR_US, MINUTE_US
 from crypto_lake.raw.intervals import Interval
-from crypto_lake.raw.offsets import Offsets
-from crypto_lake_tests.raw_lines import START
+from crypto_lake.raw.offsets import Follow, Offsets
+from crypto_lake_tests.raw_lines import SECOND, START
+
+
+def test_what_is_known_of_a_clock_moves_back_with_it_and_is_void_where_it_may_have_slept() -> None:
+    known = Follow()
+    known.next([5], 9)
+    known.was_set(-SECOND)
+    assert known.known == 5 - SECOND
+    known.was_set(SECOND)
+    assert known.known is None
+
 
 MINUTES = st.integers(-20, 40).map(lambda n: START + n * MINUTE_US)
 STRETCHES = st.tuples(st.integers(-20, 40), st.integers(0, 20 * MINUTE_US)).map(
