@@ -18,8 +18,21 @@ class Stretch(NamedTuple):
 
 
 def heard(record: journal.Sealed, offset: int) -> list[Stretch]:
-    """Return what a record says of listening, and no more: an event from before it may be of a line that had waited."""
-    return [Stretch((start, end), (start - offset, end - offset)) for start, end in record.listened]
+    """Return what a record says of listening.
+
+    All trades between the first and the last of one stretch were listened to, if they lie no further outside of it
+    than a clock may drift meanwhile: another one may have been heard by somebody who came later. But an event widens
+    nothing where a line was received outside of the stretch: one that had waited may be of long before.
+    """
+    found = [Stretch((start, end), (start - offset, end - offset)) for start, end in record.listened]
+    if len(found) == 1 and record.event_from is not None and record.event_to is not None:
+        local, (start, end) = found[0]
+        is_first = record.recv_from is not None and record.recv_from >= local[0]
+        is_last = record.recv_to is not None and record.recv_to <= local[1]
+        first = record.event_from if is_first and record.event_from >= start - DRIFT_US else start
+        last = record.event_to if is_last and record.event_to <= end + DRIFT_US else end
+        found = [Stretch(local, (min(start, first), max(end, last)))]
+    return found
 
 
 def without_a_hole(before: journal.Sealed, after: journal.Sealed) -> Interval | None:
