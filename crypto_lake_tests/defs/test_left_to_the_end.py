@@ -108,6 +108,17 @@ def test_a_symbol_without_ticks_of_one_day_keeps_no_day_after_it_from_having_the
     assert list(failures(result)) == ["coverage"]
 
 
+def told_of_failure(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> object:
+    """Return what follows a compaction that failed."""
+    context = dg.build_run_status_sensor_context(
+        "validation_after_partial_compaction",
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        dagster_event=result.get_run_failure_event(),
+    ).for_run_failure()
+    return automation.validation_after_partial_compaction(context)
+
+
 def test_a_run_that_makes_bars_alone_fails_where_they_are_made(
     lake: Config, instance: dg.DagsterInstance
 ) -> None:
@@ -120,13 +131,7 @@ def test_the_days_of_a_compaction_that_failed_of_some_symbols_are_checked(
 ) -> None:
     lake.layout.part("binance", BAD, DAY, 3).mkdir(parents=True)
     result = run(instance, "compact", DAY, DAY)
-    context = dg.build_run_status_sensor_context(
-        "validation_after_partial_compaction",
-        dagster_instance=instance,
-        dagster_run=result.dagster_run,
-        dagster_event=result.get_run_failure_event(),
-    ).for_run_failure()
-    request = automation.validation_after_partial_compaction(context)
+    request = told_of_failure(instance, result)
     assert isinstance(request, dg.RunRequest)
     assert request.tags == {"dagster/partition": str(DAY)}
     checked = run(instance, "validate", DAY, DAY)
@@ -141,13 +146,7 @@ def test_a_compaction_that_could_not_be_done_at_all_is_followed_by_no_checks(
 ) -> None:
     write_config(no_such_key=1)
     result = run(instance, "compact", DAY, DAY)
-    context = dg.build_run_status_sensor_context(
-        "validation_after_partial_compaction",
-        dagster_instance=instance,
-        dagster_run=result.dagster_run,
-        dagster_event=result.get_run_failure_event(),
-    ).for_run_failure()
-    assert isinstance(automation.validation_after_partial_compaction(context), dg.SkipReason)
+    assert isinstance(told_of_failure(instance, result), dg.SkipReason)
 
 
 def test_a_command_goes_on_with_days_after_one_that_failed_of_a_symbol(
