@@ -17,8 +17,7 @@ from crypto_lake.showing import printable
 def main() -> None:
     """Run the command; 0 done, 1 failed, 2 wrong usage or configuration."""
     _speak_to_nobody_if_alone()
-    # A supervisor's wish that it end is a person's Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _take_a_supervisors_wish_for_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         # A Windows console, or a pipe, may not know every character of a table's frame.
         if hasattr(stream, "reconfigure"):
@@ -45,6 +44,13 @@ def main() -> None:
         click.echo("interrupted; what was done stays done", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _take_a_supervisors_wish_for_ctrl_c() -> None:
+    # A supervisor's wish on Windows is Ctrl-Break.
+    for name in ("SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

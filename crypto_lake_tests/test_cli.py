@@ -149,8 +149,9 @@ def test_ctrl_c_or_a_supervisor_ends_a_transformer_with_one_line(
     assert len(lake.layout.bar_days("binance", SYMBOL)) < 40
 
 
-def test_ctrl_c_ends_a_backfill_with_one_line(
-    lake_run: Run, lake: Config, write_config: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("how", ENDS)
+def test_ctrl_c_or_a_supervisor_ends_a_backfill_with_one_line(
+    lake_run: Run, lake: Config, write_config: Callable[..., Path], tmp_path: Path, how: "End"
 ) -> None:
     # Candles of few trades: those of a busy market take the bundled exchange long to make up.
     exchange = SimulatedExchange(SyntheticMarket(1, ["SOLUSDT"], rate=0.05), MarketClock(), latency_ms=300)
@@ -161,7 +162,7 @@ def test_ctrl_c_ends_a_backfill_with_one_line(
         def some() -> bool:
             return len(lake.layout.candle_days("binance", SYMBOL)) > 2
 
-        said = interrupted(lake, tmp_path, "backfill", "--days", "120", after=some)
+        said = interrupted(lake, tmp_path, "backfill", "--days", "120", after=some, how=how)
     assert "interrupted; what was done stays done" in said
     assert "Traceback" not in said
 

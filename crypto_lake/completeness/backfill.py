@@ -6,10 +6,7 @@ other symbol or day from being fetched.
 """
 
 import asyncio
-import contextlib
 import itertools
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,6 +17,7 @@ from loguru import logger
 
 from crypto_lake import patterns, universe
 from crypto_lake.completeness import candles, halts
+from crypto_lake.completeness.interrupts import interruptible
 from crypto_lake.completeness.silence import Silence
 from crypto_lake.config import Config, Exchange
 from crypto_lake.disk import parquet
@@ -129,22 +127,6 @@ def with_candles(config: Config) -> list[Series]:
             )
         found += [Series(config, exchange.name, symbol) for symbol in symbols]
     return found
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C cancels the event loop's work, as asyncio does by itself only where nobody has replaced the handler.
-
-    Dagster has, and its handler raises inside the loop, which swallows it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 async def backfill_day(

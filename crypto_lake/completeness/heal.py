@@ -20,10 +20,10 @@ import duckdb
 from loguru import logger
 
 from crypto_lake.completeness import holes, unheard
-from crypto_lake.completeness.backfill import interruptible
 from crypto_lake.completeness.heal_by_time import TimeHealer
 from crypto_lake.completeness.healed import Healed, land
 from crypto_lake.completeness.holes import Hole
+from crypto_lake.completeness.interrupts import interruptible
 from crypto_lake.completeness.silence import Silence
 from crypto_lake.disk import locks
 from crypto_lake.errors import (
