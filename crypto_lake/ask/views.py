@@ -207,8 +207,10 @@ def save(config: Config) -> Path:
             made = Path(folder) / path.name
             place = parquet.literal(made)
             connection.execute(f"ATTACH {place} AS lake (STORAGE_VERSION '{_STORAGE_VERSION}'); USE lake")
+            # At once, or the file waits for the disk after each of some hundred statements.
+            connection.execute("BEGIN")
             create(connection, config)
-            connection.execute("USE memory; DETACH lake")
+            connection.execute("COMMIT; USE memory; DETACH lake")
             shutil.copyfile(made, temporary)
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
