@@ -1,7 +1,7 @@
 """What starts runs and what does not: the schedules, and the sensor on new segments, asked one tick at a time."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -23,15 +23,6 @@ TODAY = datetime.now(UTC).date()
 @pytest.fixture(autouse=True)
 def configured(write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(write_config()))
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """One with files: a schedule's context takes no other."""
-    folder = tmp_path / "instance"
-    folder.mkdir()
-    with dg.DagsterInstance.local_temp(str(folder)) as found:
-        yield found
 
 
 def run(instance: dg.DagsterInstance, job: str, day: date) -> dg.ExecuteInProcessResult:

@@ -1,7 +1,6 @@
 """Runs of commands whose process is gone: they are ended, and hold nothing up."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from crypto_lake_tests.raw_lines import DAY, HOUR, START, SYMBOL, land, trade
 POOL = "bars"
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as found:
-        found.event_log_storage.set_concurrency_slots(POOL, 1)
-        yield found
+@pytest.fixture(autouse=True)
+def one_slot(instance: dg.DagsterInstance) -> None:
+    instance.event_log_storage.set_concurrency_slots(POOL, 1)
 
 
 def run_that_holds(instance: dg.DagsterInstance, tags: dict[str, str]) -> str:

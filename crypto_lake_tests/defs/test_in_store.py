@@ -1,6 +1,6 @@
 """Assets, schedules and sensors of a lake in a store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,12 +32,6 @@ def lake(write_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.
     record(loaded, MIDNIGHT - MINUTE_US, MIDNIGHT + MINUTE_US)
     loop.run(loaded, path, once=True)
     return loaded
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
-        yield made
 
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:

@@ -1,6 +1,6 @@
 """What fails of one symbol keeps no other's day from any step of a run, which fails all the same, at its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -43,14 +43,6 @@ def lake(write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> 
             of_symbol = [msgspec.structs.replace(line, symbol=symbol) for line in lines]
             target.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in of_symbol))
     return found
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    folder = tmp_path / "instance"
-    folder.mkdir()
-    with dg.DagsterInstance.local_temp(str(folder)) as found:
-        yield found
 
 
 def run(instance: dg.DagsterInstance, job: str, first: date, last: date) -> dg.ExecuteInProcessResult:

@@ -52,13 +52,6 @@ def defs(lake: Config) -> Iterator[dg.Definitions]:
         setattr(sys.modules[parent], last, module)
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    (tmp_path / "instance").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as found:
-        yield found
-
-
 def land_all(lake: Config, day: date = DAY, at: int = START + HOUR) -> None:
     for symbol in SYMBOLS:
         land_of(lake, symbol, at, day)
