@@ -21,10 +21,14 @@ from crypto_lake.series import Series
 from crypto_lake_tests.made import Made
 
 # What tests write is gone with them, and need not wait for a disk: on Linux it is in memory, if there is enough of it.
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - everybody's, as /tmp is
-_ENOUGH_BYTES = 4 << 30
-if "TMPDIR" not in os.environ and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ENOUGH_BYTES:
-    tempfile.tempdir = os.environ["TMPDIR"] = str(_IN_MEMORY)
+_IN_MEMORY, _ENOUGH_BYTES = "/dev/shm", 4 << 30  # noqa: S108 - everybody's, as /tmp is
+if (
+    sys.platform == "linux"
+    and "TMPDIR" not in os.environ
+    and Path(_IN_MEMORY).is_dir()
+    and shutil.disk_usage(_IN_MEMORY).free > _ENOUGH_BYTES
+):
+    tempfile.tempdir = os.environ["TMPDIR"] = _IN_MEMORY
 
 # One process has lakes that begin on any day.
 reach.back_to_the_first_day_of_all()
