@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from typing import IO, Any
 
@@ -40,16 +39,14 @@ def send(alerts: Alerts, payload: dict[str, Any]) -> list[str]:
 
 
 def _by_command(command: list[str], message: bytes, timeout_sec: float) -> str | None:
-    # A file, since a pipe would block on a command that does not read.
-    with tempfile.TemporaryFile() as words:
-        words.write(message)
-        words.seek(0)
-        try:
-            process = _started(command, words)
-        except OSError as error:  # Windows' does not name the program.
-            return f"alerts.command: {command[0]}: {error.strerror or error}"
-        except ValueError as error:
-            return f"alerts.command: {error}"
+    try:
+        process = _started(command)
+    except OSError as error:  # Windows' does not name the program.
+        return f"alerts.command: {command[0]}: {error.strerror or error}"
+    except ValueError as error:
+        return f"alerts.command: {error}"
+    # In a thread: a command need not read. By no file: what is told may be that the disk is full.
+    threading.Thread(target=_say, args=(process.stdin, message), daemon=True).start()
     said = _Tail(process.stderr)
     try:
         code = process.wait(timeout_sec)
@@ -65,16 +62,22 @@ def _by_command(command: list[str], message: bytes, timeout_sec: float) -> str |
     return None
 
 
-def _started(command: list[str], words: IO[bytes]) -> "subprocess.Popen[bytes]":
+def _started(command: list[str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 - the owner of config.yml says what is run
         command,
-        stdin=words,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         # No console window may pop up on Windows. A group of its own is what `_kill` ends elsewhere.
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         start_new_session=sys.platform != "win32",
     )
+
+
+def _say(pipe: IO[bytes], message: bytes) -> None:
+    # It may end before it has read all, or has its end of the pipe closed.
+    with contextlib.suppress(OSError), pipe:
+        pipe.write(message)
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -1,11 +1,13 @@
 """Telling of a failure: what a command and a webhook get, and what is said where they fail."""
 
 import contextlib
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +37,16 @@ def test_a_command_gets_the_json_on_its_standard_input(tmp_path: Path) -> None:
     code = f"import sys; open({str(path)!r}, 'wb').write(sys.stdin.buffer.read())"
     assert alerts.send(Alerts(command=command(code)), PAYLOAD) == []
     assert json.loads(path.read_text(encoding="utf-8")) == PAYLOAD
+
+
+def test_a_command_is_told_where_no_disk_takes_a_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    test_a_command_gets_the_json_on_its_standard_input(tmp_path)
 
 
 def test_a_command_that_fails_is_quoted() -> None:

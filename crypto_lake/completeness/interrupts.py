@@ -19,9 +19,9 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {wish: signal.signal(wish, _as_ctrl_c) for wish in _WISHES}
-    # The one of which asyncio makes a cancellation.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Of Ctrl-C with this handler asyncio makes a cancellation.
+    handlers = dict.fromkeys(_WISHES, _as_ctrl_c) | {signal.SIGINT: signal.default_int_handler}
+    before = {wish: signal.signal(wish, handler) for wish, handler in handlers.items()}
     try:
         yield
     finally:

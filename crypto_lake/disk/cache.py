@@ -5,6 +5,7 @@ without, as copies), so nobody writes into one.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import threading
@@ -42,8 +43,7 @@ class Cache:
         """
         wanted = self.place(key, entry)
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        # Of this thread: two that fetch one object at once do not write into one file.
-        temporary = wanted.with_name(f".{wanted.name}.{os.getpid()}{threading.get_ident()}.tmp")
+        temporary = _temporary(wanted)
         try:
             found = store.fetch(key, temporary, entry.size)
             if found:
@@ -113,4 +113,18 @@ def link(source: Path, target: Path) -> None:
     except (FileNotFoundError, FileExistsError):
         raise
     except OSError:
-        shutil.copy2(source, target)
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "is there already", str(target)) from None
+        # Under its name a copy that was cut short would be taken for the whole.
+        temporary = _temporary(target)
+        try:
+            shutil.copy2(source, temporary)
+            publish.sync_file(temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    # Of this thread: two that bring one file at once do not write into one.
+    return path.with_name(f".{path.name}.{os.getpid()}{threading.get_ident()}.tmp")

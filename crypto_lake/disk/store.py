@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -118,31 +118,32 @@ class Store:
             StoreError: as `entries`; or it came short, or changed meanwhile, again and again.
             OSError: the disk refused.
         """
-        with contextlib.suppress(_AbsentError), self._told(f"fetching {key}"):
+        with contextlib.suppress(_AbsentError), path.open("wb") as file, self._told(f"fetching {key}"):
             for _ in range(_RETRIES):
-                if (entry := self._copied(key, path, size)) is not None:
+                if (entry := self._copied(key, file, size)) is not None:
                     return entry
             raise StoreAwayError(f"{self.shown}: fetching {key}: it came short each time; expected all of it")
         return None
 
-    def _copied(self, key: str, path: Path, size: int) -> Entry | None:
+    def _copied(self, key: str, file: BinaryIO, size: int) -> Entry | None:
         """Copy an object; None where what came is not one object, and all of it."""
         entry: Entry | None = None
-        with path.open("wb") as file:
-            while entry is None or file.tell() < entry.size:
-                begin = file.tell()
-                options: GetOptions = {"range": (begin, min(begin + _PIECE, size))} if size > _PIECE else {}
-                answer = self._client.get(key, options=options)
-                found = _entry(answer.meta)
-                content = answer.bytes()
-                if entry not in {None, found} or found.size != size or not (content or found.size == 0):
-                    return None if entry or found.size == size else self._copied(key, path, found.size)
-                entry = found
-                file.write(content)
-            # A file of the right size that a power loss left full of NULs would be taken for the object.
-            file.flush()
-            os.fsync(file.fileno())
-            return entry if file.tell() == entry.size else None
+        file.seek(0)
+        file.truncate()
+        while entry is None or file.tell() < entry.size:
+            begin = file.tell()
+            options: GetOptions = {"range": (begin, min(begin + _PIECE, size))} if size > _PIECE else {}
+            answer = self._client.get(key, options=options)
+            found = _entry(answer.meta)
+            content = answer.bytes()
+            if entry not in {None, found} or found.size != size or not (content or found.size == 0):
+                return None if entry or found.size == size else self._copied(key, file, found.size)
+            entry = found
+            file.write(content)
+        # A file of the right size that a power loss left full of NULs would be taken for the object.
+        file.flush()
+        os.fsync(file.fileno())
+        return entry if file.tell() == entry.size else None
 
     def put(self, key: str, path: Path) -> Entry:
         """Put a file under a key, in place of what is there; return it as it is stored.

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import Any
 
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -30,3 +31,18 @@ def test_a_wish_that_comes_while_the_event_loop_is_busy_ends_its_work(wish: str)
         assert cancelled == [wish]
         with pytest.raises(DagsterExecutionInterruptedError):
             signal.raise_signal(getattr(signal, wish))
+
+
+def test_ctrl_c_while_the_wishes_are_being_taken_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    put = signal.signal
+
+    def interrupted(wish: int, handler: Any) -> Any:  # noqa: ANN401 - as `signal.signal`
+        before = put(wish, handler)
+        if wish == signal.SIGTERM:
+            signal.raise_signal(signal.SIGINT)
+        return before
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signal, "signal", interrupted)
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            pass

@@ -1,6 +1,9 @@
 """The store: what is put comes back, and what goes wrong is one line, after bounded waiting, without a secret."""
 
+import errno
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from crypto_lake.config import Store as Section
 from crypto_lake.disk import store as module
 from crypto_lake.disk.cache import Cache
-from crypto_lake.disk.store import Store, open_store
+from crypto_lake.disk.store import Entry, Store, open_store
 from crypto_lake.errors import StoreAwayError, StoreError
 from crypto_lake_tests.disk import s3 as fake
 from crypto_lake_tests.disk.s3 import S3, Fault
@@ -216,3 +219,34 @@ def test_a_copy_of_what_an_object_was_goes_when_it_comes_anew(store: Store, tmp_
     assert cache.bring(store, "state/a.json", before) == after
     assert not cache.place("state/a.json", before).exists()
     assert cache.place("state/a.json", after).read_bytes() == b"the second"
+
+
+def test_a_copy_onto_another_disk_that_was_cut_short_is_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_disk(*_: object) -> None:
+        raise OSError(errno.EXDEV, "invalid cross-device link")
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:3])
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "link", another_disk)
+    path = tmp_path / "whole"
+    path.write_bytes(b"123456")
+    cache, entry = Cache(tmp_path / "cache"), Entry(6, "tag", 0)
+    with monkeypatch.context() as while_full:
+        while_full.setattr(shutil, "copy2", full)
+        with pytest.raises(OSError, match="no space left"):
+            cache.keep("a/key", entry, path)
+    assert cache.lacking({"a/key": entry}) == ["a/key"]
+    cache.keep("a/key", entry, path)
+    cache.keep("a/key", entry, path)
+    assert cache.place("a/key", entry).read_bytes() == b"123456"
+    assert [one.name for one in (tmp_path / "cache" / "a").iterdir()] == ["key@6-tag"]
+
+
+def test_a_folder_that_is_gone_does_not_mean_that_an_object_is(store: Store, tmp_path: Path) -> None:
+    store.put_bytes("a/key", b"123456")
+    with pytest.raises(FileNotFoundError):
+        store.fetch("a/key", tmp_path / "gone" / "copy", 6)
