@@ -8,7 +8,8 @@ from itertools import pairwise
 from collector_daemon.decide.ids import REMEMBER_MOST, Hole, Jump, Late, Odd
 from crypto_lake.raw.lines import RawLine
 
-# Quotes that came only under their floor for so long are those of an exchange that counts anew.
+# What comes under a floor that has not risen for so long is no copy, since no connection is so far behind another: the
+# exchange counts anew.
 STUCK_SEC = 5.0
 # From here on a rise of a quote's id is looked at: so many quotes under it say that it was a single absurd id.
 LEAP = 1_000
@@ -114,15 +115,21 @@ class RisingIds:
             self._turned_at = monotonic + LAG_SEC
 
     def tick(self, monotonic: float, _most: int = 0) -> int:
-        """Time passes: a floor that only old ids have come under for `STUCK_SEC` is given up. No contents are kept."""
+        """Time passes: a floor that ids come under `STUCK_SEC` after it last rose is given up. No contents are kept."""
         if self._unsettled:
             self._turn(monotonic)
         self._tell_doubted()
-        if self._floor != self._floor_before or self._late < 0:
-            self._floor_before, self._late, self._since = self._floor, -1, monotonic
-        elif monotonic - self._since >= STUCK_SEC:
+        if self._floor != self._floor_before:
+            self._floor_before, self._since = self._floor, monotonic
+        # The floor itself is a copy however late: of a connection that was held up, and has caught up with the others.
+        elif 0 <= self._late < self._floor and monotonic - self._since >= STUCK_SEC:
             self._told.append(Jump(self._symbol, self._word, self._late, self._floor + 1))
             self.reset()
+        # A connection that lags has brought what it had under the rise: what it brings now contradicts it.
+        elif self._contradictions < 0 and not (self._unsettled and monotonic - self._since < LAG_SEC):
+            self._contradictions += LEAP
+        # The copy of a quote that rarely comes would else count as long as there is no other.
+        self._late = -1
         return 0
 
     def overdue(self, _monotonic: float, _grace: float) -> list[Hole]:
@@ -175,8 +182,8 @@ class RisingIds:
             self._floor = number
             return True
         self._leapt, self._below = number, self._floor
-        # What came before the first quote of all is not known: another connection may lag behind it.
-        self._contradictions = 0 if self._floor >= 0 else -LEAP
+        # What came before the first quote of all, or of a connection, is not known: another one may lag behind it.
+        self._contradictions = -LEAP if self._unsettled or self._floor < 0 else 0
         passed = sorted(one for one in self._absurd if self._floor < one < number)
         leapt_over = pairwise([self._floor, *passed, number])
         lowest, *others = [_Void(below, above, alive=bool(passed)) for below, above in leapt_over]

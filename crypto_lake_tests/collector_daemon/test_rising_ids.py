@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_daemon.decide.ids import (
@@ -45,6 +45,37 @@ def test_a_floor_that_quotes_only_come_under_is_given_up() -> None:
     assert not ids.accept(2)
     ids.tick(STUCK_SEC)
     assert ids.accept(3)
+
+
+def test_of_a_symbol_that_rarely_quotes_the_copies_after_a_tick_wear_down_no_floor() -> None:
+    ids, told = quotes()
+    for begin in range(0, 100, 10):
+        assert [ids.accept(900 + begin + n) for n in range(2)] == [True, True]
+        ids.tick(float(begin))
+        for second in range(2):
+            assert not ids.accept(900 + begin + second)
+            ids.tick(begin + 0.2 * (1 + second))
+        for second in range(1, 10):
+            ids.tick(float(begin + second))
+    assert told == []
+
+
+def test_the_newest_quote_again_after_any_time_is_a_copy() -> None:
+    ids, told = quotes()
+    ids.accept(900)
+    for second in range(0, 100, 10):
+        ids.tick(float(second))
+        assert not ids.accept(900)
+    assert told == []
+
+
+def test_a_count_that_begins_anew_with_a_quote_now_and_then_costs_one_quote() -> None:
+    ids, told = quotes()
+    ids.accept(900)
+    for second in range(20):
+        ids.tick(float(second))
+    assert [ids.accept(1), ids.tick(20.0), ids.accept(2)] == [False, 0, True]
+    assert told == [Jump(SYMBOL, "quote", 1, 901)]
 
 
 def test_a_lagging_connection_does_not_wear_down_the_floor() -> None:
@@ -136,6 +167,59 @@ def test_a_new_connection_that_is_ahead_takes_no_quote_from_one_that_lives() -> 
         True,
     ]
     assert told == [Late(SYMBOL, 110, 150), Late(SYMBOL, 140, 155)]
+
+
+def test_a_connection_that_lags_behind_a_new_one_contradicts_no_rise() -> None:
+    ids, told = unsettled(100)
+    behind = range(110, 110 + 2 * CONTRADICTED_BY)
+    assert all(ids.accept(number) for number in (100 + 2 * LEAP, *behind, 101 + 2 * LEAP))
+    assert told == [Late(SYMBOL, number, 100 + 2 * LEAP) for number in behind]
+
+
+def test_an_absurd_id_from_a_new_connection_silences_no_quote_and_is_told() -> None:
+    ids, told = unsettled(100)
+    ids.accept(100 + 10 * LEAP)
+    for tenth in range(200):
+        assert ids.accept(110 + 2 * tenth)
+        ids.tick(tenth / 10)
+        assert not ids.accept(110 + 2 * tenth)
+    assert [one.id for one in told if isinstance(one, Jump)] == [100 + 10 * LEAP]
+
+
+@given(
+    st.sampled_from([0.05, 0.3, 2, 10]),
+    st.sampled_from([0, 0.02, 0.3]),
+    st.integers(0, 10**6),
+)
+@settings(max_examples=30)
+def test_over_two_connections_that_live_and_die_a_healthy_exchange_never_jumps(
+    apart: float, leaping: float, seed: int
+) -> None:
+    random = Random(seed)
+    ids, told = quotes()
+    happenings, feed = [(tenth / 5, "tick", 0) for tenth in range(300)], list[tuple[float, int]]()
+    at, number = 0.0, 50_000_000
+    while at < 60:
+        at, number = at + random.expovariate(1 / apart), number + random.randint(1, 50)
+        number += random.randint(LEAP, 20 * LEAP) if random.random() < leaping else 0
+        feed.append((at, number))
+    for _ in range(2):
+        began = random.random()
+        while began < 60:
+            ended, lag = began + random.choice([3, 10, 40]), random.choice([0.001, 0.1, 0.3])
+            happenings.append((began, "begin", 0))
+            happenings += [(at + lag, "quote", one) for at, one in feed if began <= at and at + lag <= ended]
+            began = ended + random.random() / 2
+    kept: list[int] = []
+    for at, what, number in sorted(happenings, key=lambda one: one[0]):
+        if what == "tick":
+            ids.tick(at)
+        elif what == "begin":
+            ids.settle(at)
+        elif ids.accept(number):
+            kept.append(number)
+    assert sorted(kept) == sorted({number for _, _, number in happenings if number})
+    assert not [one for one in told if isinstance(one, Jump)]
 
 
 def test_what_came_before_a_connection_began_is_a_copy() -> None:
