@@ -138,6 +138,8 @@ class Landing:
 
     def note(self, record: journal.AnyRecord, day: date | None = None) -> None:
         """Keep a record for a journal of `day`, or of the day of its `at`."""
+        # Ahead of lines that still wait: after a death the journal may tell of a line that is not there, never the
+        # other way round.
         self._queue(Note(record, day or day_of(record.at), size_of(record)))
 
     def refuse(self, refused: RefusedFrame) -> None:
