@@ -9,8 +9,8 @@ from loguru import logger
 
 # Sockets, logs, the interpreter's own, and symbols that are listed later.
 _OTHERS = 512
-# One that is open, and one more that waits to be sealed.
-_A_SEGMENT = 2
+# One that is open, and two that wait to be sealed: a round may wait already when the hour ends another.
+_A_SEGMENT = 3
 
 
 def allow(segments: int) -> None:

@@ -123,6 +123,7 @@ class Landing:
         if not self._start <= now < self._end:
             self._go_on(now)
         if now < self._newest:
+            # The clock went back a little: lines that are handed over together lie in order of receipt.
             self._hand_over_all()
         self._newest = now
         pending = self._pending
@@ -244,9 +245,14 @@ class Landing:
         self._cut(due, now, max(turn.end, turn.start) if now >= turn.end else now)
 
     @property
+    def round(self) -> int:
+        """Return how many segments are cut in one round at most."""
+        return max(_WAITING_LEAST, len(self._pending) + len(self._books))
+
+    @property
     def _is_disk_behind(self) -> bool:
         """Return whether a whole round of segments waits: each is an open file more, and a process has so many only."""
-        return self.unsealed >= max(_WAITING_LEAST, len(self._pending) + len(self._books))
+        return self.unsealed >= self.round
 
     def _goes_on(self, symbol: str, border: int) -> bool:
         pending = self._pending[symbol]

@@ -1,7 +1,8 @@
 """From memory to disk, in order, without ever blocking the receive loop: file work happens in one worker thread.
 
 Lines come first. Segments whose window is over wait aside and are sealed one by one in the pauses between two flushes,
-since a thousand may be due at once, at the hour, and each waits for the disk.
+since a thousand may be due at once, at the hour, and each waits for the disk. Each is an open file meanwhile, so that
+two rounds of them may wait at most: where the clock is set again and again, lines wait for the seals.
 
 A disk that refuses is asked again each second while lines wait in memory; when they fill the budget the feed stops
 reading from its socket. A disk that goes on refusing for a minute ends the daemon, and what did not land is named.
@@ -11,7 +12,7 @@ cannot be taken back.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from loguru import logger
@@ -30,6 +31,8 @@ GIVE_UP_AFTER_SEC = 60.0
 _RETRY_SEC = 1.0
 _SILENT_SEC = 5.0
 _LOG_EVERY = 10
+# So many rounds of segments may be open and wait to be sealed, see `handles`.
+_ROUNDS = 2
 
 
 class DiskTroubleError(LakeError):
@@ -82,6 +85,8 @@ class Writer:
         self._is_pause_over = False
         self._hurry = asyncio.Event()
         self._progress = asyncio.Event()
+        # One: jobs are done in order, the disk's state needs no lock, and what is asked for after a cancellation waits
+        # behind the write that was begun.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
 
     @property
@@ -147,19 +152,26 @@ class Writer:
         """Wait for half the interval, or until lines are in a hurry; segments are sealed meanwhile."""
         sleep = asyncio.ensure_future(self._clock.sleep(self._flush_sec / 2))
         hurry = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await self._seal_during(asyncio.wait({sleep, hurry}, return_when=asyncio.FIRST_COMPLETED))
+        finally:
+            for task in (sleep, hurry):
+                task.cancel()
+        self._hurry.clear()
+
+    async def _seal_during(self, pause: Awaitable[object]) -> None:
+        """Seal until a pause is over; at most one wait for the disk more."""
         self._is_pause_over = False
         seal = asyncio.ensure_future(self._seal()) if self._seals else None
         try:
-            await asyncio.wait({sleep, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            await pause
             self._is_pause_over = True
             if seal:
-                # At most one wait for the disk more.
                 await seal
         finally:
             self._is_pause_over = True
-            for task in (sleep, hurry, *([seal] if seal else [])):
-                task.cancel()
-        self._hurry.clear()
+            if seal:
+                seal.cancel()
 
     async def _append(self) -> None:
         """Land the lines and records that wait, and set aside what is to be sealed."""
@@ -172,7 +184,8 @@ class Writer:
                 await self._work(self._append_in_thread)
             except OSError as error:
                 self._complain(self._appending, error, after_some=len(self._jobs) < waiting)
-                await self._clock.sleep(_RETRY_SEC)
+                # What the process lacks may be files that it may open, and those that wait are open.
+                await self._seal_during(self._clock.sleep(_RETRY_SEC))
         self._appending.obeyed()
 
     async def _seal(self) -> bool:
@@ -224,6 +237,8 @@ class Writer:
         while self._jobs:
             job = self._jobs[0]
             if isinstance(job, Seal):
+                if len(self._seals) >= _ROUNDS * self._landing.round:
+                    self._seal_next()
                 self._disk.set_aside(job)
                 self._seals.append(job)
             else:
@@ -234,13 +249,16 @@ class Writer:
     def _seal_in_thread(self) -> None:
         """At least one, so that they come to an end however short the pauses are."""
         while self._seals:
-            job = self._seals[0]
-            self._disk.do(job)
-            self._done += job.size
-            self._sealed += 1
-            self._seals.popleft()
+            self._seal_next()
             if self._is_pause_over:
                 return
+
+    def _seal_next(self) -> None:
+        job = self._seals[0]
+        self._disk.do(job)
+        self._done += job.size
+        self._sealed += 1
+        self._seals.popleft()
 
     def _complain(self, patience: _Patience, error: OSError, *, after_some: bool) -> None:
         lasted = patience.refused(error, self._landing.held, after_some=after_some)

@@ -1,13 +1,16 @@
 """The way to disk where many segments are due at once: lines go first."""
 
 import asyncio
+import errno
 import time
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from collector_daemon.clock import SystemClock
 from collector_daemon.decide.listening import Listening
-from collector_daemon.land.disk import Disk
+from collector_daemon.land.disk import CreateSegment, Disk
 from collector_daemon.land.landing import Landing
 from collector_daemon.land.rotation import Rotation
 from collector_daemon.land.writer import Writer
@@ -69,3 +72,72 @@ def test_lines_reach_their_files_while_a_thousand_segments_wait_to_be_sealed(tmp
     for symbol in MANY:
         found = segments.sealed(layout.raw_day("binance", symbol, day_of(T0)))
         assert [path.name for path in found] == ["part_0001.jsonl", "part_0002.jsonl"]
+
+
+class Counted(OpenSegment):
+    """A segment of a process that may hold `limit` of them open; `most` is how many it held at a time."""
+
+    limit: ClassVar[float] = 0
+    opened: ClassVar[list[Path]] = []
+    most: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if len(self.opened) >= self.limit:
+            raise OSError(errno.EMFILE, "Too many open files")
+        super().__post_init__()
+        self.opened.append(self.path)
+        Counted.most = max(self.most, len(self.opened))
+
+    def seal(self) -> Path:
+        final = super().seal()
+        self.opened.remove(self.path)
+        return final
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
+    for name, value in {"limit": float("inf"), "opened": [], "most": 0}.items():
+        monkeypatch.setattr(Counted, name, value)
+    return Counted
+
+
+def cut_again_and_again(layout: Layout, times: int, create: CreateSegment) -> Landing:
+    """Cut all of MANY so often before the writer gets to anything, as where the clock is set; then land it all."""
+    clock = FakeClock()
+    landing = Landing(Rotation(HOUR_US), clock)
+    landing.expect(MANY, Listening())
+    for _ in range(times):
+        landing.add([trade(symbol, clock.wall) for symbol in MANY], clock.wall)
+        clock.pass_by(3600)
+        landing.tick()
+
+    async def story() -> None:
+        writer = Writer(landing, Disk(layout, "binance", create), clock, flush_sec=1.0)
+        await writer.flush()
+        await writer.close()
+
+    asyncio.run(story())
+    return landing
+
+
+def all_sealed(layout: Layout) -> list[int]:
+    """How many segments of each of MANY are sealed."""
+    return [len(segments.sealed(layout.raw_day("binance", symbol, day_of(T0)))) for symbol in MANY]
+
+
+def test_what_may_hold_no_more_files_open_seals_those_that_wait_and_goes_on(
+    tmp_path: Path, counted: type[Counted]
+) -> None:
+    counted.limit = len(MANY) + 5
+    landing = cut_again_and_again(Layout(tmp_path), 3, counted.create)
+    assert all_sealed(Layout(tmp_path)) == [3] * len(MANY)
+    assert landing.held == landing.unsealed == 0
+
+
+def test_however_often_all_is_cut_two_rounds_of_files_at_most_wait_open_for_their_seals(
+    tmp_path: Path, counted: type[Counted]
+) -> None:
+    cut_again_and_again(Layout(tmp_path), 8, counted.create)
+    assert all_sealed(Layout(tmp_path)) == [8] * len(MANY)
+    # One that takes lines, and two rounds, of 64 at least, that wait.
+    assert counted.most <= len(MANY) + 2 * 64
