@@ -17,9 +17,9 @@ from crypto_lake.raw.lines import DepthLine
 MAX_RUNS = 64
 # An event whose ids came before is a copy, however the other connection tells its time, unless it is so much later.
 _LATER_US = 2_000_000
-# No connection is so far behind the others that only copies come for so long: an absurd id, or an absurd time, has made
-# copies of what is new.
-COPIES_SEC = 10.0
+# No connection is so far behind the others that only copies come for so long, by the local clock: an absurd id, or an
+# absurd time, has made copies of what is new.
+_COPIES_US = 10_000_000
 LOST, UNHEARD, ANEW = "lost", "unheard", "anew"
 
 
@@ -57,7 +57,6 @@ class ChainedIds:
         "_is_deserted",
         "_newest",
         "_next",
-        "_now",
         "_runs",
         "_watching",
     )
@@ -71,10 +70,8 @@ class ChainedIds:
         self._is_deserted = False
         self._watching = False
         self._due: list[Break] = []
-        # When, by the ticks, the first copy came since an event was kept: the time of receipt is by a clock that may be
-        # set in between. Until the next tick infinity, None where none came.
-        self._copies_since: float | None = None
-        self._now = 0.0
+        # When the first copy came since an event was kept, µs of the local clock.
+        self._copies_since: int | None = None
 
     @property
     def first(self) -> int:
@@ -105,12 +102,13 @@ class ChainedIds:
     def settle(self, _monotonic: float) -> None:
         """A connection begins: nothing to do, since these ids say themselves what is missing."""
 
-    def tick(self, monotonic: float, _most: int = 0) -> int:
+    def tick(self, _monotonic: float, _most: int = 0) -> int:
         """Time passes. No contents are kept."""
-        self._now = monotonic
-        if self._copies_since == math.inf:
-            self._copies_since = monotonic
         return 0
+
+    def clock_was_set(self) -> None:
+        """The local clock was set: what it said of the first copy tells no more how long only copies have come."""
+        self._copies_since = None
 
     def reset(self) -> None:
         """Nobody was connected: what is missing when the next event comes was not heard."""
@@ -143,9 +141,8 @@ class ChainedIds:
         if not self._is_known(line):
             self._add(line)
         else:
-            if self._copies_since is None:
-                self._copies_since = math.inf
-            if not is_later and self._now - self._copies_since < COPIES_SEC:
+            since = self._copies_since = self._copies_since or line.ts_recv
+            if not is_later and line.ts_recv - since < _COPIES_US:
                 return False
             self._begin_anew(line)
         self._copies_since = None

@@ -332,6 +332,8 @@ class Session:
         """Hold the next trades against no offset of before, and those of the minute so far not against one of after."""
         self._turn_minute(now)
         self._offset.was_set(step_us)
+        for chain in self._chains.values():
+            chain.clock_was_set()
 
     def _listen_for(self, stream: StreamState, now: int, monotonic: float) -> None:
         if stream.since is None:

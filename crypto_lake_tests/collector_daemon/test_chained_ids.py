@@ -6,15 +6,15 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_daemon.decide.chained_ids import ANEW, COPIES_SEC, LOST, MAX_RUNS, UNHEARD, Break, ChainedIds
+from collector_daemon.decide.chained_ids import ANEW, LOST, MAX_RUNS, UNHEARD, Break, ChainedIds
 from crypto_lake.raw.lines import DepthLine
 
 SECOND = 1_000_000
 Ids = tuple[int, int]
 
 
-def event(first: int, last: int, at: int | None = None, received: int = 0) -> DepthLine:
-    return DepthLine("SOLUSDT", first if at is None else at, received, first, last, (), ())
+def event(first: int, last: int, at: int | None = None) -> DepthLine:
+    return DepthLine("SOLUSDT", first if at is None else at, 0, first, last, (), ())
 
 
 def kept(chain: ChainedIds, *events: Ids) -> list[bool]:
@@ -82,28 +82,6 @@ def test_ids_that_came_before_and_are_told_of_a_later_time_begin_a_chain_anew() 
     assert chain.accept(event(104, 104, 200 * SECOND))
     assert not chain.accept(event(104, 104, 200 * SECOND))
     assert (rest(chain), chain.first) == ([Break(109, 104, ANEW)], 104)
-
-
-def test_copies_between_which_the_local_clock_is_set_are_copies() -> None:
-    for now, step in ((0.0, 3600), (86_400.0, -3600)):
-        chain = ChainedIds()
-        assert kept(chain, (1, 5), (6, 9)) == [True, True]
-        received = [4000 * SECOND, (4000 + step) * SECOND, (4000 + 2 * step) * SECOND]
-        for number, at in enumerate(received):
-            assert not chain.accept(event(6, 9, received=at))
-            chain.tick(now + 0.2 * number)
-        assert rest(chain) == []
-
-
-def test_where_only_copies_come_for_long_they_are_none_whatever_the_local_clock_says() -> None:
-    chain, taken = ChainedIds(), 0
-    assert all(kept(chain, (1, 9), (10, 10**12)))
-    for tenth in range(10 * int(COPIES_SEC) + 10):
-        received = (4000 + tenth // 10 - (3600 if tenth > 40 else 0)) * SECOND
-        taken += chain.accept(event(10 + tenth, 10 + tenth, received=received))
-        chain.tick(86_400.0 + tenth / 10)
-    assert 5 <= taken <= 10
-    assert [one.reason for one in rest(chain)] == [ANEW]
 
 
 def test_a_single_absurd_id_costs_no_event() -> None:

@@ -17,7 +17,7 @@ from collector_daemon.land.pointers import MOST_DAYS
 from collector_daemon.land.recovery import recover
 from collector_daemon.land.rotation import Rotation
 from crypto_lake.exchanges import registry
-from crypto_lake.layout import DAY_US, MINUTE_US, Layout
+from crypto_lake.layout import DAY_US, HOUR_US, MINUTE_US, Layout
 from crypto_lake.raw import journal, segments
 from crypto_lake.raw.lines import OF_BOOK, RECEIVED, DepthLine, DepthSnapshotLine, decode_book
 from crypto_lake_tests.book_lines import longest_snapshot
@@ -323,3 +323,27 @@ def test_events_that_are_taken_for_copies_are_kept_again_after_seconds_in_which_
         kept += [line.id for line in made.take_depth()]
     assert kept[-1] == 305
     assert len(kept) > 180
+
+
+def test_copies_between_which_the_clock_was_set_forward_are_copies() -> None:
+    made = session()
+    made.receive([depth(1, 5, T0), depth(1, 5, T0)], T0, 1)
+    later = T0 + HOUR_US
+    made.clock_was_set(HOUR_US, later)
+    made.receive([depth(1, 5, T0)], later, 2)
+    assert len(made.take_depth()) == 1
+
+
+def test_where_the_clock_was_set_back_copies_are_none_after_as_many_seconds() -> None:
+    made = session()
+    made.receive([depth(1, 5, T0), depth(6, 900_000, T0 + 40_000 * DAY_US // 2)], T0, 1)
+    kept = list[int]()
+    for number in range(300):
+        at = T0 + 100_000 * number
+        if number >= 50:
+            at -= HOUR_US
+        if number == 50:
+            made.clock_was_set(-HOUR_US, at)
+        made.receive([depth(6 + number, 6 + number, at)], at, 1)
+        kept += [line.id for line in made.take_depth()]
+    assert len(kept) > 140
