@@ -64,6 +64,11 @@ def told_of_folders() -> Iterator[None]:
         yield
     except IsADirectoryError as error:
         raise NoFileError(f"{error.filename}: {error.strerror}") from None
+    except PermissionError as error:
+        # Windows says of a folder that it may not be opened.
+        if error.filename is None or not Path(error.filename).is_dir():
+            raise
+        raise NoFileError(f"{error.filename}: is a folder; expected a file") from None
 
 
 def make_folder(folder: Path) -> None:

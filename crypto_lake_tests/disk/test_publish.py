@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from crypto_lake.disk import publish
+from crypto_lake.errors import NoFileError
 from crypto_lake.layout import Layout
 from crypto_lake.raw.segments import sealed
 
@@ -286,3 +287,12 @@ def test_a_reader_sees_each_file_whole_while_it_is_replaced(tmp_path: Path) -> N
         time.sleep(0.005)
     writer.join()
     assert replacing.is_set()
+
+
+def test_a_folder_that_windows_does_not_open_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(NoFileError, match="is a folder; expected a file"), publish.told_of_folders():
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+    path = tmp_path / "a file"
+    path.touch()
+    with pytest.raises(PermissionError), publish.told_of_folders():
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
