@@ -111,6 +111,7 @@ class _Daemon:
     async def _start(self) -> None:
         """Seal what a collector before left open, whether the exchange is there or not; then look at what it lists."""
         try:
+            startup.check_clock(self._clock.now_us())
             startup.check_disk(self._config, self._edges.free_bytes)
             for exchange in self._config.exchanges:
                 now = self._clock.now_us()

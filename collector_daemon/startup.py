@@ -1,4 +1,4 @@
-"""The conditions before the first frame: the lake is ours, the disk has room, the symbols exist."""
+"""The conditions before the first frame: the clock is set, the lake is ours, the disk has room, the symbols exist."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -12,8 +12,9 @@ from crypto_lake.disk import locks
 from crypto_lake.errors import DiskFullError, ExchangeError, LakeError
 from crypto_lake.exchanges import registry
 from crypto_lake.exchanges.base import Client
-from crypto_lake.layout import Layout
+from crypto_lake.layout import Layout, day_of
 from crypto_lake.raw.instruments import Instrument
+from crypto_lake.raw.lines import EARLIEST_US, LATEST_US
 from crypto_lake.showing import address
 
 _REST_TIMEOUT_SEC = 20.0
@@ -50,8 +51,9 @@ def recover(config: Config, now_us: int) -> int:
 
     Raises:
         LakeBusyError: a collector records into the lake.
-        LakeError: the disk refused.
+        LakeError: the disk refused, or the clock is not set.
     """
+    check_clock(now_us)
     layout = config.collector_layout
     busy = f"{layout.base}: a collector is recording into this lake; it needs no recovery"
     with (
@@ -62,6 +64,21 @@ def recover(config: Config, now_us: int) -> int:
             return sum(len(recovery.recover(layout, one.name, now_us)) for one in config.exchanges)
         except OSError as error:
             raise LakeError(f"{layout.base}: {error}") from None
+
+
+def check_clock(now_us: int) -> None:
+    """Look at the time: a machine without a battery for its clock starts in 1970, until the network tells it.
+
+    Readers refuse lines and records of a time at which no exchange was there, so nothing may be written then.
+
+    Raises:
+        LakeError: the clock is not set.
+    """
+    if not EARLIEST_US <= now_us < LATEST_US:
+        today, first = day_of(now_us), day_of(EARLIEST_US)
+        raise LakeError(
+            f"the clock says {today}; expected a day from {first} on: set it, or wait until NTP has"
+        )
 
 
 def check_disk(config: Config, free_bytes: Callable[[Path], int]) -> None:

@@ -10,6 +10,7 @@ from websockets.asyncio.server import ServerConnection
 
 from collector_daemon.daemon import run
 from collector_daemon.recorder import Edges
+from collector_daemon.startup import recover
 from crypto_lake.config import Config
 from crypto_lake.errors import DiskFullError, ExchangeError, LakeBusyError, LakeError, UnknownSymbolError
 from crypto_lake.layout import Layout
@@ -34,6 +35,7 @@ from crypto_lake_tests.collector_daemon.fakes import (
     MarketClock,
     Refusing,
     Swift,
+    configured,
     hang_up,
     lines_of,
     open_files,
@@ -139,6 +141,20 @@ def test_too_little_free_disk_stops_it_with_everything_sealed(tmp_path: Path) ->
     status = read_status(layout.collector_status)
     assert status is not None
     assert (status.state, "min_free_disk_gb" in str(status.reason)) == ("stopped", True)
+
+
+def test_with_a_clock_that_is_not_set_nothing_is_recorded_or_recovered(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left = OpenSegment.create(layout, "binance", "SOLUSDT", DAY)
+    left.append(b"{}\n")
+    left.abandon()
+    for start, said in ((40_000_000, "1970-01-01"), (5 * 10**15, "2128-06-11")):
+        with pytest.raises(LakeError, match=f"the clock says {said}; expected a day from 2017-01-01 on"):
+            record(tmp_path, Exchange(says(trade(1))), until_landed(1), clock=MarketClock(start))
+        with pytest.raises(LakeError, match=said):
+            recover(configured(tmp_path, 1), start)
+    assert list(open_files(layout)) == [left.path]
+    assert [path.name for path in layout.raw_day("binance", "SOLUSDT", DAY).iterdir()] == [left.path.name]
 
 
 def test_a_second_daemon_on_the_same_lake_is_refused(tmp_path: Path) -> None:
