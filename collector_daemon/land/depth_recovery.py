@@ -58,7 +58,10 @@ def enter(diary: JournalWriter, symbol: str, day: date, now: int, *, search: boo
 
 def last_id(layout: Layout, exchange: str, symbol: str) -> int | None:
     """Return the id that a symbol's book was last recorded up to; None where it was not lately."""
-    for day in reversed(layout.raw_days(exchange, symbol)[-_LAST_DAYS:]):
+    last = segments.last_day(layout, exchange, symbol)
+    # Behind it lie pointers from days to come. There is none where all segments were removed: journals stay.
+    days = [day for day in layout.raw_days(exchange, symbol) if last is None or day <= last]
+    for day in reversed(days[-_LAST_DAYS:]):
         path = layout.symbol_journal(exchange, symbol, day)
         content = journal.content(path)
         end = len(content)

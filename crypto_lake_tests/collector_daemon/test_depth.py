@@ -285,6 +285,24 @@ def test_a_break_in_any_segment_of_the_last_seconds_before_the_death_is_entered(
     assert [(one.after_id, one.first_id) for one in breaks] == [(5, 9)]
 
 
+def test_pointers_from_days_to_come_do_not_hide_where_a_book_ended(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    far = [msgspec.structs.replace(event(6 + n, 6 + n), ts_event=T0 + (n + 40) * DAY_US) for n in range(3)]
+    left_open(layout, event(1, 5), *far, event(9, 12))
+    recover(layout, "binance", T0 + 99)
+    assert len(layout.raw_days("binance", "SOLUSDT")) == 4
+    assert depth_recovery.last_id(layout, "binance", "SOLUSDT") == 12
+
+
+def test_where_a_book_ended_is_known_although_its_segments_were_removed(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left_open(layout, event(1, 5))
+    recover(layout, "binance", T0 + 99)
+    for path in segments.sealed(layout.raw_day("binance", "SOLUSDT", DAY), [OF_BOOK]):
+        path.unlink()
+    assert depth_recovery.last_id(layout, "binance", "SOLUSDT") == 5
+
+
 def test_a_dead_collectors_event_of_another_day_is_pointed_to_from_there(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     left_open(layout, event(1, 5), msgspec.structs.replace(event(6, 7), ts_event=T0 - 40 * DAY_US))
