@@ -13,9 +13,8 @@ from loguru import logger
 
 from collector_daemon.land.jobs import Append, Job, Note, Refusal, Seal, Segment
 from collector_daemon.land.pointers import Pointers
-from crypto_lake.disk import publish
 from crypto_lake.errors import LakeError
-from crypto_lake.layout import OPEN_SUFFIX, Layout, day_of
+from crypto_lake.layout import Layout, day_of
 from crypto_lake.raw import journal
 from crypto_lake.raw.journal_writer import JournalWriter
 from crypto_lake.raw.lines import RECEIVED
@@ -131,7 +130,15 @@ class Disk:
         self.set_aside(job)
         if job.open and not job.segment:
             segment = job.open
-            job.segment, job.file_size = _sealed(segment).name, segment.size
+            try:
+                job.segment, job.file_size = segment.seal().name, segment.size
+            except FileNotFoundError:
+                if not self._is_gone(segment):
+                    raise
+                # Nothing vouches for it: without a record nobody is said to have listened.
+                logger.error("{}: is gone, and {} lines with it", segment.path, job.tally.lines)
+                del self._aside[segment.path]
+                return
             job.sha256 = segment.sha256
             del self._aside[segment.path]
             if job.family == RECEIVED:
@@ -141,6 +148,11 @@ class Disk:
         self._pointers.tell(job.symbol, job.tally.day, job.tally.displaced, job.at)
         record = job.tally.sealed(job.at, job.symbol, job.segment, job.file_size, job.listened, job.sha256)
         self._note(Note(record, job.tally.day))
+
+    def _is_gone(self, segment: Segment) -> bool:
+        """Return whether somebody took a segment away; not while the lake itself is away, with its drive."""
+        # Above the day's folder and the symbol's, which may have been taken away whole.
+        return not segment.path.exists() and segment.path.parents[2].exists()
 
     def _note(self, job: Note) -> None:
         if isinstance(job.record, _TALK):
@@ -197,15 +209,3 @@ class Disk:
 
 def _length(record: journal.Record) -> int:
     return len(msgspec.json.encode(record)) + 1
-
-
-def _sealed(segment: Segment) -> Path:
-    """Seal a segment, or finish an earlier attempt that closed it but could not rename it."""
-    try:
-        return segment.seal()
-    except ValueError:
-        final = segment.path.with_name(segment.path.name.removesuffix(OPEN_SUFFIX))
-        if segment.path.exists():
-            publish.replace(segment.path, final)
-        logger.info("{} was sealed at a second attempt", final)
-        return final

@@ -35,7 +35,7 @@ class Segment(Protocol):
         """Write whole lines, or raise `OSError`."""
 
     def seal(self) -> Path:
-        """Give it its final name, or raise `OSError`."""
+        """Give it its final name, or raise `OSError`; it may be tried again."""
 
     def abandon(self) -> None:
         """Leave it to recovery."""

@@ -4,6 +4,8 @@ Lines come first. Segments whose window is over wait aside and are sealed one by
 since a thousand may be due at once, at the hour, and each waits for the disk. Each is an open file meanwhile, so that
 two rounds of them may wait at most: where the clock is set again and again, lines wait for the seals.
 
+A segment that somebody holds (a program that looks at it on Windows) waits behind the others, for as long as it takes.
+
 A disk that refuses is asked again each second while lines wait in memory; when they fill the budget the feed stops
 reading from its socket. A disk that goes on refusing for a minute ends the daemon, and what did not land is named.
 One that does not answer at all (a network's, a cable that was pulled) is told, and waited for: a write that was begun
@@ -11,6 +13,7 @@ cannot be taken back.
 """
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +63,8 @@ class _Patience:
             self._since = now
         self._failures += 1
         self.trouble = f"{type(error).__name__}: {error}"
-        if self._failures % _LOG_EVERY == 1:
+        # After twice as many each time: a file may be held all night.
+        if self._failures.bit_count() == 1:
             logger.error("the disk refuses, {} bytes wait in memory: {}", held, self.trouble)
         return now - self._since
 
@@ -79,6 +83,8 @@ class Writer:
         self._jobs: deque[Job] = deque()
         self._seals: deque[Seal] = deque()
         self._done = self._sealed = 0
+        # By `id`: those that somebody held when they were tried last.
+        self._held: set[int] = set()
         self._gave_up = False
         self._silent: str | None = None
         self._appending, self._sealing = _Patience(clock), _Patience(clock)
@@ -132,7 +138,7 @@ class Writer:
         await self._append()
         self._is_pause_over = False
         while self._seals and not self._gave_up:
-            if not await self._seal():
+            if not await self._seal(is_last=True):
                 await self._clock.sleep(_RETRY_SEC)
 
     def unwritten(self) -> Counter[str]:
@@ -188,15 +194,17 @@ class Writer:
                 await self._seal_during(self._clock.sleep(_RETRY_SEC))
         self._appending.obeyed()
 
-    async def _seal(self) -> bool:
-        """Seal until the pause is over; False if the disk refused."""
+    async def _seal(self, *, is_last: bool = False) -> bool:
+        """Seal until the pause is over; False if the disk refused. If it `is_last`, who holds a file has a minute."""
         waiting = len(self._seals)
         try:
             await self._work(self._seal_in_thread)
         except OSError as error:
-            self._complain(self._sealing, error, after_some=len(self._seals) < waiting)
+            is_held = isinstance(error, PermissionError) and not is_last
+            self._complain(self._sealing, error, after_some=is_held or len(self._seals) < waiting)
             return False
-        self._sealing.obeyed()
+        if not self._held:
+            self._sealing.obeyed()
         return True
 
     async def _work(self, work_in_thread: Callable[[], None]) -> None:
@@ -238,7 +246,9 @@ class Writer:
             job = self._jobs[0]
             if isinstance(job, Seal):
                 if len(self._seals) >= _ROUNDS * self._landing.round:
-                    self._seal_next()
+                    with contextlib.suppress(PermissionError):
+                        # Who holds it costs no open file: it was closed before it was to be renamed.
+                        self._seal_next()
                 self._disk.set_aside(job)
                 self._seals.append(job)
             else:
@@ -255,7 +265,13 @@ class Writer:
 
     def _seal_next(self) -> None:
         job = self._seals[0]
-        self._disk.do(job)
+        try:
+            self._disk.do(job)
+        except PermissionError:
+            self._held.add(id(job))
+            self._seals.rotate(-1)
+            raise
+        self._held.discard(id(job))
         self._done += job.size
         self._sealed += 1
         self._seals.popleft()

@@ -248,19 +248,29 @@ class OpenSegment:
         return self._hash.hexdigest()
 
     def seal(self) -> Path:
-        """Close the segment for good and give it its final name; that path is returned.
+        """Close the segment for good and give it its final name; that path is returned. It may be tried again.
 
         Raises:
+            PermissionError: somebody holds the file.
+            FileNotFoundError: somebody has taken it away.
             OSError: the disk refused; the segment stays open on disk, for `recover`.
         """
-        # Sealed names are believed without a look at their last line, so all bytes are on the disk before there is one.
-        os.fsync(self._file.fileno())
-        # Windows renames no file that is open.
-        self._file.close()
-        for folder in self.unsynced:
-            publish.sync_folder(folder)
+        if not self._file.closed:
+            # Sealed names are believed without a look at their last line, so all bytes are on the disk before there is
+            # one.
+            os.fsync(self._file.fileno())
+            # Windows renames no file that is open.
+            self._file.close()
+        # Before the rename: else a sealed name may stand in a folder that a power loss takes away.
+        while self.unsynced:
+            publish.sync_folder(self.unsynced[0])
+            del self.unsynced[0]
         final = _final(self.path)
-        publish.replace(self.path, final)
+        # An attempt before may have come as far as the last line, and no further.
+        if self.path.exists() or not final.exists():
+            # Once only: while a program holds it on Windows, no other segment would be sealed.
+            self.path.replace(final)
+        publish.sync_folder(final.parent)
         return final
 
     def abandon(self) -> None:
@@ -375,6 +385,7 @@ def truncate_torn_tail(path: Path) -> int:
         keep = _end_of_last_line(file, size)
         if keep < size:
             file.truncate(keep)
+        # Also where nothing was cut: the dead one never synced it, and the sealed name that follows is believed.
         os.fsync(file.fileno())
     return size - keep
 

@@ -62,6 +62,44 @@ def test_a_rename_that_failed_is_made_up_for(tmp_path: Path) -> None:
     assert record.sha256 == hashlib.sha256(b"line\n").hexdigest()
 
 
+def test_a_segment_that_somebody_took_away_is_told_and_nothing_vouches_for_it(
+    tmp_path: Path, logged: list[str]
+) -> None:
+    layout = Layout(tmp_path)
+    disk = Disk(layout, "binance", Taken.create)
+    disk.do(Append("SOLUSDT", DAY, b"line\n"))
+    disk.do(seal())
+    assert records(layout, DAY) == []
+    (said,) = logged
+    assert said.startswith("ERROR ")
+    assert "part_0001.jsonl.open: is gone" in said
+
+
+class Taken(OpenSegment):
+    def seal(self) -> Path:
+        self.abandon()
+        self.path.unlink(missing_ok=True)
+        return super().seal()
+
+
+class Away(OpenSegment):
+    def seal(self) -> Path:
+        raise FileNotFoundError(2, "The system cannot find the path specified", str(self.path))
+
+
+def test_a_drive_that_is_away_takes_no_segment_with_it(tmp_path: Path) -> None:
+    lake, elsewhere = tmp_path / "lake", tmp_path / "elsewhere"
+    disk, job = Disk(Layout(lake), "binance", Away.create), seal()
+    disk.do(Append("SOLUSDT", DAY, b"line\n"))
+    disk.set_aside(job)
+    assert job.open is not None
+    job.open.abandon()
+    lake.rename(elsewhere)
+    with pytest.raises(FileNotFoundError, match="cannot find"):
+        disk.do(job)
+    assert job.segment is None
+
+
 def test_a_journal_that_refuses_once_gets_one_record_and_the_segment_is_sealed_once(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     disk = Disk(layout, "binance")

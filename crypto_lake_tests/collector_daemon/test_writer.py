@@ -13,7 +13,7 @@ from collector_daemon.decide.listening import Listening
 from collector_daemon.land.disk import CreateSegment, Disk
 from collector_daemon.land.landing import Landing
 from collector_daemon.land.rotation import Rotation
-from collector_daemon.land.writer import Writer
+from collector_daemon.land.writer import _SILENT_SEC, DiskTroubleError, Writer
 from crypto_lake.layout import HOUR_US, Layout, day_of
 from crypto_lake.raw import segments
 from crypto_lake.raw.lines import TradeLine
@@ -141,3 +141,83 @@ def test_however_often_all_is_cut_two_rounds_of_files_at_most_wait_open_for_thei
     assert all_sealed(Layout(tmp_path)) == [8] * len(MANY)
     # One that takes lines, and two rounds, of 64 at least, that wait.
     assert counted.most <= len(MANY) + 2 * 64
+
+
+class Held(OpenSegment):
+    """A segment that a program holds, on Windows, if its symbol is among `symbols`."""
+
+    symbols: ClassVar[set[str]] = set()
+
+    def seal(self) -> Path:
+        if self.path.parent.parent.name in self.symbols:
+            raise PermissionError(errno.EACCES, "used by another process")
+        return super().seal()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> type[Held]:
+    monkeypatch.setattr(Held, "symbols", {"AUSDT"})
+    return Held
+
+
+class Calm(FakeClock):
+    """Does not run on while the writer waits for its thread, which it watches every five seconds."""
+
+    async def sleep(self, seconds: float) -> None:
+        await (asyncio.sleep(60) if seconds == _SILENT_SEC else super().sleep(seconds))
+
+
+PAIR = ["AUSDT", "BUSDT"]
+
+
+def names(layout: Layout, symbol: str) -> list[str]:
+    return [path.name for path in segments.sealed(layout.raw_day("binance", symbol, day_of(T0)))]
+
+
+def test_a_segment_that_a_program_holds_for_long_keeps_no_other_from_being_sealed(
+    tmp_path: Path, held: type[Held]
+) -> None:
+    layout, clock = Layout(tmp_path), Calm()
+    landing = Landing(Rotation(60_000_000), clock)
+    landing.expect(PAIR, Listening())
+
+    async def story() -> None:
+        writer = Writer(landing, Disk(layout, "binance", held.create), clock, flush_sec=1.0)
+        running = asyncio.create_task(writer.run())
+        while clock.mono < 300 and not running.done():
+            now = landing.watch.look()
+            landing.add([trade(symbol, now) for symbol in PAIR], now)
+            # The writer's pauses move the clock.
+            await asyncio.sleep(0.005)
+        assert not running.done()
+        assert (names(layout, "AUSDT"), names(layout, "BUSDT")[:1]) == ([], ["part_0001.jsonl"])
+        assert "another process" in (writer.trouble or "")
+        held.symbols.clear()
+        await until(lambda: not landing.unsealed, "the seals")
+        assert names(layout, "AUSDT") == names(layout, "BUSDT")
+        await until(lambda: writer.trouble is None, "the disk to obey")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await writer.close()
+
+    asyncio.run(story())
+
+
+def test_at_the_end_who_holds_a_segment_has_a_minute_and_the_others_are_sealed(
+    tmp_path: Path, held: type[Held]
+) -> None:
+    layout, clock = Layout(tmp_path), Calm()
+    landing = Landing(Rotation(60_000_000), clock)
+    landing.expect(PAIR, Listening())
+    landing.add([trade(symbol, T0) for symbol in PAIR], T0)
+    landing.close()
+
+    async def story() -> None:
+        writer = Writer(landing, Disk(layout, "binance", held.create), clock, flush_sec=1.0)
+        with pytest.raises(DiskTroubleError, match="another process"):
+            await writer.flush()
+        await writer.close()
+
+    asyncio.run(story())
+    assert 60 < clock.mono < 70
+    assert (names(layout, "AUSDT"), names(layout, "BUSDT")) == ([], ["part_0001.jsonl"])

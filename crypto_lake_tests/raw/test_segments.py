@@ -1,5 +1,7 @@
 import errno
 import os
+import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -128,6 +130,73 @@ def test_the_folders_of_a_first_segment_wait_for_the_disk_when_it_is_sealed_and_
     assert synced == []
     day = segment.seal().parent
     assert {day, day.parent, day.parent.parent} <= set(synced)
+
+
+def test_after_a_folder_could_not_be_synced_the_next_attempt_to_seal_syncs_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment, synced = opened(layout, LINES[0]), list[Path]()
+    symbol = segment.path.parent.parent
+
+    def refuse_once(folder: Path) -> None:
+        if folder == symbol and not refused:
+            refused.append(folder)
+            raise OSError(errno.EIO, "input/output error")
+        synced.append(folder)
+
+    refused: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", refuse_once)
+    with pytest.raises(OSError, match="input/output error"):
+        segment.seal()
+    assert sealed(layout) == []
+    day = segment.seal().parent
+    assert synced[-2:] == [symbol, day]
+
+
+def test_after_a_rename_could_not_be_synced_the_next_attempt_to_seal_syncs_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment, synced = opened(layout, LINES[0]), list[Path]()
+    day = segment.path.parent
+
+    def refuse_once(folder: Path) -> None:
+        if folder == day and not synced.count(day):
+            synced.append(day)
+            raise OSError(errno.EIO, "input/output error")
+        synced.append(folder)
+
+    monkeypatch.setattr(publish, "sync_folder", refuse_once)
+    with pytest.raises(OSError, match="input/output error"):
+        segment.seal()
+    assert segment.seal().read_bytes() == LINES[0]
+    assert synced.count(day) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
+def test_a_segment_that_was_taken_away_is_never_called_sealed(layout: Layout) -> None:
+    segment = opened(layout, LINES[0])
+    segment.path.unlink()
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            segment.seal()
+
+
+def test_a_segment_that_somebody_holds_is_refused_at_once_and_sealed_later(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment, tried = opened(layout, LINES[0]), list[Path]()
+
+    def held(path: Path, _: Path) -> Path:
+        tried.append(path)
+        raise PermissionError(errno.EACCES, "used by another process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", held)
+        patch.setattr(time, "sleep", lambda _: None)
+        with pytest.raises(PermissionError, match="another process"):
+            segment.seal()
+    assert tried == [segment.path]
+    assert segment.seal().read_bytes() == LINES[0]
 
 
 def _refuse(_: int) -> None:
