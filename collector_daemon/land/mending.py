@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 from loguru import logger
 
-from crypto_lake.disk import mending
+from crypto_lake.disk import mending, publish
 from crypto_lake.disk.mending import Bad, IsLine
 from crypto_lake.errors import NOT_JSON
 from crypto_lake.layout import Layout
@@ -94,8 +94,11 @@ class Mending:
 
 @contextlib.contextmanager
 def _appending(path: Path) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    publish.make_folder(path.parent)
     path.touch()
+    # Its name as well: what is moved here goes from where it was.
+    publish.sync_folder(path.parent)
+    # A death while this file was written may have left half a line, onto which the next would be written.
     truncate_torn_tail(path)
     with path.open("ab", buffering=0) as file:
         yield file

@@ -29,6 +29,10 @@ _UNCHANGED_SEC = 30 * 86_400
 _READ_TRIES = 20 if sys.platform == "win32" else 1
 _READ_WAIT_SEC = 0.02
 
+# The folders that got a new one and were not synced since. Not a file's own matter: the attempt that made them may have
+# failed, and another file may be relied on first.
+_unsynced: set[Path] = set()
+
 _Found = TypeVar("_Found")
 
 
@@ -73,18 +77,32 @@ def told_of_folders() -> Iterator[None]:
 
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, so that they survive a power loss: else a file on the disk has no place."""
-    for changed in made_folder(folder):
-        sync_folder(changed)
+    make_folder_unsynced(folder)
+    sync_folders_above(folder)
 
 
-def made_folder(folder: Path) -> list[Path]:
-    """Make a folder, and those above it; return the folders to sync before what lies in it is relied on."""
+def make_folder_unsynced(folder: Path) -> None:
+    """Make a folder, and those above it; before what lies in it is relied on, call `sync_folders_above`."""
     if folder.is_dir():
-        return []
+        return
     # A drive that is not there is its own parent.
-    above = made_folder(folder.parent) if folder.parent != folder else []
+    if folder.parent != folder:
+        make_folder_unsynced(folder.parent)
+    # Before it is made: who finds it there is to know.
+    _unsynced.add(folder.parent)
     folder.mkdir(exist_ok=True)
-    return [*above, folder.parent]
+
+
+def sync_folders_above(path: Path) -> None:
+    """Wait until the names of all folders above a path are on the disk, whoever in this process made them, and when."""
+    for folder in [above for above in reversed(path.parents) if above in _unsynced]:
+        # Before it is synced: another thread may make the next one in it meanwhile.
+        _unsynced.discard(folder)
+        try:
+            sync_folder(folder)
+        except OSError:
+            _unsynced.add(folder)
+            raise
 
 
 def write(path: Path, content: bytes) -> None:

@@ -197,14 +197,13 @@ def next_number(folder: Path, family: str = RECEIVED, recorder: str = "") -> int
 class OpenSegment:
     """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash).
 
-    `unsynced` are folders that got a new one for it, and are synced when it is sealed: at midnight thousands of symbols
-    need a folder, and their lines are not to wait for the disk.
+    Folders that are made for it are synced when it is sealed: at midnight thousands of symbols need one, and lines are
+    not to wait for the disk.
     """
 
     path: Path
     day: date
     size: int = 0
-    unsynced: list[Path] = field(default_factory=list)
     _file: BinaryIO = field(init=False, repr=False)
     _hash: "hashlib._Hash" = field(init=False, repr=False, default_factory=hashlib.sha256)
 
@@ -223,10 +222,10 @@ class OpenSegment:
             OSError: the disk refused.
         """
         folder = layout.raw_day(exchange, symbol, day)
-        unsynced = publish.made_folder(folder)
+        publish.make_folder_unsynced(folder)
         number = next_number(folder, family, layout.recorder)
         final = layout.segment(exchange, symbol, day, number, family)
-        return cls(final.with_name(final.name + OPEN_SUFFIX), day, unsynced=unsynced)
+        return cls(final.with_name(final.name + OPEN_SUFFIX), day)
 
     def append(self, lines: bytes) -> None:
         """Write whole lines, each ending in a newline.
@@ -251,20 +250,15 @@ class OpenSegment:
         """Close the segment for good and give it its final name; that path is returned. It may be tried again.
 
         Raises:
-            PermissionError: somebody holds the file.
-            FileNotFoundError: somebody has taken it away.
-            OSError: the disk refused; the segment stays open on disk, for `recover`.
+            OSError: the disk refused; somebody holds the file (`PermissionError`), or took it (`FileNotFoundError`).
         """
         if not self._file.closed:
-            # Sealed names are believed without a look at their last line, so all bytes are on the disk before there is
-            # one.
+            # Before there is a sealed name: such a file is believed without a look at its last line.
             os.fsync(self._file.fileno())
             # Windows renames no file that is open.
             self._file.close()
         # Before the rename: else a sealed name may stand in a folder that a power loss takes away.
-        while self.unsynced:
-            publish.sync_folder(self.unsynced[0])
-            del self.unsynced[0]
+        publish.sync_folders_above(self.path)
         final = _final(self.path)
         # An attempt before may have come as far as the last line, and no further.
         if self.path.exists() or not final.exists():
@@ -352,13 +346,17 @@ def recover(layout: Layout, exchange: str, mend: Mend = _believed) -> list[Recov
     Raises:
         OSError: the disk refused; call it again.
     """
-    return [
+    recovered = [
         _recover(layout, found, symbol, day, mend(found.path, symbol, day))
         for symbol in layout.raw_symbols(exchange)
         for day in layout.raw_days(exchange, symbol)
         for found in _found(layout.raw_day(exchange, symbol, day))
         if found.is_open and found.is_file and found.is_of(layout.recorder)
     ]
+    # The dead one may have made these as well: for a first symbol, or a new one.
+    for folder in layout.raw_symbol(exchange, recovered[0].symbol).parents[:3] if recovered else ():
+        publish.sync_folder(folder)
+    return recovered
 
 
 def _recover(layout: Layout, found: _Found, symbol: str, day: date, moved: int) -> Recovered:

@@ -18,6 +18,7 @@ from collector_daemon.land.jobs import Append
 from collector_daemon.land.mending import Mending
 from collector_daemon.land.pointers import MOST_DAYS
 from collector_daemon.land.recovery import recover, tally_of
+from crypto_lake.disk import mending, publish
 from crypto_lake.layout import HOUR_US, Layout
 from crypto_lake.raw import journal
 from crypto_lake.raw.journal_writer import JournalWriter
@@ -248,6 +249,24 @@ def test_what_a_power_loss_spoilt_is_moved_and_the_rest_sealed(
         there = content[one["offset"] :][: one["size"]]
         assert one["frame"] == (there.decode(errors="backslashreplace") if there.strip(b"\0") else "")
         assert one["file"] == "raw/binance/SOLUSDT/2025-10-20/part_0001.jsonl.open"
+
+
+def test_what_is_moved_is_on_the_disk_with_its_folders_and_its_name_before_it_goes_from_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, synced = Layout(tmp_path), set[Path]()
+    rejected = layout.rejected("binance", DAY)
+    left_open(layout, ONE + b"\0" * 100 + b"\n" + TWO)
+    taken_out = mending.take_out
+
+    def after(path: Path, is_line: mending.IsLine) -> None:
+        assert {rejected.parent, rejected.parent.parent} <= synced
+        taken_out(path, is_line)
+
+    monkeypatch.setattr(publish, "sync_folder", synced.add)
+    monkeypatch.setattr(mending, "take_out", after)
+    recover(layout, "binance", T0)
+    assert rejected.exists()
 
 
 def test_a_torn_last_line_is_cut_and_not_moved(tmp_path: Path) -> None:

@@ -171,6 +171,21 @@ def test_a_new_folder_is_on_the_disk_before_what_lies_in_it(
     assert synced == [tmp_path, raw, raw / "binance", raw / "binance" / "SOLUSDT", path.parent, path.parent]
 
 
+def test_a_new_folder_whose_sync_was_refused_is_synced_at_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a" / "b"
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "sync_folder", full)
+        with pytest.raises(OSError, match="no space left"):
+            publish.make_folder(folder)
+    synced: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", synced.append)
+    for _ in range(2):
+        publish.make_folder(folder)
+    assert synced == [tmp_path, tmp_path / "a"]
+
+
 def test_a_folder_on_a_drive_that_is_not_there_is_an_error_of_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crypto_lake.disk import publish
 from crypto_lake.layout import Layout
 from crypto_lake.raw import segments
+from crypto_lake.raw.lines import OF_BOOK
 from crypto_lake.raw.segments import OpenSegment, Recovered
 
 DAY = date(2025, 10, 20)
@@ -130,6 +131,46 @@ def test_the_folders_of_a_first_segment_wait_for_the_disk_when_it_is_sealed_and_
     assert synced == []
     day = segment.seal().parent
     assert {day, day.parent, day.parent.parent} <= set(synced)
+
+
+def test_folders_of_an_attempt_that_opened_no_file_are_synced_before_the_next_one_is_sealed(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(*_: object, **_how: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", too_many)
+        with pytest.raises(OSError, match="too many"):
+            opened(layout, LINES[0])
+    synced: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", synced.append)
+    day = opened(layout, LINES[0]).seal().parent
+    assert synced == [layout.base, layout.base / "raw", day.parent.parent, day.parent, day]
+
+
+def test_folders_that_one_segment_made_are_synced_before_another_in_them_is_sealed(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", synced.append)
+    ticks = opened(layout, LINES[0])
+    book = OpenSegment.create(layout, "binance", "SOLUSDT", DAY, OF_BOOK)
+    book.append(LINES[0])
+    day = book.seal().parent
+    assert synced == [layout.base, layout.base / "raw", day.parent.parent, day.parent, day]
+    ticks.abandon()
+
+
+def test_recovery_syncs_all_folders_that_the_dead_one_may_have_made(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(layout, LINES[0]).abandon()
+    synced: set[Path] = set()
+    monkeypatch.setattr(publish, "sync_folder", synced.add)
+    (found,) = segments.recover(layout, "binance")
+    assert found.path is not None
+    assert synced >= {layout.base, *list(found.path.parents)[:4]}
 
 
 def test_after_a_folder_could_not_be_synced_the_next_attempt_to_seal_syncs_it(
