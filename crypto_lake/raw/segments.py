@@ -366,8 +366,9 @@ def _recover(layout: Layout, found: _Found, symbol: str, day: date, moved: int) 
         path.unlink()
         return Recovered(symbol, day, None, torn, moved)
     final = _final(path)
-    if final.exists():
-        # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes.
+    if final.exists() or final.with_name(final.name + COMPRESSED_SUFFIX).exists():
+        # The copy of a lake that was being recorded can hold a segment in both forms; a sealed one never changes, and a
+        # plain name hides a compressed one.
         number = next_number(path.parent, found.family, found.recorder)
         final = path.with_name(layout.segment("", symbol, day, number, found.family).name)
     publish.replace(path, final)

@@ -435,6 +435,13 @@ def test_recovery_after_a_number_was_sealed_does_not_touch_the_sealed_one(layout
     assert everything(layout) == {"part_0001.jsonl": LINES[0] + LINES[1], "part_0002.jsonl": LINES[0]}
 
 
+def test_recovery_hides_no_compressed_segment_behind_a_shorter_copy(layout: Layout) -> None:
+    folder = crashed(layout, LINES[0]).parent
+    (folder / "part_0001.jsonl.zst").write_bytes(b"compressed")
+    segments.recover(layout, "binance")
+    assert everything(layout) == {"part_0001.jsonl.zst": b"compressed", "part_0002.jsonl": LINES[0]}
+
+
 def test_after_recovery_numbers_count_on(layout: Layout) -> None:
     crashed(layout, LINES[0])
     segments.recover(layout, "binance")
