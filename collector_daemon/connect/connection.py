@@ -70,6 +70,7 @@ class NoticedConnection(ClientConnection, asyncio.BufferedProtocol):
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """See asyncio: where to put what is read."""
+        # Never empty, which asyncio takes for an error: what is not whole yet fills a quarter of it at most.
         return self._buffer[self._filled :]
 
     def data_received(self, data: bytes) -> None:

@@ -36,4 +36,6 @@ def hold(path: Path, wait_sec: float | None = None, busy: str | None = None) -> 
     try:
         yield
     finally:
+        # The file stays, where a system would remove it under those who have it open: one who waits for the old file
+        # and one who makes a new one would both hold the lock.
         lock.release()

@@ -61,6 +61,7 @@ def split(written: Sequence[journal.AnyRecord]) -> list[Clock]:
     """Return the clocks that records were written on, in order."""
     clocks = [Clock(written[0].at, math.inf, [])] if written else []
     for record in written:
+        # None as well: whether it was set is not known, so nothing may be put across it.
         if isinstance(record, journal.Away) and record.step_us != 0:
             clocks[-1] = clocks[-1]._replace(end=record.left, ended_by=record)
             clocks.append(Clock(record.at, math.inf, [], record))
