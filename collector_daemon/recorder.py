@@ -256,5 +256,8 @@ class Recorder:
         self.session.finish(self._clock.now_us())
         self.intake.pass_on()
         self.landing.close()
-        self.landing.note(journal.Stopped(at=self._clock.now_us(), reason=reason))
+        stopped = journal.Stopped(at=self._clock.now_us(), reason=reason)
+        # First: recovery takes the record's word for it that nothing is left to look at.
+        await self.writer.flush()
+        self.landing.note(stopped)
         await self.writer.flush()

@@ -254,6 +254,23 @@ def test_what_a_dead_daemon_left_open_is_sealed_and_entered_at_the_next_start(tm
     assert (entered[1].first_trade_id, entered[1].last_trade_id) == (1, 2)
 
 
+def test_the_journal_says_that_it_ended_in_order_once_everything_is_sealed_and_not_before(
+    tmp_path: Path,
+) -> None:
+    def stopped() -> list[journal.AnyRecord]:
+        return records(Layout(tmp_path), DAY, journal.Stopped)
+
+    class Looks(OpenSegment):
+        def seal(self) -> Path:
+            assert not stopped()
+            return super().seal()
+
+    exchange = Exchange(says(trade(1), trade(2, symbol="ADAUSDT")))
+    record(tmp_path, exchange, until_landed(1), edges=Edges(create_segment=Looks.create))
+    assert len(stopped()) == 1
+    assert not open_files(Layout(tmp_path))
+
+
 def test_a_disk_that_never_obeys_ends_the_daemon_and_names_what_was_lost(tmp_path: Path) -> None:
     class Never(Refusing):
         refuse = staticmethod(lambda: True)
