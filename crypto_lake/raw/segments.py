@@ -7,6 +7,7 @@ start at 1 each UTC day of receipt and are never reused: the next one is one abo
 open. Those of a collector with a name (`part_a_0001.jsonl`) are numbered by themselves.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -195,16 +196,13 @@ def next_number(folder: Path, family: str = RECEIVED, recorder: str = "") -> int
 
 @dataclass
 class OpenSegment:
-    """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash).
-
-    Folders that are made for it are synced when it is sealed: at midnight thousands of symbols need one, and lines are
-    not to wait for the disk.
-    """
+    """A segment that is being written. Made by `create`; ended by `seal` (or by `recover`, after a crash)."""
 
     path: Path
     day: date
     size: int = 0
     _file: BinaryIO = field(init=False, repr=False)
+    _is_refused: bool = field(init=False, repr=False, default=False)
     _hash: "hashlib._Hash" = field(init=False, repr=False, default_factory=hashlib.sha256)
 
     def __post_init__(self) -> None:
@@ -222,6 +220,7 @@ class OpenSegment:
             OSError: the disk refused.
         """
         folder = layout.raw_day(exchange, symbol, day)
+        # Synced by `seal`: at midnight thousands of symbols need one, and their lines are not to wait for the disk.
         publish.make_folder_unsynced(folder)
         number = next_number(folder, family, layout.recorder)
         final = layout.segment(exchange, symbol, day, number, family)
@@ -253,6 +252,9 @@ class OpenSegment:
             OSError: the disk refused; somebody holds the file (`PermissionError`), or took it (`FileNotFoundError`).
         """
         if not self._file.closed:
+            if self._is_refused and publish.write_anew(self.path) != self.sha256:
+                raise OSError(errno.EIO, "the disk failed to write, and bytes are lost", str(self.path))
+            self._is_refused = True
             # Before there is a sealed name: such a file is believed without a look at its last line.
             os.fsync(self._file.fileno())
             # Windows renames no file that is open.
@@ -333,11 +335,7 @@ class Recovered:
 Mend = Callable[[Path, str, date], int]
 
 
-def _believed(_path: Path, _symbol: str, _day: date) -> int:
-    return 0
-
-
-def recover(layout: Layout, exchange: str, mend: Mend = _believed) -> list[Recovered]:
+def recover(layout: Layout, exchange: str, mend: Mend = lambda _path, _symbol, _day: 0) -> list[Recovered]:
     """Seal what a crash left open: mend each open segment, truncate it to its last whole line, then rename it.
 
     Only those of the recorder whose layout this is: another one may be writing to its own. Call it with its lock held,

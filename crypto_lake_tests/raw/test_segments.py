@@ -2,6 +2,7 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -131,6 +132,60 @@ def test_the_folders_of_a_first_segment_wait_for_the_disk_when_it_is_sealed_and_
     assert synced == []
     day = segment.seal().parent
     assert {day, day.parent, day.parent.parent} <= set(synced)
+
+
+def forgets(monkeypatch: pytest.MonkeyPatch, segment: OpenSegment) -> Callable[[], bytes]:
+    """Let the first sync of a segment fail, and the next ones say yes to bytes that were not written anew.
+
+    What is returned says what is on the disk, of a file without pages that is written to its places again.
+    """
+    on_disk, writes = [b""], list[int]()
+    opens: Callable[..., object] = Path.open
+
+    def opening(path: Path, mode: str = "r", *rest: int, **how: int) -> object:
+        if path == segment.path and mode == "rb+":
+            writes.append(1)
+        return opens(path, mode, *rest, **how)
+
+    def sync(_: int) -> None:
+        if not segment.path.exists():
+            return
+        if not tried:
+            tried.append(1)
+            raise OSError(errno.EIO, "input/output error")
+        on_disk[0] = segment.path.read_bytes() if writes else b""
+
+    tried: list[int] = []
+    monkeypatch.setattr(Path, "open", opening)
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(publish, "sync_folder", lambda _: None)
+    return lambda: on_disk[0]
+
+
+def test_bytes_that_the_disk_failed_to_write_are_written_anew_before_they_are_sealed(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = opened(layout, LINES[0])
+    segment.append(LINES[1])
+    on_disk = forgets(monkeypatch, segment)
+    with pytest.raises(OSError, match="input/output error"):
+        segment.seal()
+    assert segment.seal().read_bytes() == on_disk() == LINES[0] + LINES[1]
+
+
+def test_a_segment_whose_bytes_are_gone_from_memory_too_after_a_sync_that_failed_is_never_sealed(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = opened(layout, LINES[0])
+    forgets(monkeypatch, segment)
+    with pytest.raises(OSError, match="input/output error"):
+        segment.seal()
+    segment.path.write_bytes(b"\0" * len(LINES[0]))
+    for _ in range(2):
+        with pytest.raises(OSError, match="failed to write"):
+            segment.seal()
+    assert sealed(layout) == []
+    segment.abandon()
 
 
 def test_folders_of_an_attempt_that_opened_no_file_are_synced_before_the_next_one_is_sealed(
