@@ -102,8 +102,14 @@ def test_a_run_of_a_partition_and_a_backfill_of_three_days_succeed(dagster_dev: 
 
     _until(lambda: "FAILURE" in statuses() or (are_there() and statuses() == {"SUCCESS"}), RUN_SEC)
     assert are_there()
-    checks = dagster_dev(_CHECKS)["assetNodeOrError"]["assetChecksOrError"]["checks"]
-    assert {check["executionForLatestMaterialization"]["status"] for check in checks} == {"SUCCEEDED"}
+
+    def verdicts() -> set[str | None]:
+        checks = dagster_dev(_CHECKS)["assetNodeOrError"]["assetChecksOrError"]["checks"]
+        latest = [check["executionForLatestMaterialization"] for check in checks]
+        return {one and one["status"] for one in latest}
+
+    # A run that a sensor started may have made the bars anew, and be looking at them now.
+    _until(lambda: verdicts() == {"SUCCEEDED"}, RUN_SEC)
     log = (tmp_path / "dagster.log").read_text(encoding="utf-8", errors="replace")
     # Dagster's own, of its command and, on Windows, of the output of runs.
     known = ("SupersessionWarning", "Compute log capture is disabled")
