@@ -29,6 +29,7 @@ from crypto_lake.defs.partitions import PARTITION, Portion, Share, nightly, shar
 from crypto_lake.defs.resources import Lake, connected
 from crypto_lake.layout import SECOND_US, day_of
 from crypto_lake.pages import validation
+from crypto_lake.raw import segments
 from crypto_lake.series import Series
 from crypto_lake.staging import recorded
 from crypto_lake.transform import plan
@@ -226,6 +227,15 @@ def _old(
 
 
 def _recent_days(series: list[Series]) -> list[date]:
-    """The last days of each symbol's recording, by its newest folder; a day may be all hole, and have none."""
-    newest = {days[-1] for one in series if (days := one.layout.raw_days(one.exchange, one.symbol))}
+    """The last days of each symbol's recording; a day may be all hole, and have no folder."""
+    newest = {day for one in series if (day := _newest(one))}
     return sorted({day - timedelta(days=n) for day in newest for n in range(_RECENT_DAYS)})
+
+
+def _newest(series: Series) -> date | None:
+    where = series.exchange, series.symbol
+    # A trade with a time to come makes a folder of that day, in which no segment lies.
+    if day := segments.last_day(series.layout, *where, of_any=True):
+        return day
+    # All were removed when ticks had been made of them.
+    return next(reversed(series.layout.raw_days(*where)), None)

@@ -98,11 +98,12 @@ def days(layout: Layout, exchange: str, symbol: str, latest: int | None = None) 
     return sorted(islice(found, latest))
 
 
-def last_day(layout: Layout, exchange: str, symbol: str) -> date | None:
-    """The last day whose folder holds a segment, of any family, of the recorder whose layout this is."""
+def last_day(layout: Layout, exchange: str, symbol: str, *, of_any: bool = False) -> date | None:
+    """The last day whose folder holds a segment, of any family, of the recorder whose layout this is, or `of_any`."""
+    recorder = None if of_any else layout.recorder
     folders = reversed(layout.raw_days(exchange, symbol))
     found = (layout.raw_day(exchange, symbol, day) for day in folders)
-    last = next((folder for folder in found if _holds(folder, FAMILIES, layout.recorder)), None)
+    last = next((folder for folder in found if _holds(folder, FAMILIES, recorder)), None)
     return date.fromisoformat(last.name) if last else None
 
 

@@ -83,6 +83,12 @@ def test_a_recent_day_with_a_hole_is_requested(instance: dg.DagsterInstance, hol
     assert requested(tick(instance)) == [str(DAY)]
 
 
+def test_a_folder_of_a_day_to_come_hides_no_hole(instance: dg.DagsterInstance, holed: Series) -> None:
+    # As a trade with that time makes it: without a segment.
+    holed.layout.raw_day("binance", SYMBOL, DAY + timedelta(days=400)).mkdir()
+    assert requested(tick(instance)) == [str(DAY)]
+
+
 def test_a_day_without_a_hole_is_not_requested(
     instance: dg.DagsterInstance, series: Series, duck: duckdb.DuckDBPyConnection
 ) -> None:
