@@ -8,7 +8,6 @@ import contextlib
 import errno
 import os
 import shutil
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +42,7 @@ class Cache:
         """
         wanted = self.place(key, entry)
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(wanted)
+        temporary = publish.temporary_of(wanted)
         try:
             found = store.fetch(key, temporary, entry.size)
             if found:
@@ -116,15 +115,5 @@ def link(source: Path, target: Path) -> None:
         if target.exists():
             raise FileExistsError(errno.EEXIST, "is there already", str(target)) from None
         # Under its name a copy that was cut short would be taken for the whole.
-        temporary = _temporary(target)
-        try:
+        with publish.publishing(target) as temporary:
             shutil.copy2(source, temporary)
-            publish.sync_file(temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    # Of this thread: two that bring one file at once do not write into one.
-    return path.with_name(f".{path.name}.{os.getpid()}{threading.get_ident()}.tmp")

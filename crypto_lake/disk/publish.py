@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,8 +49,7 @@ def publishing(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; expected a file, or nothing there yet", str(path))
     make_folder(path.parent)
-    # Of this process, so that two that publish one path at once do not write into one file; the last rename wins.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         yield temporary
         # Before the rename: a name may reach the disk before the bytes, and a power loss then leaves an empty file.
@@ -57,6 +57,12 @@ def publishing(path: Path) -> Iterator[Path]:
         replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_of(path: Path) -> Path:
+    """Return the name under which this thread writes what is to become `path`."""
+    # Its own, so that two that publish one path at once do not write into one file; the last rename wins.
+    return path.with_name(f".{path.name}.{os.getpid()}{threading.get_ident()}.tmp")
 
 
 @contextlib.contextmanager
