@@ -40,7 +40,7 @@ from crypto_lake.errors import (
 # Who waits sees whether it hangs, and asks again himself; only one that was killed outright ends for Dagster by time.
 _WAITED_FOR = {BY_COMMAND: "true", "dagster/max_runtime": str(2 * 86_400), "dagster/max_retries": "0"}
 # A command's output is on the terminal already; capturing it costs two processes, which Ctrl-C makes complain.
-_NO_CAPTURE = {
+NO_CAPTURE = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
@@ -97,7 +97,7 @@ def _described_in(folder: Path) -> dg.DagsterInstance:
 
 def _opened(folder: Path) -> dg.DagsterInstance:
     def opened() -> dg.DagsterInstance:
-        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE))
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=NO_CAPTURE))
 
     try:
         return opened()

@@ -6,13 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-# What a run prints is pytest's to capture; Dagster would start four processes a step for it.
-NO_CAPTURE = {
-    "compute_logs": {
-        "module": "dagster._core.storage.noop_compute_log_manager",
-        "class": "NoOpComputeLogManager",
-    }
-}
+from crypto_lake.defs.launch import NO_CAPTURE
 
 
 @pytest.fixture
