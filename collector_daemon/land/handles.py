@@ -9,8 +9,10 @@ from loguru import logger
 
 # Sockets, logs, the interpreter's own, and symbols that are listed later.
 _OTHERS = 512
-# One that is open, and two that wait to be sealed: a round may wait already when the hour ends another.
-_A_SEGMENT = 3
+# So many rounds of segments may wait open to be sealed: one may wait already when the hour ends another.
+WAITING_ROUNDS = 2
+# One that is written to, and those that wait.
+_A_SEGMENT = 1 + WAITING_ROUNDS
 
 
 def allow(segments: int) -> None:

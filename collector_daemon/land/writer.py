@@ -22,6 +22,7 @@ from loguru import logger
 
 from collector_daemon.clock import Clock
 from collector_daemon.land.disk import Disk, TornError
+from collector_daemon.land.handles import WAITING_ROUNDS
 from collector_daemon.land.jobs import Job, Seal, lines_of
 from collector_daemon.land.landing import Landing
 from crypto_lake.errors import LakeError
@@ -34,8 +35,6 @@ GIVE_UP_AFTER_SEC = 60.0
 _RETRY_SEC = 1.0
 _SILENT_SEC = 5.0
 _LOG_EVERY = 10
-# So many rounds of segments may be open and wait to be sealed, see `handles`.
-_ROUNDS = 2
 
 
 class DiskTroubleError(LakeError):
@@ -245,7 +244,7 @@ class Writer:
         while self._jobs:
             job = self._jobs[0]
             if isinstance(job, Seal):
-                if len(self._seals) >= _ROUNDS * self._landing.round:
+                if len(self._seals) >= WAITING_ROUNDS * self._landing.round:
                     with contextlib.suppress(PermissionError):
                         # Who holds it costs no open file: it was closed before it was to be renamed.
                         self._seal_next()
