@@ -35,11 +35,17 @@ def test_the_bytes_are_on_disk_before_a_segment_is_sealed(
     segment.abandon()
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were synced, in order."""
+    found: list[Path] = []
+    monkeypatch.setattr(publish, "sync_folder", found.append)
+    return found
+
+
 def test_the_folders_of_a_first_segment_wait_for_the_disk_when_it_is_sealed_and_not_before(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, synced: list[Path]
 ) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr(publish, "sync_folder", synced.append)
     segment = opened(layout, LINES[0])
     assert synced == []
     day = segment.seal().parent
@@ -117,10 +123,8 @@ def test_folders_of_an_attempt_that_opened_no_file_are_synced_before_the_next_on
 
 
 def test_folders_that_one_segment_made_are_synced_before_another_in_them_is_sealed(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, synced: list[Path]
 ) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr(publish, "sync_folder", synced.append)
     ticks = opened(layout, LINES[0])
     book = OpenSegment.create(layout, "binance", "SOLUSDT", DAY, OF_BOOK)
     book.append(LINES[0])
