@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from crypto_lake import logs
 from crypto_lake.config import Config
 from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.exchanges import registry
+from crypto_lake.stop_signals import STOP
 
 
 def collect(
@@ -54,8 +56,9 @@ def collect(
 async def _until_asked(path: Path, config: Config, duration: float | None) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     ending = Ending()
-    set_on_signals(stop, "SIGINT", "SIGTERM", "SIGBREAK", again=ending.at_once)
-    set_on_signals(hurry, "SIGHUP")
+    set_on_signals(stop, *STOP, again=ending.at_once)
+    if hasattr(signal, "SIGHUP"):
+        set_on_signals(hurry, signal.SIGHUP)
     clock = _clock(config)
     edges, follow = Edges(ending=ending), Follow(path, config, hurry)
     await run(config, clock=clock, duration=duration, stop=stop, edges=edges, follow=follow)

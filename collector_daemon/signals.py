@@ -11,8 +11,10 @@ from types import FrameType
 _ONE_KEYSTROKE_SEC = 0.1
 
 
-def set_on_signals(event: asyncio.Event, *names: str, again: Callable[[], object] | None = None) -> None:
-    """Set `event` on these signals, where the system has them, and call `again` for those that come after the first.
+def set_on_signals(
+    event: asyncio.Event, *numbers: signal.Signals, again: Callable[[], object] | None = None
+) -> None:
+    """Set `event` on these signals, and call `again` for those that come after the first.
 
     Outside the main thread, which gets them, do nothing.
     """
@@ -32,8 +34,6 @@ def set_on_signals(event: asyncio.Event, *names: str, again: Callable[[], object
         if not loop.is_closed():
             loop.call_soon_threadsafe(event.set)
 
-    for name in names:
-        number = getattr(signal, name, None)
-        if number is not None:
-            # Not `loop.add_signal_handler`, which Windows does not have; the loop wakes for this one everywhere.
-            signal.signal(number, ask)
+    for number in numbers:
+        # Not `loop.add_signal_handler`, which Windows does not have; the loop wakes for this one everywhere.
+        signal.signal(number, ask)

@@ -12,6 +12,7 @@ from crypto_lake import logs
 from crypto_lake.cli import cli
 from crypto_lake.errors import LakeError
 from crypto_lake.showing import printable
+from crypto_lake.stop_signals import STOP
 
 
 def main() -> None:
@@ -47,10 +48,9 @@ def main() -> None:
 
 
 def _take_a_supervisors_wish_for_ctrl_c() -> None:
-    # A supervisor's wish on Windows is Ctrl-Break.
-    for name in ("SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    # Ctrl-C itself stays as it is: a shell's background job is started without it.
+    for number in set(STOP) - {signal.SIGINT}:
+        signal.signal(number, signal.default_int_handler)
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

@@ -38,16 +38,14 @@ def ship(config_file: str | None, *, once: bool) -> None:
 
     Sealed segments, journals and tables of instruments, each verified; what is stored leaves this disk in time.
     """
-    import signal
     import threading
 
     from crypto_lake.operate.ship import loop
+    from crypto_lake.stop_signals import set_on_stop
 
     loaded = options.loaded(config_file, "ship")
     stop = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stop.set())
+    set_on_stop(stop)
     files = loop.run(loaded, configuration.find(config_file), once=once, stop=stop)
     click.echo(f"files shipped: {files:,}")
 

@@ -1,6 +1,5 @@
 """The command: which days of which symbols, at which pace, and what a person is told to type."""
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from crypto_lake.sections import ALWAYS_RECORDED
 from crypto_lake.simulator.clock import MarketClock
 from crypto_lake.simulator.server.exchange import Address, SimulatedExchange, running
 from crypto_lake.simulator.server.openings import Openings
+from crypto_lake.stop_signals import set_on_stop
 
 # So far, by this machine's clock, from when a snapshot of the book was taken it is what is told of the book.
 _NEAR_US = 1_000_000
@@ -140,9 +140,7 @@ def serve(replay: Replay, port: int, tell: Callable[[str], None]) -> None:
         LakeError: the port is taken.
     """
     stop = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stop.set())
+    set_on_stop(stop)
     try:
         with running(replay.exchange, port) as address:
             for line in _told(replay, address):

@@ -19,6 +19,7 @@ from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.operate.up import simulation, watch
 from crypto_lake.operate.up.child import Child, Program
 from crypto_lake.operate.up.screen import Screen
+from crypto_lake.stop_signals import STOP
 
 _LOOK_SEC = 0.5
 # Dagster answers each call in another thread, and glibc keeps memory for each of them: two pools are enough. (Other
@@ -121,10 +122,11 @@ def _asked_to_stop() -> Iterator[tuple[threading.Event, threading.Event]]:
     def ask(*_: object) -> None:
         (hurry if stop.is_set() else stop).set()
 
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), ask) for name in names}
+    # A terminal that is closed ends all that was started in it.
+    closed = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+    before = {number: signal.signal(number, ask) for number in [*STOP, *closed]}
     try:
         yield stop, hurry
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
