@@ -168,11 +168,11 @@ def _asked(
         clocks |= merging(hours)
     if not kind.is_fit:
         raw = once(lines, kind.needs, are_copies_same=are_copies_same)
-        return sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step), []
+        return sql.arrow(sql.ask(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step)), []
     # They are asked for twice, and are parsed once.
     with sql.kept(connection, _KEPT, f"FROM {lines}"):
         raw = once(_KEPT, kind.needs, are_copies_same=are_copies_same)
-        bars = sql.arrow(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step)
+        bars = sql.arrow(sql.ask(connection, "transform/bars", {"raw": raw}, **clocks, step=kind.step))
         return bars, quote_fit.hits(connection, raw, clocks)
 
 

@@ -209,7 +209,7 @@ def _minutes(connection: duckdb.DuckDBPyConnection, seconds: pa.Table, step: int
         is_proved = columns == PROVED_BAR
         longer.define(connection, "minutes_of_day", "day_seconds", step, _START, proved=is_proved)
         query = f"SELECT {', '.join(names(columns))} FROM minutes_of_day({MINUTE_US}) ORDER BY window_start"
-        return connection.sql(query).to_arrow_table().cast(parquet.arrow_schema(columns))
+        return sql.arrow(connection.execute(query)).cast(parquet.arrow_schema(columns))
 
 
 def _publish(connection: duckdb.DuckDBPyConnection, of: _Day, minutes: pa.Table) -> None:

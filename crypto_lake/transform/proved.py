@@ -27,7 +27,7 @@ def proved(
     step = series.config.transformer.resample_interval_sec * SECOND_US
     with parquet.registered(connection, day_bars=bars, day_proof=proof):
         tables = {"bars": "day_bars", "proof": "day_proof"}
-        found = sql.arrow(connection, "transform/with_proof", tables, step=step)
+        found = sql.arrow(sql.ask(connection, "transform/with_proof", tables, step=step))
     return found.cast(parquet.arrow_schema(PROVED_BAR))
 
 
@@ -41,7 +41,9 @@ def received(connection: duckdb.DuckDBPyConnection, series: Series, day: date, b
     quotes = series.layout.ticks(series.exchange, series.symbol, QUOTE.table, day)
     with parquet.registered(connection, day_bars=bars):
         tables = {"bars": "day_bars", "quotes": parquet.scan([quotes])}
-        found = sql.arrow(connection, "transform/as_received", tables, step=step, **_begun_with(series, day))
+        found = sql.arrow(
+            sql.ask(connection, "transform/as_received", tables, step=step, **_begun_with(series, day))
+        )
     return found.cast(parquet.arrow_schema())
 
 

@@ -196,7 +196,7 @@ def _rows(
     if len(batch) == 1:
         parquet.copy(connection, sql.statement(statement, tables), path, **values)
         return parquet.scan([path])
-    rows = sql.arrow(connection, statement, tables, **values)
+    rows = sql.arrow(sql.ask(connection, statement, tables, **values))
     if alone and rows.num_rows <= _ROW_GROUP:
         connection.register(_in_memory(stream), rows)
         return _in_memory(stream)

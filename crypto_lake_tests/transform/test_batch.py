@@ -151,13 +151,13 @@ def test_a_symbol_that_cannot_be_read_keeps_none_of_the_others_from_it(duck: Duc
 def test_hours_without_lines_are_made_by_the_statement_of_those_that_have_some(
     duck: Duck, lake: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrow, asked = sql.arrow, []
+    ask, asked = sql.ask, []
 
     def noted(connection: Duck, name: str, *rest: Any, **given: Any) -> Any:  # noqa: ANN401
         asked.append(name)
-        return arrow(connection, name, *rest, **given)
+        return ask(connection, name, *rest, **given)
 
-    monkeypatch.setattr(sql, "arrow", noted)
+    monkeypatch.setattr(sql, "ask", noted)
     event = Event(5, is_quote=False, price="1.00000000", qty="1.00000000")
     land(lake, "S0USDT", Recorded([event], twice=True, journaled=False, damaged=False, offset_us=0))
     built = bars.build_day(duck, Series(lake, "binance", "S0USDT"), DAY, LATER)
