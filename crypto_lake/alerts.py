@@ -137,7 +137,9 @@ def _by_webhook(url: str, message: bytes, timeout_sec: float) -> str | None:
 
 
 async def _post(url: str, message: bytes, timeout_sec: float) -> int:
-    async with httpx.AsyncClient(timeout=timeout_sec, follow_redirects=False) as client:
+    async with httpx.AsyncClient(
+        timeout=timeout_sec, follow_redirects=False, verify=web.certificates()
+    ) as client:
         headers = {"Content-Type": "application/json"}
         request = client.build_request("POST", url, content=message, headers=headers)
         return await web.tell(client, request, answer_sec=timeout_sec)

@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import os
+import ssl
 import zlib
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import NamedTuple
 
 import httpx
@@ -17,6 +20,20 @@ for _library in ("httpx", "httpcore"):
 ACCEPTED = {"Accept-Encoding": "gzip"}
 _GZIP = {"gzip", "x-gzip"}
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
+
+
+def certificates() -> ssl.SSLContext:
+    """Return what certificates are checked by, read once for all clients: there are more than a hundred of them.
+
+    Raises:
+        OSError: the file that `$SSL_CERT_FILE` names, or the one that is installed, is gone.
+    """
+    return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _certificates(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 class NoAnswerError(Exception):

@@ -10,6 +10,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from crypto_lake import web
 from crypto_lake.simulator.server.exchange import Address
 
 PATIENCE_S = 10
@@ -91,7 +92,9 @@ def listen(address: Address, path: str, count: int) -> list[Json]:
 
 
 def ask(address: Address, path: str, **params: Json) -> httpx.Response:
-    return httpx.get(f"{address.rest_url}/{path}", params=params, timeout=PATIENCE_S)
+    return httpx.get(
+        f"{address.rest_url}/{path}", params=params, timeout=PATIENCE_S, verify=web.certificates()
+    )
 
 
 def holds_soon(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:

@@ -102,9 +102,10 @@ class BinanceHttp:
         self._unanswered: dict[str, int] = {}
         headers = {"X-MBX-TIME-UNIT": "MICROSECOND"} | web.ACCEPTED
         try:
+            tls = web.certificates()
             # Redirects are not followed: a password in the address is meant for that host alone.
             self._http = httpx.AsyncClient(
-                timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False
+                timeout=_READ_SEC, headers=headers, transport=transport, follow_redirects=False, verify=tls
             )
         except OSError as error:
             # $SSL_CERT_FILE, or what is installed: an update may take it away under our feet.
