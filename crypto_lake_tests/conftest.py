@@ -33,6 +33,10 @@ if (
 # One process has lakes that begin on any day.
 reach.back_to_the_first_day_of_all()
 
+# Modules and tests are some 300,000 objects that stay. To look for garbage after each 700 new ones, as Python does by
+# itself, takes seconds while they are loaded.
+gc.set_threshold(50_000)
+
 # How long an example takes says how busy the machine is.
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")
@@ -91,6 +95,9 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
+# Last, after `-m` has left tests out: the second process begins with the first of its own then, which is long, and not
+# with the one after it.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let tests that wait for a clock come first, in two processes, beside those that compute.
 
