@@ -102,6 +102,7 @@ def of_each(
     place, until = 0, 0
     for record in sealed:
         start, end = _span(record)
+        # Two records may overlap by seconds; one that begins a minute earlier is of a clock that went back.
         if start < until - MINUTE_US:
             place, until = place + 1, 0
         fitting = (at for at in range(place, len(clocks)) if clocks[at].clock.holds(start, end))
