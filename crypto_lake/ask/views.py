@@ -130,13 +130,23 @@ def _define_views(connection: duckdb.DuckDBPyConnection, config: Config, *, has_
     for view in ("candles_1m", "book_1s", *OF_EVENTS):
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM rows_of_{view}()")
     connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS {_rows('seconds', has_proof)}")
+    _define_intervals(connection, f"({_rows('minutes', has_proof)})")
     add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
     _define_seconds(connection, step, has_proof=has_proof)
     for name, length in {"minutes": MINUTE_US, "lacking": step}.items():
         _define_longer(connection, name, length, has_proof=has_proof)
     sql.define(connection, "ask/resampled")
-    minutes = f"({_rows('minutes', has_proof)})"
+
+
+def _define_intervals(connection: duckdb.DuckDBPyConnection, minutes: str) -> None:
+    """Make the views of longer bars, before the macros that they read.
+
+    DuckDB plans the query of a view that is made. Tables without rows stand in for the macros, which would be planned
+    for each view and take as long as all others together.
+    """
+    for macro in ("of_lacking", "of_whole_minutes"):
+        connection.execute(f"CREATE OR REPLACE MACRO {macro}(length) AS TABLE {tables.nothing(PROVED_BAR)}")
     sql.define(connection, "ask/views", minutes=minutes, lacking="of_lacking", longer="of_whole_minutes")
     sql.define(connection, "ask/history")
 
