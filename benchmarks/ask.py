@@ -23,7 +23,7 @@ from crypto_lake import config as configuration
 from crypto_lake.ask import views
 from crypto_lake.config import Config
 from crypto_lake.disk import parquet
-from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, day_start_us
+from crypto_lake.layout import DAY_US, MINUTE_US, SECOND_US, Layout, day_start_us
 from crypto_lake.schema import BAR, names
 
 _LAST = datetime.now(UTC).date()
@@ -153,19 +153,27 @@ def main() -> None:
         compare(file, symbols[1], arguments.days, arguments.repeat)
 
 
+def _newest(layout: Layout) -> list[Path]:
+    """Return the parts of each symbol's last day."""
+    return [
+        path
+        for one in layout.bars_symbols("binance")
+        for path in layout.bar_files("binance", one, layout.part_days("binance", one)[-1])
+    ]
+
+
 def compare(file: Path, symbol: str, days: int, repeat: int) -> None:
     """Print what each question takes."""
     layout = configuration.load(file).layout
     day = _LAST - timedelta(days=days // 2)
     of_day = f"symbol = '{symbol}' AND window_start >= '{day}' AND window_start < '{day + timedelta(days=1)}'"
     year = [layout.minutes("binance", symbol, one) for one in layout.minute_days("binance", symbol)]
-    newest = [
-        path
-        for one in layout.bars_symbols("binance")
-        for path in layout.bar_files("binance", one, layout.part_days("binance", one)[-1])
-    ]
     questions = {
-        "the newest five of bars_1m": ("FROM bars_1m ORDER BY window_start DESC LIMIT 5", None, newest),
+        "the newest five of bars_1m": (
+            "FROM bars_1m ORDER BY window_start DESC LIMIT 5",
+            None,
+            _newest(layout),
+        ),
         "a day of one symbol of bars_1m": (
             f"FROM bars_1m WHERE {of_day}",
             f"bars('{symbol}', '1m', '{day}', '{day + timedelta(days=1)}')",

@@ -34,7 +34,7 @@ from crypto_lake.errors import (
     UnreachableError,
 )
 from crypto_lake.exchanges import registry
-from crypto_lake.exchanges.base import IdTrades, RestClient, TimedTrades
+from crypto_lake.exchanges.base import Client, IdTrades, RestClient, TimedTrades
 from crypto_lake.layout import DAY_US, day_of, day_start_us
 from crypto_lake.raw import segments
 from crypto_lake.raw.intervals import Interval
@@ -119,9 +119,7 @@ def heal_days(
     errors: list[LakeError] = []
     endings = (LeftAloneError, UnreachableError)
     silence = Silence(len(series))
-    with asyncio.Runner() as runner:
-        sources = {one.exchange: one.source for one in series}
-        clients = {name: registry.rest_client(name, source.rest_url) for name, source in sources.items()}
+    with asyncio.Runner() as runner, _clients(runner, series) as clients:
 
         def healed(day: date, one: Series) -> Healed | None:
             known = None if found is None else found.get((one.exchange, one.symbol, day))
@@ -130,21 +128,29 @@ def heal_days(
             healing = heal_day(clients[one.exchange], connection, one, day, now_us, known)
             return _answered(runner, healing, one, silence)
 
-        try:
-            for day in days:
-                try:
-                    done = of_every_symbol(series, day, partial(healed, day), "not healed: ", endings)
-                except endings:
-                    raise
-                except LakeError as error:
-                    errors.append(error)
-                else:
-                    yield day, done
-            if errors:
-                raise errors[0]
-        finally:
-            for client in clients.values():
-                runner.run(client.aclose())
+        for day in days:
+            try:
+                done = of_every_symbol(series, day, partial(healed, day), "not healed: ", endings)
+            except endings:
+                raise
+            except LakeError as error:
+                errors.append(error)
+            else:
+                yield day, done
+        if errors:
+            raise errors[0]
+
+
+@contextlib.contextmanager
+def _clients(runner: asyncio.Runner, series: Iterable[Series]) -> Iterator[dict[str, Client]]:
+    """Give the clients of the exchanges of some series, by name, and close them in the end."""
+    sources = {one.exchange: one.source for one in series}
+    clients = {name: registry.rest_client(name, source.rest_url) for name, source in sources.items()}
+    try:
+        yield clients
+    finally:
+        for client in clients.values():
+            runner.run(client.aclose())
 
 
 def _answered(

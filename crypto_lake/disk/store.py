@@ -26,7 +26,7 @@ from crypto_lake.showing import address
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, S3Store
 
 # So many requests are under way at once: what a host's network needs, and little for any store.
 AT_ONCE = 16
@@ -268,7 +268,7 @@ def open_store(section: Section, environ: Mapping[str, str] | None = None) -> St
     """
     try:
         from obstore import exceptions
-        from obstore.store import LocalStore, S3Store
+        from obstore.store import LocalStore
     except ImportError:
         raise ConfigError("store: needs obstore; expected pip install 'crypto-lake[store]'") from None
     parts = urlsplit(section.url)
@@ -279,14 +279,25 @@ def open_store(section: Section, environ: Mapping[str, str] | None = None) -> St
             return Store(LocalStore(url2pathname(parts.path), mkdir=True), shown)
         except (OSError, ValueError, exceptions.BaseError) as error:
             raise StoreError(f"{shown}: {' '.join(str(error).split())[:200]}; expected a folder") from None
-    environ = os.environ if environ is None else environ
+    return Store(_s3(section, os.environ if environ is None else environ, shown), shown, is_in_order=True)
+
+
+def _s3(section: Section, environ: Mapping[str, str], shown: str) -> "S3Store":
+    """Return the client of a bucket.
+
+    Raises:
+        StoreError: as `open_store`.
+    """
+    from obstore.store import S3Store
+
+    parts = urlsplit(section.url)
     settings: dict[str, Any] = {"disable_bulk_delete": True} | _credentials(section, environ, shown)
     if section.endpoint:
         settings["endpoint"] = section.endpoint
     if section.region:
         settings["region"] = section.region
     endpoint = section.endpoint or environ.get("AWS_ENDPOINT_URL") or ""
-    client = S3Store(
+    return S3Store(
         parts.netloc,
         prefix=parts.path.strip("/") or None,
         client_options={
@@ -305,7 +316,6 @@ def open_store(section: Section, environ: Mapping[str, str] | None = None) -> St
         },
         **settings,
     )
-    return Store(client, shown, is_in_order=True)
 
 
 def _credentials(section: Section, environ: Mapping[str, str], shown: str) -> dict[str, str]:

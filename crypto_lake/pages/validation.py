@@ -52,26 +52,19 @@ def enter(
     """
     if not verdicts:
         return
-    series = list(series)
-    layout, day = config.layout, verdicts[0].day
+    series, layout, day = list(series), config.layout, verdicts[0].day
     shard = series[0].shard if series else None
     path = place(config, day, shard)
     told = [verdict for verdict in verdicts if verdict.counts]
     if not told and not path.exists():
         return
     coverage = _coverage(connection, series, day) if asset in _OF_BARS else None
-    names = {verdict.check.name for verdict in verdicts}
     try:
         with locks.hold(layout.validation_lock, _PATIENCE_SEC):
             before = _report(path)
             if coverage is None and not before.coverage:
                 coverage = _coverage(connection, series, day)
-            others = [
-                check
-                for check in to_builtins(before.checks)
-                if check["asset"] != asset or check["check"] not in names
-            ]
-            entered = [*others, *(_entry(asset, verdict, now_us) for verdict in told)]
+            entered = [*_others(before, asset, verdicts), *(_entry(asset, one, now_us) for one in told)]
             validation = _validation(day, before.coverage if coverage is None else coverage, entered)
             publish.write(path, json.format(json.encode(validation)) + b"\n")
             if shard is not None:
@@ -80,6 +73,16 @@ def enter(
             publish.write(layout.validation_page(day), page(validation).encode())
     except OSError as error:
         raise LakeError(f"{path}: cannot be written: {error}") from None
+
+
+def _others(before: "_Report", asset: str, verdicts: list[Verdict]) -> list[Row]:
+    """Return the checks of a report that these verdicts do not take the place of."""
+    names = {verdict.check.name for verdict in verdicts}
+    return [
+        check
+        for check in to_builtins(before.checks)
+        if check["asset"] != asset or check["check"] not in names
+    ]
 
 
 def _validation(day: date, coverage: list[Row], checks: list[Row]) -> Row:

@@ -103,17 +103,24 @@ def staged(
             around=int(reach in {Reach.AROUND, Reach.OUTLINE}),
         )
         _bring(working, needs, reach)
-        halts = registers.bring_halts(working.store, needs)
+        stack.enter_context(_shipping(working, needs, reach))
+        yield local
+
+
+@contextlib.contextmanager
+def _shipping(working: Working, needs: Needs, reach: Reach) -> Iterator[None]:
+    """Ship what was changed when the block ends, also where it fails."""
+    halts = registers.bring_halts(working.store, needs)
+    try:
+        yield
+    except BaseException:
+        # What failed says why; a store that fails as well comes second.
         try:
-            yield local
-        except BaseException:
-            # What failed says why; a store that fails as well comes second.
-            try:
-                _ship(working, needs, halts, reach)
-            except LakeError as error:
-                logger.error("{}", error)
-            raise
-        _ship(working, needs, halts, reach)
+            _ship(working, needs, halts, reach)
+        except LakeError as error:
+            logger.error("{}", error)
+        raise
+    _ship(working, needs, halts, reach)
 
 
 def _ship(working: Working, needs: Needs, halts: registers.Halts, reach: Reach) -> None:

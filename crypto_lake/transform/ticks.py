@@ -80,11 +80,7 @@ def make(connection: duckdb.DuckDBPyConnection, series: Series, day: date, now_u
         heard = _heard(plan, sources, kept)
         damaged = _damaged(series, day, kept, sources) if kept else []
         if kept and not damaged and (kept.made_from == wanted or all(source.is_ticks for source in sources)):
-            if (kept.spare, kept.heard) != (spare, heard):
-                _publish(series, day, replace(kept, spare=spare, heard=heard))
-            for table, path in _paths(series, day).items():
-                checksums.keep(series.layout.checksum(path), path, kept.sha256[table])
-            return Ticks(series.symbol, day, kept.rows, _paths(series, day), rewritten=False)
+            return _in_line(series, day, kept, replace(kept, spare=spare, heard=heard))
         hours = tick_hours.of_day(plan)
         rows = _write(connection, workspace, series, day, hours)
         listened = union(stretch for hour in hours for stretch in hour.listened(connection, workspace))
@@ -123,6 +119,16 @@ def _damaged(series: Series, day: date, kept: Kept, sources: list[Source]) -> li
             raise LakeError(f"{path}: damaged, and raw segments that it was made of are gone; {_ADVICE}")
         logger.warning("{}: damaged; it is made anew from the raw segments", path)
     return found
+
+
+def _in_line(series: Series, day: date, kept: Kept, wanted: Kept) -> Ticks:
+    """Keep a day's ticks as they are, but for what their manifest says beside what they are made of."""
+    if kept != wanted:
+        _publish(series, day, wanted)
+    paths = _paths(series, day)
+    for table, path in paths.items():
+        checksums.keep(series.layout.checksum(path), path, kept.sha256[table])
+    return Ticks(series.symbol, day, kept.rows, paths, rewritten=False)
 
 
 def _fingerprint(plan: Plan, sources: list[Source]) -> dict[str, Any]:

@@ -173,9 +173,13 @@ class BinanceHttp:
             # Who was told to wait does so before the next is sent.
             if attempt < _TRIES - 1 and not self.limiter.quiet(self._clock()):
                 await self._wait(backoff)
+        raise self._without_answer(endpoint, mistake)
+
+    def _without_answer(self, endpoint: str, mistake: str) -> ExchangeError:
+        """Return what it means that a question had no answer, after those to the same endpoint before."""
         self._unanswered[endpoint] = self._unanswered.get(endpoint, 0) + 1
         kind = UnreachableError if self._unanswered[endpoint] >= _UNANSWERED else UnansweredError
-        raise kind(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
+        return kind(f"{self.url}/{endpoint}: no answer after {_TRIES} attempts; the last: {mistake}")
 
     async def _send(
         self, endpoint: str, params: dict[str, str | int], weight: int, most_bytes: int
