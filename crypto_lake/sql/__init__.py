@@ -23,8 +23,6 @@ Tables = Mapping[str, str]
 _NONE: Tables = {}
 # The bars of all but a long list of symbols come in one piece.
 _BATCH_ROWS = 1_000_000
-# What `arrow` relies on copies its rows once more, which costs less than to plan for them.
-warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning, module=__name__)
 
 
 def ask(
@@ -52,6 +50,9 @@ def arrow(answer: duckdb.DuckDBPyConnection) -> "pa.Table":
     Raises:
         duckdb.Error: what was asked cannot be read to its end.
     """
+    # DuckDB warns that rows are copied once more, which costs less than to plan for them. Not once, at the import: who
+    # runs this may set the filters anew, as Dagster does.
+    warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning, module=__name__)
     reader = cast("pa.RecordBatchReader", answer.to_arrow_reader(_BATCH_ROWS))
     return reader.read_all()
 
