@@ -98,7 +98,9 @@ def test_live_trades_and_quotes_of_the_configured_symbols_are_collected(
     for symbol, lines in collected.items():
         assert {line.symbol for line in lines} == {symbol}
         assert {type(line) for line in lines} == {TradeLine, QuoteLine}
-        # Lines lie as they came, and one connection may be a trade ahead of the other.
+        # Lines lie in order of receipt (docs/FORMAT.md), and one connection may be a trade ahead of the other.
+        received = [line.ts_recv for line in lines]
+        assert received == sorted(received)
         ids = sorted(line.id for line in lines if isinstance(line, TradeLine))
         assert ids == list(range(ids[0], ids[0] + len(ids)))
 

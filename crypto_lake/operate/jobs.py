@@ -238,7 +238,7 @@ def _execute(job: str, days: list[date], resources: dict[str, Any] | None = None
 
 @contextmanager
 def _loading() -> Iterator[None]:
-    """Look for no garbage while modules are loaded, which all stay: it takes a third of that time."""
+    """Look for no garbage while modules are loaded, which all stay: it takes a fifth of that time."""
     gc.disable()
     try:
         yield
