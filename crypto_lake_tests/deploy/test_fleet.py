@@ -32,7 +32,8 @@ SYMBOLS = ["BTCUSDT", "SUIUSDT", "SOLUSDT"]
 SPEED = 30
 # So long it takes until all is up, or less.
 UP_SEC = 60
-_MOST_SEC = 150
+# For slow cores too; all of the test takes less.
+_MOST_SEC = 400
 _LACKING = servers.missing("ceph") if sys.platform != "win32" else ["POSIX"]
 
 pytestmark = [
@@ -134,14 +135,17 @@ def done(instance: dg.DagsterInstance, backfill: str) -> bool:
     return status == BulkActionStatus.COMPLETED_SUCCESS
 
 
-def is_all_shipped(fleet: Fleet) -> bool:
-    """Return whether the store has each segment that a collector has sealed."""
-    sealed = {
+def is_shipped(fleet: Fleet, day: date) -> bool:
+    """Return whether the collectors have sealed all of a day that is over, and the store has it.
+
+    Of the day that goes on there are new segments several times a second: it need not hold at any time for that.
+    """
+    found = [
         path.relative_to(host).as_posix()
         for host in (fleet.folder / "hosts").glob("collector-*")
-        for path in host.glob("raw/*/*/*/part_*.jsonl")
-    }
-    return sealed <= fleet.stored("raw")
+        for path in host.glob(f"raw/*/*/{day}/part_*")
+    ]
+    return {*found} <= fleet.stored("raw")
 
 
 def test_whatever_dies_the_files_are_those_of_one_machine_that_lost_nothing(
@@ -175,7 +179,7 @@ def test_whatever_dies_the_files_are_those_of_one_machine_that_lost_nothing(
     # The worker may be writing there at this moment.
     shutil.rmtree(fleet.folder / "hosts" / "worker-2", ignore_errors=True)
     market_is_at(midnight + 5 * MINUTE_US)
-    until(lambda: is_all_shipped(fleet), "all shipped")
+    until(lambda: is_shipped(fleet, day), "all of the day shipped")
     asked = fleet.backfill(["bars_1s", "daily_bars", "ticks"], keys)
     until(lambda: done(instance, asked), "daily files and ticks")
     fleet.command("pull", "--date", str(day))
