@@ -7,13 +7,14 @@ import pyarrow as pa
 from pyarrow import parquet as pq
 
 from crypto_lake import sql
-from crypto_lake.ask import views
+from crypto_lake.ask import tables, views
 from crypto_lake.checks.reference import NINE
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
 from crypto_lake.disk import parquet
 from crypto_lake.errors import ExchangeError
 from crypto_lake.layout import MINUTE_US
+from crypto_lake.transform import longer
 
 
 def differences_from_exchange(subject: Subject) -> Rows:
@@ -58,8 +59,11 @@ def differences(subject: Subject, candles: pa.Table) -> Rows:
     # Of their own, since views and macros stay with a database.
     with parquet.connect() as own:
         own.register("candles", candles)
-        views.resample(own, subject.series.config, parquet.scan(subject.files))
-        return replace(subject, connection=own).query("equals_exchange_candles", subject.bars, **variables)
+        views.add_exactly(own)
+        start = tables.start_of("s.window_start")
+        longer.define(own, "longer", parquet.scan(subject.files), subject.step, start, proved=False)
+        both = {**subject.bars, "bars_1m": f"longer({MINUTE_US})"}
+        return replace(subject, connection=own).query("equals_exchange_candles", both, **variables)
 
 
 def _stretches(rows: Rows) -> Rows:

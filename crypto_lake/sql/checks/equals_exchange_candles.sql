@@ -8,7 +8,8 @@
 WITH holes AS (
     SELECT unnest($holes::STRUCT(start BIGINT, stop BIGINT)[], recursive := true)
 ),
-linked AS (
+-- `place` counts the bars with trades up to this one.
+placed AS (
     SELECT
         window_start,
         trade_count,
@@ -16,19 +17,30 @@ linked AS (
         close,
         first_trade_id,
         last_trade_id::HUGEINT AS last_trade_id,
-        coalesce(
-            last_value(b.last_trade_id::HUGEINT IGNORE NULLS) OVER (
-                ORDER BY window_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ),
-            $id_before::BIGINT
-        ) AS id_before,
-        coalesce(
-            first_value(first_trade_id IGNORE NULLS) OVER (
-                ORDER BY window_start ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
-            ),
-            $id_after::BIGINT
-        ) AS id_after
+        count(b.last_trade_id) OVER (ORDER BY window_start ROWS UNBOUNDED PRECEDING) AS place
     FROM bars AS b
+),
+-- The ids around each bar with trades. (IGNORE NULLS over all bars would take many times as long.)
+traded AS (
+    SELECT
+        place,
+        last_trade_id,
+        lag(last_trade_id, 1, $id_before::BIGINT) OVER (ORDER BY place) AS id_before,
+        lead(first_trade_id, 1, $id_after::BIGINT) OVER (ORDER BY place) AS id_after
+    FROM placed
+    WHERE last_trade_id IS NOT NULL
+    UNION ALL
+    SELECT 0, $id_before::BIGINT, NULL, coalesce(min(first_trade_id) FILTER (place = 1), $id_after::BIGINT)
+    FROM placed
+    WHERE last_trade_id IS NOT NULL
+),
+linked AS (
+    SELECT
+        p.*,
+        CASE WHEN p.last_trade_id IS NULL THEN t.last_trade_id ELSE t.id_before END AS id_before,
+        t.id_after
+    FROM placed AS p
+    JOIN traded AS t ON p.place = t.place
 ),
 -- Two trades whose ids follow each other prove the time between them complete, whoever listened. Where there is no trade
 -- on one side, listening is all the proof there is, and it must be whole since the last trade.
@@ -49,7 +61,7 @@ doubted AS (
               OR id_after <> coalesce(last_trade_id, id_before) + 1
             THEN 'trade ids are missing'
             WHEN (id_before IS NULL OR id_after IS NULL)
-             AND bool_or(NOT observed) OVER (PARTITION BY coalesce(last_trade_id, id_before))
+             AND bool_or(NOT observed) OVER (PARTITION BY place)
             THEN 'nobody was listening, and no trade ids prove it complete'
         END AS reason
     FROM linked
@@ -71,23 +83,19 @@ compared AS (
         CASE
             WHEN c.window_start IS NULL
             THEN CASE WHEN b.trade_count > 0 THEN concat(b.trade_count, ' trades, the exchange has no candle') END
-            ELSE (
-                SELECT string_agg(
-                    concat(name, ' ', coalesce(ours, 'null'), ', the exchange''s ', coalesce(theirs, 'null')), '; '
-                )
-                FROM (VALUES
-                    ('open', b.open IS DISTINCT FROM c.open, b.open::VARCHAR, c.open::VARCHAR),
-                    ('high', b.high IS DISTINCT FROM c.high, b.high::VARCHAR, c.high::VARCHAR),
-                    ('low', b.low IS DISTINCT FROM c.low, b.low::VARCHAR, c.low::VARCHAR),
-                    ('close', b.close IS DISTINCT FROM c.close, b.close::VARCHAR, c.close::VARCHAR),
-                    ('volume_base', b.volume_base IS DISTINCT FROM c.volume_base, b.volume_base::VARCHAR, c.volume_base::VARCHAR),
-                    ('volume_quote', b.volume_quote IS DISTINCT FROM c.volume_quote, b.volume_quote::VARCHAR, c.volume_quote::VARCHAR),
-                    ('trade_count', b.trade_count IS DISTINCT FROM c.trade_count, b.trade_count::VARCHAR, c.trade_count::VARCHAR),
-                    ('taker_buy_base', $taker_volumes AND b.taker_buy_base IS DISTINCT FROM c.taker_buy_base, b.taker_buy_base::VARCHAR, c.taker_buy_base::VARCHAR),
-                    ('taker_buy_quote', $taker_volumes AND b.taker_buy_quote IS DISTINCT FROM c.taker_buy_quote, b.taker_buy_quote::VARCHAR, c.taker_buy_quote::VARCHAR)
-                ) AS columns(name, differs, ours, theirs)
-                WHERE differs
-            )
+            ELSE nullif(array_to_string([
+                concat(d.name, ' ', coalesce(d.ours, 'null'), ', the exchange''s ', coalesce(d.theirs, 'null')) FOR d IN [
+                    {'name': 'open', 'ours': b.open::VARCHAR, 'theirs': c.open::VARCHAR, 'differs': b.open IS DISTINCT FROM c.open},
+                    {'name': 'high', 'ours': b.high::VARCHAR, 'theirs': c.high::VARCHAR, 'differs': b.high IS DISTINCT FROM c.high},
+                    {'name': 'low', 'ours': b.low::VARCHAR, 'theirs': c.low::VARCHAR, 'differs': b.low IS DISTINCT FROM c.low},
+                    {'name': 'close', 'ours': b.close::VARCHAR, 'theirs': c.close::VARCHAR, 'differs': b.close IS DISTINCT FROM c.close},
+                    {'name': 'volume_base', 'ours': b.volume_base::VARCHAR, 'theirs': c.volume_base::VARCHAR, 'differs': b.volume_base IS DISTINCT FROM c.volume_base},
+                    {'name': 'volume_quote', 'ours': b.volume_quote::VARCHAR, 'theirs': c.volume_quote::VARCHAR, 'differs': b.volume_quote IS DISTINCT FROM c.volume_quote},
+                    {'name': 'trade_count', 'ours': b.trade_count::VARCHAR, 'theirs': c.trade_count::VARCHAR, 'differs': b.trade_count IS DISTINCT FROM c.trade_count},
+                    {'name': 'taker_buy_base', 'ours': b.taker_buy_base::VARCHAR, 'theirs': c.taker_buy_base::VARCHAR, 'differs': $taker_volumes AND b.taker_buy_base IS DISTINCT FROM c.taker_buy_base},
+                    {'name': 'taker_buy_quote', 'ours': b.taker_buy_quote::VARCHAR, 'theirs': c.taker_buy_quote::VARCHAR, 'differs': $taker_volumes AND b.taker_buy_quote IS DISTINCT FROM c.taker_buy_quote}
+                ] IF d.differs
+            ], '; '), '')
         END AS difference
     FROM bars_1m AS b
     JOIN doubts AS d ON epoch_us(b.window_start) // 60000000 = d.minute
