@@ -1,5 +1,6 @@
 """Commands on a lake in a store, an S3 on loopback, from a host that has nothing but its configuration."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def run(tmp_path: Path, write: Callable[[str], Path], s3: tuple[S3, str]) -> Ite
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if b"CANARY" in path.read_bytes()] == []
     assert [text for text in [*said, *map(str, s3[0].objects.values())] if "CANARY" in text] == []
+
+
+def test_status_says_once_that_the_stores_client_is_not_installed(
+    run: Run, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("reader")
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    code, said = run("reader", "status")
+    assert code == 0
+    assert "\nStore: needs obstore; expected pip install 'crypto-lake[store]'\n" in said
 
 
 def test_a_recording_becomes_bars_answers_and_a_copy_on_hosts_that_share_nothing_but_the_store(

@@ -31,7 +31,9 @@ def show(console: Console, config: Config, symbol: str, *, everything: bool = Fa
     try:
         table, more = _holdings(config, symbol, everything=everything)
     except LakeError as error:
-        console.print(f"Store: {printable(str(error))}", highlight=False, markup=False, soft_wrap=True)
+        # What is wrong with the section says so itself.
+        told = printable(str(error).removeprefix("store: "))
+        console.print(f"Store: {told}", highlight=False, markup=False, soft_wrap=True)
     else:
         console.print(
             f"Store: {printable(str(identity.opened(config)))}, answers",
