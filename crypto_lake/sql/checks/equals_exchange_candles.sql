@@ -20,7 +20,8 @@ placed AS (
         count(b.last_trade_id) OVER (ORDER BY window_start ROWS UNBOUNDED PRECEDING) AS place
     FROM bars AS b
 ),
--- The ids around each bar with trades. (IGNORE NULLS over all bars would take many times as long.)
+-- The ids around each bar with trades and, at place 0, around those before any. (IGNORE NULLS over all bars would take
+-- many times as long.)
 traded AS (
     SELECT
         place,
