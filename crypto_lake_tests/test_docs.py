@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crypto_lake.ask.lake import Lake
+from crypto_lake.checks import OF_BOOK, ON
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -81,6 +82,16 @@ def test_every_document_is_reached_from_the_readme_within_two_clicks() -> None:
             if not re.match(r"[a-z]+:", link) and link.partition("#")[0]
         }
     assert {*DOCUMENTS} <= reached
+
+
+def test_the_guide_has_each_check_with_its_severity_its_sentence_and_its_assets() -> None:
+    guide = (ROOT / "docs" / "GUIDE.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \| (ERROR|WARN) \| (.*) \| (.*) \|$", guide, re.MULTILINE)
+    assets: dict[tuple[str, str, str], list[str]] = {}
+    for asset, some in (ON | OF_BOOK).items():
+        for one in some:
+            assets.setdefault((one.name, one.severity, one.description), []).append(f"`{asset}`")
+    assert sorted(told) == sorted((*check, ", ".join(on)) for check, on in assets.items())
 
 
 def test_every_method_of_a_lake_is_documented_with_its_parameters() -> None:
