@@ -370,6 +370,9 @@ def _recover(layout: Layout, found: _Found, symbol: str, day: date, moved: int) 
         # plain name hides a compressed one.
         number = next_number(path.parent, found.family, found.recorder)
         final = path.with_name(layout.segment("", symbol, day, number, found.family).name)
+    # The dead one's sync may have failed, and Linux says yes to the next.
+    publish.write_anew(path)
+    publish.sync_file(path)
     publish.replace(path, final)
     # The dead one may have made the day's folder and not come to sync its name.
     publish.sync_folder(path.parent.parent)

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +14,11 @@ import pytest
 
 from crypto_lake import config as configuration
 from crypto_lake.config import Clock, Config, Store
-from crypto_lake.disk import checksums, locks, parquet
-from crypto_lake.errors import LakeBusyError, StoreError
+from crypto_lake.disk import checksums, locks, parquet, publish
+from crypto_lake.errors import LakeBusyError, LakeError, StoreError
 from crypto_lake.layout import EPOCH, MINUTE_US
 from crypto_lake.operate.ship import loop, waiting
+from crypto_lake.operate.ship.shipper import Shipper
 from crypto_lake.operate.up import supervisor
 from crypto_lake.raw.lines import OF_BOOK, DepthLine
 from crypto_lake.staging import first_day, identity, recorded
@@ -205,6 +209,105 @@ def test_segments_that_the_store_has_compressed_or_done_with_are_not_put_again(
     before = list(store.entries("raw"))
     ship(now)
     assert list(store.entries("raw")) == before
+
+
+def test_a_journal_that_begins_anew_on_this_disk_takes_nothing_from_the_stored_one(
+    collector: Config, ship: Ship
+) -> None:
+    now = in_the_second_day(collector)
+    ship(now)
+    path = collector.layout.symbol_journal("binance", SYMBOL, DAY)
+    key = path.relative_to(collector.layout.base).as_posix()
+    expected = stored(now)[key]
+    for late in (b'{"kind":"first"}\n', b'{"kind":"second"}\n'):
+        assert not path.parent.exists()
+        path.parent.mkdir()
+        path.write_bytes(late)
+        expected += late
+        ship(now)
+        assert stored(now)[key] == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "lines", "before"),
+    [
+        (b"", b"a\n", b""),
+        (b"a\nb\n", b"a\nb\nc\n", b""),
+        (b"a\nb\nc\n", b"a\nb\n", b""),
+        (b"a\nb\n", b"c\n", b"a\nb\n"),
+        (b"a\nb\nc\n", b"c\nd\n", b"a\nb\n"),
+        (b"a\nc\nb\n", b"c\nd\n", b"a\nc\nb\n"),
+        (b"a\nc\nb\nc\n", b"c\nd\n", b"a\nc\nb\n"),
+        (b"a\nb\n", b"", b"a\nb\n"),
+    ],
+)
+def test_what_is_stored_of_a_journal_before_this_disks_is_told_by_its_lines(
+    stored: bytes, lines: bytes, before: bytes
+) -> None:
+    assert waiting.earlier(stored, lines) == before
+
+
+def test_what_is_being_made_in_a_folder_keeps_it_and_no_other_from_leaving_the_disk(
+    collector: Config, ship: Ship
+) -> None:
+    left = collector.layout.raw_day("binance", SYMBOL, DAY) / ".made.tmp"
+    left.touch()
+    ship(collector)
+    assert list(left.parent.iterdir()) == [left]
+    assert collector.layout.raw_days("binance", SYMBOL) == [DAY]
+
+
+def test_a_recovery_that_takes_too_long_is_logged_and_shipping_goes_on(
+    collector: Config, ship: Ship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = collector.layout.segment("binance", SYMBOL, NEXT, 3)
+    path.rename(path.with_name(f"{path.name}.open"))
+
+    def late(words: list[str], *, timeout: float, **_given: object) -> None:
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(subprocess, "run", late)
+    assert ship(in_the_second_day(collector))
+
+
+def test_a_disk_that_refuses_to_tell_whose_a_lake_is_makes_it_nobody_elses(
+    collector: Config, ship: Ship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(collector)
+    own, read = collector.layout.shipping_id.read_bytes(), publish.read
+
+    def refuse(path: Path) -> bytes:
+        if path == collector.layout.shipping_id:
+            raise PermissionError(path)
+        return read(path)
+
+    monkeypatch.setattr(publish, "read", refuse)
+    with pytest.raises(LakeError, match="owner"):
+        ship(collector)
+    assert collector.layout.shipping_id.read_bytes() == own
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_waited_for(
+    collector: Config, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Shipper) -> int:
+        raise PermissionError("raw: not yours")
+
+    for name in ("round", "waiting"):
+        monkeypatch.setattr(Shipper, name, refuse)
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(loop.run, collector, config_file, once=False, stop=stop)
+        found = None
+        for _ in range(600):
+            found = loop.status(collector)
+            if found or running.done():
+                break
+            time.sleep(0.05)
+        stop.set()
+        running.result()
+    assert found
+    assert "raw: not yours" in found.trouble
 
 
 def test_two_hosts_with_collectors_of_one_name_are_noticed(

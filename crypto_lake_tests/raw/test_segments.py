@@ -1,4 +1,5 @@
 import errno
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto_lake.disk import publish
 from crypto_lake.layout import Layout
 from crypto_lake.raw import segments
 from crypto_lake.raw.segments import OpenSegment, Recovered
@@ -258,6 +260,26 @@ def test_recovery_removes_an_open_segment_without_a_whole_line(layout: Layout, c
     crashed(layout, content)
     assert segments.recover(layout, "binance") == [Recovered("SOLUSDT", DAY, None, len(content))]
     assert everything(layout) == {}
+
+
+def test_recovery_writes_a_segment_anew_before_it_believes_a_sync(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, done = crashed(layout, LINES[0]), []
+
+    def noting(name: str) -> Callable[..., object]:
+        real = getattr(publish, name)
+
+        def noted(one: Path, *more: Path) -> object:
+            done.append((name, one))
+            return real(one, *more)
+
+        return noted
+
+    for name in ("write_anew", "sync_file", "replace"):
+        monkeypatch.setattr(publish, name, noting(name))
+    segments.recover(layout, "binance")
+    assert done == [("write_anew", path), ("sync_file", path), ("replace", path)]
 
 
 def test_recovery_looks_into_every_symbol_and_day(layout: Layout) -> None:

@@ -113,7 +113,10 @@ class _Loop:
         elif self._trouble and not trouble:
             logger.info("the store answers again")
         self._trouble = trouble
-        waiting = list(self._shipper.waiting()) if trouble else []
+        waiting = []
+        # What is wrong may be that a folder cannot be read.
+        with contextlib.suppress(OSError):
+            waiting = list(self._shipper.waiting() if trouble else ())
         told = ShipStatus(
             time.time_ns(),
             len(waiting),

@@ -50,7 +50,7 @@ def claim(config: Config, store: Store, name: str = "") -> None:
 def _own(path: Path, base: Path) -> _Owner:
     try:
         return json.decode(publish.read(path), type=_Owner)
-    except (OSError, *NOT_JSON):
+    except (FileNotFoundError, *NOT_JSON):
         own = _Owner(uuid.uuid4().hex, socket.gethostname(), str(base))
         publish.write(path, json.encode(own) + b"\n")
         return own

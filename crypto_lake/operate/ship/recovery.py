@@ -64,8 +64,12 @@ class Mourner:
             "no collector has held the lake for {:g} s; what one left open is sealed", self._grace_sec
         )
         words = [sys.executable, "-m", "collector_daemon", "--config", str(self._config_file), "--recover"]
-        done = subprocess.run(  # noqa: S603 - our own words only
-            words, capture_output=True, text=True, errors="replace", timeout=_LONGEST_SEC, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own words only
+                words, capture_output=True, text=True, errors="replace", timeout=_LONGEST_SEC, check=False
+            )
+        except subprocess.TimeoutExpired:
+            logger.error("it could not be sealed within {} s", _LONGEST_SEC)
+            return
         if done.returncode:
             logger.error("it could not be sealed: {}", " ".join(done.stderr.split())[-500:])

@@ -22,7 +22,7 @@ from crypto_lake.disk.store import Store
 from crypto_lake.errors import StoreError
 from crypto_lake.layout import DAY_US, HOUR_US, day_start_us
 from crypto_lake.listing import named_day
-from crypto_lake.operate.ship.waiting import File, Folder, is_stored, records
+from crypto_lake.operate.ship.waiting import File, Folder, earlier, is_stored, records
 from crypto_lake.staging import identity, landings
 from crypto_lake.staging.working import mark_days
 
@@ -135,14 +135,21 @@ class Shipper:
                 return False
             self._put_segment(key, one, wanted)
         elif one.name.endswith(".jsonl"):
-            content = publish.read(one.path)
-            # A line that is being written is not one yet.
-            self._store.put_bytes(key, content[: content.rfind(b"\n") + 1])
+            self._put_journal(folder, key, one)
         else:
             self._store.put(key, one.path)
         folder.shipped(one)
         self._count(folder, one)
         return True
+
+    def _put_journal(self, folder: Folder, key: str, one: File) -> None:
+        """Put a journal, after what the store has of it from before this disk's was removed."""
+        content = publish.read(one.path)
+        # A line that is being written is not one yet.
+        lines = content[: content.rfind(b"\n") + 1]
+        if one.name not in folder.before:
+            folder.before[one.name] = earlier(self._store.read(key) or b"", lines)
+        self._store.put_bytes(key, folder.before[one.name] + lines)
 
     def _count(self, folder: Folder, one: File) -> None:
         with self._lock:
@@ -201,11 +208,14 @@ class Shipper:
         stored = {
             key.rpartition("/")[2]: entry.size for key, entry in self._store.entries(folder.key).items()
         }
-        journals_first = sorted(files, key=lambda one: not one.number)
-        if not all(_is_safe(one, stored) for one in files):
+        if not all(_is_safe(one, stored, folder.before.get(one.name, b"")) for one in files):
             return False
-        for one in journals_first:
+        # The journal last: without it a segment would be taken for one that nobody described, and entered anew.
+        for one in sorted(files, key=lambda one: not one.number):
             one.path.unlink()
+        # A name with a dot is of something that is being made, or was when a process died: not for this one to remove.
+        if any(folder.path.iterdir()):
+            return False
         folder.path.rmdir()
         logger.info("{}: removed from this disk: all of it is stored", folder.path)
         return True
@@ -218,12 +228,12 @@ class Shipper:
             return {day: dict(symbols) for day, symbols in self._landed.items()}
 
 
-def _is_safe(one: File, stored: Mapping[str, int]) -> bool:
+def _is_safe(one: File, stored: Mapping[str, int], before: bytes) -> bool:
     if one.number:
         return is_stored(one, stored)
     if one.name.endswith(".open"):
         return False
-    return stored.get(one.name) == one.size
+    return stored.get(one.name) == len(before) + one.size
 
 
 def _folders(above: Path) -> list[Path]:

@@ -55,7 +55,7 @@ class Folder:
 
     `tops` are the highest numbers of the families up to which all is stored but for the `missing`; `others` the sizes
     and times of other files when they were shipped, `read` up to where journals were read, and `checksums` what they
-    say of segments that wait.
+    say of segments that wait; `before` what the store has of journals that is not on this disk any more.
     """
 
     path: Path
@@ -66,6 +66,7 @@ class Folder:
     others: dict[str, tuple[int, int]] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
+    before: dict[str, bytes] = field(default_factory=dict)
 
     def learn(self, there: Mapping[str, Entry]) -> None:
         """Take what the store holds of the folder for shipped: once, when the folder is first looked at."""
@@ -155,6 +156,23 @@ def records(path: Path, begin: int = 0) -> tuple[list[tuple[str, str]], int]:
             if record.kind in _OF_SEGMENTS and record.segment:
                 found.append((record.segment, record.sha256 or ""))
     return found, begin + len(whole)
+
+
+def earlier(stored: bytes, lines: bytes) -> bytes:
+    """Return what of a stored journal lies before the lines that this disk has of it.
+
+    A day that was removed from this disk may get a journal once more, by a trade of that day that comes late.
+    """
+    first = lines[: lines.find(b"\n") + 1]
+    # The same journal, which has grown, or was mended: then it is shorter, or differs further on.
+    if first and stored.startswith(first):
+        return b""
+    at = stored.find(b"\n" + first) + 1 if first else 0
+    while at:
+        if lines.startswith(stored[at:]):
+            return stored[:at]
+        at = stored.find(b"\n" + first, at) + 1
+    return stored
 
 
 def _rank(one: File) -> int:
