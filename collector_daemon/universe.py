@@ -5,8 +5,9 @@ or believed, ends nothing. Each look leaves the day's table of instruments (`raw
 """
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from loguru import logger
@@ -88,7 +89,7 @@ class Universe:
 
         Raises:
             ConfigError: it does not list one that is named, or nothing of what is meant, or has no list for a pattern.
-            ExchangeError: no answer.
+            ExchangeError: no answer, or it wants to be left alone.
         """
         names = patterns.chosen(section.symbols, section.exclude, ())
         async with self._one_at_a_time:
@@ -96,7 +97,8 @@ class Universe:
                 await self._look()
                 registry.check_among(self._listed, section.name, names)
             elif names:
-                await startup.check_symbols(section, names)
+                with self._heeding():
+                    await startup.check_symbols(section, names)
             self._names_gone -= {*names}
         wanted = self._meant(section)
         if not wanted:
@@ -160,13 +162,8 @@ class Universe:
         """
         self._looked_us = now = self._clock.now_us()
         self._next_look = self._clock.monotonic() + min(_AGAIN_SEC, self._look_sec)
-        try:
+        with self._heeding():
             listed: Table = await startup.listed(self.section)
-        except LeftAloneError as error:
-            # Who asks on during a ban is banned for longer.
-            quiet_sec = _QUIET_SEC if math.isinf(error.seconds) else min(error.seconds, _LONGEST_BAN_SEC)
-            self._not_before = self._clock.monotonic() + quiet_sec
-            raise
         self._next_look = self._clock.monotonic() + self._look_sec
         is_old = self._is_old(day_of(now)) and instruments.trading(listed)
         if not (is_old or listing.is_plausible(self._table, listed)):
@@ -181,6 +178,23 @@ class Universe:
             return
         self._listed = {*listed}
         await self._enter(listed, day_of(now))
+
+    @contextlib.contextmanager
+    def _heeding(self) -> Iterator[None]:
+        """Let the exchange be asked unless it wants to be left alone, and remember that it does.
+
+        Raises:
+            LeftAloneError: it does, as it said now or before. Who asks on during a ban is banned for longer.
+        """
+        left_sec = self._not_before - self._clock.monotonic()
+        if left_sec > 0:
+            raise LeftAloneError(self.section.name, left_sec)
+        try:
+            yield
+        except LeftAloneError as error:
+            quiet_sec = _QUIET_SEC if math.isinf(error.seconds) else min(error.seconds, _LONGEST_BAN_SEC)
+            self._not_before = self._clock.monotonic() + quiet_sec
+            raise
 
     def _is_old(self, day: date) -> bool:
         return self._written is not None and day - self._written[0] > _OLDEST

@@ -8,15 +8,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from collector_daemon import startup
 from collector_daemon.daemon import run
 from collector_daemon.recorder import Edges
+from collector_daemon.universe import Universe
 from crypto_lake.config import Config
+from crypto_lake.config import Exchange as Section
+from crypto_lake.errors import LeftAloneError
 from crypto_lake.layout import Layout
 from crypto_lake.raw import instruments, journal
 from crypto_lake.raw.instruments import Instrument
 from crypto_lake_tests.collector_daemon.daemon_runs import DAY
 from crypto_lake_tests.collector_daemon.fakes import (
     Exchange,
+    FakeClock,
     MarketClock,
     configured,
     open_files,
@@ -219,6 +224,34 @@ def test_an_exchange_that_wants_to_be_left_alone_is_not_asked_for_its_list(tmp_p
         assert exchange.lists_asked == count
 
     recorded(tmp_path, ["all"], story)
+
+
+@pytest.mark.parametrize("words", [["*USDT"], ["SOLUSDT"]], ids=["a pattern", "a name"])
+def test_an_exchange_that_wants_to_be_left_alone_is_not_asked_about_a_changed_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    asked, clock = [], FakeClock()
+
+    async def refuse(section: Section, *_names: object) -> None:
+        asked.append(section.symbols)
+        raise LeftAloneError("x", 7200)
+
+    for question in ("listed", "check_symbols"):
+        monkeypatch.setattr(startup, question, refuse)
+    (section,) = configured(tmp_path, 1, words).exchanges
+    universe = Universe(Layout(tmp_path), section, clock, 3600)
+
+    def choose() -> None:
+        with pytest.raises(LeftAloneError):
+            asyncio.run(universe.choose(section))
+
+    choose()
+    clock.pass_by(7100)
+    choose()
+    assert len(asked) == 1
+    clock.pass_by(200)
+    choose()
+    assert len(asked) == 2
 
 
 def test_a_recording_of_which_every_symbol_is_gone_waits_for_new_ones(tmp_path: Path) -> None:
