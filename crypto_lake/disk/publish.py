@@ -32,9 +32,10 @@ _READ_TRIES = 20 if sys.platform == "win32" else 1
 _READ_WAIT_SEC = 0.02
 _PIECE = 1 << 20
 
-# The folders that got a new one and were not synced since. Not a file's own matter: the attempt that made them may have
-# failed, and another file may be relied on first.
-_unsynced: set[Path] = set()
+# The folders that got a new one and were not synced since, each with a mark of the last one. Not a file's own matter:
+# the attempt that made them may have failed, and another file may be relied on first.
+_unsynced: dict[Path, object] = {}
+_marking = threading.Lock()
 
 _Found = TypeVar("_Found")
 
@@ -96,21 +97,26 @@ def make_folder_unsynced(folder: Path) -> None:
     # A drive that is not there is its own parent.
     if folder.parent != folder:
         make_folder_unsynced(folder.parent)
-    # Before it is made: who finds it there is to know.
-    _unsynced.add(folder.parent)
+    # Before it is made: who finds it there is to know. And after: another thread may have synced in between.
+    _mark(folder.parent)
     folder.mkdir(exist_ok=True)
+    _mark(folder.parent)
+
+
+def _mark(folder: Path) -> None:
+    with _marking:
+        _unsynced[folder] = object()
 
 
 def sync_folders_above(path: Path) -> None:
     """Wait until the names of all folders above a path are on the disk, whoever in this process made them, and when."""
     for folder in [above for above in reversed(path.parents) if above in _unsynced]:
-        # Before it is synced: another thread may make the next one in it meanwhile.
-        _unsynced.discard(folder)
-        try:
-            sync_folder(folder)
-        except OSError:
-            _unsynced.add(folder)
-            raise
+        # Marked until it is synced: another thread may rely on it meanwhile, or make the next one in it.
+        mark = _unsynced.get(folder)
+        sync_folder(folder)
+        with _marking:
+            if _unsynced.get(folder) is mark:
+                _unsynced.pop(folder, None)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -186,6 +186,25 @@ def test_a_new_folder_whose_sync_was_refused_is_synced_at_the_next_attempt(
     assert synced == [tmp_path, tmp_path / "a"]
 
 
+def test_while_a_folder_is_being_synced_nobody_relies_on_it_and_one_made_meanwhile_is_synced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def slow(folder: Path) -> None:
+        synced.append(folder)
+        if len(synced) == 1:
+            # What another thread does before this sync is through.
+            publish.sync_folders_above(tmp_path / "a" / "file")
+            publish.make_folder_unsynced(tmp_path / "c")
+
+    monkeypatch.setattr(publish, "sync_folder", slow)
+    publish.make_folder(tmp_path / "a")
+    assert synced == [tmp_path] * 2
+    publish.sync_folders_above(tmp_path / "c" / "file")
+    assert synced == [tmp_path] * 3
+
+
 def test_a_folder_on_a_drive_that_is_not_there_is_an_error_of_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
