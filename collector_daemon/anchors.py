@@ -28,7 +28,8 @@ _SPREAD_SEC = 1.0
 # Between two snapshots of one symbol, however often its chain breaks.
 _APART_SEC = 5.0
 _FIRST_WAIT_SEC, _LONGEST_WAIT_SEC = 1.0, 300.0
-# An exchange that wants to be left alone, and does not say for how long, is for hours.
+# An exchange that wants to be left alone, and does not say for how long, is for hours; Binance bans for three days at
+# most.
 _QUIET_SEC, _LONGEST_BAN_SEC = 6 * 3600.0, 3 * 86_400.0
 # For more questions the exchange's own limit is asked for first: without, a low one holds.
 _MANY = 20

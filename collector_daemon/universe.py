@@ -31,6 +31,7 @@ _AGAIN_SEC = 300.0
 _STEP_SEC = 1.0
 # An exchange that wants to be left alone, and does not say for how long, is for hours.
 _QUIET_SEC = 6 * 3600.0
+# Binance bans for two minutes to three days; what says more is a mistake.
 _LONGEST_BAN_SEC = 3 * 86_400.0
 # By an older table nothing is judged at a start: what traded weeks ago says little of today.
 _OLDEST = timedelta(days=1)

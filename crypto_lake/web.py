@@ -108,12 +108,14 @@ async def _body(response: httpx.Response, most_bytes: int) -> bytes:
         if unpack and unpack.eof:
             # Nobody wants what comes behind the end, and the library would keep all of it.
             break
+        # One byte more than may come: it tells too long an answer, and zlib takes a room of 0 for one without an end.
         room = most_bytes + 1 - len(body)
         body += _unpacked(unpack, packed, room) if unpack else packed[:room]
         came += len(packed)
         # Gzip may go on without an end though there is nothing in it.
         if max(len(body), came) > most_bytes:
             raise NoAnswerError(f"longer than {most_bytes:,} bytes")
+    # An answer without a body may say gzip as well.
     if unpack and body and not unpack.eof:
         raise NoAnswerError("gzip that ends before its end")
     return bytes(body)

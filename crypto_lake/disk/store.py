@@ -173,6 +173,7 @@ class Store:
     def put_new(self, key: str, content: bytes) -> bool:
         """Put an object under a key unless there is one; return whether there was none. Raises as `entries`."""
         with contextlib.suppress(_ThereError), self._told(f"putting {key}"):
+            # In one request: only such a one is refused where there is an object already.
             self._client.put(key, content, mode="create", use_multipart=False)
             return True
         return False

@@ -23,9 +23,12 @@ from crypto_lake.exchanges.limiter import Limiter
 from crypto_lake.showing import address, printable, without_secrets
 from crypto_lake.web import Answer
 
+# The waits between them, each twice the one before, are 7.5 s in all.
 _TRIES = 5
 _FIRST_WAIT_SEC = 0.5
+# Who is to wait for longer is told so instead (`LeftAloneError`).
 _LONGEST_OBEYED_SEC = 300
+# Weight is counted by the minute: after one the count has begun anew.
 _UNSAID_SEC = 60
 # So often in the life of a client: whoever goes on asking an exchange that never says how long is banned.
 _UNSAID_WAITS = 2

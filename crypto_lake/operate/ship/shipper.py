@@ -208,7 +208,10 @@ class Shipper:
         stored = {
             key.rpartition("/")[2]: entry.size for key, entry in self._store.entries(folder.key).items()
         }
-        if not all(_is_safe(one, stored, folder.before.get(one.name, b"")) for one in files):
+        # What was replaced by another of its size since it was shipped waits to be shipped again.
+        if folder.waiting() or not all(
+            _is_safe(one, stored, folder.before.get(one.name, b"")) for one in files
+        ):
             return False
         # The journal last: without it a segment would be taken for one that nobody described, and entered anew.
         for one in sorted(files, key=lambda one: not one.number):
