@@ -18,7 +18,6 @@ from dagster._core.errors import (
     DagsterInvalidConfigError,
 )
 from dagster._core.instance import InstanceRef
-from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
 from crypto_lake import dagster_home, starter
@@ -27,6 +26,7 @@ from crypto_lake.defs import commands, history
 from crypto_lake.defs.commands import BY_COMMAND
 from crypto_lake.defs.failures import AT_ONCE
 from crypto_lake.defs.partitions import Portion, range_tags, shares
+from crypto_lake.disk import locks
 from crypto_lake.errors import (
     ConfigError,
     ExchangeError,
@@ -81,9 +81,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def _described_in(folder: Path) -> dg.DagsterInstance:
     settings, lock = folder / starter.DAGSTER, dagster_home.opening_lock(folder)
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
         # Two that make a new history at once leave it with two versions, and Dagster opens it no more.
-        with FileLock(lock, timeout=_PATIENCE_SEC):
+        with locks.hold(lock, _PATIENCE_SEC):
             return _opened(folder)
     except DagsterInvalidConfigError as error:
         # The sentence goes on with all keys that Dagster knows.

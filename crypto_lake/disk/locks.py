@@ -23,7 +23,8 @@ def hold(path: Path, wait_sec: float | None = None, busy: str | None = None) -> 
         LakeError: its folder cannot be written.
     """
     wait_sec = _PATIENCE_SEC if wait_sec is None else wait_sec
-    lock = FileLock(path)
+    # Where a system has no locks an error is wanted, and not a file that a process which dies leaves locked.
+    lock = FileLock(path, preserve_lock_file=True, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait_sec, blocking=wait_sec > 0)
@@ -36,6 +37,5 @@ def hold(path: Path, wait_sec: float | None = None, busy: str | None = None) -> 
     try:
         yield
     finally:
-        # The file stays, where a system would remove it under those who have it open: one who waits for the old file
-        # and one who makes a new one would both hold the lock.
+        # The file stays: one who waits for a file that is removed and one who makes a new one would both hold the lock.
         lock.release()

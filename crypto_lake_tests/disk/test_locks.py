@@ -1,5 +1,6 @@
 """One process at a time holds a lock; whoever does not get it is told in one line."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -42,4 +43,17 @@ def test_a_lake_whose_locks_cannot_be_written_is_told_in_one_line(series: Series
     series.layout.base.mkdir()
     (series.layout.base / "state").write_text("in the way", encoding="utf-8")
     with pytest.raises(LakeError, match=r"locks: cannot be written"), locked(series):
+        pass
+
+
+def test_a_file_system_without_locks_is_told_and_not_locked_by_a_file_that_may_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="Windows locks in another way")
+
+    def none(*_given: object) -> None:
+        raise OSError(errno.ENOSYS, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(LakeError, match="no locks here"), locks.hold(tmp_path / "one.lock"):
         pass
