@@ -210,7 +210,7 @@ def sync_file(path: Path) -> None:
 
 
 def write_anew(path: Path) -> str:
-    """Write a file's bytes to their places again, after a sync that failed; return their SHA-256, in hex.
+    """Write a file's bytes to their places again, and sync, after a sync that failed; return their SHA-256, in hex.
 
     Linux takes for written what it failed to write: the next sync says yes, and the bytes are in memory alone, at best.
     """
@@ -220,6 +220,8 @@ def write_anew(path: Path) -> str:
             found.update(piece)
             file.seek(-len(piece), os.SEEK_CUR)
             file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
     return found.hexdigest()
 
 

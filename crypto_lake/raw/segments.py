@@ -1,10 +1,10 @@
 """Raw files: append, seal, recover, list. Where the bytes of a raw line meet the disk; light, for the collector.
 
-A segment is open (`part_0001.jsonl.open`, the only file of the lake that grows) or sealed (the same name
-without `.open`, never changed again). A death can tear the tail of an open one alone, and a power loss spoil the rest
-of it, so recovery looks at open ones alone: what is no line is taken out, a torn tail cut, the rest sealed. Numbers
-start at 1 each UTC day of receipt and are never reused: the next one is one above the highest that is there, sealed or
-open. Those of a collector with a name (`part_a_0001.jsonl`) are numbered by themselves.
+A segment is open (`part_0001.jsonl.open`, the only file of the lake that grows) or sealed (the same name without
+`.open`, never changed again). A death can tear the tail of an open one alone, and a power loss spoil the rest of it, so
+recovery looks at open ones alone: what is no line is taken out, a torn tail cut, the rest sealed. Numbers start at 1
+each UTC day of receipt and are never reused: the next one is one above the highest that is there, sealed or open. Those
+of a collector with a name (`part_a_0001.jsonl`) are numbered by themselves.
 """
 
 import errno
@@ -31,8 +31,7 @@ _NAME = re.compile(
 # Those that hold trades and quotes.
 _OF_TICKS = (RECEIVED, HEALED)
 _TAIL = 1 << 16
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_SHORTEST_FRAME = 9
+_ZSTD_MAGIC, _SHORTEST_FRAME = b"\x28\xb5\x2f\xfd", 9
 _SURELY_LATEST, _LATEST_AT_MOST, _LATEST_SEC = 2, 20, 10
 # A size of two bytes counts from 256.
 _ADDED = {2: 256}
@@ -372,7 +371,6 @@ def _recover(layout: Layout, found: _Found, symbol: str, day: date, moved: int) 
         final = path.with_name(layout.segment("", symbol, day, number, found.family).name)
     # The dead one's sync may have failed, and Linux says yes to the next.
     publish.write_anew(path)
-    publish.sync_file(path)
     publish.replace(path, final)
     # The dead one may have made the day's folder and not come to sync its name.
     publish.sync_folder(path.parent.parent)
@@ -391,8 +389,7 @@ def truncate_torn_tail(path: Path) -> int:
     return size - keep
 
 
-def _end_of_last_line(file: BinaryIO, size: int) -> int:
-    end = size
+def _end_of_last_line(file: BinaryIO, end: int) -> int:
     while end:
         start = max(0, end - _TAIL)
         file.seek(start)

@@ -276,10 +276,10 @@ def test_recovery_writes_a_segment_anew_before_it_believes_a_sync(
 
         return noted
 
-    for name in ("write_anew", "sync_file", "replace"):
+    for name in ("write_anew", "replace"):
         monkeypatch.setattr(publish, name, noting(name))
     segments.recover(layout, "binance")
-    assert done == [("write_anew", path), ("sync_file", path), ("replace", path)]
+    assert done == [("write_anew", path), ("replace", path)]
 
 
 def test_recovery_looks_into_every_symbol_and_day(layout: Layout) -> None:
