@@ -15,6 +15,7 @@ import pytest
 from crypto_lake import config as configuration
 from crypto_lake.config import Clock, Config, Store
 from crypto_lake.disk import checksums, locks, parquet, publish
+from crypto_lake.disk import store as objects
 from crypto_lake.errors import LakeBusyError, LakeError, StoreError
 from crypto_lake.layout import EPOCH, MINUTE_US
 from crypto_lake.operate.ship import loop, waiting
@@ -226,6 +227,34 @@ def test_a_journal_that_begins_anew_on_this_disk_takes_nothing_from_the_stored_o
         expected += late
         ship(now)
         assert stored(now)[key] == expected
+
+
+def test_nor_does_one_that_begins_anew_at_once(collector: Config, ship: Ship) -> None:
+    now = in_the_second_day(collector)
+    ship(msgspec.structs.replace(now, store=keeping(now, 100)))
+    path = collector.layout.symbol_journal("binance", SYMBOL, DAY)
+    key = path.relative_to(collector.layout.base).as_posix()
+    before, shipper = stored(now)[key], Shipper(now)
+    shipper.round()
+    assert shipper.free() == 1
+    path.parent.mkdir()
+    path.write_bytes(b'{"kind":"late"}\n')
+    shipper.round()
+    assert stored(now)[key] == before + b'{"kind":"late"}\n'
+
+
+def test_a_journal_that_the_store_has_not_is_not_asked_for(
+    collector: Config, ship: Ship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, asked = objects.Store.read, []
+
+    def noting(store: objects.Store, key: str) -> bytes | None:
+        asked.append(key)
+        return read(store, key)
+
+    monkeypatch.setattr(objects.Store, "read", noting)
+    ship(collector)
+    assert [key for key in asked if key.endswith(".jsonl")] == []
 
 
 @pytest.mark.parametrize(

@@ -147,9 +147,10 @@ class Shipper:
         content = publish.read(one.path)
         # A line that is being written is not one yet.
         lines = content[: content.rfind(b"\n") + 1]
-        if one.name not in folder.before:
+        if one.name in folder.unread:
             folder.before[one.name] = earlier(self._store.read(key) or b"", lines)
-        self._store.put_bytes(key, folder.before[one.name] + lines)
+            folder.unread.remove(one.name)
+        self._store.put_bytes(key, folder.before.get(one.name, b"") + lines)
 
     def _count(self, folder: Folder, one: File) -> None:
         with self._lock:
@@ -216,6 +217,8 @@ class Shipper:
         # The journal last: without it a segment would be taken for one that nobody described, and entered anew.
         for one in sorted(files, key=lambda one: not one.number):
             one.path.unlink()
+        # What is made here from now on is looked at anew: it is no part of what was known.
+        self._folders.pop(folder.path, None)
         # A name with a dot is of something that is being made, or was when a process died: not for this one to remove.
         if any(folder.path.iterdir()):
             return False

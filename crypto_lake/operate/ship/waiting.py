@@ -55,7 +55,8 @@ class Folder:
 
     `tops` are the highest numbers of the families up to which all is stored but for the `missing`; `others` the sizes
     and times of other files when they were shipped, `read` up to where journals were read, and `checksums` what they
-    say of segments that wait; `before` what the store has of journals that is not on this disk any more.
+    say of segments that wait; `unread` are journals that the store had at the first look, and `before` is what it has
+    of journals that is not on this disk any more.
     """
 
     path: Path
@@ -66,12 +67,14 @@ class Folder:
     others: dict[str, tuple[int, int]] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     before: dict[str, bytes] = field(default_factory=dict)
 
     def learn(self, there: Mapping[str, Entry]) -> None:
         """Take what the store holds of the folder for shipped: once, when the folder is first looked at."""
         stored = {key.rpartition("/")[2]: entry.size for key, entry in there.items()}
         files = self.files()
+        self.unread = {name for name in stored if name.endswith(".jsonl") and not _is_sealed(name)}
         # A journal goes after the segments that it describes.
         journals = (one for one in files if one.name.startswith("_") and stored.get(one.name, -1) >= one.size)
         described = {name for one in journals for name, _ in records(one.path)[0]}
