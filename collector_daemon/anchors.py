@@ -28,9 +28,6 @@ _SPREAD_SEC = 1.0
 # Between two snapshots of one symbol, however often its chain breaks.
 _APART_SEC = 5.0
 _FIRST_WAIT_SEC, _LONGEST_WAIT_SEC = 1.0, 300.0
-# An exchange that wants to be left alone, and does not say for how long, is for hours; Binance bans for three days at
-# most.
-_QUIET_SEC, _LONGEST_BAN_SEC = 6 * 3600.0, 3 * 86_400.0
 # For more questions the exchange's own limit is asked for first: without, a low one holds.
 _MANY = 20
 # A book is so many ids ahead of its events at most; they come within a second, and a busy one has some thousand in it.
@@ -202,8 +199,7 @@ class Anchors:
         self._failures += 1
         wait = self._wait_with(symbol)
         if isinstance(error, LeftAloneError):
-            # Who asks on during a ban is banned for longer.
-            wait = _QUIET_SEC if math.isinf(error.seconds) else min(error.seconds, _LONGEST_BAN_SEC)
+            wait = error.quiet_sec
         if isinstance(error, LeftAloneError | UnansweredError):
             self._quiet_until = self._clock.monotonic() + wait
 

@@ -6,7 +6,6 @@ or believed, ends nothing. Each look leaves the day's table of instruments (`raw
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
@@ -29,10 +28,6 @@ from crypto_lake.showing import printable, some
 # After a look that failed; the client has asked several times by then.
 _AGAIN_SEC = 300.0
 _STEP_SEC = 1.0
-# An exchange that wants to be left alone, and does not say for how long, is for hours.
-_QUIET_SEC = 6 * 3600.0
-# Binance bans for two minutes to three days; what says more is a mistake.
-_LONGEST_BAN_SEC = 3 * 86_400.0
 # By an older table nothing is judged at a start: what traded weeks ago says little of today.
 _OLDEST = timedelta(days=1)
 _LONGEST_NAME = 40
@@ -185,7 +180,7 @@ class Universe:
         """Let the exchange be asked unless it wants to be left alone, and remember that it does.
 
         Raises:
-            LeftAloneError: it does, as it said now or before. Who asks on during a ban is banned for longer.
+            LeftAloneError: it does, as it said now or before.
         """
         left_sec = self._not_before - self._clock.monotonic()
         if left_sec > 0:
@@ -193,8 +188,7 @@ class Universe:
         try:
             yield
         except LeftAloneError as error:
-            quiet_sec = _QUIET_SEC if math.isinf(error.seconds) else min(error.seconds, _LONGEST_BAN_SEC)
-            self._not_before = self._clock.monotonic() + quiet_sec
+            self._not_before = self._clock.monotonic() + error.quiet_sec
             raise
 
     def _is_old(self, day: date) -> bool:

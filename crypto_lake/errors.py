@@ -55,6 +55,10 @@ class ExchangeError(LakeError):
         super().__init__(printable(text))
 
 
+# Who does not say for how long means hours. Binance bans for two minutes to three days: what says more is a mistake.
+_UNSAID_BAN_SEC, _LONGEST_BAN_SEC = 6 * 3_600.0, 3 * 86_400.0
+
+
 class LeftAloneError(ExchangeError):
     """The exchange wants to hear nothing for longer than is waited for; `seconds` are infinite where it says no end."""
 
@@ -64,6 +68,11 @@ class LeftAloneError(ExchangeError):
         if math.isinf(seconds):
             told = "and does not say for how long; try again in some hours"
         super().__init__(f"{where}: asks to be left alone {told}")
+
+    @property
+    def quiet_sec(self) -> float:
+        """For how long nothing is to be asked: who asks on during a ban is banned for longer."""
+        return _UNSAID_BAN_SEC if math.isinf(self.seconds) else min(self.seconds, _LONGEST_BAN_SEC)
 
 
 class UnansweredError(ExchangeError):

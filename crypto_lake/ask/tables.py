@@ -20,6 +20,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.layout import DAY_US, day_start_us
 from crypto_lake.raw.lines import TICKS
 from crypto_lake.schema import BAR, BOOK, DEPTH, PROVED_BAR, Column
+from crypto_lake.transform import longer
 
 _OF_BARS = (BAR, PROVED_BAR)
 _OF_SECONDS = (*_OF_BARS, BOOK)
@@ -81,7 +82,7 @@ class Table(NamedTuple):
             connection.execute(f"CREATE OR REPLACE MACRO {macro} AS TABLE {self._all(by_length=by_length)}")
 
     def _all(self, *, by_length: bool) -> str:
-        start = f", {start_of(_TIMES[self.columns])} AS start" if by_length else ""
+        start = f", {longer.start_of(_TIMES[self.columns])} AS start" if by_length else ""
         if not self.files.paths:
             return f"SELECT *{start} FROM ({nothing(self.columns)})"
         shown = ", ".join(f"{column.name}::{column.type} AS {column.name}" for column in self.columns)
@@ -93,7 +94,7 @@ class Table(NamedTuple):
         shown += [f"row.{column.name}::{column.type} AS {column.name}" for column in self.columns[1:]]
         first, last = _span(self.files)
         read = f"read_parquet(known_of_{self.name}(), {_AS_THEY_ARE}, filename = true)"
-        start = f", {start_of(time)} AS start" if by_length else ""
+        start = f", {longer.start_of(time)} AS start" if by_length else ""
         return {
             "columns": ", ".join([*shown, *(["row.start AS start"] if by_length else [])]),
             "rows": f"(SELECT *, symbol_of(filename, {depth}) AS folder{start} FROM {read})",
@@ -123,11 +124,6 @@ def standing_in(connection: duckdb.DuckDBPyConnection, some: Iterable[Table]) ->
                     CREATE OR REPLACE MACRO elsewhere_of_{one.name}() AS []::VARCHAR[]"""
             )
         yield
-
-
-def start_of(at: str) -> str:
-    """Return the start of the interval of `length` µs that a time is in."""
-    return f"make_timestamptz(epoch_us({at}) // length * length)"
 
 
 def nothing(columns: tuple[Column, ...]) -> str:

@@ -131,7 +131,7 @@ def _define_views(connection: duckdb.DuckDBPyConnection, config: Config, *, has_
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM rows_of_{view}()")
     connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS {_rows('seconds', has_proof)}")
     _define_intervals(connection, f"({_rows('minutes', has_proof)})")
-    add_exactly(connection)
+    longer.add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
     _define_seconds(connection, step, has_proof=has_proof)
     for name, length in {"minutes": MINUTE_US, "lacking": step}.items():
@@ -187,16 +187,11 @@ def _define_seconds(connection: duckdb.DuckDBPyConnection, step: int, *, has_pro
 def resample(connection: duckdb.DuckDBPyConnection, config: Config, bars: str) -> None:
     """Make the view `bars_1s` of a table of bars, and the views of longer bars over it; nothing proves their quotes."""
     connection.execute(f"CREATE OR REPLACE VIEW bars_1s AS FROM {bars}")
-    add_exactly(connection)
+    longer.add_exactly(connection)
     step = config.transformer.resample_interval_sec * SECOND_US
-    longer.define(connection, "resampled", "bars_1s", step, tables.start_of("s.window_start"), proved=False)
+    longer.define(connection, "resampled", "bars_1s", step, proved=False)
     none = f"({tables.nothing(PROVED_BAR)})"
     sql.define(connection, "ask/views", minutes=none, lacking="resampled", longer="resampled")
-
-
-def add_exactly(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the macro `exact_sum`, which adds volumes as the decimals that they were rounded from."""
-    sql.define(connection, "ask/exact_sum")
 
 
 def save(config: Config) -> Path:

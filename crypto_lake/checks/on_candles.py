@@ -7,7 +7,6 @@ import pyarrow as pa
 from pyarrow import parquet as pq
 
 from crypto_lake import sql
-from crypto_lake.ask import tables, views
 from crypto_lake.checks.reference import NINE
 from crypto_lake.checks.subject import Rows, Subject
 from crypto_lake.completeness import holes
@@ -59,11 +58,10 @@ def differences(subject: Subject, candles: pa.Table) -> Rows:
     # Of their own, since views and macros stay with a database.
     with parquet.connect() as own:
         own.register("candles", candles)
-        views.add_exactly(own)
-        start = tables.start_of("s.window_start")
-        longer.define(own, "longer", parquet.scan(subject.files), subject.step, start, proved=False)
-        both = {**subject.bars, "bars_1m": f"longer({MINUTE_US})"}
-        return replace(subject, connection=own).query("equals_exchange_candles", both, **variables)
+        longer.add_exactly(own)
+        longer.define(own, "longer", parquet.scan(subject.files), subject.step, proved=False)
+        bars = {**subject.bars, "bars_1m": f"longer({MINUTE_US})"}
+        return replace(subject, connection=own).query("equals_exchange_candles", bars, **variables)
 
 
 def _stretches(rows: Rows) -> Rows:

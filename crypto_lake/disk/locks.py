@@ -31,8 +31,7 @@ def hold(path: Path, wait_sec: float | None = None, busy: str | None = None) -> 
     except Timeout:
         told = busy or f"{path}: held by another run for {wait_sec} s; expected it free"
         raise LakeBusyError(told) from None
-    except (OSError, NotImplementedError) as error:
-        # The latter of a file system that has no locks.
+    except OSError as error:
         raise LakeError(f"{path.parent}: cannot be written: {error}") from None
     try:
         yield

@@ -29,7 +29,6 @@ from crypto_lake.transform.workspace import locked
 
 # Goes up when the same daily file would give other minutes.
 MINUTES_VERSION = 1
-_START = "make_timestamptz(epoch_us(s.window_start) // length * length)"
 # A run beside whose own days others lack their minutes makes so many of these: some minutes of work.
 AT_ONCE = 5_000
 # Of so many of the last days of each symbol it looks whether they are of their daily file: three small files a day.
@@ -205,9 +204,9 @@ def _minutes(connection: duckdb.DuckDBPyConnection, seconds: pa.Table, step: int
     """
     columns = parquet.columns_of(seconds)
     with parquet.registered(connection, day_seconds=seconds):
-        sql.define(connection, "ask/exact_sum")
+        longer.add_exactly(connection)
         is_proved = columns == PROVED_BAR
-        longer.define(connection, "minutes_of_day", "day_seconds", step, _START, proved=is_proved)
+        longer.define(connection, "minutes_of_day", "day_seconds", step, proved=is_proved)
         query = f"SELECT {', '.join(names(columns))} FROM minutes_of_day({MINUTE_US}) ORDER BY window_start"
         return sql.arrow(connection.execute(query)).cast(parquet.arrow_schema(columns))
 

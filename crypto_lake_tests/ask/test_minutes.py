@@ -75,8 +75,8 @@ def both_ways(duck: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Longer bars of the table `of_seconds`: `by_seconds`, and `by_minutes`, made of minutes of them, `of_minutes`."""
     for table in ("of_seconds", "of_minutes"):
         duck.execute(f"CREATE TABLE {table} AS {tables.nothing(BAR)}")
-    views.add_exactly(duck)
-    start = tables.start_of("s.window_start")
+    longer.add_exactly(duck)
+    start = longer.start_of("s.window_start")
     for macro, table, step in (
         ("by_seconds", "of_seconds", SECOND_US),
         ("by_minutes", "of_minutes", MINUTE_US),
@@ -119,7 +119,7 @@ def test_a_minute_all_of_whose_seconds_were_observed_makes_an_observed_hour(lake
         )
         views.resample(connection, lake, "of_seconds")
         connection.execute("CREATE TABLE minutes AS FROM bars_1m")
-        start = tables.start_of("s.window_start")
+        start = longer.start_of("s.window_start")
         longer.define(connection, "by_minutes", "minutes", MINUTE_US, start, proved=False)
         asked = f"SELECT observed FROM by_minutes({HOUR_US}) ORDER BY window_start"
         assert connection.execute(asked).fetchall() == [(True,), (False,)]

@@ -23,7 +23,7 @@ from crypto_lake.disk import parquet
 from crypto_lake.exchanges.base import Candle
 from crypto_lake.layout import MINUTE_US
 from crypto_lake.series import Series
-from crypto_lake.transform import bars, daily, ticks
+from crypto_lake.transform import bars, daily, longer, ticks
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, LATER, SECOND, START, SYMBOL, land, quote, trade
 
@@ -299,7 +299,7 @@ def test_a_sum_of_absurd_volumes_does_not_overflow(exact: Duck, values: list[int
 
 @pytest.fixture
 def exact(duck: Duck) -> Duck:
-    views.add_exactly(duck)
+    longer.add_exactly(duck)
     return duck
 
 

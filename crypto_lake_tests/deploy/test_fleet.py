@@ -137,12 +137,12 @@ def done(instance: dg.DagsterInstance, backfill: str) -> bool:
 
 def is_all_shipped(fleet: Fleet) -> bool:
     """Return whether the collectors, none of which runs any more, have sealed everything, and the store has it."""
-    found = [
+    found = {
         path.relative_to(host).as_posix()
         for host in (fleet.folder / "hosts").glob("collector-*")
         for path in host.glob("raw/*/*/*/part_*")
-    ]
-    return {*found} <= fleet.stored("raw")
+    }
+    return found <= fleet.stored("raw")
 
 
 def test_whatever_dies_the_files_are_those_of_one_machine_that_lost_nothing(

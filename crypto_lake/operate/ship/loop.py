@@ -114,9 +114,10 @@ class _Loop:
             logger.info("the store answers again")
         self._trouble = trouble
         waiting = []
-        # What is wrong may be that a folder cannot be read.
-        with contextlib.suppress(OSError):
-            waiting = list(self._shipper.waiting() if trouble else ())
+        if trouble:
+            # Which may be that a folder cannot be read.
+            with contextlib.suppress(OSError):
+                waiting = list(self._shipper.waiting())
         told = ShipStatus(
             time.time_ns(),
             len(waiting),
