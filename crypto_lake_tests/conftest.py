@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
@@ -29,6 +30,20 @@ if (
     and shutil.disk_usage(_IN_MEMORY).free > _ENOUGH_BYTES
 ):
     tempfile.tempdir = os.environ["TMPDIR"] = _IN_MEMORY
+
+# More processes than there are cores run tests (see below): threads of each DuckDB would only take turns with those of
+# the others. They are what they are anywhere in processes that tests start, and two where bytes must not depend on them
+# (see transform/conftest.py).
+_connect = duckdb.connect
+
+
+def _connect_with_one_thread(
+    database: str | Path = ":memory:", *, read_only: bool = False, config: dict[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    return _connect(database, read_only=read_only, config={"threads": 1} | (config or {}))
+
+
+duckdb.connect = _connect_with_one_thread  # type: ignore[assignment]
 
 # One process has lakes that begin on any day.
 reach.back_to_the_first_day_of_all()
@@ -76,8 +91,9 @@ def series(lake: Config) -> Series:
     return Series(lake, "binance", "SOLUSDT")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    """One for all tests of a file, which leave nothing in it: to open it takes longer than most answers."""
     with parquet.connect() as connection:
         yield connection
 

@@ -1,22 +1,14 @@
 """Days to spoil, as most tests of checks start from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
 
-from crypto_lake.disk import parquet
 from crypto_lake.series import Series
 from crypto_lake_tests.checks.days import GOOD, QUOTES, Duck, compacted, landed, three_days, without
 from crypto_lake_tests.made import Made
 from crypto_lake_tests.raw_lines import DAY, HOUR, START
-
-
-@pytest.fixture(scope="module")
-def duck() -> Iterator[Duck]:
-    """One for all tests of a file, which leave nothing in it: to open it takes longer than most answers."""
-    with parquet.connect() as connection:
-        yield connection
 
 
 @pytest.fixture

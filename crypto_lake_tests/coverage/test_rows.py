@@ -268,10 +268,10 @@ def test_a_file_reads_back_as_the_rows_that_were_written_by_any_tool(
     path = series.layout.coverage(DAY)
     assert table.understood(path) == [row]
     assert parquet.schema_differences(path, COVERAGE) == []
-    told = duck.execute(
+    (told,) = duck.execute(
         "SELECT symbol, day, trades, book_breaks, len(files), files[1].path, typeof(files) FROM read_parquet(?)",
         [str(path)],
-    ).fetchone()
+    ).fetchall()
     first = "parquet/binance/SOLUSDT/2025-10-20.parquet"
     kind = "STRUCT(path VARCHAR, bytes BIGINT, sha256 VARCHAR)[]"
     assert told == (SYMBOL, DAY, 99, None, 4, first, kind)

@@ -67,7 +67,7 @@ def test_a_transformer_that_was_killed_does_not_keep_the_next_one_waiting(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    days = [DAY + timedelta(days=n) for n in range(10)]
+    days = [DAY + timedelta(days=n) for n in range(6)]
     for n, day in enumerate(days):
         land(lake, [trade(n + 1, START + (24 * n + 1) * HOUR)], day)
     words = ("crypto_lake", "transformer")

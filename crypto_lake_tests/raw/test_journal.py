@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, get_args
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loguru import logger
 
@@ -117,12 +117,14 @@ def test_the_kinds_are_all_records_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("kind", journal.KINDS, ids=lambda kind: kind.__struct_config__.tag)
+# Of a lake with many records rather than of many lakes, each of which takes longer to make than to write to.
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_record_of_any_kind_reads_as_it_was_written(
     new_layout: Callable[[], Layout], kind: type[Record], data: st.DataObject
 ) -> None:
     layout = new_layout()
-    written = data.draw(st.lists(records_of(kind), min_size=1, max_size=3))
+    written = data.draw(st.lists(records_of(kind), min_size=1, max_size=12))
     diary = JournalWriter(layout, "binance")
     for record in written:
         diary.write(record, DAY)

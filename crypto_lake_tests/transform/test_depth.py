@@ -131,8 +131,8 @@ def test_whoever_received_the_lines_in_which_segments_the_bytes_are_the_same(
     Random(1).shuffle(lines)
     land(series.config, lines[:70], recorder="b")
     land(series.config, [*lines[60:], *lines[:10]])
-    duck.execute("SET threads = 1")
-    again = make(duck, series)
+    with parquet.connect() as with_one_thread:
+        again = make(with_one_thread, series)
     assert again.rewritten
     assert first.path.read_bytes() == before
     assert len(rows(duck, again.path)) == again.rows

@@ -71,7 +71,7 @@ def test_a_days_minutes_are_those_that_are_added_up_of_its_seconds(duck: Duck, f
 
 def test_volumes_of_a_minute_are_those_of_its_trades_added_in_decimal(duck: Duck, finished: Series) -> None:
     columns = "volume_base, volume_quote, taker_buy_base, first_trade_id, last_trade_id"
-    found = duck.execute(f"SELECT {columns} FROM {parquet.scan([path_of(finished)])} LIMIT 1").fetchone()
+    (found,) = duck.execute(f"SELECT {columns} FROM {parquet.scan([path_of(finished)])} LIMIT 1").fetchall()
     trades = [line for line in LINES if isinstance(line, TradeLine) and line.ts_event < START + MINUTE]
     base = [Decimal(line.qty) for line in trades]
     value = sum(qty * Decimal(line.price) for qty, line in zip(base, trades, strict=True))

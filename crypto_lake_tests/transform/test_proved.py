@@ -169,7 +169,7 @@ def test_views_show_the_columns_of_all_days(duck: Duck, proved: Series) -> None:
     assert duck.execute(minute).fetchall() == [(False, "received", 190.2)]
     # An interval that lies in both days.
     across = f"SELECT count(*), count(quotes_proved) FROM resampled({7 * HOUR})"
-    assert duck.execute(across).fetchone() == (8, 5)
+    assert duck.execute(across).fetchall() == [(8, 5)]
 
 
 def test_a_minute_is_proved_if_all_its_seconds_are(duck: Duck, plain: Series) -> None:

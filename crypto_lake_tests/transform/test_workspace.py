@@ -1,5 +1,6 @@
 """Where lines are worked on: long files are read once, memory is bounded, nothing stays behind."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -28,6 +29,13 @@ A_SECOND = 14
 def _large_from_a_megabyte(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of 32 megabytes, which are copied, take seconds to write."""
     monkeypatch.setattr(workspace, "_LARGE_BYTES", 1_000_000)
+
+
+@pytest.fixture
+def duck() -> Iterator[Duck]:
+    """One for each test, whose lake alone it spills into."""
+    with parquet.connect() as connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")

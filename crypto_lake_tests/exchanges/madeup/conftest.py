@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from crypto_lake import exchanges
-from crypto_lake.disk import parquet
 from crypto_lake.exchanges import registry
 
 
@@ -18,10 +16,3 @@ def _findable() -> Iterator[None]:
     yield
     exchanges.__path__.remove(here)
     registry.exchange.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def duck() -> Iterator[duckdb.DuckDBPyConnection]:
-    """One for all tests of a file, which leave nothing in it."""
-    with parquet.connect() as connection:
-        yield connection

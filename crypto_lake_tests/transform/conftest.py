@@ -1,4 +1,4 @@
-"""What most tests of completeness start from."""
+"""What most tests of files that are made start from."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ from crypto_lake.disk import parquet
 
 @pytest.fixture(scope="module")
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
-    """One for all tests of a file, which leave nothing in it: to open it takes longer than most answers."""
+    """One for all tests of a file, with as many threads as it takes to be told apart in a file's bytes."""
     with parquet.connect() as connection:
+        connection.execute("SET threads = 2")
         yield connection
