@@ -13,11 +13,14 @@ from typing import Protocol
 from crypto_lake import clock
 from crypto_lake.config import Config
 
+# Both clocks are looked at before each read of a socket, thousands of times a second: a look so soon after another
+# tells nothing new, and what passed is too short to measure a pace by.
 _LOOK_SEC = 0.05
 # Two calls that ask the time lie closer together, and so do the ticks of a coarse clock (16 ms); a second lies above.
 _TOLERANCE_SEC = 0.25
 # A pace that differs by less from that of a machine's own clock is its own.
 _ODD_PACE = 0.1
+# The first of two looks may have begun before the new pace did, by up to three fifths of its length.
 _ALIKE = 2.5
 # A machine's own clock that seems to run fast is believed after so many looks: it may be set again and again.
 _TRIAL = 6

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from crypto_lake.errors import LakeBusyError, LakeError
 
+# A round of bars, or a day of one symbol, takes less to make; who holds a lock for longer hangs, and is to be told of.
 _PATIENCE_SEC = 300
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # So many requests are under way at once: what a host's network needs, and little for any store.
 AT_ONCE = 16
+# A store that is there lets one connect at once; within a minute 64 MB, the largest PUT, take a megabyte a second.
 _CONNECT_SEC, _ANSWER_SEC = 5, 60
 # A store that is away is told of after a minute at most; who asked tries again when it sees fit.
 _RETRIES, _RETRY_SEC, _LONGEST_WAIT_SEC = 5, 60, 5

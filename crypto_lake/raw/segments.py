@@ -48,7 +48,7 @@ def sealed(folder: Path, families: Sequence[str] = _OF_TICKS, recorder: str | No
 def latest(paths: Sequence[Path]) -> Sequence[Path]:
     """The segments in which may lie what a collector that died had no time to tell: the last two, and those before.
 
-    Of the latter those that were written within the last seconds, 20 at most: many, where they are short.
+    Of the latter those of ten seconds, 20 at most: a break is told after two seconds, which may be many short segments.
     """
     if len(paths) <= _SURELY_LATEST:
         return paths

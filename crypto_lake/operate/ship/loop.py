@@ -17,7 +17,10 @@ from crypto_lake.operate.ship.recovery import Mourner
 from crypto_lake.operate.ship.shipper import RECORD_SEC, Shipper
 from crypto_lake.staging import identity, landings
 
+# Where nothing waits, a round looks at this disk alone and may come often. A store that is away is asked ever more
+# rarely, but knows of everything a minute after it is back.
 _ROUND_SEC, _LONGEST_WAIT_SEC = 5.0, 60.0
+# What leaves the disk has been stored for hours and is in no hurry; to make sure, the store is asked.
 _FREE_SEC = 600.0
 
 
