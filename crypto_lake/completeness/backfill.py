@@ -7,6 +7,7 @@ other symbol or day from being fetched.
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -37,6 +38,9 @@ _BEYOND_US = 20 * MINUTE_US
 _SETTLED_US = DAY_US
 # Somewhat more than a client sends at once, so that it has the next question while an answer is being looked at.
 _WORKERS = 8
+# So many answers are asked for that no day wants yet. Without a bound all candles of a run come to lie in memory, a
+# megabyte for a symbol's day, where the exchange is faster than what writes the days.
+_AHEAD = 32
 
 
 @dataclass(frozen=True)
@@ -237,6 +241,11 @@ class _Backfill:
         self._clients = {exchange.name: _client(config, exchange) for exchange in config.exchanges}
         self._chunks: dict[_Place, list[_Chunk]] = {}
         self._workers: list[asyncio.Task[None]] = []
+        # Up to where the day that is being finished wants answers, how many beyond it were asked for, and that either
+        # has changed.
+        self._wanted_us = 0
+        self._ahead = 0
+        self._changed = asyncio.Condition()
         self.used = Usage(0, 0)
         self.errors: list[LakeError] = []
         self._silence = Silence(len(self._places))
@@ -249,7 +258,7 @@ class _Backfill:
                 await self._check_listed(exchange)
         self._chunks = {place: self._cut(place, days) for place, days in lacking.items()}
         self._silence = Silence(sum(bool(chunks) for chunks in self._chunks.values()))
-        waiting = iter(sorted(itertools.chain(*self._chunks.values()), key=lambda chunk: chunk.start_us))
+        waiting = deque(sorted(itertools.chain(*self._chunks.values()), key=lambda chunk: chunk.start_us))
         self._workers = [asyncio.create_task(self._fetch(waiting)) for _ in range(_WORKERS)]
 
     async def _check_listed(self, exchange: Exchange) -> None:
@@ -287,7 +296,13 @@ class _Backfill:
         Raises:
             LeftAloneError, UnreachableError: the exchange cannot be asked any more.
         """
-        tried = await asyncio.gather(*(self._try(place, day) for place in self._places))
+        chunks = [self._taken(place, day) for place in self._places]
+        async with self._changed:
+            self._wanted_us = day_start_us(day) + DAY_US
+            self._changed.notify_all()
+        tried = await asyncio.gather(
+            *(self._try(*one, day) for one in zip(self._places, chunks, strict=True))
+        )
         files = [file for file in tried if file]
         used = [client.usage for client in self._clients.values()]
         total = Usage(sum(one.requests for one in used), sum(one.weight for one in used))
@@ -295,9 +310,17 @@ class _Backfill:
         self.used = total
         return Day(day, files, since)
 
-    async def _try(self, place: _Place, day: date) -> Backfilled | None:
+    def _taken(self, place: _Place, day: date) -> list[_Chunk]:
+        """Return the chunks that a day has a part of, and forget those that no later day has."""
+        start, end = day_start_us(day), place.end_us(day)
+        chunks = self._chunks[place]
+        self._chunks[place] = [chunk for chunk in chunks if chunk.end_us > end]
+        self._ahead -= len(chunks) - len(self._chunks[place])
+        return [chunk for chunk in chunks if chunk.start_us < end and start < chunk.end_us]
+
+    async def _try(self, place: _Place, chunks: list[_Chunk], day: date) -> Backfilled | None:
         try:
-            return await self._finish(place, day)
+            return await self._finish(place, chunks, day)
         except (LeftAloneError, UnreachableError):
             raise
         except LakeError as error:
@@ -305,20 +328,20 @@ class _Backfill:
             self.errors.append(error)
         return None
 
-    async def _finish(self, place: _Place, day: date) -> Backfilled:
+    async def _finish(self, place: _Place, chunks: list[_Chunk], day: date) -> Backfilled:
         if there := place.finished(day):
             return there
         start, end = day_start_us(day), place.end_us(day)
-        of_day = [chunk for chunk in self._chunks[place] if chunk.start_us < end and start < chunk.end_us]
-        self._chunks[place] = [chunk for chunk in self._chunks[place] if chunk.end_us > end]
-        answers = [await self._of_day(chunk, start, end) for chunk in of_day]
+        answers = [await self._of_day(chunk, start, end) for chunk in chunks]
         found = [candle for answer in answers for candle in answer]
         # In a thread, since the disk takes its time to say that a file is safe, and requests need not wait for it.
         return await asyncio.to_thread(place.land, day, found)
 
-    async def _fetch(self, waiting: Iterator[_Chunk]) -> None:
+    async def _fetch(self, waiting: deque[_Chunk]) -> None:
         """Ask for one chunk after the other; what fails is told to whoever waits for it."""
-        for chunk in waiting:
+        # Taken out, since each keeps its answer for as long as it is in a list.
+        while waiting:
+            await self._turn(chunk := waiting.popleft())
             try:
                 found = await self._ask(chunk)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
@@ -327,6 +350,15 @@ class _Backfill:
                 chunk.answer.exception()
             else:
                 chunk.answer.set_result(found)
+
+    async def _turn(self, chunk: _Chunk) -> None:
+        """Wait until the day that is being finished wants a chunk, or few others are ahead of what it wants.
+
+        Chunks are taken in order of time, so that none which that day wants is behind one that waits.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: chunk.start_us < self._wanted_us or self._ahead < _AHEAD)
+            self._ahead += 1
 
     async def _ask(self, chunk: _Chunk) -> list[Candle]:
         if silent := self._silence.of(chunk.place):

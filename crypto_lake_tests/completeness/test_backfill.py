@@ -1,6 +1,7 @@
 """The exchange's own candles, fetched from the bundled exchange or a stand-in that lies."""
 
 import asyncio
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -176,6 +177,41 @@ def test_an_exchange_that_cannot_be_asked_any_more_ends_the_work(
     client = Several(lambda: kind("wrong"), START + DAY_US)
     assert fetch_several(lake, client, monkeypatch) == []
     assert lake.layout.candle_days("binance", "SUIUSDT") == []
+
+
+class _Answer(list[Candle]):
+    """One that tells when nobody has it any more."""
+
+
+class Watched(Several):
+    """Counts how many of its answers are in memory, at most."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: ExchangeError("wrong"), 0)
+        self.alive = self.most = 0
+
+    async def candles_1m(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        answer = _Answer(await super().candles_1m(symbol, start_us, end_us))
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        weakref.finalize(answer, self._gone)
+        return answer
+
+    def _gone(self) -> None:
+        self.alive -= 1
+
+
+def test_few_answers_are_in_memory_however_many_days_are_fetched(
+    lake: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Watched()
+    monkeypatch.setattr(backfill, "_client", lambda _config, _exchange: client)
+    monkeypatch.setattr(backfill, "_AHEAD", 3)
+    days = [DAY + timedelta(days=n) for n in range(30)]
+    found = [done.day for done in backfill.backfill_days(lake, days, lambda: OVER + 40 * DAY_US)]
+    assert (found, client.asked) == (days, 44)
+    # A day's own are three, and each worker may hold on to its last one.
+    assert client.most <= 3 + 3 + backfill._WORKERS
 
 
 def test_a_candle_of_dust_has_a_vwap_within_its_prices(lake: Config) -> None:
