@@ -3,8 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,6 +20,7 @@ from deploy.local import plan as plans
 from deploy.local import servers, supervisor
 from deploy.local.__main__ import main
 from deploy.local.plan import Plan
+from deploy.local.program import FleetError
 
 if sys.platform == "win32":
     pytest.skip("a fleet on this machine wants POSIX's sessions", allow_module_level=True)
@@ -107,6 +111,50 @@ def test_what_is_not_installed_is_told_in_one_line_with_its_package(
         "Error: not installed: initdb (Debian: postgresql), radosgw (Debian: radosgw)\n",
     )
     assert not folder.exists()
+
+
+class _Gateway(BaseHTTPRequestHandler):
+    """One that knows no user, or no bucket, for its first answers."""
+
+    first: ClassVar[list[int]]
+
+    def _answer(self) -> None:
+        is_there = self.command != "HEAD"
+        self.send_response(self.first.pop() if self.first else 200 if is_there else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_PUT = do_GET = _answer  # noqa: N815 - of the base class
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_gateway_that_listens_before_it_knows_its_user_is_asked_again(
+    gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_AGAIN_SEC", 0)
+    monkeypatch.setattr(_Gateway, "first", [403] * 5, raising=False)
+    servers.make_bucket(gateway, "key", "secret")
+    assert _Gateway.first == []
+
+
+def test_a_gateway_that_makes_no_bucket_is_told_in_one_line(
+    gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_BUCKET_SEC", 0)
+    monkeypatch.setattr(_Gateway, "first", [403] * 5, raising=False)
+    with pytest.raises(FleetError, match=f"{gateway}: no bucket lake: ") as said:
+        servers.make_bucket(gateway, "key", "secret")
+    assert "\n" not in str(said.value)
 
 
 @pytest.mark.parametrize(

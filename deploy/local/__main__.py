@@ -117,7 +117,9 @@ def _wait_for(running: "subprocess.Popen[bytes]", folder: Path) -> None:
 def _last_words(log: Path) -> str:
     lines = [line for line in log.read_text(encoding="utf-8").splitlines() if ": stopped" not in line]
     said = [line for line in lines if line.startswith("Error: ")]
-    return said[-1].removeprefix("Error: ") if said else f"it did not start; see {log}"
+    if said:
+        return said[-1].removeprefix("Error: ")
+    return f"it did not start: {lines[-1] if lines else 'without a word'}; see {log}"
 
 
 @main.command(hidden=True)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from functools import partial
@@ -19,6 +20,9 @@ from deploy.local.program import FleetError, Program, listens
 # Who runs PostgreSQL, which refuses to be root's.
 _USER = "postgres"
 _BUCKET = "lake"
+# A gateway listens some seconds before its pools are made and its users known, on a slow machine half a minute.
+_BUCKET_SEC = 120.0
+_AGAIN_SEC = 1.0
 _BLOCK_BYTES = 8 << 30
 _CEPH_CONF = """\
 [global]
@@ -91,11 +95,19 @@ def run(words: list[str], environment: Mapping[str, str] | None = None) -> str:
     """Run a program to its end; return what it printed.
 
     Raises:
-        FleetError: it failed: its last line.
+        FleetError: it failed: its last line; or it took too long.
     """
-    done = subprocess.run(
-        words, env=os.environ | (environment or {}), capture_output=True, text=True, check=False, timeout=120
-    )
+    try:
+        done = subprocess.run(
+            words,
+            env=os.environ | (environment or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FleetError(f"{words[0]}: not done after {error.timeout:.0f} s") from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise FleetError(f"{words[0]}: {said[-1] if said else f'exit code {done.returncode}'}")
@@ -239,7 +251,11 @@ def make_user(folder: Path, key: str, secret: str) -> None:
 
 
 def make_bucket(endpoint: str, key: str, secret: str) -> None:
-    """Make the lake's bucket, if there is none."""
+    """Make the lake's bucket, if there is none.
+
+    Raises:
+        FleetError: the store did not make it within two minutes: what it said last.
+    """
     from pyarrow import fs  # noqa: PLC0415 - heavy, and of use here alone
 
     address = endpoint.removeprefix("http://")
@@ -251,4 +267,13 @@ def make_bucket(endpoint: str, key: str, secret: str) -> None:
         region="us-east-1",
         allow_bucket_creation=True,
     )
-    there.create_dir(_BUCKET)
+    until = time.monotonic() + _BUCKET_SEC
+    while True:
+        try:
+            there.create_dir(_BUCKET)
+        except OSError as error:
+            if time.monotonic() > until:
+                raise FleetError(f"{endpoint}: no bucket {_BUCKET}: {error}") from None
+        else:
+            return
+        time.sleep(_AGAIN_SEC)
