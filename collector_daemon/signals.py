@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-# What passes a signal on (a shell, a launcher) may send one keystroke twice; a person takes longer.
-_ONE_KEYSTROKE_SEC = 0.1
+from crypto_lake.stop_signals import ONE_KEYSTROKE_SEC
 
 
 def set_on_signals(
@@ -29,7 +28,7 @@ def set_on_signals(
         now = time.monotonic()
         if asked is None:
             asked = now
-        elif again and now - asked > _ONE_KEYSTROKE_SEC:
+        elif again and now - asked > ONE_KEYSTROKE_SEC:
             again()
         if not loop.is_closed():
             loop.call_soon_threadsafe(event.set)

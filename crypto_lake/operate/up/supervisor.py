@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from crypto_lake.errors import ConfigError, LakeError
 from crypto_lake.operate.up import simulation, watch
 from crypto_lake.operate.up.child import Child, Program
 from crypto_lake.operate.up.screen import Screen
-from crypto_lake.stop_signals import STOP
+from crypto_lake.stop_signals import ONE_KEYSTROKE_SEC, STOP
 
 _LOOK_SEC = 0.5
 # Dagster answers each call in another thread, and glibc keeps memory for each of them: two pools are enough. (Other
@@ -118,9 +119,15 @@ def simulated(folder: Path, speed: float | None) -> Path:
 def _asked_to_stop() -> Iterator[tuple[threading.Event, threading.Event]]:
     """Set by the first and by the second Ctrl-C (or polite kill)."""
     stop, hurry = threading.Event(), threading.Event()
+    asked = 0.0
 
     def ask(*_: object) -> None:
-        (hurry if stop.is_set() else stop).set()
+        nonlocal asked
+        if not stop.is_set():
+            asked = time.monotonic()
+            stop.set()
+        elif time.monotonic() - asked > ONE_KEYSTROKE_SEC:
+            hurry.set()
 
     # A terminal that is closed ends all that was started in it.
     closed = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
