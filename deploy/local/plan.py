@@ -97,7 +97,7 @@ def make(folder: Path, config_file: Path | None, wanted: dict[str, Any], speed: 
     tree = yaml.safe_load(text)
     shards = wanted.pop("shards") or tree.get("cluster", {}).get("shards", 3)
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-    word, key, secret = secrets.token_hex(16), secrets.token_hex(10).upper(), secrets.token_urlsafe(30)
+    word, key, secret = secrets.token_hex(16), secrets.token_hex(10).upper(), secrets.token_hex(20)
     plan = Plan(
         **wanted,
         shards=shards,
