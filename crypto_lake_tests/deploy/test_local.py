@@ -3,11 +3,8 @@
 import json
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,6 +13,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordi
 
 from crypto_lake import config as configuration
 from crypto_lake.defs.fleet import FleetLauncher
+from crypto_lake_tests.disk import s3
 from deploy.local import plan as plans
 from deploy.local import servers, supervisor
 from deploy.local.__main__ import main
@@ -27,6 +25,7 @@ if sys.platform == "win32":
 
 # Dagster's own, of a run of a day and a shard.
 SHARD_TAG = "dagster/partition/shard"
+UNKNOWN = s3.Fault(403, "InvalidAccessKeyId")
 WANTED = {"collectors": 2, "workers": 2, "shards": None, "store": "ceph"}
 
 
@@ -113,47 +112,23 @@ def test_what_is_not_installed_is_told_in_one_line_with_its_package(
     assert not folder.exists()
 
 
-class _Gateway(BaseHTTPRequestHandler):
-    """One that knows no user, or no bucket, for its first answers."""
-
-    first: ClassVar[list[int]]
-
-    def _answer(self) -> None:
-        is_there = self.command != "HEAD"
-        self.send_response(self.first.pop() if self.first else 200 if is_there else 404)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_HEAD = do_PUT = do_GET = _answer  # noqa: N815 - of the base class
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def gateway() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Gateway) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 def test_a_gateway_that_listens_before_it_knows_its_user_is_asked_again(
-    gateway: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(servers, "_AGAIN_SEC", 0)
-    monkeypatch.setattr(_Gateway, "first", [403] * 5, raising=False)
-    servers.make_bucket(gateway, "key", "secret")
-    assert _Gateway.first == []
+    refusals = [UNKNOWN] * 5
+    with s3.running() as (store, address):
+        store.fault = lambda *_: refusals.pop() if refusals else None
+        servers.make_bucket(address, "key", "secret")
+        assert (refusals, store.asked[-1]) == ([], ("PUT", ""))
 
 
-def test_a_gateway_that_makes_no_bucket_is_told_in_one_line(
-    gateway: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gateway_that_makes_no_bucket_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "_BUCKET_SEC", 0)
-    monkeypatch.setattr(_Gateway, "first", [403] * 5, raising=False)
-    with pytest.raises(FleetError, match=f"{gateway}: no bucket lake: ") as said:
-        servers.make_bucket(gateway, "key", "secret")
+    with s3.running() as (store, address):
+        store.fault = lambda *_: UNKNOWN
+        with pytest.raises(FleetError, match=f"{address}: no bucket lake: ") as said:
+            servers.make_bucket(address, "key", "secret")
     assert "\n" not in str(said.value)
 
 

@@ -20,7 +20,7 @@ from deploy.local.program import FleetError, Program, listens
 # Who runs PostgreSQL, which refuses to be root's.
 _USER = "postgres"
 _BUCKET = "lake"
-# A gateway listens some seconds before its pools are made and its users known, on a slow machine half a minute.
+# A gateway may listen before its pools are made and its users known.
 _BUCKET_SEC = 120.0
 _AGAIN_SEC = 1.0
 _BLOCK_BYTES = 8 << 30
